@@ -1,0 +1,29 @@
+#!/usr/bin/env python3
+"""Receives from `lqz` and acknowledges each message."""
+import os
+from urllib.parse import unquote, urlparse
+
+import pika
+
+url = urlparse(os.environ["AMQP_URL"])
+credentials = pika.PlainCredentials(unquote(url.username), unquote(url.password))
+parameters = pika.ConnectionParameters(url.hostname, url.port or 5672, unquote(url.path[1:]) or "/", credentials)
+connection = pika.BlockingConnection(parameters)
+channel = connection.channel()
+CALLBACK_FIRST = pika.__version__.startswith("0.")
+
+channel.queue_declare(queue="lqz")
+
+
+def callback(ch, method, properties, body):
+    print("received %r" % body, flush=True)
+    ch.basic_ack(delivery_tag=method.delivery_tag)
+    print("acknowledged", flush=True)
+
+
+if CALLBACK_FIRST:
+    channel.basic_consume(callback, queue="lqz", no_ack=False)
+else:
+    channel.basic_consume(queue="lqz", on_message_callback=callback, auto_ack=False)
+print("ready", flush=True)
+channel.start_consuming()

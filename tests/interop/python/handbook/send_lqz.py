@@ -1,0 +1,16 @@
+#!/usr/bin/env python3
+"""Sends one greeting to the queue `lqz`."""
+import os
+from urllib.parse import unquote, urlparse
+
+import pika
+
+url = urlparse(os.environ["AMQP_URL"])
+credentials = pika.PlainCredentials(unquote(url.username), unquote(url.password))
+parameters = pika.ConnectionParameters(url.hostname, url.port or 5672, unquote(url.path[1:]) or "/", credentials)
+connection = pika.BlockingConnection(parameters)
+channel = connection.channel()
+
+channel.queue_declare(queue="lqz")
+channel.basic_publish(exchange="", routing_key="lqz", body="hello world")
+connection.close()
