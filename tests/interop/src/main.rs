@@ -1,0 +1,2 @@
+//! Foreign client suites.
+fn main() {}
