@@ -1,1 +1,34 @@
-//! placeholder
+//! ONE queue as a pure machine: publish, consume, get, settle, expire, overflow, dead-letter.
+//!
+//! The host holds a lock around [`Queue`] and the task that holds it does the work; what the queue wants done
+//! goes to a sink given with each command (static dispatch, nothing collected). Time enters as data (I2), equal
+//! commands give equal effects (I1). This room knows no AMQP bytes, no names, no exchange, no disk and no other queue.
+
+mod backlog;
+mod cancel;
+mod chunks;
+mod consumers;
+mod counts;
+mod deliver;
+mod expire;
+mod lane;
+mod message;
+mod publish;
+mod queue;
+mod seqs;
+mod settings;
+mod settle;
+mod sink;
+mod subscribe;
+mod unacked;
+
+pub use counts::{Counters, Counts, Tally};
+pub use deliver::Got;
+pub use message::{Facts, Incoming, Message};
+pub use publish::Published;
+pub use queue::{ConsumerView, Queue};
+pub use settings::{Overflow, Settings};
+pub use settle::{Settle, UnknownSlot};
+pub use sink::{Death, Delivery, DirectSink, Retire, Sink, Taken};
+pub use subscribe::{SubscribeError, Subscription};
+pub use unacked::Slot;

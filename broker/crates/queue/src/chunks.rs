@@ -1,0 +1,64 @@
+//! A first-in first-out list that grows by chunks: no copy when it doubles, no slack beyond one chunk.
+
+use std::collections::VecDeque;
+
+/// Items per chunk: 2 KiB of 16-octet entries.
+const CHUNK_ITEMS: usize = 128;
+
+pub(crate) struct Chunks<T> {
+    /// Empty only if everything is.
+    front: VecDeque<T>,
+    /// All full but the last.
+    rest: VecDeque<VecDeque<T>>,
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self {
+            front: VecDeque::new(),
+            rest: VecDeque::new(),
+        }
+    }
+}
+
+impl<T> Chunks<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.front.is_empty()
+    }
+
+    pub(crate) fn front(&self) -> Option<&T> {
+        self.front.front()
+    }
+
+    pub(crate) fn push_back(&mut self, item: T) {
+        if self.rest.is_empty() && self.front.len() < CHUNK_ITEMS {
+            return self.front.push_back(item);
+        }
+        match self.rest.back_mut() {
+            Some(last) if last.len() < CHUNK_ITEMS => last.push_back(item),
+            Some(_) | None => {
+                let mut chunk = VecDeque::with_capacity(CHUNK_ITEMS);
+                chunk.push_back(item);
+                self.rest.push_back(chunk);
+            }
+        }
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<T> {
+        let item = self.front.pop_front();
+        if self.front.is_empty() && !self.rest.is_empty() {
+            self.refill();
+        }
+        item
+    }
+
+    #[cold]
+    fn refill(&mut self) {
+        if let Some(next) = self.rest.pop_front() {
+            self.front = next;
+        }
+        if self.rest.is_empty() {
+            self.rest = VecDeque::new();
+        }
+    }
+}

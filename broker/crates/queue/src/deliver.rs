@@ -1,0 +1,114 @@
+//! Handing out what is ready: to consumers in turn (`pump`), or to one `basic.get`.
+
+use model::Millis;
+
+use crate::lane::{Head, Held};
+use crate::message::Message;
+use crate::queue::Queue;
+use crate::sink::{Delivery, Sink, Taken};
+use crate::unacked::Owner;
+
+/// The answer to `get`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Got<M> {
+    /// The message.
+    pub message: M,
+    /// How it was delivered; `slot` is `None` for a get without acknowledgement.
+    pub delivery: Delivery,
+    /// Ready messages left behind it.
+    pub ready_left: u64,
+}
+
+impl<M: Message, C> Queue<M, C> {
+    /// Takes the next ready message, whatever the consumers' credit is.
+    pub fn get(&mut self, now: Millis, no_ack: bool, sink: &mut impl Sink<M, C>) -> Option<Got<M>> {
+        self.touch(now);
+        self.expire(now, sink);
+        let Some(held) = self.backlog.pop() else {
+            self.counters.get_empty += 1;
+            return None;
+        };
+        self.counters.redelivered += u64::from(held.redelivered);
+        let slot = (!no_ack).then(|| self.unacked.next_slot());
+        let Held {
+            seq,
+            redelivered,
+            delivery_count,
+            ..
+        } = held;
+        let delivery = Delivery {
+            slot,
+            seq,
+            redelivered,
+            delivery_count,
+        };
+        let ready_left = self.backlog.tally().messages;
+        let message = if no_ack {
+            self.counters.got_no_ack += 1;
+            held.message
+        } else {
+            self.counters.got += 1;
+            let message = held.message.clone();
+            self.unacked.insert(held, Owner::Nobody);
+            message
+        };
+        Some(Got {
+            message,
+            delivery,
+            ready_left,
+        })
+    }
+
+    /// The sink can take more for this consumer. An unknown one is none of our business any more.
+    pub fn consumer_ready(&mut self, now: Millis, id: model::ConsumerId, sink: &mut impl Sink<M, C>) {
+        if let Some(key) = self.consumers.key(id) {
+            self.consumers.unpark(key);
+            self.pump(now, sink);
+        }
+    }
+
+    /// Delivers until nothing is ready or nobody is able.
+    pub(crate) fn pump(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
+        self.expire(now, sink);
+        while let Some(key) = self.consumers.next()
+            && let Some(head) = self.backlog.head()
+        {
+            let consumer = self.consumers.get(key);
+            let (id, no_ack) = (consumer.id, consumer.no_ack);
+            let slot = (!no_ack).then(|| self.unacked.next_slot());
+            let Head {
+                message,
+                seq,
+                redelivered,
+                delivery_count,
+            } = head;
+            let delivery = Delivery {
+                slot,
+                seq,
+                redelivered,
+                delivery_count,
+            };
+            if sink.offer(&consumer.handle, message, delivery) == Taken::Blocked {
+                self.consumers.park(key);
+                continue;
+            }
+            self.delivered(key, no_ack, redelivered);
+            let held = self.backlog.pop();
+            if !no_ack && let Some(held) = held {
+                self.unacked.insert(held, Owner::Consumer { key, id });
+            }
+            self.expire(now, sink);
+        }
+    }
+
+    /// Books a delivery that the consumer whose turn it was has taken.
+    pub(crate) fn delivered(&mut self, key: u32, no_ack: bool, redelivered: bool) {
+        self.consumers.delivered(key);
+        if no_ack {
+            self.counters.delivered_no_ack += 1;
+        } else {
+            self.counters.delivered += 1;
+        }
+        self.counters.redelivered += u64::from(redelivered);
+    }
+}

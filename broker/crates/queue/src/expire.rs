@@ -1,0 +1,62 @@
+//! What time does: messages die at the head of their level, an unused queue asks to be deleted, rules change.
+//!
+//! Nothing is scanned: the host sleeps until `next_deadline` and calls `tick`.
+
+use model::Millis;
+
+use crate::message::Message;
+use crate::queue::Queue;
+use crate::settings::Settings;
+use crate::sink::{Death, Retire, Sink};
+
+impl<M: Message, C> Queue<M, C> {
+    /// When [`tick`](Self::tick) must be called next, if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        match (self.backlog.deadline(), self.retires_at()) {
+            (Some(message), Some(queue)) => Some(message.min(queue)),
+            (message, queue) => message.or(queue),
+        }
+    }
+
+    /// Does what is due. Calling early or often is harmless.
+    pub fn tick(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
+        self.expire(now, sink);
+        if self.retires_at().is_some_and(|at| at <= now) {
+            // Asked again after another span, in case the first request got lost.
+            self.touch(now);
+            sink.retire(Retire::Unused);
+        }
+    }
+
+    /// New rules, by policy. Limits hold at once; a new TTL holds for messages published from now on; the time unused
+    /// counts from now. `max_priority` and `single_active_consumer` are fixed at declaration and stay as they are.
+    pub fn set_settings(&mut self, now: Millis, settings: Settings, sink: &mut impl Sink<M, C>) {
+        let Settings {
+            max_priority,
+            single_active_consumer,
+            ..
+        } = self.settings;
+        if settings.expires != self.settings.expires {
+            self.touch(now);
+        }
+        self.settings = Settings {
+            max_priority,
+            single_active_consumer,
+            ..settings
+        };
+        self.expire(now, sink);
+        self.drop_excess(sink);
+    }
+
+    /// Buries what has expired at a head.
+    pub(crate) fn expire(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
+        while let Some(held) = self.backlog.pop_expired(now) {
+            self.bury(held, Death::Expired, sink);
+        }
+    }
+
+    fn retires_at(&self) -> Option<Millis> {
+        let span = self.settings.expires.filter(|_| self.consumers.is_empty())?;
+        Some(self.unused_since.after(span))
+    }
+}

@@ -1,0 +1,109 @@
+//! `publish`: straight to a consumer if one is able, else into the backlog, within the queue's limits.
+
+use model::{Millis, Seq};
+
+use crate::lane::{Held, NEVER};
+use crate::message::{Facts, Incoming, Message};
+use crate::queue::Queue;
+use crate::settings::Overflow;
+use crate::sink::{Death, Delivery, DirectSink, Sink, Taken};
+use crate::unacked::Owner;
+
+/// What became of a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The queue took it, at this position. It may be delivered, expired or dropped already.
+    Accepted(Seq),
+    /// The queue is full and refuses; a publisher that waits for confirms gets a nack.
+    Rejected,
+}
+
+impl<M: Message, C> Queue<M, C> {
+    /// Publishes one message.
+    pub fn publish<I, S>(&mut self, now: Millis, incoming: &mut I, sink: &mut S) -> Published
+    where
+        I: Incoming<Message = M>,
+        S: DirectSink<I, C>,
+    {
+        let facts = incoming.facts();
+        self.counters.published += 1;
+        self.expire(now, sink);
+        if self.settings.refuses(self.backlog.tally(), facts.body_bytes) {
+            return self.refuse(incoming, sink);
+        }
+        self.last_seq = self.last_seq.next();
+        let expires = self.settings.ttl(facts.ttl).map_or(NEVER, |ttl| now.after(ttl));
+        if !self.hand_over(&facts, expires, incoming, sink) {
+            let level = self.backlog.level(facts.priority);
+            self.backlog.push(self.last_seq, level, incoming.keep(), expires);
+            self.drop_excess(sink);
+            self.expire(now, sink);
+        }
+        Published::Accepted(self.last_seq)
+    }
+
+    /// Offers the newest message to the able consumers in turn, without keeping it before one takes it.
+    fn hand_over<I, S>(&mut self, facts: &Facts, expires: Millis, incoming: &mut I, sink: &mut S) -> bool
+    where
+        I: Incoming<Message = M>,
+        S: DirectSink<I, C>,
+    {
+        let seq = self.last_seq;
+        while let Some(key) = self.consumers.next() {
+            assert!(self.backlog.is_empty(), "a message waited although a consumer was able");
+            let consumer = self.consumers.get(key);
+            let (id, no_ack) = (consumer.id, consumer.no_ack);
+            let slot = (!no_ack).then(|| self.unacked.next_slot());
+            let delivery = Delivery {
+                slot,
+                seq,
+                redelivered: false,
+                delivery_count: 0,
+            };
+            if sink.offer_direct(&consumer.handle, incoming, delivery) == Taken::Blocked {
+                self.consumers.park(key);
+                continue;
+            }
+            self.delivered(key, no_ack, false);
+            if !no_ack {
+                let level = self.backlog.level(facts.priority);
+                let message = incoming.keep();
+                let held = Held {
+                    message,
+                    seq,
+                    expires,
+                    delivery_count: 0,
+                    level,
+                    redelivered: false,
+                };
+                self.unacked.insert(held, Owner::Consumer { key, id });
+            }
+            return true;
+        }
+        false
+    }
+
+    #[cold]
+    fn refuse<I>(&mut self, incoming: &mut I, sink: &mut impl Sink<M, C>) -> Published
+    where
+        I: Incoming<Message = M>,
+    {
+        self.counters.refused += 1;
+        if self.settings.overflow == Overflow::RejectPublishDlx && self.settings.dead_letters {
+            sink.dead_letter(incoming.keep(), Death::MaxLen);
+        }
+        Published::Rejected
+    }
+
+    /// Drops from the head until the limits hold again.
+    pub(crate) fn drop_excess(&mut self, sink: &mut impl Sink<M, C>) {
+        if self.settings.overflow != Overflow::DropHead {
+            return;
+        }
+        while self.settings.is_exceeded_by(self.backlog.tally())
+            && let Some(held) = self.backlog.pop_overflow()
+        {
+            self.bury(held, Death::MaxLen, sink);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The queue itself: its parts, its birth and end, and what it shows. The commands are in a file each.
+
+use model::{ConsumerId, Millis, Seq};
+
+use crate::backlog::Backlog;
+use crate::consumers::Consumers;
+use crate::counts::{Counters, Counts};
+use crate::message::Message;
+use crate::settings::Settings;
+use crate::sink::Sink;
+use crate::unacked::UnackedSet;
+
+/// One queue. `M` is the kept message, `C` the host's handle of a consumer.
+///
+/// After every command either nothing is ready or no consumer is able to take it.
+pub struct Queue<M, C> {
+    pub(crate) settings: Settings,
+    pub(crate) auto_delete: bool,
+    /// Since when no consumer, get or redeclare was seen; meaningful while there is no consumer.
+    pub(crate) unused_since: Millis,
+    pub(crate) last_seq: Seq,
+    pub(crate) backlog: Backlog<M>,
+    pub(crate) unacked: UnackedSet<M>,
+    pub(crate) consumers: Consumers<C>,
+    pub(crate) counters: Counters,
+}
+
+/// A consumer as listings show it.
+#[derive(Clone, Copy, Debug)]
+pub struct ConsumerView<'a, C> {
+    /// Its id.
+    pub id: ConsumerId,
+    /// The host's handle.
+    pub handle: &'a C,
+    /// Takes without acknowledgement.
+    pub no_ack: bool,
+    /// The only one allowed on the queue.
+    pub exclusive: bool,
+    /// Its priority.
+    pub priority: i32,
+    /// Its limit of unacked messages; 0 = none.
+    pub prefetch: u16,
+    /// Messages it holds unacked.
+    pub unacked: u32,
+    /// False for the waiting ones of a single-active-consumer queue.
+    pub active: bool,
+    /// The sink could take no more and has not called since.
+    pub parked: bool,
+}
+
+impl<M: Message, C> Queue<M, C> {
+    /// An empty queue.
+    pub fn new(settings: Settings, auto_delete: bool, now: Millis) -> Self {
+        Self {
+            settings,
+            auto_delete,
+            unused_since: now,
+            last_seq: Seq(0),
+            backlog: Backlog::new(settings.max_priority),
+            unacked: UnackedSet::new(),
+            consumers: Consumers::new(settings.single_active_consumer),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The rules in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What the queue holds now. Expired heads count until the next command or [`tick`](Self::tick).
+    pub fn counts(&self) -> Counts {
+        Counts {
+            ready: *self.backlog.tally(),
+            unacked: *self.unacked.tally(),
+            consumers: self.consumers.len(),
+        }
+    }
+
+    /// What the queue did since it began.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// True while a consumer holds the queue exclusively.
+    pub fn has_exclusive_consumer(&self) -> bool {
+        self.consumers.has_exclusive()
+    }
+
+    /// The consumers, in an order that depends on nothing but the commands so far.
+    pub fn consumers(&self) -> impl Iterator<Item = ConsumerView<'_, C>> {
+        self.consumers.iter().map(|(active, consumer)| ConsumerView {
+            id: consumer.id,
+            handle: &consumer.handle,
+            no_ack: consumer.no_ack,
+            exclusive: consumer.exclusive,
+            priority: consumer.priority,
+            prefetch: consumer.prefetch,
+            unacked: consumer.unacked,
+            active,
+            parked: consumer.parked,
+        })
+    }
+
+    /// The consumer that gets the messages of a single-active-consumer queue.
+    pub fn single_active_consumer(&self) -> Option<ConsumerId> {
+        self.consumers.active().map(|consumer| consumer.id)
+    }
+
+    /// The queue was declared again: it is not unused.
+    pub fn touch(&mut self, now: Millis) {
+        self.unused_since = now;
+    }
+
+    /// Removes the ready messages, and only those; returns how many.
+    pub fn purge(&mut self) -> u64 {
+        let gone = self.backlog.clear();
+        self.counters.purged += gone;
+        gone
+    }
+
+    /// The queue is deleted: consumers are told, messages are forgotten (never dead-lettered). Returns what it held.
+    pub fn delete(&mut self, sink: &mut impl Sink<M, C>) -> Counts {
+        let counts = self.counts();
+        for consumer in self.consumers.drain() {
+            sink.cancelled(&consumer.handle);
+        }
+        self.backlog.clear();
+        self.unacked.clear();
+        counts
+    }
+}

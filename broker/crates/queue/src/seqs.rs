@@ -1,0 +1,56 @@
+//! The positions of a lane's fresh messages, as runs: a lane that gets every message of the queue needs one run.
+
+use std::collections::VecDeque;
+
+use model::Seq;
+
+#[derive(Clone, Copy, Default)]
+struct Run {
+    first: u64,
+    count: u64,
+}
+
+impl Run {
+    fn is_continued_by(self, seq: Seq) -> bool {
+        self.first + self.count == seq.0
+    }
+}
+
+/// Ascending positions; the first run lies here, further ones on the heap.
+#[derive(Default)]
+pub(crate) struct Seqs {
+    front: Run,
+    more: VecDeque<Run>,
+}
+
+impl Seqs {
+    /// The lowest position; only asked while there is one.
+    pub(crate) fn front(&self) -> Seq {
+        debug_assert!(self.front.count > 0, "a fresh message without a position");
+        Seq(self.front.first)
+    }
+
+    pub(crate) fn push_back(&mut self, seq: Seq) {
+        let last = self.more.back_mut().unwrap_or(&mut self.front);
+        if last.count == 0 {
+            *last = Run { first: seq.0, count: 1 };
+        } else if last.is_continued_by(seq) {
+            last.count += 1;
+        } else {
+            self.more.push_back(Run { first: seq.0, count: 1 });
+        }
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Seq {
+        assert!(self.front.count > 0, "a fresh message without a position");
+        let seq = Seq(self.front.first);
+        self.front.first += 1;
+        self.front.count -= 1;
+        if self.front.count == 0
+            && let Some(next) = self.more.pop_front()
+        {
+            self.front = next;
+        }
+        seq
+    }
+}

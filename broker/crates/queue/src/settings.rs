@@ -1,0 +1,68 @@
+//! A queue's rules, effective arguments and policies already merged.
+//!
+//! Names (where dead letters go) stay with the host: the queue must only know whether anybody wants them.
+
+use model::Millis;
+
+use crate::counts::Tally;
+
+/// What happens when the ready messages reach a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// The oldest ready message goes (`maxlen`); in a priority queue, of the lowest priority present.
+    #[default]
+    DropHead,
+    /// The publish is refused.
+    RejectPublish,
+    /// The publish is refused and dead-lettered (`maxlen`).
+    RejectPublishDlx,
+}
+
+/// The rules of one queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Longest stay of a message in the queue; 0 = deliver now or never.
+    pub message_ttl: Option<Millis>,
+    /// The queue asks to be deleted after being unused for this long; at least 1.
+    pub expires: Option<Millis>,
+    /// Most ready messages; 0 = hand over directly or not at all.
+    pub max_length: Option<u64>,
+    /// Most octets of ready bodies.
+    pub max_length_bytes: Option<u64>,
+    /// What happens at either limit.
+    pub overflow: Overflow,
+    /// A dead-letter exchange is set: without one, dead messages are dropped and the sink never hears of them.
+    pub dead_letters: bool,
+    /// Levels 0 to this one; fixed for the life of the queue.
+    pub max_priority: Option<u8>,
+    /// Only one consumer gets messages; fixed for the life of the queue.
+    pub single_active_consumer: bool,
+    /// A message returned more often than this is dead-lettered.
+    pub delivery_limit: Option<u32>,
+}
+
+impl Settings {
+    /// True if `ready` is above a limit.
+    pub(crate) fn is_exceeded_by(&self, ready: &Tally) -> bool {
+        self.max_length.is_some_and(|max| ready.messages > max)
+            || self.max_length_bytes.is_some_and(|max| ready.bytes > max)
+    }
+
+    /// True if one more message of `body_bytes` beside `ready` must be refused. RabbitMQ judges before it looks for
+    /// a consumer, so a full queue refuses what a consumer could have taken.
+    pub(crate) fn refuses(&self, ready: &Tally, body_bytes: u64) -> bool {
+        self.overflow != Overflow::DropHead
+            && (self.max_length.is_some_and(|max| ready.messages >= max)
+                || self
+                    .max_length_bytes
+                    .is_some_and(|max| ready.bytes.saturating_add(body_bytes) > max))
+    }
+
+    /// The shorter of the queue's and the message's own time to live.
+    pub(crate) fn ttl(&self, own: Option<Millis>) -> Option<Millis> {
+        match (self.message_ttl, own) {
+            (Some(queue), Some(own)) => Some(queue.min(own)),
+            (queue, own) => queue.or(own),
+        }
+    }
+}

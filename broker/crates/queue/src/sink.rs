@@ -1,0 +1,94 @@
+//! What a queue wants done: the effects, as calls on a sink that the caller brings.
+//!
+//! A sink must not call back into the same queue. Dead letters are collected by the host and published after it has
+//! let go of this queue's lock.
+
+use model::Seq;
+
+use crate::message::Incoming;
+use crate::unacked::Slot;
+
+/// One delivery to one consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// How to settle it later; `None` if the consumer takes without acknowledgement.
+    pub slot: Option<Slot>,
+    /// The message's position in the queue.
+    pub seq: Seq,
+    /// True if it was handed out before and came back.
+    pub redelivered: bool,
+    /// How often it came back.
+    pub delivery_count: u32,
+}
+
+/// A consumer's answer to an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The delivery is on its way.
+    Yes,
+    /// Its channel or connection cannot take more now; the queue leaves the consumer alone until
+    /// [`Queue::consumer_ready`](crate::Queue::consumer_ready), and nothing of this offer holds.
+    Blocked,
+}
+
+/// Why a message died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Death {
+    /// Rejected or nacked without requeue.
+    Rejected,
+    /// Its time to live passed.
+    Expired,
+    /// A length limit of the queue.
+    MaxLen,
+    /// Returned more often than the delivery limit allows.
+    DeliveryLimit,
+}
+
+impl Death {
+    /// The reason as `x-death` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Death::Rejected => "rejected",
+            Death::Expired => "expired",
+            Death::MaxLen => "maxlen",
+            Death::DeliveryLimit => "delivery_limit",
+        }
+    }
+}
+
+/// Why the queue asks to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retire {
+    /// Auto-delete, and the last consumer went.
+    LastConsumerGone,
+    /// Unused for as long as `x-expires` allows; asked again each such span until the queue is gone or used.
+    Unused,
+}
+
+/// Where the effects of a command go. `M` is the kept message, `C` the host's handle of a consumer.
+pub trait Sink<M, C> {
+    /// The subscription stands; its first delivery comes after this call (`basic.consume-ok` goes out here).
+    fn subscribed(&mut self, consumer: &C);
+
+    /// Offers a kept message.
+    fn offer(&mut self, to: &C, message: &M, delivery: Delivery) -> Taken;
+
+    /// The message left the queue; publish it to the dead-letter exchange. Called only if
+    /// [`Settings::dead_letters`](crate::Settings::dead_letters) is set.
+    fn dead_letter(&mut self, message: M, why: Death);
+
+    /// This consumer is now the one that gets messages (single active consumer only).
+    fn activated(&mut self, consumer: &C);
+
+    /// The queue is deleted under this consumer.
+    fn cancelled(&mut self, consumer: &C);
+
+    /// The queue asks to be deleted; the host proposes it.
+    fn retire(&mut self, why: Retire);
+}
+
+/// A sink that can also encode straight from the publisher's read buffer.
+pub trait DirectSink<I: Incoming, C>: Sink<I::Message, C> {
+    /// Offers a message that was never kept.
+    fn offer_direct(&mut self, to: &C, incoming: &I, delivery: Delivery) -> Taken;
+}
