@@ -1,0 +1,92 @@
+# Every target says in one line what it does; `make` alone prints them. Settings, by environment:
+#   WARREN_CACHE   what is compiled and kept between runs, outside the tree (~/.cache/warren)
+#   WARREN_IMAGE   name of the image to build and run (localhost/warren:dev)
+#   KUBECONFIG     a Kubernetes to use; without it one is built and started on this machine (tests/kube)
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export WARREN_CACHE ?= $(HOME)/.cache/warren
+export CARGO_TARGET_DIR ?= $(WARREN_CACHE)/target
+export WARREN_IMAGE ?= localhost/warren:dev
+export CARGO_TERM_PROGRESS_WHEN ?= never
+# The broker under test is the one in the image.
+export WARREN_BIN ?= $(WARREN_CACHE)/image/warren
+RUNNERS := $(CARGO_TARGET_DIR)/debug
+# All test runners at once and as part of the workspace, so that no dependency is compiled twice with other features.
+BUILD_RUNNERS := cargo build --quiet --workspace --bin oracle --bin interop --bin e2e
+
+.PHONY: help
+help: ## print this
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+# ---- for users ----
+
+.PHONY: demo demo-down image build
+demo: ## a Kubernetes, the operator, a broker, messages: from nothing to `kubectl get rmq`
+	@hack/demo up
+
+demo-down: ## take away what `make demo` made
+	@hack/demo down
+
+image: ## build the container image
+	@hack/image
+
+build: ## compile the static binaries of the image into $WARREN_CACHE/image
+	@hack/need cargo cc strip
+	@hack/binaries $(WARREN_CACHE)/image
+
+# ---- tests ----
+
+.PHONY: test lint test-unit test-tidy test-oracle test-interop test-fuzz test-image test-e2e
+test: ## run all tests; what CI runs
+	@hack/steps lint test-unit test-tidy image test-oracle test-interop test-fuzz test-image test-e2e
+
+lint: ## format, clippy, shellcheck, charts
+	@hack/need cargo shellcheck
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	shellcheck -x -P SCRIPTDIR hack/* .ci/run tests/kube/up tests/kube/check
+
+test-unit: ## tests beside the code
+	@hack/need cargo cc
+	cargo test --quiet --workspace --exclude tidy
+
+test-tidy: ## the rules of the house
+	cargo test --quiet --workspace --test house
+
+test-oracle: ## each behaviour against a real RabbitMQ and against us
+	@hack/need rabbitmq-server
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/oracle
+
+test-interop: ## programs with foreign clients against us
+	@hack/need python3-venv
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/interop
+
+test-fuzz: ## feed the frame reader hostile bytes for a minute
+	@hack/fuzz 60
+
+test-image: ## the image alone, without Kubernetes
+	@hack/need engine
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/e2e image
+
+test-e2e: ## the operator and the image on a real Kubernetes
+	@hack/kube
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/e2e kube
+
+.PHONY: fuzz bench kube-up kube-down
+fuzz: ## the same for an hour
+	@hack/fuzz 3600
+
+bench: ## the same loads against RabbitMQ and against us
+	@hack/need rabbitmq-server
+	@tests/bench/run
+
+kube-up: ## start the local Kubernetes
+	@hack/kube
+
+kube-down: ## stop it and remove every trace but its builds
+	@tests/kube/up down
