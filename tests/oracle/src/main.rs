@@ -1,0 +1,91 @@
+//! The oracle's runner: starts RabbitMQ and Warren, or takes one given server, plays the behaviours, prints columns.
+//! Exit code 0 only if no behaviour failed on any server.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use oracle::host::{self, Host};
+use oracle::script::Behaviour;
+use oracle::server::Server;
+use oracle::{behaviours, report};
+
+/// Plays AMQP 0-9-1 behaviours against RabbitMQ and Warren and compares both with what is right.
+#[derive(Parser)]
+#[command(name = "oracle")]
+struct Cli {
+    /// Only behaviours whose name contains one of these texts.
+    filter: Vec<String>,
+    /// Judge only the server at this AMQP URL; nothing is started.
+    #[arg(long)]
+    url: Option<String>,
+    /// Its management URL, http://user:password@host:port; without it behaviours that need it are skipped.
+    #[arg(long, requires = "url")]
+    management: Option<String>,
+    /// Start and judge only this one.
+    #[arg(long, value_parser = ["rabbitmq", "warren"], conflicts_with = "url")]
+    only: Option<String>,
+    /// The Warren binary; default WARREN_BIN, else warren in this build's target directory.
+    #[arg(long)]
+    warren: Option<PathBuf>,
+    /// Behaviours played at once on each server.
+    #[arg(long, default_value_t = 16)]
+    threads: usize,
+    /// Print the names and play nothing.
+    #[arg(long)]
+    list: bool,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("oracle: {e:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<bool> {
+    let chosen = chosen(&cli.filter)?;
+    if cli.list {
+        chosen.iter().for_each(|behaviour| println!("{}", behaviour.name));
+        return Ok(true);
+    }
+    let (servers, _hosts) = servers(cli)?;
+    let columns = report::run(&chosen, &servers, cli.threads.max(1));
+    if cli.json {
+        println!("{:#}", report::json(&chosen, &columns));
+    } else {
+        report::print(&mut std::io::stdout().lock(), &chosen, &columns)?;
+    }
+    Ok(columns.iter().all(|column| column.failed() == 0))
+}
+
+fn chosen(filter: &[String]) -> Result<Vec<Behaviour>> {
+    let mut all = behaviours::all()?;
+    all.retain(|behaviour| filter.is_empty() || filter.iter().any(|text| behaviour.name.contains(text)));
+    anyhow::ensure!(!all.is_empty(), "no behaviour's name contains {filter:?}");
+    Ok(all)
+}
+
+/// The servers to judge and what keeps them running.
+fn servers(cli: &Cli) -> Result<(Vec<Server>, Vec<Host>)> {
+    if let Some(url) = &cli.url {
+        return Ok((vec![Server::connect("given", url, cli.management.as_deref(), None)?], Vec::new()));
+    }
+    let mut hosts = Vec::new();
+    if cli.only.as_deref() != Some("warren") {
+        hosts.push(host::rabbitmq()?);
+    }
+    if cli.only.as_deref() != Some("rabbitmq") {
+        let binary = cli.warren.clone().or_else(host::warren_binary);
+        hosts.push(host::warren(&binary.context("no warren binary: build it or set WARREN_BIN")?)?);
+    }
+    Ok((hosts.iter().map(|host| host.server.clone()).collect(), hosts))
+}

@@ -1,0 +1,59 @@
+//! The management HTTP API as the behaviours need it: one request, status and JSON back.
+//! It decides nothing about AMQP and keeps no state.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
+use serde_json::Value;
+
+/// Where the API is and who asks.
+#[derive(Clone, Debug)]
+pub struct Management {
+    agent: ureq::Agent,
+    base: String,
+    authorization: String,
+}
+
+impl Management {
+    /// `url` is `http://user:password@host:port`.
+    ///
+    /// # Errors
+    /// Another form of URL.
+    pub fn new(url: &str) -> Result<Self> {
+        let rest = url.strip_prefix("http://").context("management URL must start with http://")?;
+        let (login, host) = rest.rsplit_once('@').context("management URL must be http://user:password@host:port")?;
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(30)))
+            .http_status_as_error(false)
+            .build();
+        Ok(Self {
+            agent: config.into(),
+            base: format!("http://{}", host.trim_end_matches('/')),
+            authorization: format!("Basic {}", STANDARD.encode(login)),
+        })
+    }
+
+    /// Sends one request and returns status and body (null if it is not JSON).
+    ///
+    /// # Errors
+    /// No HTTP answer.
+    pub fn call(&self, method: &str, path: &str, body: Option<&str>) -> Result<(u16, Value)> {
+        let url = format!("{}{path}", self.base);
+        let what = || format!("{method} {url}");
+        let answer = match (method, body) {
+            ("GET", None) => self.agent.get(&url).header("authorization", &self.authorization).call(),
+            ("DELETE", _) => self.agent.delete(&url).header("authorization", &self.authorization).call(),
+            ("PUT", body) => self.with_body(self.agent.put(&url)).send(body.unwrap_or("")),
+            ("POST", body) => self.with_body(self.agent.post(&url)).send(body.unwrap_or("")),
+            _ => bail!("{} is not supported", what()),
+        };
+        let mut answer = answer.with_context(what)?;
+        let text = answer.body_mut().read_to_string().with_context(what)?;
+        Ok((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
+    fn with_body<T>(&self, request: ureq::RequestBuilder<T>) -> ureq::RequestBuilder<T> {
+        request.header("authorization", &self.authorization).header("content-type", "application/json")
+    }
+}
