@@ -18,6 +18,7 @@ pub(crate) enum Field {
 }
 
 /// A method's ids, name and argument fields in order.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     pub(crate) ids: (u16, u16),
     pub(crate) name: &'static str,

@@ -10,9 +10,13 @@ mod encode;
 mod field_table;
 mod frame;
 mod header;
+#[cfg(test)]
+mod hostile;
 mod layout;
 mod method;
 mod opening;
+#[cfg(test)]
+mod oracle;
 mod properties;
 mod property_list;
 mod table;

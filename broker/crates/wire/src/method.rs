@@ -214,7 +214,7 @@ fn other(payload: &[u8]) -> Result<AMQPClass, MethodError> {
     let walked = walk(layout, payload)?;
     let undecodable = || undecodable(&payload[4..]);
     let mut class = match parse_class(walked.without_table.as_slice()) {
-        Ok((rest, class)) if rest.is_empty() => class,
+        Ok(([], class)) => class,
         _ => return Err(undecodable()),
     };
     if let (Some(slot), Some(table)) = (table_of(&mut class), walked.table) {

@@ -246,13 +246,15 @@ fn value_into(value: &Value, out: &mut Vec<u8>, depth: u32) -> Result<()> {
             put(b'D', &[n.scale]);
             out.extend_from_slice(&n.value.to_be_bytes());
         }
-        Value::LongStr(octets) => return sized(b'S', out, |out| Ok(out.extend_from_slice(octets))),
-        Value::Bytes(octets) => return sized(b'x', out, |out| Ok(out.extend_from_slice(octets))),
+        Value::LongStr(octets) => return octets_into(b'S', octets, out),
+        Value::Bytes(octets) => return octets_into(b'x', octets, out),
         Value::Table(table) => {
-            return deeper(depth).and_then(|depth| sized(b'F', out, |out| table_into(table, out, depth)));
+            let depth = deeper(depth)?;
+            return sized(b'F', out, |out| table_into(table, out, depth));
         }
         Value::Array(values) => {
-            return deeper(depth).and_then(|depth| sized(b'A', out, |out| array_into(values, out, depth)));
+            let depth = deeper(depth)?;
+            return sized(b'A', out, |out| array_into(values, out, depth));
         }
     }
     Ok(())
@@ -260,6 +262,13 @@ fn value_into(value: &Value, out: &mut Vec<u8>, depth: u32) -> Result<()> {
 
 fn array_into(values: &[Value], out: &mut Vec<u8>, depth: u32) -> Result<()> {
     values.iter().try_for_each(|value| value_into(value, out, depth))
+}
+
+fn octets_into(letter: u8, octets: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    sized(letter, out, |out| {
+        out.extend_from_slice(octets);
+        Ok(())
+    })
 }
 
 /// Type letter, a length field filled in afterwards, and what `write` appends.
