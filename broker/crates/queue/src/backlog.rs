@@ -1,6 +1,7 @@
 //! All ready messages of a queue: a lane per priority level, the highest served first.
 //!
-//! Knows what is next, what expires next and what an overflow drops; never who gets it.
+//! There is one head: the oldest of the highest level present. It is what is delivered, what expires and what an
+//! overflow drops. Nothing here knows who gets a message.
 
 use model::{Millis, Seq};
 use smallvec::SmallVec;
@@ -62,34 +63,28 @@ impl<M: Message> Backlog<M> {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Held<M>> {
-        self.pop_from(self.top)
-    }
-
-    /// What an overflow drops: the oldest of the lowest level present.
-    pub(crate) fn pop_overflow(&mut self) -> Option<Held<M>> {
-        let lowest = (0..=self.top).find(|level| !self.lanes[usize::from(*level)].is_empty())?;
-        self.pop_from(lowest)
-    }
-
-    /// A message that stands at the head of its level and has expired.
-    pub(crate) fn pop_expired(&mut self, now: Millis) -> Option<Held<M>> {
-        if self.expiring == 0 {
-            return None;
+        let held = self.lanes[usize::from(self.top)].pop(self.top)?;
+        self.tally.remove(&held.message);
+        self.expiring -= u64::from(held.expires != NEVER);
+        while self.top > 0 && self.lanes[usize::from(self.top)].is_empty() {
+            self.top -= 1;
         }
-        let due = (0..=self.top).find(|level| self.lanes[usize::from(*level)].head_expires() <= now)?;
-        self.pop_from(due)
+        Some(held)
     }
 
-    /// When a head expires next.
+    /// Takes the head if it has expired. Only the head of all can, as in RabbitMQ: an expired message behind one that
+    /// lives, in its level or in a higher one, waits.
+    pub(crate) fn pop_expired(&mut self, now: Millis) -> Option<Held<M>> {
+        self.deadline().filter(|at| *at <= now)?;
+        self.pop()
+    }
+
+    /// When the head expires.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         if self.expiring == 0 {
             return None;
         }
-        self.lanes
-            .iter()
-            .map(Lane::head_expires)
-            .min()
-            .filter(|at| *at != NEVER)
+        Some(self.lanes[usize::from(self.top)].head_expires()).filter(|at| *at != NEVER)
     }
 
     /// Forgets everything and gives the memory back; says how many there were.
@@ -108,15 +103,5 @@ impl<M: Message> Backlog<M> {
         self.tally.add(message);
         self.expiring += u64::from(expires != NEVER);
         self.top = self.top.max(level);
-    }
-
-    fn pop_from(&mut self, level: u8) -> Option<Held<M>> {
-        let held = self.lanes[usize::from(level)].pop(level)?;
-        self.tally.remove(&held.message);
-        self.expiring -= u64::from(held.expires != NEVER);
-        while self.top > 0 && self.lanes[usize::from(self.top)].is_empty() {
-            self.top -= 1;
-        }
-        Some(held)
     }
 }

@@ -1,6 +1,8 @@
 //! The consumers of a queue and whose turn it is: round robin among the able ones of the highest priority present.
 //!
-//! Able means: not parked, credit left, and (single active consumer) the active one. Knows nothing of messages.
+//! Able means: not parked, credit left, and (single active consumer) the active one. As in RabbitMQ, who runs out of
+//! credit keeps the place in the round until it is passed over for it; only then it queues up anew, behind the others,
+//! once it has credit again. Knows nothing of messages.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,7 +25,7 @@ pub(crate) struct Consumer<C> {
     pub(crate) exclusive: bool,
     /// Order of subscription, which decides between equals.
     since: u64,
-    in_turn: bool,
+    in_round: bool,
 }
 
 impl<C> Consumer<C> {
@@ -42,12 +44,13 @@ pub(crate) struct Newcomer<C> {
     pub(crate) exclusive: bool,
 }
 
-/// The able consumers of one priority, next one first.
+/// The round of one priority.
 struct Turn {
     priority: i32,
     /// Consumers of this priority, able or not; the turn goes with the last.
     members: usize,
-    able: VecDeque<u32>,
+    /// Next one first; every able consumer is in it.
+    round: VecDeque<u32>,
 }
 
 pub(crate) struct Consumers<C> {
@@ -109,9 +112,20 @@ impl<C> Consumers<C> {
             .map(|(key, consumer)| (self.may_consume(key_of(key)), consumer))
     }
 
-    /// Whose turn it is.
-    pub(crate) fn next(&self) -> Option<u32> {
-        self.turns.iter().find_map(|turn| turn.able.front().copied())
+    /// Whose turn it is to get a message. Those without room lose their place in the round.
+    pub(crate) fn next(&mut self) -> Option<u32> {
+        let places = &mut self.places;
+        self.turns.iter_mut().find_map(|turn| {
+            while let Some(key) = turn.round.front().copied() {
+                let consumer = &mut places[key as usize];
+                if consumer.has_room() {
+                    return Some(key);
+                }
+                consumer.in_round = false;
+                turn.round.pop_front();
+            }
+            None
+        })
     }
 
     /// Adds a consumer that is not able yet; [`wake`](Self::wake) lets it in.
@@ -136,7 +150,7 @@ impl<C> Consumers<C> {
             parked: false,
             exclusive,
             since,
-            in_turn: false,
+            in_round: false,
         };
         let key = key_of(self.places.insert(consumer));
         self.by_id.insert(id, key);
@@ -154,8 +168,8 @@ impl<C> Consumers<C> {
         turn.members -= 1;
         if turn.members == 0 {
             self.turns.remove(at);
-        } else if consumer.in_turn {
-            turn.able.retain(|able| *able != key);
+        } else if consumer.in_round {
+            turn.round.retain(|other| *other != key);
         }
         if self.active == Some(key) {
             self.active = None;
@@ -182,20 +196,25 @@ impl<C> Consumers<C> {
         Some(self.get(key))
     }
 
-    /// The consumer at the head of its turn took a message.
+    /// The consumer whose turn it was took a message.
     pub(crate) fn delivered(&mut self, key: u32) {
         let consumer = &mut self.places[key as usize];
         if !consumer.no_ack {
             consumer.unacked += 1;
         }
-        let stays = consumer.has_room();
-        self.leave_front(key, stays);
+        let priority = consumer.priority;
+        let turn = self
+            .turns
+            .iter_mut()
+            .find(|turn| turn.priority == priority)
+            .expect("a turn has its members");
+        assert!(turn.round.front() == Some(&key), "a consumer was served out of turn");
+        turn.round.rotate_left(1);
     }
 
-    /// The consumer at the head of its turn could not take more.
+    /// The consumer could not take more.
     pub(crate) fn park(&mut self, key: u32) {
         self.places[key as usize].parked = true;
-        self.leave_front(key, false);
     }
 
     /// The sink can take more for this consumer.
@@ -217,16 +236,16 @@ impl<C> Consumers<C> {
         self.wake(key);
     }
 
-    /// Gives the consumer a turn, behind the others, if it is able and has none.
+    /// Puts the consumer into the round, behind the others, if it is able and not in it.
     pub(crate) fn wake(&mut self, key: u32) {
         let allowed = self.may_consume(key);
         let consumer = &mut self.places[key as usize];
-        if consumer.in_turn || !allowed || !consumer.has_room() {
+        if consumer.in_round || !allowed || !consumer.has_room() {
             return;
         }
-        consumer.in_turn = true;
+        consumer.in_round = true;
         let at = self.turn_or_insert(self.places[key as usize].priority);
-        self.turns[at].able.push_back(key);
+        self.turns[at].round.push_back(key);
     }
 
     /// Forgets all consumers and returns them in order of subscription.
@@ -246,26 +265,6 @@ impl<C> Consumers<C> {
         !self.single_active || self.active == Some(key)
     }
 
-    /// The front of a turn goes to its back, or out.
-    fn leave_front(&mut self, key: u32, stays: bool) {
-        let consumer = &mut self.places[key as usize];
-        consumer.in_turn = stays;
-        let priority = consumer.priority;
-        let turn = self
-            .turns
-            .iter_mut()
-            .find(|turn| turn.priority == priority)
-            .expect("a turn has its members");
-        if stays && turn.able.len() == 1 {
-            return;
-        }
-        let front = turn.able.pop_front();
-        assert!(front == Some(key), "a consumer was served out of turn");
-        if stays {
-            turn.able.push_back(key);
-        }
-    }
-
     fn turn_or_insert(&mut self, priority: i32) -> usize {
         let at = self
             .turns
@@ -278,7 +277,7 @@ impl<C> Consumers<C> {
                 Turn {
                     priority,
                     members: 0,
-                    able: VecDeque::new(),
+                    round: VecDeque::new(),
                 },
             );
         }

@@ -70,8 +70,8 @@ impl<M: Message, C> Queue<M, C> {
     /// Delivers until nothing is ready or nobody is able.
     pub(crate) fn pump(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
         self.expire(now, sink);
-        while let Some(key) = self.consumers.next()
-            && let Some(head) = self.backlog.head()
+        while let Some(head) = self.backlog.head()
+            && let Some(key) = self.consumers.next()
         {
             let consumer = self.consumers.get(key);
             let (id, no_ack) = (consumer.id, consumer.no_ack);

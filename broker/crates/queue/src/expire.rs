@@ -1,4 +1,4 @@
-//! What time does: messages die at the head of their level, an unused queue asks to be deleted, rules change.
+//! What time does: messages die at the head, an unused queue asks to be deleted, rules change.
 //!
 //! Nothing is scanned: the host sleeps until `next_deadline` and calls `tick`.
 
@@ -48,7 +48,7 @@ impl<M: Message, C> Queue<M, C> {
         self.drop_excess(sink);
     }
 
-    /// Buries what has expired at a head.
+    /// Buries what has expired at the head.
     pub(crate) fn expire(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
         while let Some(held) = self.backlog.pop_expired(now) {
             self.bury(held, Death::Expired, sink);

@@ -101,7 +101,7 @@ impl<M: Message, C> Queue<M, C> {
             return;
         }
         while self.settings.is_exceeded_by(self.backlog.tally())
-            && let Some(held) = self.backlog.pop_overflow()
+            && let Some(held) = self.backlog.pop()
         {
             self.bury(held, Death::MaxLen, sink);
         }

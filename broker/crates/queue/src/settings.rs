@@ -9,7 +9,8 @@ use crate::counts::Tally;
 /// What happens when the ready messages reach a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// The oldest ready message goes (`maxlen`); in a priority queue, of the lowest priority present.
+    /// The head goes (`maxlen`): the message that would be delivered next. In a priority queue that is the oldest of
+    /// the highest priority, as in RabbitMQ 3.x.
     #[default]
     DropHead,
     /// The publish is refused.
