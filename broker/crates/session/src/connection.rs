@@ -258,13 +258,7 @@ impl Connection {
     ) -> Progress {
         match refusal.scope {
             model::Scope::Channel => Progress::Stop(self.close_channel(number, &refusal, method, host)),
-            model::Scope::Connection => {
-                host.note(Note::ConnectionError {
-                    channel: number,
-                    refusal: &refusal,
-                });
-                Progress::Stop(self.fail(refusal, method, false, host))
-            }
+            model::Scope::Connection => Progress::Stop(self.fail(refusal, method, false, host)),
         }
     }
 

@@ -167,10 +167,7 @@ impl Connection {
     pub(crate) fn on_vhost_answer<H: Host>(&mut self, answer: Answer, host: &mut H) -> Progress {
         match answer {
             Answer::Refused(refusal) => {
-                host.note(Note::ConnectionError {
-                    channel: 0,
-                    refusal: &refusal,
-                });
+                host.note(Note::ConnectionError { refusal: &refusal });
                 close::write_connection_close(host.out(), &refusal, (10, 40));
                 self.stage = Stage::Closing;
                 Progress::Stop(Step::Linger {
