@@ -1,0 +1,286 @@
+//! The checks of one RabbitCluster, from the manifest of the README to its deletion. They build on each other in this order: a broker
+//! is made, used, lost, changed, scaled, deleted and made again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::amqp::Login;
+use crate::check::{Checks, Outcome, equal, says, within};
+use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
+
+const NAME: &str = "hello";
+const POD: &str = "hello-server-0";
+const READY_LIMIT: Duration = Duration::from_secs(120);
+/// How late `kubectl get rmq` may be: the operator hears of a change, and writes it down.
+const LATE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Makes, uses, loses, changes and scales the broker.
+pub(crate) fn checks(image: &str, checks: &mut Checks) {
+    checks.needed(
+        "examples/hello.yaml becomes a broker, called ready when its pod is and not before",
+        || {
+            truthful(|| {
+                apply_hello()?;
+                settled()
+            })
+        },
+    );
+    checks.check("its children have their fixed names", children);
+    checks.check("kubectl get rmq shows it", || {
+        let line = kubectl(&["get", "rmq", NAME])?;
+        ["True", "Running", "1/1"]
+            .iter()
+            .try_for_each(|words| says(&line, words))
+    });
+    checks.check("a program outside publishes and takes messages", || {
+        with_login(|ann| {
+            ann.put("outside", 100)?;
+            ann.take("outside", 100)
+        })
+    });
+    checks.check("a program in a pod of its own reaches it by the Service's name", || {
+        perf_in_a_pod(image)
+    });
+    checks.check(
+        "its pod, deleted, comes back, and kubectl get rmq says so meanwhile",
+        || {
+            let lost = truthful(lose_the_pod);
+            lost.and_then(|()| with_login(|ann| ann.put("after", 10).and_then(|()| ann.take("after", 10))))
+        },
+    );
+    checks.check(
+        "a changed configuration restarts the pod and is in force",
+        change_the_configuration,
+    );
+    checks.check("a deleted child is made again", || {
+        kubectl(&["delete", "service", NAME])?;
+        within(READY_LIMIT, || {
+            field("service", NAME, "{.spec.ports[?(@.name==\"amqp\")].port}").and_then(|port| says(&port, "5672"))
+        })
+    });
+    checks.check(
+        "two nodes: clients are led to one of them, and a condition says that they are separate",
+        two_nodes,
+    );
+    checks.check(
+        "fewer nodes is refused by a condition as long as nodes cannot be drained",
+        fewer_nodes,
+    );
+}
+
+/// Deletes the broker and makes it again.
+pub(crate) fn end(checks: &mut Checks) {
+    checks.check(
+        "deleted, it leaves its volumes and secrets; applied again, it has the old password",
+        || {
+            let old = password()?;
+            kubectl(&["delete", "rmq", NAME, "--timeout=90s"])?;
+            within(READY_LIMIT, || {
+                equal(
+                    kubectl(&["get", "pods", "-o", "name", "-l", "app.kubernetes.io/component=broker"])?.trim(),
+                    "",
+                )
+            })?;
+            apply_hello()?;
+            settled()?;
+            equal(password()?, old)
+        },
+    );
+}
+
+fn apply_hello() -> Outcome {
+    let manifest =
+        std::fs::read_to_string("examples/hello.yaml").map_err(|error| format!("examples/hello.yaml: {error}"))?;
+    apply(&manifest).map(drop)
+}
+
+/// Waits until the operator has carried out the newest spec.
+pub(crate) fn settled() -> Outcome {
+    within(READY_LIMIT, || {
+        let cluster = get("rmq", NAME)?;
+        equal(
+            cluster["status"]["observedGeneration"].as_i64(),
+            cluster["metadata"]["generation"].as_i64(),
+        )?;
+        equal(cluster["status"]["phase"].as_str(), Some("Running"))?;
+        equal(condition("rmq", NAME, "Ready")?.as_str(), "True")
+    })
+    .map_err(|reason| format!("{reason}\n{}", story()))
+}
+
+/// What a person would look at next.
+fn story() -> String {
+    let parts: [&[&str]; 3] = [
+        &["get", "rmq,pods", "-o", "wide"],
+        &["events", "--types=Warning"],
+        &["logs", POD, "--tail=20"],
+    ];
+    parts
+        .iter()
+        .map(|part| kubectl(part).unwrap_or_else(|error| error))
+        .collect()
+}
+
+/// Does something while watching that the cluster is never called ready when its pod is not.
+fn truthful(deed: impl FnOnce() -> Outcome) -> Outcome {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&done));
+        let outcome = deed();
+        done.store(true, Ordering::Relaxed);
+        let watched = watcher.join().unwrap_or_else(|_| Err("the watcher panicked".into()));
+        outcome.and(watched)
+    })
+}
+
+/// The pod is looked at before and after the cluster: a lie is what neither moment can explain.
+fn watch(done: &AtomicBool) -> Outcome {
+    let mut lying_since = None;
+    let (mut unready, mut ready) = (0, 0);
+    while !done.load(Ordering::Relaxed) {
+        let before = pod_is_ready()?;
+        let said = condition("rmq", NAME, "Ready")? == "True";
+        let after = pod_is_ready()?;
+        if said {
+            ready += 1
+        } else {
+            unready += 1
+        }
+        if !said || before || after {
+            lying_since = None;
+        } else if lying_since.get_or_insert_with(Instant::now).elapsed() > LATE_LIMIT {
+            return Err(format!(
+                "called ready for {} s while its pod was not",
+                LATE_LIMIT.as_secs()
+            ));
+        }
+    }
+    if unready > 0 {
+        Ok(())
+    } else {
+        Err(format!("never seen as not ready, {ready} times as ready"))
+    }
+}
+
+fn pod_is_ready() -> Outcome<bool> {
+    let terminating = !field("pod", POD, "{.metadata.deletionTimestamp}")?.is_empty();
+    Ok(!terminating && condition("pod", POD, "Ready")? == "True")
+}
+
+fn lose_the_pod() -> Outcome {
+    let old = field("pod", POD, "{.metadata.uid}")?;
+    kubectl(&["delete", "pod", POD, "--wait=false"])?;
+    within(READY_LIMIT, || {
+        if condition("rmq", NAME, "Ready")? == "True" {
+            Err("still called ready".into())
+        } else {
+            Ok(())
+        }
+    })?;
+    settled()?;
+    if field("pod", POD, "{.metadata.uid}")? == old {
+        Err("it is the old pod".into())
+    } else {
+        Ok(())
+    }
+}
+
+fn children() -> Outcome {
+    let children = [
+        "statefulset/hello-server",
+        "service/hello",
+        "service/hello-nodes",
+        "secret/hello-cookie",
+        "secret/hello-default-user",
+        "configmap/hello-config",
+        "serviceaccount/hello-server",
+        "poddisruptionbudget/hello",
+    ];
+    children.iter().try_for_each(|child| kubectl(&["get", child]).map(drop))
+}
+
+fn secret(key: &str) -> Outcome<String> {
+    let template = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
+    kubectl(&["get", "secret", "hello-default-user", "-o", &template])
+}
+
+fn password() -> Outcome<String> {
+    secret("password")
+}
+
+/// Gives a login through the Service with what the secret says.
+fn with_login<T>(talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
+    let forward = Forward::to(NAME, 5672)?;
+    let (user, password) = (secret("username")?, password()?);
+    talk(&Login {
+        host: "127.0.0.1",
+        port: forward.port,
+        user: &user,
+        password: &password,
+    })
+}
+
+/// As an application would: the address comes from the secret.
+fn perf_in_a_pod(image: &str) -> Outcome {
+    let pod = format!(
+        r#"{{"apiVersion": "v1", "kind": "Pod", "metadata": {{"name": "perf"}}, "spec": {{"restartPolicy": "Never",
+        "securityContext": {{"runAsNonRoot": true, "runAsUser": 999, "seccompProfile": {{"type": "RuntimeDefault"}}}},
+        "containers": [{{"name": "perf", "image": "{image}", "imagePullPolicy": "IfNotPresent",
+        "args": ["perf", "--uri", "$(URI)", "--producers", "1", "--consumers", "1", "--duration", "3"],
+        "securityContext": {{"allowPrivilegeEscalation": false, "capabilities": {{"drop": ["ALL"]}}}},
+        "env": [{{"name": "URI", "valueFrom": {{"secretKeyRef": {{"name": "hello-default-user", "key": "connection_string"}}}}}}]}}]}}}}"#
+    );
+    kubectl(&["delete", "pod", "perf", "--ignore-not-found"])?;
+    apply(&pod)?;
+    within(READY_LIMIT, || {
+        equal(field("pod", "perf", "{.status.phase}")?.as_str(), "Succeeded")
+    })
+    .map_err(|reason| format!("{reason}\n{}", kubectl(&["logs", "perf"]).unwrap_or_default()))
+}
+
+/// The broker offers what the new file says, so the file is what runs.
+fn change_the_configuration() -> Outcome {
+    let old = field("pod", POD, "{.metadata.uid}")?;
+    kubectl(&[
+        "patch",
+        "rmq",
+        NAME,
+        "--type=merge",
+        "-p",
+        r#"{"spec": {"config": "channel_max = 77\n"}}"#,
+    ])?;
+    settled()?;
+    if field("pod", POD, "{.metadata.uid}")? == old {
+        return Err("the pod was not replaced".into());
+    }
+    with_login(|ann| equal(ann.channel_max()?, 77))
+}
+
+fn two_nodes() -> Outcome {
+    kubectl(&["scale", "rmq", NAME, "--replicas=2"])?;
+    within(READY_LIMIT, || {
+        equal(field("rmq", NAME, "{.status.readyReplicas}")?.as_str(), "2")
+    })?;
+    within(READY_LIMIT, || {
+        equal(condition("rmq", NAME, "Clustered")?.as_str(), "False")
+    })?;
+    let led_to = kubectl(&[
+        "get",
+        "endpoints",
+        NAME,
+        "-o",
+        "jsonpath={.subsets[*].addresses[*].targetRef.name}",
+    ])?;
+    equal(led_to.trim(), POD)
+}
+
+fn fewer_nodes() -> Outcome {
+    kubectl(&["scale", "rmq", NAME, "--replicas=1"])?;
+    within(READY_LIMIT, || {
+        let message = field("rmq", NAME, "{.status.conditions[*].message}")?;
+        says(&message, "drain")
+    })?;
+    equal(field("statefulset", "hello-server", "{.spec.replicas}")?.as_str(), "2")?;
+    kubectl(&["scale", "rmq", NAME, "--replicas=2"]).map(drop)
+}

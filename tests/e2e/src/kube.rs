@@ -1,0 +1,196 @@
+//! The whole road on a real Kubernetes: helm installs the operator, a manifest becomes a broker, programs send and receive through it, its
+//! pod is lost and comes back, and what `kubectl get rmq` says is true at each moment. What is made here is taken away at the end.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::check::{Checks, Outcome, equal, says, within};
+use crate::cluster;
+use crate::kubectl::{NAMESPACE, apply_refused, field, kubectl};
+use crate::run::run;
+
+/// Where the operator lives; the same place as in `make demo`, since a cluster has one set of definitions.
+const SYSTEM: &str = "warren-system";
+const RELEASE: &str = "warren-operator";
+const CRD: &str = "rabbitclusters.warren.dev";
+
+/// Makes all checks on the Kubernetes that KUBECONFIG names.
+pub(crate) fn checks(image: &str, checks: &mut Checks) {
+    let mut before = Before::default();
+    checks.needed("Kubernetes answers, with room for us", || {
+        before = Before::look()?;
+        clean()?;
+        run("kubectl", &["create", "namespace", NAMESPACE])?;
+        let restricted = "pod-security.kubernetes.io/enforce=restricted";
+        run("kubectl", &["label", "namespace", NAMESPACE, restricted]).map(drop)
+    });
+    checks.needed("helm installs the operator and its pod becomes ready", || {
+        install(image).map(drop)
+    });
+    checks.check("the chart's own test passes", || {
+        run("helm", &["test", RELEASE, "-n", SYSTEM, "--logs"]).map(drop)
+    });
+    checks.check(
+        "a field that cannot be right is refused with a sentence that helps",
+        bad_fields_are_refused,
+    );
+    checks.check("kubectl explains the fields", || {
+        says(
+            &run("kubectl", &["explain", "rabbitcluster.spec.persistence.storage"])?,
+            "volume",
+        )
+    });
+    cluster::checks(image, checks);
+    checks.check("an upgrade by helm restarts no broker", || upgrade(image));
+    cluster::end(checks);
+    checks.check(
+        "helm uninstall leaves the definitions, since they may hold data",
+        || {
+            run("helm", &["uninstall", RELEASE, "-n", SYSTEM, "--wait"])?;
+            run("kubectl", &["get", "crd", CRD]).map(drop)
+        },
+    );
+    before.restore(image);
+}
+
+fn install(image: &str) -> Outcome<String> {
+    let image = format!("image={image}");
+    let chart = "charts/warren-operator";
+    let place = [
+        "upgrade",
+        "--install",
+        RELEASE,
+        chart,
+        "-n",
+        SYSTEM,
+        "--create-namespace",
+        "--set",
+        &image,
+    ];
+    run("helm", &[&place[..], &["--wait", "--timeout", "2m"]].concat())
+}
+
+fn upgrade(image: &str) -> Outcome {
+    let pods = || {
+        field(
+            "pods",
+            "-l=app.kubernetes.io/component=broker",
+            "{.items[*].metadata.uid}",
+        )
+    };
+    let old = pods()?;
+    install(image)?;
+    let operator = [
+        "-n",
+        SYSTEM,
+        "rollout",
+        "restart",
+        "deployment",
+        "-l",
+        "app.kubernetes.io/name=warren-operator",
+    ];
+    run("kubectl", &operator)?;
+    let settled = [
+        "-n",
+        SYSTEM,
+        "rollout",
+        "status",
+        "deployment",
+        "-l",
+        "app.kubernetes.io/name=warren-operator",
+        "--timeout=90s",
+    ];
+    run("kubectl", &settled)?;
+    cluster::settled()?;
+    equal(pods()?, old)
+}
+
+/// Each line: a wrong spec, and words that must be in the answer.
+const WRONG: [(&str, &str); 7] = [
+    ("replicas: -1", "cannot be negative"),
+    ("replicas: many", "must be of type integer"),
+    ("persistence: {storage: much}", "such as 10Gi"),
+    ("persistence: {storage: 0Gi}", "above zero"),
+    ("plugins: [Management]", "lower-case"),
+    ("terminationGracePeriodSeconds: 1", "between 10 and"),
+    (
+        "image: {repository: localhost/warren}",
+        "needs image.tag or image.digest",
+    ),
+];
+
+fn bad_fields_are_refused() -> Outcome {
+    let manifest = |name: &str, spec: &str| {
+        format!("apiVersion: warren.dev/v1alpha1\nkind: RabbitCluster\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n")
+    };
+    for (spec, words) in WRONG {
+        says(&apply_refused(&manifest("wrong", spec))?, words)?;
+    }
+    says(
+        &apply_refused(&manifest("9wrong", "replicas: 1"))?,
+        "starting with a letter",
+    )?;
+    // kubectl itself checks names of fields, by the schema.
+    says(
+        &apply_refused(&manifest("wrong", "replica: 1"))?,
+        "unknown field \"spec.replica\"",
+    )
+}
+
+/// Leaves nothing of ours in the namespace.
+fn clean() -> Outcome {
+    if run("kubectl", &["get", "crd", CRD]).is_ok() {
+        kubectl(&["delete", "rmq", "--all", "--timeout=90s"])?;
+    }
+    run(
+        "kubectl",
+        &["delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s"],
+    )
+    .map(drop)
+}
+
+/// What was there before these checks, so that somebody's demo survives them.
+#[derive(Default)]
+struct Before {
+    release: bool,
+    definitions: bool,
+}
+
+impl Before {
+    fn look() -> Outcome<Self> {
+        let releases: Value =
+            serde_json::from_str(&run("helm", &["list", "-A", "-o", "json"])?).map_err(|error| error.to_string())?;
+        let ours = releases
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|release| release["name"] == RELEASE);
+        let places: Vec<_> = ours.filter_map(|release| release["namespace"].as_str()).collect();
+        if let Some(elsewhere) = places.iter().find(|place| **place != SYSTEM) {
+            return Err(format!(
+                "{RELEASE} is installed in the namespace {elsewhere}: two operators would fight; uninstall it first"
+            ));
+        }
+        Ok(Self {
+            release: !places.is_empty(),
+            definitions: run("kubectl", &["get", "crd", CRD]).is_ok(),
+        })
+    }
+
+    fn restore(&self, image: &str) {
+        let done = within(Duration::ZERO, || {
+            clean()?;
+            if self.release {
+                install(image)?;
+            } else if !self.definitions {
+                run("kubectl", &["delete", "crd", CRD, "--ignore-not-found"])?;
+                run("kubectl", &["delete", "namespace", SYSTEM, "--ignore-not-found"])?;
+            }
+            Ok(())
+        });
+        if let Err(reason) = done {
+            eprintln!("not all was taken away: {reason}");
+        }
+    }
+}
