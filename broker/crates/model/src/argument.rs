@@ -25,7 +25,10 @@ pub enum ArgumentError {
 
 impl ArgumentError {
     pub(crate) fn value(problem: impl Into<String>) -> Self {
-        ArgumentError::Value { key: "", problem: problem.into() }
+        ArgumentError::Value {
+            key: "",
+            problem: problem.into(),
+        }
     }
 
     /// A problem that RabbitMQ prints as a text in quotes.
@@ -91,5 +94,9 @@ pub(crate) fn text_of(value: &Value) -> Result<&str, ArgumentError> {
 /// One of a list of words; otherwise RabbitMQ's atom for the fault.
 pub(crate) fn one_of(value: &Value, words: &[&str], atom: &str) -> Result<(), ArgumentError> {
     let text = text_of(value)?;
-    if words.contains(&text) { Ok(()) } else { Err(ArgumentError::value(atom)) }
+    if words.contains(&text) {
+        Ok(())
+    } else {
+        Err(ArgumentError::value(atom))
+    }
 }

@@ -80,10 +80,28 @@ impl ExchangeArgs {
     /// The first argument that cannot be obeyed: `alternate-exchange` first, then those of the type.
     pub fn parse(kind: ExchangeKind, table: Table) -> Result<Self, ExchangeArgsError> {
         let alternate = table.get("alternate-exchange").map(alternate).transpose()?;
-        let hash_on = if kind == ExchangeKind::ConsistentHash { hash_on(&table)? } else { HashOn::RoutingKey };
-        let delayed_kind = if kind == ExchangeKind::Delayed { Some(delayed_kind(&table)?) } else { None };
-        let history_length = if kind == ExchangeKind::RecentHistory { history_length(&table)? } else { 0 };
-        Ok(ExchangeArgs { alternate, hash_on, delayed_kind, history_length, table })
+        let hash_on = if kind == ExchangeKind::ConsistentHash {
+            hash_on(&table)?
+        } else {
+            HashOn::RoutingKey
+        };
+        let delayed_kind = if kind == ExchangeKind::Delayed {
+            Some(delayed_kind(&table)?)
+        } else {
+            None
+        };
+        let history_length = if kind == ExchangeKind::RecentHistory {
+            history_length(&table)?
+        } else {
+            0
+        };
+        Ok(ExchangeArgs {
+            alternate,
+            hash_on,
+            delayed_kind,
+            history_length,
+            table,
+        })
     }
 
     /// Compares with the arguments of a redeclaration of the same type.
@@ -114,7 +132,9 @@ fn compared_keys(kind: ExchangeKind) -> &'static [&'static str] {
 
 fn alternate(value: &Value) -> Result<ExchangeName, ExchangeArgsError> {
     let name = value.as_text().and_then(|text| text.parse().ok());
-    name.ok_or(ExchangeArgsError::Alternate { type_name: value.type_name() })
+    name.ok_or(ExchangeArgsError::Alternate {
+        type_name: value.type_name(),
+    })
 }
 
 fn hash_on(table: &Table) -> Result<HashOn, ExchangeArgsError> {
@@ -122,7 +142,10 @@ fn hash_on(table: &Table) -> Result<HashOn, ExchangeArgsError> {
         (None, None) => Ok(HashOn::RoutingKey),
         (Some(header), None) => match header.as_text() {
             Some(name) => Ok(HashOn::Header(name.into())),
-            None => Err(kind_error(format!("hash-header must be a string, got {}", header.type_name()))),
+            None => Err(kind_error(format!(
+                "hash-header must be a string, got {}",
+                header.type_name()
+            ))),
         },
         (None, Some(property)) => hash_property(property).map(HashOn::Property),
         (Some(_), Some(_)) => Err(kind_error("hash-header and hash-property are mutually exclusive")),

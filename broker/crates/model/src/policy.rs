@@ -54,7 +54,10 @@ const APPLY_TO: [(ApplyTo, &str); 6] = [
 impl ApplyTo {
     /// The name in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
-        APPLY_TO.iter().find(|(this, _)| *this == self).map_or("all", |(_, name)| name)
+        APPLY_TO
+            .iter()
+            .find(|(this, _)| *this == self)
+            .map_or("all", |(_, name)| name)
     }
 }
 
@@ -63,8 +66,13 @@ impl FromStr for ApplyTo {
     fn from_str(text: &str) -> Result<Self, PolicyError> {
         let found = APPLY_TO.iter().find(|(_, name)| *name == text);
         found.map(|(this, _)| *this).ok_or_else(|| {
-            let (one_of, more) = ("'queues', 'classic_queues', ", " 'quorum_queues', 'streams', 'exchanges', or 'all'");
-            PolicyError(format!("apply-to '{text}' unrecognised; should be one of: {one_of}{more}"))
+            let (one_of, more) = (
+                "'queues', 'classic_queues', ",
+                " 'quorum_queues', 'streams', 'exchanges', or 'all'",
+            );
+            PolicyError(format!(
+                "apply-to '{text}' unrecognised; should be one of: {one_of}{more}"
+            ))
         })
     }
 }
@@ -120,33 +128,81 @@ struct Rule {
 }
 
 const fn limit(key: &'static str, noun: &'static str, read: fn(&mut PolicyDefinition, &Value) -> bool) -> Rule {
-    Rule { key, operator: true, smaller: true, noun, read }
+    Rule {
+        key,
+        operator: true,
+        smaller: true,
+        noun,
+        read,
+    }
 }
 
-const fn choice(key: &'static str, operator: bool, noun: &'static str, read: fn(&mut PolicyDefinition, &Value) -> bool) -> Rule {
-    Rule { key, operator, smaller: false, noun, read }
+const fn choice(
+    key: &'static str,
+    operator: bool,
+    noun: &'static str,
+    read: fn(&mut PolicyDefinition, &Value) -> bool,
+) -> Rule {
+    Rule {
+        key,
+        operator,
+        smaller: false,
+        noun,
+        read,
+    }
 }
 
 const RULES: &[Rule] = &[
-    choice("alternate-exchange", false, "alternate exchange name", |p, v| keep(&mut p.alternate_exchange, name(v))),
-    choice("dead-letter-exchange", false, "dead letter exchange name", |p, v| keep(&mut p.dead_letter_exchange, name(v))),
-    choice("dead-letter-routing-key", false, "dead letter routing key", |p, v| keep(&mut p.dead_letter_routing_key, key(v))),
-    limit("message-ttl", "message TTL", |p, v| keep(&mut p.message_ttl, whole(v, 0).map(Millis))),
-    limit("expires", "queue expiry", |p, v| keep(&mut p.expires, whole(v, 1).map(Millis))),
-    limit("max-length", "maximum length", |p, v| keep(&mut p.max_length, whole(v, 0))),
-    limit("max-length-bytes", "maximum length in bytes", |p, v| keep(&mut p.max_length_bytes, whole(v, 0))),
-    limit("max-in-memory-length", "maximum memory in bytes", |_, v| whole(v, 0).is_some()),
-    limit("max-in-memory-bytes", "maximum memory in bytes", |_, v| whole(v, 0).is_some()),
-    limit("delivery-limit", "delivery limit", |p, v| keep(&mut p.delivery_limit, whole(v, 0))),
-    limit("consumer-timeout", "consumer timeout", |p, v| keep(&mut p.consumer_timeout, whole(v, 0).map(Millis))),
-    choice("overflow", true, "overflow value", |p, v| keep(&mut p.overflow, v.as_text().and_then(|t| t.parse().ok()))),
-    choice("queue-mode", false, "queue-mode value", |p, v| keep(&mut p.lazy, mode(v))),
-    choice("queue-version", true, "queue version", |_, v| matches!(v.as_integer(), Some(1 | 2))),
+    choice("alternate-exchange", false, "alternate exchange name", |p, v| {
+        keep(&mut p.alternate_exchange, name(v))
+    }),
+    choice("dead-letter-exchange", false, "dead letter exchange name", |p, v| {
+        keep(&mut p.dead_letter_exchange, name(v))
+    }),
+    choice("dead-letter-routing-key", false, "dead letter routing key", |p, v| {
+        keep(&mut p.dead_letter_routing_key, key(v))
+    }),
+    limit("message-ttl", "message TTL", |p, v| {
+        keep(&mut p.message_ttl, whole(v, 0).map(Millis))
+    }),
+    limit("expires", "queue expiry", |p, v| {
+        keep(&mut p.expires, whole(v, 1).map(Millis))
+    }),
+    limit("max-length", "maximum length", |p, v| {
+        keep(&mut p.max_length, whole(v, 0))
+    }),
+    limit("max-length-bytes", "maximum length in bytes", |p, v| {
+        keep(&mut p.max_length_bytes, whole(v, 0))
+    }),
+    limit("max-in-memory-length", "maximum memory in bytes", |_, v| {
+        whole(v, 0).is_some()
+    }),
+    limit("max-in-memory-bytes", "maximum memory in bytes", |_, v| {
+        whole(v, 0).is_some()
+    }),
+    limit("delivery-limit", "delivery limit", |p, v| {
+        keep(&mut p.delivery_limit, whole(v, 0))
+    }),
+    choice("consumer-timeout", false, "consumer timeout", |p, v| {
+        keep(&mut p.consumer_timeout, whole(v, 0).map(Millis))
+    }),
+    choice("overflow", true, "overflow value", |p, v| {
+        keep(&mut p.overflow, v.as_text().and_then(|t| t.parse().ok()))
+    }),
+    choice("queue-mode", false, "queue-mode value", |p, v| {
+        keep(&mut p.lazy, mode(v))
+    }),
+    choice("queue-version", true, "queue version", |_, v| {
+        matches!(v.as_integer(), Some(1 | 2))
+    }),
     choice("queue-master-locator", false, "master locator", |_, v| {
         matches!(v.as_text(), Some("min-masters" | "client-local" | "random"))
     }),
     choice("queue-leader-locator", false, "queue leader locator value", |_, v| {
-        matches!(v.as_text(), Some("client-local" | "balanced" | "random" | "least-leaders"))
+        matches!(
+            v.as_text(),
+            Some("client-local" | "balanced" | "random" | "least-leaders")
+        )
     }),
     choice("dead-letter-strategy", false, "dead letter strategy", |_, v| {
         matches!(v.as_text(), Some("at-most-once" | "at-least-once"))
@@ -163,7 +219,10 @@ impl PolicyDefinition {
             return Err(PolicyError("no policy provided".into()));
         }
         check_keys(level, &table)?;
-        let mut policy = PolicyDefinition { ha: Ha::parse(&table)?, ..PolicyDefinition::default() };
+        let mut policy = PolicyDefinition {
+            ha: Ha::parse(&table)?,
+            ..PolicyDefinition::default()
+        };
         for rule in RULES {
             if let Some(value) = table.get(rule.key) {
                 rule.apply(&mut policy, value)?;
@@ -189,7 +248,10 @@ impl PolicyDefinition {
             }
         }
         let ha = Ha::merged(user.ha.as_ref(), operator.ha.as_ref(), &mut table);
-        let mut merged = PolicyDefinition { ha, ..PolicyDefinition::default() };
+        let mut merged = PolicyDefinition {
+            ha,
+            ..PolicyDefinition::default()
+        };
         for rule in RULES {
             // Both halves have been checked, so each value is one that its rule takes.
             let _taken = table.get(rule.key).is_some_and(|value| (rule.read)(&mut merged, value));
@@ -226,11 +288,19 @@ fn check_keys(level: PolicyLevel, table: &Table) -> Checked {
     if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(PolicyError(format!("[<<{:?}>>] duplicate keys not allowed", pair[0])));
     }
-    let strange: Vec<String> = table.0.iter().filter(|(key, _)| !is_known(level, key)).map(pair_term).collect();
+    let strange: Vec<String> = table
+        .0
+        .iter()
+        .filter(|(key, _)| !is_known(level, key))
+        .map(pair_term)
+        .collect();
     if strange.is_empty() {
         return Ok(());
     }
-    Err(PolicyError(format!("[{}] are not recognised policy settings", strange.join(","))))
+    Err(PolicyError(format!(
+        "[{}] are not recognised policy settings",
+        strange.join(",")
+    )))
 }
 
 fn pair_term((key, value): &(String, Value)) -> String {

@@ -150,22 +150,40 @@ const RULES: &[Rule] = &[
     rule("x-dead-letter-exchange", NOT_STREAM, dead_letter_exchange),
     rule("x-dead-letter-routing-key", NOT_STREAM, dead_letter_routing_key),
     rule("x-dead-letter-strategy", QUORUM, dead_letter_strategy),
-    rule("x-max-length", NOT_STREAM, |args, value| keep(&mut args.max_length, not_negative(value))),
-    rule("x-max-length-bytes", ALL, |args, value| keep(&mut args.max_length_bytes, not_negative(value))),
-    rule("x-max-in-memory-length", QUORUM, |_, value| not_negative(value).map(drop)),
-    rule("x-max-in-memory-bytes", QUORUM, |_, value| not_negative(value).map(drop)),
+    rule("x-max-length", NOT_STREAM, |args, value| {
+        keep(&mut args.max_length, not_negative(value))
+    }),
+    rule("x-max-length-bytes", ALL, |args, value| {
+        keep(&mut args.max_length_bytes, not_negative(value))
+    }),
+    rule("x-max-in-memory-length", QUORUM, |_, value| {
+        not_negative(value).map(drop)
+    }),
+    rule("x-max-in-memory-bytes", QUORUM, |_, value| {
+        not_negative(value).map(drop)
+    }),
     rule("x-max-priority", CLASSIC, max_priority),
     rule("x-overflow", NOT_STREAM, overflow),
     rule("x-queue-mode", CLASSIC, queue_mode),
     rule("x-queue-version", CLASSIC, queue_version),
     rule("x-single-active-consumer", NOT_STREAM, single_active_consumer),
     rule("x-queue-type", ALL, |_, value| queue_kind(value).map(drop)),
-    rule("x-quorum-initial-group-size", QUORUM, |_, value| at_least_one(value).map(drop)),
+    rule("x-quorum-initial-group-size", QUORUM, |_, value| {
+        at_least_one(value).map(drop)
+    }),
     rule("x-max-age", STREAM, max_age),
-    rule("x-stream-max-segment-size-bytes", STREAM, |_, value| not_negative(value).map(drop)),
-    rule("x-stream-filter-size-bytes", STREAM, |_, value| not_negative(value).map(drop)),
-    rule("x-initial-cluster-size", STREAM, |_, value| at_least_one(value).map(drop)),
-    rule("x-delivery-limit", QUORUM, |args, value| keep(&mut args.delivery_limit, not_negative(value))),
+    rule("x-stream-max-segment-size-bytes", STREAM, |_, value| {
+        not_negative(value).map(drop)
+    }),
+    rule("x-stream-filter-size-bytes", STREAM, |_, value| {
+        not_negative(value).map(drop)
+    }),
+    rule("x-initial-cluster-size", STREAM, |_, value| {
+        at_least_one(value).map(drop)
+    }),
+    rule("x-delivery-limit", QUORUM, |args, value| {
+        keep(&mut args.delivery_limit, not_negative(value))
+    }),
     rule("x-consumer-timeout", NOT_STREAM, consumer_timeout),
     rule("x-queue-leader-locator", NOT_CLASSIC, leader_locator),
     rule("x-queue-master-locator", CLASSIC, master_locator),
@@ -180,16 +198,25 @@ impl QueueArgs {
     /// # Errors
     /// The first argument that RabbitMQ would refuse: by value first, then arguments foreign to the queue type.
     pub fn parse(table: Table) -> Result<Self, ArgumentError> {
-        let mut args = QueueArgs { kind: kind_of(&table), table, ..QueueArgs::default() };
+        let mut args = QueueArgs {
+            kind: kind_of(&table),
+            table,
+            ..QueueArgs::default()
+        };
         let present = |args: &QueueArgs, key| args.table.get(key).cloned();
         for rule in RULES {
             if let Some(value) = present(&args, rule.key) {
                 (rule.read)(&mut args, &value).map_err(|error| error.of(rule.key))?;
             }
         }
-        let foreign = RULES.iter().find(|rule| args.table.get(rule.key).is_some() && !rule.kinds.contains(&args.kind));
+        let foreign = RULES
+            .iter()
+            .find(|rule| args.table.get(rule.key).is_some() && !rule.kinds.contains(&args.kind));
         match foreign {
-            Some(rule) => Err(ArgumentError::Foreign { key: rule.key, module: args.kind.module() }),
+            Some(rule) => Err(ArgumentError::Foreign {
+                key: rule.key,
+                module: args.kind.module(),
+            }),
             None => Ok(args),
         }
     }
@@ -199,7 +226,9 @@ impl QueueArgs {
     /// # Errors
     /// The first difference.
     pub fn check_redeclared(&self, received: &QueueArgs) -> Result<(), Inequivalent> {
-        let compared = RULES.iter().filter(|rule| rule.kinds.contains(&self.kind) && rule.key != NOT_COMPARED);
+        let compared = RULES
+            .iter()
+            .filter(|rule| rule.kinds.contains(&self.kind) && rule.key != NOT_COMPARED);
         for rule in compared {
             Inequivalent::check(rule.key, received.table.get(rule.key), self.table.get(rule.key))?;
         }
@@ -239,18 +268,28 @@ impl Inequivalent {
             (Some(_), None) | (None, Some(_)) => false,
         };
         let (received, current) = (received.cloned(), current.cloned());
-        if same { Ok(()) } else { Err(Inequivalent { key, received, current }) }
+        if same {
+            Ok(())
+        } else {
+            Err(Inequivalent { key, received, current })
+        }
     }
 
     /// The explanation, for `what` such as `queue 'q' in vhost '/'`.
     pub fn text(&self, what: &str) -> String {
         let (received, current) = (described(self.received.as_ref()), described(self.current.as_ref()));
-        format!("inequivalent arg '{}' for {what}: received {received} but current is {current}", self.key)
+        format!(
+            "inequivalent arg '{}' for {what}: received {received} but current is {current}",
+            self.key
+        )
     }
 }
 
 fn described(value: Option<&Value>) -> String {
-    value.map_or_else(|| "none".to_owned(), |value| format!("the value '{}' of type '{}'", value.plain(), value.type_name()))
+    value.map_or_else(
+        || "none".to_owned(),
+        |value| format!("the value '{}' of type '{}'", value.plain(), value.type_name()),
+    )
 }
 
 fn keep<T>(place: &mut Option<T>, value: Result<T, ArgumentError>) -> Checked {
@@ -266,7 +305,8 @@ fn kind_of(table: &Table) -> QueueKind {
 
 fn queue_kind(value: &Value) -> Result<QueueKind, ArgumentError> {
     let text = text_of(value)?;
-    text.parse().map_err(|error: UnknownQueueType| ArgumentError::quoted(error.to_string()))
+    text.parse()
+        .map_err(|error: UnknownQueueType| ArgumentError::quoted(error.to_string()))
 }
 
 fn expiry(value: &Value) -> Result<Millis, ArgumentError> {
@@ -301,17 +341,24 @@ fn consumer_timeout(args: &mut QueueArgs, value: &Value) -> Checked {
 
 fn dead_letter_exchange(args: &mut QueueArgs, value: &Value) -> Checked {
     let name = text_of(value)?.parse();
-    keep(&mut args.dead_letter_exchange, name.map_err(|error: crate::NameError| ArgumentError::quoted(error.to_string())))
+    keep(
+        &mut args.dead_letter_exchange,
+        name.map_err(|error: crate::NameError| ArgumentError::quoted(error.to_string())),
+    )
 }
 
 fn dead_letter_routing_key(args: &mut QueueArgs, value: &Value) -> Checked {
-    let Value::LongStr(key) = value else { return Err(ArgumentError::unacceptable(value)) };
+    let Value::LongStr(key) = value else {
+        return Err(ArgumentError::unacceptable(value));
+    };
     if args.table.get("x-dead-letter-exchange").is_none() {
         return Err(ArgumentError::value("routing_key_but_no_dlx_defined"));
     }
     match key.len() {
         0..=crate::name::NAME_BYTES_MAX => keep(&mut args.dead_letter_routing_key, Ok(Arc::from(key.as_slice()))),
-        bytes => Err(ArgumentError::quoted(format!("a routing key has at most 255 octets, this one has {bytes}"))),
+        bytes => Err(ArgumentError::quoted(format!(
+            "a routing key has at most 255 octets, this one has {bytes}"
+        ))),
     }
 }
 
@@ -327,7 +374,10 @@ fn max_priority(args: &mut QueueArgs, value: &Value) -> Checked {
 
 fn overflow(args: &mut QueueArgs, value: &Value) -> Checked {
     let choice = text_of(value)?.parse();
-    keep(&mut args.overflow, choice.map_err(|()| ArgumentError::value("invalid_overflow")))
+    keep(
+        &mut args.overflow,
+        choice.map_err(|()| ArgumentError::value("invalid_overflow")),
+    )
 }
 
 fn queue_mode(args: &mut QueueArgs, value: &Value) -> Checked {
@@ -355,15 +405,27 @@ fn max_age(_: &mut QueueArgs, value: &Value) -> Checked {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = &text[digits.len()..];
     let known = ["Y", "M", "D", "h", "m", "s"].contains(&unit) && digits.parse::<u64>().is_ok_and(|n| n > 0);
-    if known { Ok(()) } else { Err(ArgumentError::value("invalid_max_age")) }
+    if known {
+        Ok(())
+    } else {
+        Err(ArgumentError::value("invalid_max_age"))
+    }
 }
 
 fn leader_locator(_: &mut QueueArgs, value: &Value) -> Checked {
-    one_of(value, &["client-local", "balanced", "random", "least-leaders"], "invalid_queue_locator_arg")
+    one_of(
+        value,
+        &["client-local", "balanced", "random", "least-leaders"],
+        "invalid_queue_locator_arg",
+    )
 }
 
 fn master_locator(_: &mut QueueArgs, value: &Value) -> Checked {
-    one_of(value, &["min-masters", "client-local", "random"], "invalid_queue_locator_arg")
+    one_of(
+        value,
+        &["min-masters", "client-local", "random"],
+        "invalid_queue_locator_arg",
+    )
 }
 
 #[cfg(test)]

@@ -70,8 +70,16 @@ fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 }
 
 fn dead_letter(args: &QueueArgs, policy: &PolicyDefinition) -> Option<DeadLetter> {
-    let exchange = args.dead_letter_exchange.as_ref().or(policy.dead_letter_exchange.as_ref())?.clone();
-    let routing_key = args.dead_letter_routing_key.as_ref().or(policy.dead_letter_routing_key.as_ref()).cloned();
+    let exchange = args
+        .dead_letter_exchange
+        .as_ref()
+        .or(policy.dead_letter_exchange.as_ref())?
+        .clone();
+    let routing_key = args
+        .dead_letter_routing_key
+        .as_ref()
+        .or(policy.dead_letter_routing_key.as_ref())
+        .cloned();
     Some(DeadLetter { exchange, routing_key })
 }
 
@@ -101,7 +109,13 @@ mod tests {
 
     #[test]
     fn an_argument_wins_where_there_is_no_smaller() {
-        let args = args([("x-dead-letter-exchange", "a".into()), ("x-overflow", "drop-head".into())].into());
+        let args = args(
+            [
+                ("x-dead-letter-exchange", "a".into()),
+                ("x-overflow", "drop-head".into()),
+            ]
+            .into(),
+        );
         let user = policy(
             [
                 ("dead-letter-exchange", "p".into()),

@@ -37,7 +37,11 @@ fn write_term(value: &Value, out: &mut String) {
             Ok(())
         }
         Value::Table(table) => {
-            let pairs: Vec<String> = table.0.iter().map(|(key, value)| format!("<<{key:?}>> => {}", value.term())).collect();
+            let pairs: Vec<String> = table
+                .0
+                .iter()
+                .map(|(key, value)| format!("<<{key:?}>> => {}", value.term()))
+                .collect();
             write!(out, "#{{{}}}", pairs.join(","))
         }
         integer => write!(out, "{}", integer.as_integer().unwrap_or_default()),
