@@ -1,0 +1,122 @@
+//! Keys of users, passwords and ways to log in. What a blank node creates is created once, never again.
+
+use super::{Key, key, no_effect, only, refused};
+use crate::config::settings::{Config, Mechanism, PasswordHashing};
+use crate::config::value::{NoneWord, Secret};
+
+pub(super) fn keys() -> Vec<Key> {
+    let mut all = defaults();
+    all.extend(login());
+    all.extend(passwords());
+    all
+}
+
+fn defaults() -> Vec<Key> {
+    let generated =
+        "objects made for every new virtual host are not part of this broker; create them by definitions file";
+    vec![
+        key("default_user", |c: &mut Config, _, v| c.access.default_user = v)
+            .default("guest")
+            .doc("User that a blank node creates."),
+        key("default_pass", |c: &mut Config, _, v: Secret| c.access.default_pass = v)
+            .default("guest")
+            .doc("Its password."),
+        key("default_vhost", |c: &mut Config, _, v| c.access.default_vhost = v)
+            .default("/")
+            .doc("Virtual host that a blank node creates."),
+        key("default_user_tags.$tag", |c: &mut Config, n, v| {
+            c.access.default_tags.insert(n[0].clone(), v);
+        })
+        .defaults(&[("default_user_tags.administrator", "true")])
+        .doc("Whether that user has this tag."),
+        key("default_permissions.configure", |c: &mut Config, _, v| {
+            c.access.default_configure = v
+        })
+        .default(".*")
+        .doc("What it may configure."),
+        key("default_permissions.write", |c: &mut Config, _, v| {
+            c.access.default_write = v
+        })
+        .default(".*")
+        .doc("What it may write to."),
+        key("default_permissions.read", |c: &mut Config, _, v| {
+            c.access.default_read = v
+        })
+        .default(".*")
+        .doc("What it may read from."),
+        refused("default_users.*", generated),
+        refused("default_policies.*", generated),
+        refused("default_limits.*", generated),
+        refused(
+            "runtime_parameters.limits.$component",
+            "runtime parameters are not counted",
+        ),
+    ]
+}
+
+fn login() -> Vec<Key> {
+    let internal = "users are kept by the broker itself; other sources of users are not part of it";
+    let certificates = "clients do not log in by certificate here";
+    vec![
+        key("loopback_users", |c: &mut Config, _, _: NoneWord| {
+            c.access.loopback_users.clear()
+        })
+        .doc("none: every user may come from anywhere."),
+        key("loopback_users.$user", |c: &mut Config, n, v| {
+            c.access.loopback_users.insert(n[0].clone(), v);
+        })
+        .defaults(&[("loopback_users.guest", "true")])
+        .doc("Whether this user may only connect from this host."),
+        key("auth_mechanisms.$name", |c: &mut Config, n, v: Mechanism| {
+            c.access.mechanisms.insert(n[0].clone(), v);
+        })
+        .defaults(&[("auth_mechanisms.1", "PLAIN"), ("auth_mechanisms.2", "AMQPLAIN")])
+        .doc("A way to log in that is offered."),
+        only(
+            "auth_backends.$n",
+            &["internal", "rabbit_auth_backend_internal"],
+            internal,
+        ),
+        only(
+            "auth_backends.$n.authn",
+            &["internal", "rabbit_auth_backend_internal"],
+            internal,
+        ),
+        only(
+            "auth_backends.$n.authz",
+            &["internal", "rabbit_auth_backend_internal"],
+            internal,
+        ),
+        no_effect("ssl_cert_login_from", certificates),
+        no_effect("ssl_cert_login_san_type", certificates),
+        no_effect("ssl_cert_login_san_index", certificates),
+        key("vhost_max", |c: &mut Config, _, v| c.access.vhosts_max = v)
+            .default("infinity")
+            .doc("Most virtual hosts."),
+    ]
+}
+
+fn passwords() -> Vec<Key> {
+    vec![
+        key("password_hashing_module", |c: &mut Config, _, v: PasswordHashing| {
+            c.access.password_hashing = v
+        })
+        .default("rabbit_password_hashing_sha256")
+        .doc("How new passwords are hashed."),
+        key("credential_validator.validation_backend", |c: &mut Config, _, v| {
+            c.access.credential_validator = v
+        })
+        .default("rabbit_credential_validator_accept_everything")
+        .doc("What a new password must be."),
+        key("credential_validator.min_length", |c: &mut Config, _, v| {
+            c.access.password_length_min = v
+        })
+        .default("1")
+        .doc("Fewest characters, for the validator that counts."),
+        key("credential_validator.regexp", |c: &mut Config, _, v| {
+            c.access.password_pattern = v
+        })
+        .default(".*")
+        .doc("What a password must match, for the validator that matches."),
+    ]
+}

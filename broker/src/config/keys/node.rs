@@ -1,0 +1,188 @@
+//! Keys of the node itself: resources, queues, definitions, and clusters.
+//! A key that would promise a cluster is refused until there is one.
+
+use super::{Key, key, no_effect, only, refused};
+use crate::config::settings::Config;
+use crate::config::value::{ByteSize, ListenAddress, Milliseconds, Share};
+use std::path::PathBuf;
+
+const ERLANG: &str = "it tunes the Erlang runtime, which this broker does not use";
+
+pub(super) fn keys() -> Vec<Key> {
+    let mut all = resources();
+    all.extend(queues());
+    all.extend(definitions());
+    all.extend(cluster());
+    all.extend(ignored());
+    all
+}
+
+fn resources() -> Vec<Key> {
+    vec![
+        key("vm_memory_high_watermark.relative", |c: &mut Config, _, v: Share| {
+            c.resources.memory_relative = v
+        })
+        .default("0.4")
+        .doc("Share of the memory above which publishers are blocked."),
+        key("vm_memory_high_watermark.absolute", |c: &mut Config, _, v: ByteSize| {
+            c.resources.memory_absolute = Some(v)
+        })
+        .doc("The same in bytes; wins over the share."),
+        key(
+            "total_memory_available_override_value",
+            |c: &mut Config, _, v: ByteSize| c.resources.memory_total = Some(v),
+        )
+        .doc("Memory that the node may count on; what the system or cgroup grants when not set."),
+        key("memory_monitor_interval", |c: &mut Config, _, v: Milliseconds| {
+            c.resources.memory_interval = v
+        })
+        .default("2500")
+        .doc("How often memory is measured."),
+        key("disk_free_limit.absolute", |c: &mut Config, _, v: ByteSize| {
+            c.resources.disk_absolute = v
+        })
+        .default("50MB")
+        .doc("Free disk below which publishers are blocked."),
+        key("disk_free_limit.relative", |c: &mut Config, _, v: Share| {
+            c.resources.disk_relative = Some(v)
+        })
+        .doc("The same as a share of the memory; wins over bytes."),
+        no_effect(
+            "vm_memory_high_watermark_paging_ratio",
+            "queues bound their memory by themselves",
+        ),
+        no_effect(
+            "vm_memory_calculation_strategy",
+            "used memory is always the resident set size",
+        ),
+    ]
+}
+
+fn queues() -> Vec<Key> {
+    vec![
+        key("consumer_timeout", |c: &mut Config, _, v: Milliseconds| {
+            c.queues.ack_timeout = v
+        })
+        .default("1800000")
+        .doc("Longest time that a delivery may stay unacknowledged before its channel is closed."),
+        key("default_queue_type", |c: &mut Config, _, v| c.queues.default_type = v)
+            .default("classic")
+            .doc("Type of queues that do not say."),
+        key("queue_leader_locator", |c: &mut Config, _, v| {
+            c.queues.leader_locator = v
+        })
+        .default("client-local")
+        .doc("Where the leader of a new queue is placed."),
+        key("queue_master_locator", |c: &mut Config, _, v| {
+            c.queues.leader_locator = v
+        })
+        .doc("Older name of queue_leader_locator."),
+        key("cluster_queue_limit", |c: &mut Config, _, v| c.queues.queues_max = v)
+            .default("infinity")
+            .doc("Most queues."),
+        refused("cluster_exchange_limit", "exchanges are not counted"),
+        refused("message_interceptors.*", "messages are not changed on their way in"),
+        no_effect("classic_queue.default_version", "there is one storage format"),
+        no_effect(
+            "queue_index_embed_msgs_below",
+            "there is no separate index to embed messages in",
+        ),
+        no_effect("mirroring_sync_batch_size", "queues are not mirrored"),
+        no_effect("mirroring_sync_max_throughput", "queues are not mirrored"),
+        no_effect("quorum_queue.*", "there are no quorum queues"),
+        no_effect("raft.*", "there are no quorum queues"),
+        no_effect("stream.replication.*", "there are no streams"),
+        no_effect(
+            "vhost_restart_strategy",
+            "a virtual host has nothing that could stop alone",
+        ),
+    ]
+}
+
+fn definitions() -> Vec<Key> {
+    let https = "definitions are imported from files only";
+    let load = |name: &'static str| key(name, |c: &mut Config, _, v: PathBuf| c.load_definitions = Some(v));
+    vec![
+        load("load_definitions").doc("File, or folder of *.json, imported at every start."),
+        load("management.load_definitions").doc("Older name of load_definitions."),
+        load("definitions.local.path").doc("The same, with definitions.import_backend = local_filesystem."),
+        only("definitions.import_backend", &["local_filesystem"], https),
+        refused("definitions.https.url", https),
+        no_effect("definitions.tls.*", https),
+        no_effect(
+            "definitions.skip_if_unchanged",
+            "an import changes nothing when nothing changed, and is quick",
+        ),
+        no_effect(
+            "definitions.hashing.algorithm",
+            "imported files are not compared by hash",
+        ),
+    ]
+}
+
+fn cluster() -> Vec<Key> {
+    let alone = "this version runs single nodes; nodes do not find each other";
+    vec![
+        key("cluster_name", |c: &mut Config, _, v| c.node.cluster_name = Some(v))
+            .doc("Name of the cluster; the node's name when not set."),
+        refused("cluster_formation.classic_config.nodes.$node", alone),
+        refused("cluster_formation.dns.hostname", alone),
+        only(
+            "cluster_formation.peer_discovery_backend",
+            &["classic_config", "rabbit_peer_discovery_classic_config"],
+            alone,
+        ),
+        no_effect("cluster_formation.*", alone),
+        no_effect("cluster_partition_handling", alone),
+        no_effect("cluster_partition_handling.pause_if_all_down.*", alone),
+        no_effect("cluster_keepalive_interval", alone),
+        no_effect("net_ticktime", alone),
+        no_effect("mnesia_table_loading_retry_timeout", alone),
+        no_effect("mnesia_table_loading_retry_limit", alone),
+        no_effect("metadata_store.khepri.*", alone),
+        refused(
+            "distribution.listener.interface",
+            "the port for peers is set by RABBITMQ_DIST_PORT, on every interface",
+        ),
+        refused(
+            "distribution.listener.port_range.$end",
+            "the port for peers is set by RABBITMQ_DIST_PORT",
+        ),
+        key("admin.tcp.port", |c: &mut Config, _, v| {
+            c.admin = ListenAddress { port: v, ..c.admin }
+        })
+        .default("15680")
+        .doc("Admin port with the probes startup, readiness and liveness."),
+        key("admin.tcp.ip", |c: &mut Config, _, v| c.admin.ip = Some(v)).doc("Its interface."),
+    ]
+}
+
+fn ignored() -> Vec<Key> {
+    let erlang = [
+        "background_gc_enabled",
+        "background_gc_target_interval",
+        "hipe_compile",
+        "erlang.K",
+        "sysmon_handler.*",
+        "default_worker_pool_size",
+        "delegate_count",
+        "message_store_shutdown_timeout",
+        "collect_statistics",
+        "collect_statistics_interval",
+        "channel_tick_interval",
+    ];
+    let mut all: Vec<_> = erlang.map(|name| no_effect(name, ERLANG)).into();
+    let names = "the node announces its own product name";
+    all.extend(["product.name", "product.version", "motd_file"].map(|name| no_effect(name, names)));
+    all.push(no_effect(
+        "deprecated_features.permit.$name",
+        "nothing that RabbitMQ deprecated is switched off here",
+    ));
+    all.push(no_effect("cluster_tags.$tag", "tags of nodes are not shown"));
+    all.push(no_effect("node_tags.$tag", "tags of nodes are not shown"));
+    all.push(no_effect(
+        "ssl_allow_poodle_attack",
+        "versions of TLS with that weakness are never offered",
+    ));
+    all
+}

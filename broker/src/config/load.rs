@@ -1,0 +1,307 @@
+//! Command line, environment and files to one [`Config`]: find the files, read the settings, obey the table of keys.
+//! Later settings win. Everything that is wrong is reported together, so that one start shows it all.
+
+use super::command_line::ServerArgs;
+use super::environment::Environment;
+use super::error::{Origin, Problem, Problems};
+use super::keys::{Effect, Key, keys};
+use super::node::{DataDirectory, NodeName};
+use super::plugins::Plugins;
+use super::settings::Config;
+use super::syntax::{self, Written, segments};
+use super::value::{NoneWord, Secret, Value};
+use super::variables::Variables;
+use std::path::{Path, PathBuf};
+
+/// A configuration, and what its reader should know about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Settings that were accepted and do nothing here: one sentence each, to be logged once the log is up.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the configuration of a server.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, Problems> {
+    let mut loader = Loader {
+        config: Config::default(),
+        warnings: Vec::new(),
+        problems: Vec::new(),
+    };
+    let variables = Variables::of(environment, &mut loader.problems);
+    let settings = loader.settings(args, environment, &variables);
+    loader.apply(&settings);
+    loader.node(args, environment, &variables);
+    loader.plugins(environment, &variables);
+    match loader.problems.is_empty() {
+        true => Ok(Loaded {
+            config: loader.config,
+            warnings: loader.warnings,
+        }),
+        false => Err(Problems(loader.problems)),
+    }
+}
+
+struct Loader {
+    config: Config,
+    warnings: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl Loader {
+    /// All settings in the order in which they win: files, then variables.
+    fn settings(
+        &mut self,
+        args: &ServerArgs,
+        environment: &dyn Environment,
+        variables: &Variables<'_>,
+    ) -> Vec<Written> {
+        let mut all = Vec::new();
+        for path in self.files(args, environment, variables) {
+            match environment.read(&path) {
+                Ok(text) => {
+                    let (mut found, mut wrong) = syntax::conf(&path, &text);
+                    all.append(&mut found);
+                    self.problems.append(&mut wrong);
+                    self.config.node.config_files.push(path);
+                }
+                Err(why) => self.problems.push(Problem::Unreadable {
+                    path,
+                    why: why.to_string(),
+                }),
+            }
+        }
+        self.refuse_advanced(environment, variables);
+        let listeners_set = all.iter().any(|written| written.key.starts_with("listeners.tcp"));
+        all.extend(variables.settings(listeners_set));
+        all
+    }
+
+    /// The files to read: one that was asked for on the command line must exist, the others may be missing.
+    fn files(&mut self, args: &ServerArgs, environment: &dyn Environment, variables: &Variables<'_>) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let named = variables.value("RABBITMQ_CONFIG_FILE");
+        match (&args.config, named) {
+            (Some(path), _) => files.push(path.clone()),
+            (None, named) => {
+                let asked = PathBuf::from(named.clone().unwrap_or_else(|| "/etc/rabbitmq/rabbitmq".into()));
+                let found = candidates(&asked)
+                    .into_iter()
+                    .find(|path| environment.read(path).is_ok());
+                match (found, named) {
+                    (Some(path), _) => files.push(path),
+                    (None, Some(named)) => self
+                        .warnings
+                        .push(format!("RABBITMQ_CONFIG_FILE = {named}: no such file")),
+                    (None, None) => {}
+                }
+            }
+        }
+        let folder = variables
+            .value("RABBITMQ_CONFIG_FILES")
+            .unwrap_or_else(|| "/etc/rabbitmq/conf.d".into());
+        let folder = PathBuf::from(folder.strip_suffix("/*.conf").unwrap_or(&folder));
+        match environment.files(&folder) {
+            Ok(more) => files.extend(
+                more.into_iter()
+                    .filter(|path| path.extension().is_some_and(|e| e == "conf")),
+            ),
+            Err(why) => self.problems.push(Problem::Unreadable {
+                path: folder,
+                why: why.to_string(),
+            }),
+        }
+        files
+    }
+
+    /// A file of Erlang terms is refused unless it says nothing.
+    fn refuse_advanced(&mut self, environment: &dyn Environment, variables: &Variables<'_>) {
+        let named = variables.value("RABBITMQ_ADVANCED_CONFIG_FILE");
+        let path = PathBuf::from(named.unwrap_or_else(|| "/etc/rabbitmq/advanced.config".into()));
+        let Ok(text) = environment.read(&path) else { return };
+        let terms: String = text
+            .lines()
+            .map(|line| line.split('%').next().unwrap_or_default().trim())
+            .collect();
+        if !matches!(terms.as_str(), "" | "[].") {
+            let why = "it holds Erlang terms, which are not read; say the same in rabbitmq.conf and empty this file";
+            self.problems.push(Problem::Unreadable { path, why: why.into() });
+        }
+    }
+
+    /// Defaults of rows that nothing matches first, then what was written; `none` last, since it empties what others fill.
+    fn apply(&mut self, written: &[Written]) {
+        let keys = keys();
+        let rows: Vec<_> = written.iter().map(|written| row(&keys, &written.key)).collect();
+        for (index, key) in keys.iter().enumerate() {
+            let replaced = key
+                .unless
+                .as_ref()
+                .is_some_and(|other| written.iter().any(|set| set.key == *other));
+            if !rows.contains(&Some(index)) && !replaced {
+                self.apply_defaults(key);
+            }
+        }
+        let is_none = |row: &Option<usize>| row.is_some_and(|index| keys[index].kind == NoneWord::KIND);
+        for last in [false, true] {
+            for (written, row) in written.iter().zip(&rows).filter(|(_, row)| is_none(row) == last) {
+                match row {
+                    Some(index) => self.set(&keys[*index], written),
+                    None => self.unknown(&keys, written),
+                }
+            }
+        }
+    }
+
+    fn apply_defaults(&mut self, key: &Key) {
+        for (name, value) in &key.defaults {
+            let at = Origin::BuiltIn;
+            self.set(
+                key,
+                &Written {
+                    key: name.clone(),
+                    value: value.clone(),
+                    at,
+                },
+            );
+        }
+    }
+
+    fn set(&mut self, key: &Key, written: &Written) {
+        let Written { key: name, value, at } = written;
+        let names = key.matches(&segments(name)).unwrap_or_default();
+        let bad = |right| {
+            let value = if key.secret { "[hidden]".into() } else { value.clone() };
+            Problem::BadValue {
+                at: at.clone(),
+                key: name.clone(),
+                value,
+                right,
+            }
+        };
+        if value.starts_with("encrypted:") {
+            let right = "must be plain, encrypted values are not read; keep the file readable by its owner only";
+            self.problems.push(bad(right.into()));
+            return;
+        }
+        match &key.effect {
+            Effect::Honoured(set) => {
+                if let Err(right) = set(&mut self.config, &names, value) {
+                    self.problems.push(bad(right));
+                }
+            }
+            Effect::Ignored(why) => self.warnings.push(format!("{at}: {name} has no effect: {why}")),
+            Effect::Only(values, _) if values.contains(&value.as_str()) => {}
+            Effect::Only(values, why) => {
+                self.problems
+                    .push(bad(format!("must be {}, because {why}", values.join(" or "))));
+            }
+            Effect::Refused(why) => {
+                let (at, key, why) = (at.clone(), name.clone(), (*why).to_owned());
+                self.problems.push(Problem::Refused { at, key, why });
+            }
+        }
+    }
+
+    fn unknown(&mut self, keys: &[Key], written: &Written) {
+        let nearest = nearest(keys, &written.key);
+        self.problems.push(Problem::Unknown {
+            at: written.at.clone(),
+            key: written.key.clone(),
+            nearest,
+        });
+    }
+
+    fn node(&mut self, args: &ServerArgs, environment: &dyn Environment, variables: &Variables<'_>) {
+        let long = self
+            .variable::<bool>(variables, "RABBITMQ_USE_LONGNAME")
+            .unwrap_or(false);
+        let wanted = variables.value("RABBITMQ_NODENAME").unwrap_or_else(|| "rabbit".into());
+        match NodeName::of(&wanted, &environment.host_name(), long) {
+            Ok(name) => self.config.node.name = name,
+            Err(right) => self.bad_variable("RABBITMQ_NODENAME", wanted, right),
+        }
+        self.config.node.data = DataDirectory::of(args.data.as_deref(), variables, &self.config.node.name);
+        self.config.node.secret_directory.clone_from(&args.secret_dir);
+        self.config.node.cookie = variables.value("RABBITMQ_ERLANG_COOKIE").map(Secret::new);
+        self.config.node.pid_file = variables.value("RABBITMQ_PID_FILE").map(PathBuf::from);
+        let amqp = self.variable::<u16>(variables, "RABBITMQ_NODE_PORT").unwrap_or(5672);
+        let above = amqp.checked_add(20000);
+        match self.variable(variables, "RABBITMQ_DIST_PORT").or(above) {
+            Some(port) => self.config.node.peer_port = port,
+            None => {
+                let right = "leaves no port 20000 above it for peers; set RABBITMQ_DIST_PORT";
+                self.bad_variable("RABBITMQ_NODE_PORT", amqp.to_string(), right.into());
+            }
+        }
+    }
+
+    fn plugins(&mut self, environment: &dyn Environment, variables: &Variables<'_>) {
+        let named = variables.value("RABBITMQ_ENABLED_PLUGINS_FILE");
+        let path = PathBuf::from(named.unwrap_or_else(|| "/etc/rabbitmq/enabled_plugins".into()));
+        // A missing file is an empty list, in RabbitMQ as here.
+        if let Ok(text) = environment.read(&path) {
+            match Plugins::read(&path, &text) {
+                Ok(plugins) => self.config.plugins = plugins,
+                Err(mut wrong) => self.problems.append(&mut wrong),
+            }
+        }
+        self.config.node.enabled_plugins_file = path;
+    }
+
+    fn variable<T: Value>(&mut self, variables: &Variables<'_>, name: &str) -> Option<T> {
+        let text = variables.value(name)?;
+        match T::read(&text) {
+            Ok(value) => Some(value),
+            Err(right) => {
+                self.bad_variable(name, text, right);
+                None
+            }
+        }
+    }
+
+    fn bad_variable(&mut self, name: &str, value: String, right: String) {
+        let at = Origin::Variable(name.to_owned());
+        let problem = Problem::BadValue {
+            at,
+            key: name.to_owned(),
+            value,
+            right,
+        };
+        self.problems.push(problem);
+    }
+}
+
+/// `asked` itself when it has the extension, else with `.conf`.
+fn candidates(asked: &Path) -> Vec<PathBuf> {
+    let mut with = asked.as_os_str().to_owned();
+    with.push(".conf");
+    match asked.extension().is_some_and(|extension| extension == "conf") {
+        true => vec![asked.to_owned()],
+        false => vec![with.into(), asked.to_owned()],
+    }
+}
+
+/// The row for this key: the one that matches with the fewest `$` and without a last `*`, if there is one.
+fn row(keys: &[Key], key: &str) -> Option<usize> {
+    let key = segments(key);
+    let open = |index: usize| keys[index].name.ends_with('*');
+    let matching = keys
+        .iter()
+        .enumerate()
+        .filter_map(|(index, row)| Some((row.matches(&key)?.len(), index)));
+    matching
+        .min_by_key(|(names, index)| (open(*index), *names))
+        .map(|(_, index)| index)
+}
+
+/// The known key that is spelt most like this one, if any is close.
+fn nearest(keys: &[Key], key: &str) -> Option<String> {
+    let scored = keys.iter().map(|row| (strsim::jaro_winkler(&row.name, key), &row.name));
+    let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.filter(|(score, _)| *score > 0.85).map(|(_, name)| name.clone())
+}

@@ -1,0 +1,33 @@
+//! Configuration: command line, environment, `rabbitmq.conf` and `conf.d` become one typed [`Config`], once, at start.
+//!
+//! Only this room knows the syntax (I8). Nothing reads a file of settings or a variable later, and nothing here opens
+//! a socket or creates a file.
+
+mod command_line;
+mod environment;
+mod error;
+mod keys;
+mod load;
+mod node;
+mod plugins;
+mod reference;
+mod settings;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod value;
+mod variables;
+
+pub use command_line::ServerArgs;
+pub use environment::{Environment, Fixed, Process};
+pub use error::{Origin, Problem, Problems};
+pub use load::{Loaded, load};
+pub use node::{DataDirectory, NodeName};
+pub use plugins::Plugins;
+pub use reference::page as reference_page;
+pub use settings::{
+    Access, Amqp, Config, Console, CredentialValidator, FileTarget, LeaderLocator, Listener, Listeners, Log, LogFile,
+    LogFormat, LogLevel, Management, Mechanism, Node, PasswordHashing, Prometheus, QueueType, Queues, RatesMode,
+    Resources, SocketOptions, Stream, TlsOptions, TlsVersion, Verify,
+};
+pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Watermark};

@@ -1,0 +1,140 @@
+//! The `enabled_plugins` file: an Erlang list of names. A plugin that this broker does not have is refused by name,
+//! since a client that relies on it would fail later and further away.
+
+use super::error::Problem;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Plugins that were asked for, and those they bring along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plugins {
+    /// Named in the file.
+    pub explicit: BTreeSet<String>,
+}
+
+/// A plugin that is built in, and what it brings along.
+const BUILT_IN: [(&str, &[&str]); 4] = [
+    (
+        "rabbitmq_management",
+        &["rabbitmq_management_agent", "rabbitmq_web_dispatch"],
+    ),
+    ("rabbitmq_management_agent", &[]),
+    (
+        "rabbitmq_prometheus",
+        &["rabbitmq_management_agent", "rabbitmq_web_dispatch"],
+    ),
+    ("rabbitmq_web_dispatch", &[]),
+];
+
+impl Plugins {
+    /// Every plugin that runs: the explicit ones and what they bring along, in order of name.
+    pub fn enabled(&self) -> BTreeSet<&str> {
+        let mut all: BTreeSet<&str> = self.explicit.iter().map(String::as_str).collect();
+        let brought = |(name, needs): &(&str, &'static [&str])| self.explicit.contains(*name).then_some(*needs);
+        all.extend(BUILT_IN.iter().filter_map(brought).flatten());
+        all
+    }
+
+    /// Whether the management API is on.
+    pub fn management(&self) -> bool {
+        self.explicit.contains("rabbitmq_management")
+    }
+
+    /// Whether the Prometheus endpoint is on.
+    pub fn prometheus(&self) -> bool {
+        self.explicit.contains("rabbitmq_prometheus")
+    }
+
+    /// The text of the file at `path`.
+    ///
+    /// # Errors
+    /// When the text is no list of names, or names a plugin that is not there.
+    pub fn read(path: &Path, text: &str) -> Result<Self, Vec<Problem>> {
+        let not_a_list = || {
+            let shape = "it must hold a list that ends with a dot, such as [rabbitmq_management,rabbitmq_prometheus].";
+            vec![Problem::Unreadable {
+                path: path.to_owned(),
+                why: shape.to_owned(),
+            }]
+        };
+        let names = names(text).ok_or_else(not_a_list)?;
+        let missing: Vec<_> = names.iter().filter(|name| !is_built_in(name)).cloned().collect();
+        if missing.is_empty() {
+            return Ok(Plugins {
+                explicit: names.into_iter().collect(),
+            });
+        }
+        let why = |name: &String| {
+            let have: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            format!(
+                "plugin {name} is not part of this broker, which has {}",
+                have.join(", ")
+            )
+        };
+        Err(missing
+            .iter()
+            .map(|name| Problem::Unreadable {
+                path: path.to_owned(),
+                why: why(name),
+            })
+            .collect())
+    }
+}
+
+fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|(known, _)| *known == name)
+}
+
+/// The names of an Erlang list of atoms; `%` starts a comment.
+fn names(text: &str) -> Option<Vec<String>> {
+    let text: String = text
+        .lines()
+        .map(|line| line.split('%').next().unwrap_or_default())
+        .collect();
+    let list = text
+        .trim()
+        .strip_suffix('.')?
+        .trim_end()
+        .strip_prefix('[')?
+        .strip_suffix(']')?
+        .trim();
+    if list.is_empty() {
+        return Some(Vec::new());
+    }
+    let atom = |part: &str| {
+        let name = part.trim().trim_matches('\'');
+        let sound = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        sound.then(|| name.to_owned())
+    };
+    list.split(',').map(atom).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Plugins, Vec<Problem>> {
+        Plugins::read(Path::new("enabled_plugins"), text)
+    }
+
+    #[test]
+    fn a_list_of_names_is_read_and_brings_its_needs() {
+        let plugins = read("% mine\n[rabbitmq_management,\n 'rabbitmq_prometheus'].\n").unwrap();
+        assert!(plugins.management() && plugins.prometheus());
+        assert_eq!(plugins.enabled().len(), 4);
+        assert_eq!(read("[].").unwrap(), Plugins::default());
+    }
+
+    #[test]
+    fn what_is_no_list_or_not_built_in_is_refused() {
+        for bad in ["", "[a,b]", "rabbitmq_management.", "[A].", "[rabbitmq_mqtt].", "[,]."] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let said = read("[rabbitmq_mqtt].").unwrap_err()[0].to_string();
+        assert!(
+            said.contains("plugin rabbitmq_mqtt is not part of this broker"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! The reference page of settings, printed from the table of keys, so that it cannot be older than the program.
+
+use super::keys::{Effect, Key, keys};
+use super::variables::KNOWN;
+use std::fmt::Write as _;
+
+/// The page, in Markdown.
+pub fn page() -> String {
+    let mut page = String::from(HEAD);
+    let keys = keys();
+    for key in keys.iter().filter(|key| matches!(key.effect, Effect::Honoured(_))) {
+        let default = default(key);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} |",
+            key.name,
+            key.kind,
+            cell(&default),
+            cell(key.doc)
+        );
+    }
+    page.push_str(REST);
+    for key in keys.iter() {
+        if let Some((reaction, why)) = reaction(key) {
+            let _ = writeln!(page, "| `{}` | {reaction} | {} |", key.name, cell(why));
+        }
+    }
+    page.push_str(VARIABLES);
+    for (name, doc) in KNOWN {
+        let _ = writeln!(page, "| `RABBITMQ_{name}` | {} |", cell(doc));
+    }
+    page
+}
+
+fn default(key: &Key) -> String {
+    let shown = |(name, value): &(String, String)| match *name == key.name {
+        true => value.clone(),
+        false => format!("{name} = {value}"),
+    };
+    key.defaults.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+fn reaction(key: &Key) -> Option<(String, &'static str)> {
+    match key.effect {
+        Effect::Honoured(_) => None,
+        Effect::Ignored(why) => Some(("accepted with a warning".into(), why)),
+        Effect::Only(values, why) => Some((format!("only {}", values.join(", ")), why)),
+        Effect::Refused(why) => Some(("refused".into(), why)),
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+const HEAD: &str = "# Settings
+
+Printed by `warren server --print-config-reference`; do not edit.
+
+Settings are lines `key = value` in `rabbitmq.conf` and in the files of `conf.d`, read in this order; a later line wins. An unknown key, or a value
+of the wrong type, keeps the node from starting, and all that is wrong is said at once. In a key, `$name` stands for any name.
+
+## Keys that are honoured
+
+| key | type | default | meaning |
+| --- | --- | --- | --- |
+";
+
+const REST: &str = "
+## Other keys that RabbitMQ knows
+
+| key | reaction | reason |
+| --- | --- | --- |
+";
+
+const VARIABLES: &str = "
+## Environment variables
+
+Also without `RABBITMQ_`, and in `rabbitmq-env.conf`; the environment wins over the file, the longer name over the shorter.
+
+| variable | meaning |
+| --- | --- |
+";

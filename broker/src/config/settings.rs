@@ -1,0 +1,468 @@
+//! The one typed configuration that everything else is started from.
+//!
+//! Fields hold values that were checked; what they are when nobody sets them is said in the table of keys alone.
+//! The host must honour every field of it, or refuse to start and say which.
+
+use super::node::{DataDirectory, NodeName};
+use super::plugins::Plugins;
+use super::value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Watermark, words};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Everything that a node is told at its start.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Who this node is and where its things are.
+    pub node: Node,
+    /// AMQP listeners and their sockets.
+    pub listeners: Listeners,
+    /// Limits of AMQP connections and channels.
+    pub amqp: Amqp,
+    /// Who may log in, and what a blank node has.
+    pub access: Access,
+    /// Levels that raise alarms.
+    pub resources: Resources,
+    /// Queues.
+    pub queues: Queues,
+    /// The management plugin's HTTP API.
+    pub management: Management,
+    /// The Prometheus endpoint.
+    pub prometheus: Prometheus,
+    /// The admin port: probes open, all else proven by the cluster secret.
+    pub admin: ListenAddress,
+    /// Where log lines go.
+    pub log: Log,
+    /// Definitions to import at start: a file, or a folder of `*.json`.
+    pub load_definitions: Option<PathBuf>,
+    /// Plugins that are enabled.
+    pub plugins: Plugins,
+}
+
+/// Identity and places.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// `rabbit@host`.
+    pub name: NodeName,
+    /// The node's own directory.
+    pub data: DataDirectory,
+    /// Directory with the cluster secret's files `current`, `next`, `previous`.
+    pub secret_directory: Option<PathBuf>,
+    /// The secret given by environment variable.
+    pub cookie: Option<Secret>,
+    /// Port for peers and the command line.
+    pub peer_port: u16,
+    /// Name of the cluster; none is the name of the first node.
+    pub cluster_name: Option<String>,
+    /// Configuration files that were read, in order.
+    pub config_files: Vec<PathBuf>,
+    /// The `enabled_plugins` file.
+    pub enabled_plugins_file: PathBuf,
+    /// Where the process id is written; none is nowhere.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// AMQP listeners.
+#[derive(Clone, Debug, Default)]
+pub struct Listeners {
+    /// Plain listeners by name.
+    pub tcp: BTreeMap<String, ListenAddress>,
+    /// TLS listeners by name.
+    pub tls: BTreeMap<String, ListenAddress>,
+    /// Options of the TLS listeners.
+    pub tls_options: TlsOptions,
+    /// Longest TLS handshake.
+    pub tls_handshake_timeout: Milliseconds,
+    /// Whether every connection starts with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// Options of accepted sockets.
+    pub socket: SocketOptions,
+}
+
+/// Options of accepted sockets.
+#[derive(Clone, Debug, Default)]
+pub struct SocketOptions {
+    /// Connections that wait to be accepted.
+    pub backlog: i32,
+    /// Whether small writes leave at once.
+    pub nodelay: bool,
+    /// Whether TCP keep-alive probes are sent.
+    pub keepalive: bool,
+    /// Whether closing waits for unsent octets.
+    pub linger: bool,
+    /// How long it waits, in seconds.
+    pub linger_s: u16,
+    /// Kernel's send buffer; none is the system's choice.
+    pub send_buffer: Option<ByteSize>,
+    /// Kernel's receive buffer; none is the system's choice.
+    pub receive_buffer: Option<ByteSize>,
+}
+
+/// Certificates and what is asked of the peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Certificates that peers are checked against.
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate chain.
+    pub cert_file: Option<PathBuf>,
+    /// Our private key.
+    pub key_file: Option<PathBuf>,
+    /// Whether a peer's certificate is checked.
+    pub verify: Verify,
+    /// Whether a peer must have a certificate.
+    pub peer_cert_required: bool,
+    /// Versions by name; empty is every version that is safe.
+    pub versions: BTreeMap<String, TlsVersion>,
+}
+
+words! {
+    /// Whether a peer's certificate is checked.
+    Verify {
+        /// Not asked for.
+        None = "verify_none",
+        /// Asked for, and checked when given.
+        Peer = "verify_peer",
+    }
+}
+
+words! {
+    /// Versions of TLS that are safe to offer.
+    TlsVersion {
+        /// TLS 1.3
+        V13 = "tlsv1.3",
+        /// TLS 1.2
+        V12 = "tlsv1.2",
+    }
+}
+
+/// Limits of AMQP connections.
+#[derive(Clone, Debug, Default)]
+pub struct Amqp {
+    /// Longest time until the connection is open.
+    pub handshake_timeout: Limit<Milliseconds>,
+    /// Heartbeat that is offered, in seconds; 0 is off.
+    pub heartbeat_s: u16,
+    /// Largest frame that is offered; 0 is without limit.
+    pub frame_bytes_max: u32,
+    /// Largest frame before tuning.
+    pub initial_frame_bytes_max: u32,
+    /// Most channels of a connection; 0 is without limit.
+    pub channels_max: u16,
+    /// Most channels of this node.
+    pub node_channels_max: Limit<u64>,
+    /// Most consumers of a channel.
+    pub channel_consumers_max: Limit<u64>,
+    /// Most connections of this node.
+    pub connections_max: Limit<u64>,
+    /// Largest message body.
+    pub message_bytes_max: ByteSize,
+}
+
+/// Users and what is checked of them.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// User that a blank node creates.
+    pub default_user: String,
+    /// Its password.
+    pub default_pass: Secret,
+    /// Virtual host that a blank node creates.
+    pub default_vhost: String,
+    /// Its tags; false takes one away.
+    pub default_tags: BTreeMap<String, bool>,
+    /// What it may configure.
+    pub default_configure: Pattern,
+    /// What it may write to.
+    pub default_write: Pattern,
+    /// What it may read from.
+    pub default_read: Pattern,
+    /// Users that may only come from this host; false means from anywhere.
+    pub loopback_users: BTreeMap<String, bool>,
+    /// Mechanisms that are offered, in the order of their names.
+    pub mechanisms: BTreeMap<String, Mechanism>,
+    /// How new passwords are hashed.
+    pub password_hashing: PasswordHashing,
+    /// What a new password must be.
+    pub credential_validator: CredentialValidator,
+    /// Fewest characters of a password, for the validator that counts.
+    pub password_length_min: u32,
+    /// What a password must match, for the validator that matches.
+    pub password_pattern: Pattern,
+    /// Most virtual hosts.
+    pub vhosts_max: Limit<u64>,
+}
+
+words! {
+    /// Ways to log in.
+    Mechanism {
+        /// User and password.
+        Plain = "PLAIN",
+        /// The same in a table.
+        AmqPlain = "AMQPLAIN",
+    }
+}
+
+words! {
+    /// Hashes of new passwords.
+    PasswordHashing {
+        /// SHA-256
+        Sha256 = "rabbit_password_hashing_sha256",
+        /// SHA-512
+        Sha512 = "rabbit_password_hashing_sha512",
+        /// MD5, for old definitions only
+        Md5 = "rabbit_password_hashing_md5",
+    }
+}
+
+words! {
+    /// What a new password must be.
+    CredentialValidator {
+        /// Anything.
+        AcceptEverything = "rabbit_credential_validator_accept_everything",
+        /// At least so long.
+        MinLength = "rabbit_credential_validator_min_password_length",
+        /// A match of a pattern.
+        Pattern = "rabbit_credential_validator_password_regexp",
+    }
+}
+
+/// Levels that raise alarms.
+#[derive(Clone, Debug, Default)]
+pub struct Resources {
+    /// Share of the memory that may be used.
+    pub memory_relative: Share,
+    /// Octets that may be used; wins over the share.
+    pub memory_absolute: Option<ByteSize>,
+    /// Memory that the node may count on; none is what the system or its cgroup grants.
+    pub memory_total: Option<ByteSize>,
+    /// How often memory is measured.
+    pub memory_interval: Milliseconds,
+    /// Octets that must stay free on the disk.
+    pub disk_absolute: ByteSize,
+    /// The same as a share of the memory; wins over the octets.
+    pub disk_relative: Option<Share>,
+}
+
+impl Resources {
+    /// Above this, publishers are blocked.
+    pub fn memory(&self) -> Watermark {
+        self.memory_absolute
+            .map_or(Watermark::Relative(self.memory_relative.0), Watermark::Absolute)
+    }
+
+    /// Below this much free disk, publishers are blocked.
+    pub fn disk(&self) -> Watermark {
+        self.disk_relative
+            .map_or(Watermark::Absolute(self.disk_absolute), |share| {
+                Watermark::Relative(share.0)
+            })
+    }
+}
+
+/// Queues.
+#[derive(Clone, Debug, Default)]
+pub struct Queues {
+    /// Longest time that a delivery may stay without acknowledgement.
+    pub ack_timeout: Milliseconds,
+    /// Type of queues that do not say.
+    pub default_type: QueueType,
+    /// Where the leader of a new queue is placed.
+    pub leader_locator: LeaderLocator,
+    /// Most queues.
+    pub queues_max: Limit<u64>,
+}
+
+words! {
+    /// Types of queues.
+    QueueType {
+        /// One leader, mirrors by policy.
+        Classic = "classic",
+    }
+}
+
+words! {
+    /// Placement of new leaders.
+    LeaderLocator {
+        /// On the node that the client is connected to.
+        ClientLocal = "client-local",
+        /// On the node with the fewest.
+        Balanced = "balanced",
+        /// The older word for balanced.
+        MinMasters = "min-masters",
+        /// Anywhere.
+        Random = "random",
+    }
+}
+
+/// An HTTP listener, plain and with TLS.
+#[derive(Clone, Debug, Default)]
+pub struct Listener {
+    /// Interface of the plain port; none is every interface.
+    pub ip: Option<IpAddr>,
+    /// Plain port; none is off.
+    pub port: Option<u16>,
+    /// Interface of the TLS port.
+    pub tls_ip: Option<IpAddr>,
+    /// TLS port; none is no TLS.
+    pub tls_port: Option<u16>,
+    /// Options of the TLS port.
+    pub tls_options: TlsOptions,
+}
+
+impl Listener {
+    /// The plain listener.
+    pub fn plain(&self) -> Option<ListenAddress> {
+        self.port.map(|port| ListenAddress { ip: self.ip, port })
+    }
+
+    /// The TLS listener.
+    pub fn tls(&self) -> Option<ListenAddress> {
+        self.tls_port.map(|port| ListenAddress { ip: self.tls_ip, port })
+    }
+}
+
+/// The management plugin.
+#[derive(Clone, Debug, Default)]
+pub struct Management {
+    /// Where it listens.
+    pub listener: Listener,
+    /// Put before every path.
+    pub path_prefix: String,
+    /// Largest request body.
+    pub body_bytes_max: ByteSize,
+    /// Whether rates are kept.
+    pub rates_mode: RatesMode,
+    /// Whether statistics are left out of answers.
+    pub disable_stats: bool,
+    /// Whether queues keep their totals without statistics.
+    pub enable_queue_totals: bool,
+    /// Origins that browsers may call from.
+    pub cors_origins: BTreeMap<String, String>,
+    /// How long browsers may remember that, in seconds.
+    pub cors_age_s: u32,
+    /// Response headers that are always sent, by name.
+    pub headers: BTreeMap<&'static str, String>,
+    /// Whether operator policies cannot be changed over HTTP.
+    pub operator_policies_frozen: bool,
+}
+
+words! {
+    /// Whether rates are kept.
+    RatesMode {
+        /// Rates of objects.
+        Basic = "basic",
+        /// No rates.
+        None = "none",
+    }
+}
+
+/// The Prometheus endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Prometheus {
+    /// Where it listens.
+    pub listener: Listener,
+    /// Path of the aggregated metrics.
+    pub path: String,
+    /// Whether that path gives one series per object.
+    pub per_object: bool,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Folder of log files.
+    pub directory: PathBuf,
+    /// The console, when it is asked for.
+    pub console: Console,
+    /// The log file.
+    pub file: LogFile,
+    /// Level of a category: `default`, `connection`, `channel`, `queue` and so on.
+    pub levels: BTreeMap<String, LogLevel>,
+}
+
+/// Log lines on the console.
+#[derive(Clone, Debug, Default)]
+pub struct Console {
+    /// Whether lines go there.
+    pub enabled: bool,
+    /// Which stream.
+    pub stream: Stream,
+    /// Least level; none is the category's own.
+    pub level: Option<LogLevel>,
+    /// Shape of a line.
+    pub format: LogFormat,
+}
+
+/// Log lines in a file.
+#[derive(Clone, Debug, Default)]
+pub struct LogFile {
+    /// The file; none is decided by the other outputs, see [`Log::file_path`].
+    pub target: Option<FileTarget>,
+    /// Least level; none is the category's own.
+    pub level: Option<LogLevel>,
+    /// Shape of a line.
+    pub format: LogFormat,
+}
+
+/// What `log.file` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileTarget {
+    /// No file.
+    Off,
+    /// This one, relative to the folder of log files.
+    Path(PathBuf),
+}
+
+impl Log {
+    /// The file to write, if any. Without a word about files, one is written when there is no other output.
+    pub fn file_path(&self, node: &NodeName) -> Option<PathBuf> {
+        match &self.file.target {
+            Some(FileTarget::Off) => None,
+            Some(FileTarget::Path(path)) => Some(self.directory.join(path)),
+            None => (!self.console.enabled).then(|| self.directory.join(format!("{node}.log"))),
+        }
+    }
+}
+
+words! {
+    /// Console streams.
+    Stream {
+        /// Standard output.
+        Stdout = "stdout",
+        /// Standard error.
+        Stderr = "stderr",
+    }
+}
+
+words! {
+    /// Shapes of log lines.
+    LogFormat {
+        /// For people.
+        Plaintext = "plaintext",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+words! {
+    /// Levels, from most to least.
+    LogLevel {
+        /// Everything.
+        Debug = "debug",
+        /// Normal life.
+        Info = "info",
+        /// Unusual, and fine.
+        Notice = "notice",
+        /// Somebody should look.
+        Warning = "warning",
+        /// Something failed.
+        Error = "error",
+        /// A part of the node failed.
+        Critical = "critical",
+        /// The node cannot do its work.
+        Alert = "alert",
+        /// The node ends.
+        Emergency = "emergency",
+        /// Nothing.
+        None = "none",
+    }
+}
