@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use model::ConsumerId;
 use slab::Slab;
-use smallvec::SmallVec;
 
 use crate::unacked::Owner;
 
@@ -57,7 +56,7 @@ pub(crate) struct Consumers<C> {
     places: Slab<Consumer<C>>,
     by_id: BTreeMap<ConsumerId, u32>,
     /// Highest priority first.
-    turns: SmallVec<[Turn; 1]>,
+    turns: Vec<Turn>,
     single_active: bool,
     active: Option<u32>,
     subscriptions: u64,
@@ -68,7 +67,7 @@ impl<C> Consumers<C> {
         Self {
             places: Slab::new(),
             by_id: BTreeMap::new(),
-            turns: SmallVec::new(),
+            turns: Vec::new(),
             single_active,
             active: None,
             subscriptions: 0,

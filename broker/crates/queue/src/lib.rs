@@ -27,7 +27,7 @@ pub use deliver::Got;
 pub use message::{Facts, Incoming, Message};
 pub use publish::Published;
 pub use queue::{ConsumerView, Queue};
-pub use settings::{Overflow, Settings};
+pub use settings::Settings;
 pub use settle::{Settle, UnknownSlot};
 pub use sink::{Death, Delivery, DirectSink, Retire, Sink, Taken};
 pub use subscribe::{SubscribeError, Subscription};

@@ -1,11 +1,10 @@
 //! `publish`: straight to a consumer if one is able, else into the backlog, within the queue's limits.
 
-use model::{Millis, Seq};
+use model::{Millis, Overflow, Seq};
 
 use crate::lane::{Held, NEVER};
 use crate::message::{Facts, Incoming, Message};
 use crate::queue::Queue;
-use crate::settings::Overflow;
 use crate::sink::{Death, Delivery, DirectSink, Sink, Taken};
 use crate::unacked::Owner;
 

@@ -2,22 +2,9 @@
 //!
 //! Names (where dead letters go) stay with the host: the queue must only know whether anybody wants them.
 
-use model::Millis;
+use model::{Millis, Overflow, QueueSettings};
 
 use crate::counts::Tally;
-
-/// What happens when the ready messages reach a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overflow {
-    /// The head goes (`maxlen`): the message that would be delivered next. In a priority queue that is the oldest of
-    /// the highest priority, as in RabbitMQ 3.x.
-    #[default]
-    DropHead,
-    /// The publish is refused.
-    RejectPublish,
-    /// The publish is refused and dead-lettered (`maxlen`).
-    RejectPublishDlx,
-}
 
 /// The rules of one queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +17,8 @@ pub struct Settings {
     pub max_length: Option<u64>,
     /// Most octets of ready bodies.
     pub max_length_bytes: Option<u64>,
-    /// What happens at either limit.
+    /// What happens at either limit. Drop-head drops what would be delivered next: in a priority queue the oldest of
+    /// the highest priority, as RabbitMQ 3.x does.
     pub overflow: Overflow,
     /// A dead-letter exchange is set: without one, dead messages are dropped and the sink never hears of them.
     pub dead_letters: bool,
@@ -40,6 +28,24 @@ pub struct Settings {
     pub single_active_consumer: bool,
     /// A message returned more often than this is dead-lettered.
     pub delivery_limit: Option<u32>,
+}
+
+impl From<&QueueSettings> for Settings {
+    fn from(rules: &QueueSettings) -> Self {
+        Self {
+            message_ttl: rules.message_ttl,
+            expires: rules.expires,
+            max_length: rules.max_length,
+            max_length_bytes: rules.max_length_bytes,
+            overflow: rules.overflow,
+            dead_letters: rules.dead_letter.is_some(),
+            max_priority: rules.max_priority,
+            single_active_consumer: rules.single_active_consumer,
+            delivery_limit: rules
+                .delivery_limit
+                .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+        }
+    }
 }
 
 impl Settings {

@@ -1,0 +1,16 @@
+//! Behaviour of one queue, as transcripts: commands on the left, effects on the right.
+//!
+//! `script` is the language of the transcripts, `machine` runs it on the real queue, `naive` on a slow and obvious
+//! model of one; `random` compares the two. Every rule about queues is a sentence in one of the other files.
+
+mod consuming;
+mod dead_letters;
+mod expiry;
+mod lifetime;
+mod limits;
+mod machine;
+mod priorities;
+mod publishing;
+mod script;
+mod settling;
+mod single_active;
