@@ -172,6 +172,7 @@ pub(crate) struct Machine {
     pub(crate) queue: Queue<KeptLetter, u64>,
     pub(crate) now: Millis,
     sink: Recorder,
+    deleted: bool,
 }
 
 impl Machine {
@@ -181,6 +182,7 @@ impl Machine {
             queue: Queue::new(setup.settings, setup.auto_delete, now),
             now,
             sink: Recorder::default(),
+            deleted: false,
         }
     }
 
@@ -199,7 +201,12 @@ impl Machine {
     }
 
     fn perform(&mut self, command: &Command) -> Option<String> {
-        let Self { queue, now, sink } = self;
+        let Self {
+            queue,
+            now,
+            sink,
+            deleted,
+        } = self;
         match command {
             Command::Publish(letter) => self.publish(letter),
             Command::Subscribe(reader) => self.subscribe(reader),
@@ -242,6 +249,7 @@ impl Machine {
                 None
             }
             Command::Delete => {
+                *deleted = true;
                 let counts = queue.delete(sink);
                 Some(format!(
                     "deleted ready={} unacked={}",
@@ -333,7 +341,19 @@ impl Machine {
             );
             held += u64::from(consumer.unacked);
         }
-        assert!(held <= counts.unacked.messages);
+        assert!(
+            held <= counts.unacked.messages,
+            "credit used for deliveries that are not outstanding"
+        );
+        let c = self.queue.counters();
+        let gone = c.acked + c.delivered_no_ack + c.got_no_ack + c.rejected + c.expired + c.dropped;
+        let gone = gone + c.delivery_limited + c.purged;
+        if !self.deleted {
+            assert_eq!(
+                c.published - c.refused,
+                gone + counts.ready.messages + counts.unacked.messages
+            );
+        }
         assert!(self.queue.consumers().filter(|c| c.exclusive).count() == 0 || counts.consumers == 1);
     }
 }

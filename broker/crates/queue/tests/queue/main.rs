@@ -3,14 +3,18 @@
 //! `script` is the language of the transcripts, `machine` runs it on the real queue, `naive` on a slow and obvious
 //! model of one; `random` compares the two. Every rule about queues is a sentence in one of the other files.
 
+#![allow(clippy::unwrap_used, reason = "a script that cannot be read is a broken test")]
+
 mod consuming;
 mod dead_letters;
 mod expiry;
 mod lifetime;
 mod limits;
 mod machine;
+mod naive;
 mod priorities;
 mod publishing;
+mod random;
 mod script;
 mod settling;
 mod single_active;

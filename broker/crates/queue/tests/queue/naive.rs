@@ -1,0 +1,441 @@
+//! A queue as one would explain it: one list of messages, searched from the start for everything.
+//!
+//! Slow and obvious on purpose; it shares the script with the real one and nothing else.
+
+use std::collections::BTreeSet;
+
+use model::Overflow;
+use queue::{Settings, Settle};
+
+use crate::script::{Command, Letter, Reader, Setup};
+
+#[derive(Clone, Debug)]
+enum Place {
+    Ready,
+    /// Under this delivery number, on the credit of this consumer.
+    Unacked(usize, Option<u64>),
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    letter: Letter,
+    arrival: u64,
+    level: u8,
+    expires: Option<u64>,
+    returns: u32,
+    redelivered: bool,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+struct Party {
+    reader: Reader,
+    parked: bool,
+}
+
+/// The slow queue. Ids of consumers are never used twice.
+#[derive(Debug)]
+pub(crate) struct Naive {
+    settings: Settings,
+    auto_delete: bool,
+    now: u64,
+    used: u64,
+    arrivals: u64,
+    deliveries: usize,
+    items: Vec<Item>,
+    /// In order of subscription.
+    parties: Vec<Party>,
+    /// The round: ids of consumers that wait for their turn, next one first, all priorities mixed.
+    round: Vec<u64>,
+    active: Option<u64>,
+    blocked: BTreeSet<u64>,
+    effects: Vec<String>,
+}
+
+impl Naive {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        Self {
+            settings: setup.settings,
+            auto_delete: setup.auto_delete,
+            now: 1_000,
+            used: 1_000,
+            arrivals: 0,
+            deliveries: 0,
+            items: Vec::new(),
+            parties: Vec::new(),
+            round: Vec::new(),
+            active: None,
+            blocked: BTreeSet::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    pub(crate) fn consumers(&self) -> Vec<u64> {
+        self.parties.iter().map(|party| party.reader.id).collect()
+    }
+
+    /// Numbers of the deliveries not settled.
+    pub(crate) fn outstanding(&self) -> Vec<usize> {
+        let numbers = self.items.iter().filter_map(|item| match item.place {
+            Place::Unacked(number, _) => Some(number),
+            Place::Ready => None,
+        });
+        numbers.collect()
+    }
+
+    pub(crate) fn apply(&mut self, command: &Command) -> Vec<String> {
+        match command {
+            Command::Publish(letter) => self.publish(letter),
+            Command::Subscribe(reader) => self.subscribe(reader),
+            Command::Cancel(id) => self.leave(&[*id], &[]),
+            Command::Depart(ids, numbers) => self.leave(ids, numbers),
+            Command::Block(id) => {
+                self.blocked.insert(*id);
+            }
+            Command::Ready(id) => self.ready(*id),
+            Command::Get { no_ack } => self.get(*no_ack),
+            Command::Settle(how, numbers) => self.settle(*how, numbers),
+            Command::Purge => self.purge(),
+            Command::Wait(span) => self.now += span,
+            Command::Tick => self.tick(),
+            Command::Redeclare => self.used = self.now,
+            Command::Set(settings) => self.set(*settings),
+            Command::Delete => unreachable!("not part of the random scripts"),
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn note(&mut self, text: String) {
+        self.effects.push(text);
+    }
+
+    fn ready_items(&self) -> impl Iterator<Item = (usize, &Item)> {
+        self.items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| matches!(item.place, Place::Ready))
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        self.ready_items().fold((0, 0), |(count, bytes), (_, item)| {
+            (count + 1, bytes + item.letter.bytes)
+        })
+    }
+
+    fn head(&self) -> Option<usize> {
+        self.ready_items()
+            .min_by_key(|(_, item)| (std::cmp::Reverse(item.level), item.arrival))
+            .map(|(at, _)| at)
+    }
+
+    fn publish(&mut self, letter: &Letter) {
+        self.expire();
+        let (count, bytes) = self.totals();
+        let full = self.settings.max_length.is_some_and(|max| count + 1 > max)
+            || self
+                .settings
+                .max_length_bytes
+                .is_some_and(|max| bytes + letter.bytes > max);
+        match self.settings.overflow {
+            Overflow::RejectPublish if full => return self.note("rejected".to_owned()),
+            Overflow::RejectPublishDlx if full => {
+                if self.settings.dead_letters {
+                    self.note(format!("keep {}", letter.name));
+                    self.note(format!("dead {} maxlen", letter.name));
+                }
+                return self.note("rejected".to_owned());
+            }
+            Overflow::DropHead | Overflow::RejectPublish | Overflow::RejectPublishDlx => {}
+        }
+        self.arrivals += 1;
+        let ttl = letter
+            .ttl
+            .into_iter()
+            .chain(self.settings.message_ttl.map(|ttl| ttl.0))
+            .min();
+        let item = Item {
+            letter: letter.clone(),
+            arrival: self.arrivals,
+            level: letter.priority.min(self.settings.max_priority.unwrap_or(0)),
+            expires: ttl.map(|ttl| self.now + ttl),
+            returns: 0,
+            redelivered: false,
+            place: Place::Ready,
+        };
+        self.items.push(item);
+        let newest = self.items.len() - 1;
+        // Whoever could take something would have taken what waits, so only the newest can be taken.
+        if let Some(no_ack) = self.deliver(newest) {
+            if !no_ack {
+                self.note(format!("keep {}", letter.name));
+            }
+        } else {
+            self.note(format!("keep {}", letter.name));
+            self.drop_excess();
+            self.expire();
+        }
+    }
+
+    /// Delivers the item to whoever's turn it is; says whether without acknowledgement, or that nobody can.
+    fn deliver(&mut self, at: usize) -> Option<bool> {
+        while let Some(id) = self.turn() {
+            if self.blocked.contains(&id) {
+                self.note(format!("c{id} blocked"));
+                self.party(id).expect("in the round").parked = true;
+                continue;
+            }
+            self.round.retain(|other| *other != id);
+            self.round.push(id);
+            let no_ack = self.party(id).expect("in the round").reader.no_ack;
+            self.hand_out(at, no_ack, Some(id));
+            return Some(no_ack);
+        }
+        None
+    }
+
+    fn hand_out(&mut self, at: usize, no_ack: bool, to: Option<u64>) {
+        let mut number = String::new();
+        if !no_ack {
+            self.deliveries += 1;
+            number = format!("#{}", self.deliveries);
+        }
+        let item = &self.items[at];
+        let again = if item.redelivered {
+            format!("*{}", item.returns)
+        } else {
+            String::new()
+        };
+        let name = item.letter.name.clone();
+        if no_ack {
+            self.items.remove(at);
+        } else {
+            self.items[at].place = Place::Unacked(self.deliveries, to);
+        }
+        match to {
+            Some(id) => self.note(format!("c{id}{number} {name}{again}")),
+            None => {
+                let left = self.totals().0;
+                self.note(format!("got{number} {name}{again} left={left}"));
+            }
+        }
+    }
+
+    /// Passes over those without room, highest priority first.
+    fn turn(&mut self) -> Option<u64> {
+        let mut priorities: Vec<i32> = self.parties.iter().map(|party| party.reader.priority).collect();
+        priorities.sort_unstable();
+        for priority in priorities.into_iter().rev() {
+            for id in self.round.clone() {
+                let party = self.party(id).expect("in the round").clone();
+                if party.reader.priority != priority {
+                    continue;
+                }
+                if self.has_room(&party) {
+                    return Some(id);
+                }
+                self.round.retain(|other| *other != id);
+            }
+        }
+        None
+    }
+
+    fn has_room(&self, party: &Party) -> bool {
+        let Reader {
+            id, no_ack, prefetch, ..
+        } = party.reader;
+        let mine = |item: &&Item| matches!(item.place, Place::Unacked(_, Some(owner)) if owner == id);
+        let held = self.items.iter().filter(mine).count();
+        !party.parked && (no_ack || prefetch == 0 || held < usize::from(prefetch))
+    }
+
+    fn party(&mut self, id: u64) -> Option<&mut Party> {
+        self.parties.iter_mut().find(|party| party.reader.id == id)
+    }
+
+    fn join_round(&mut self, id: u64) {
+        let Some(party) = self.party(id).cloned() else { return };
+        let allowed = !self.settings.single_active_consumer || self.active == Some(id);
+        if allowed && self.has_room(&party) && !self.round.contains(&id) {
+            self.round.push(id);
+        }
+    }
+
+    fn pump(&mut self) {
+        self.expire();
+        while let Some(head) = self.head()
+            && self.deliver(head).is_some()
+        {
+            self.expire();
+        }
+    }
+
+    fn subscribe(&mut self, reader: &Reader) {
+        let taken = self.parties.iter().any(|party| party.reader.exclusive);
+        if taken || reader.exclusive && (!self.parties.is_empty() || self.settings.single_active_consumer) {
+            return self.note("in exclusive use".to_owned());
+        }
+        self.parties.push(Party {
+            reader: reader.clone(),
+            parked: false,
+        });
+        self.note(format!("ok c{}", reader.id));
+        self.join_round(reader.id);
+        self.elect();
+        self.pump();
+    }
+
+    fn elect(&mut self) {
+        if !self.settings.single_active_consumer || self.active.is_some() {
+            return;
+        }
+        let mut candidates: Vec<&Party> = self.parties.iter().collect();
+        candidates.sort_by_key(|party| std::cmp::Reverse(party.reader.priority));
+        let Some(id) = candidates.first().map(|party| party.reader.id) else {
+            return;
+        };
+        self.active = Some(id);
+        self.join_round(id);
+        self.note(format!("active c{id}"));
+    }
+
+    fn leave(&mut self, ids: &[u64], numbers: &[usize]) {
+        let before = self.parties.len();
+        self.parties.retain(|party| !ids.contains(&party.reader.id));
+        self.round.retain(|id| !ids.contains(id));
+        self.active = self.active.filter(|id| !ids.contains(id));
+        for number in numbers {
+            self.settle_one(Settle::Requeue, *number);
+        }
+        self.elect();
+        self.drop_excess();
+        self.pump();
+        if self.parties.is_empty() && before > 0 {
+            self.used = self.now;
+            if self.auto_delete {
+                self.note("retire: last consumer gone".to_owned());
+            }
+        }
+    }
+
+    fn ready(&mut self, id: u64) {
+        self.blocked.remove(&id);
+        if let Some(party) = self.party(id) {
+            party.parked = false;
+            self.join_round(id);
+            self.pump();
+        }
+    }
+
+    fn get(&mut self, no_ack: bool) {
+        self.used = self.now;
+        self.expire();
+        match self.head() {
+            Some(head) => self.hand_out(head, no_ack, None),
+            None => self.note("empty".to_owned()),
+        }
+    }
+
+    fn settle(&mut self, how: Settle, numbers: &[usize]) {
+        let mut unknown = false;
+        for number in numbers {
+            unknown |= !self.settle_one(how, *number);
+        }
+        if how == Settle::Requeue {
+            self.drop_excess();
+        }
+        self.pump();
+        if unknown {
+            self.note("unknown slot".to_owned());
+        }
+    }
+
+    fn settle_one(&mut self, how: Settle, number: usize) -> bool {
+        let wanted = |item: &Item| matches!(item.place, Place::Unacked(n, _) if n == number);
+        let Some(at) = self.items.iter().position(wanted) else {
+            return false;
+        };
+        let Place::Unacked(_, owner) = self.items[at].place else {
+            unreachable!()
+        };
+        self.items[at].place = Place::Ready;
+        self.items[at].redelivered = true;
+        self.items[at].returns += 1;
+        if let Some(id) = owner {
+            self.join_round(id);
+        }
+        let returns = self.items[at].returns;
+        match how {
+            Settle::Ack => {
+                self.items.remove(at);
+            }
+            Settle::Reject => self.die(at, "rejected"),
+            Settle::Requeue if self.settings.delivery_limit.is_some_and(|limit| returns > limit) => {
+                self.die(at, "delivery_limit");
+            }
+            Settle::Requeue => {}
+        }
+        true
+    }
+
+    fn die(&mut self, at: usize, why: &str) {
+        let item = self.items.remove(at);
+        if self.settings.dead_letters {
+            self.note(format!("dead {} {why}", item.letter.name));
+        }
+    }
+
+    fn expire(&mut self) {
+        while let Some(head) = self.head()
+            && self.items[head].expires.is_some_and(|at| at <= self.now)
+        {
+            self.die(head, "expired");
+        }
+    }
+
+    fn drop_excess(&mut self) {
+        while self.settings.overflow == Overflow::DropHead
+            && let Some(head) = self.head()
+        {
+            let (count, bytes) = self.totals();
+            let over = self.settings.max_length.is_some_and(|max| count > max)
+                || self.settings.max_length_bytes.is_some_and(|max| bytes > max);
+            if !over {
+                return;
+            }
+            self.die(head, "maxlen");
+        }
+    }
+
+    fn purge(&mut self) {
+        let before = self.items.len();
+        self.items.retain(|item| !matches!(item.place, Place::Ready));
+        self.note(format!("purged {}", before - self.items.len()));
+    }
+
+    fn tick(&mut self) {
+        self.expire();
+        let due = self.settings.expires.is_some_and(|span| self.used + span.0 <= self.now);
+        if due && self.parties.is_empty() {
+            self.used = self.now;
+            self.note("retire: unused".to_owned());
+        }
+    }
+
+    fn set(&mut self, settings: Settings) {
+        if settings.expires != self.settings.expires {
+            self.used = self.now;
+        }
+        let Settings {
+            max_priority,
+            single_active_consumer,
+            ..
+        } = self.settings;
+        self.settings = Settings {
+            max_priority,
+            single_active_consumer,
+            ..settings
+        };
+        self.expire();
+        self.drop_excess();
+    }
+}

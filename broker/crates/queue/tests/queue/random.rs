@@ -1,0 +1,282 @@
+//! Random scripts: the queue does exactly what the slow model does, loses nothing, and does it again the same way.
+
+use std::collections::BTreeMap;
+
+use model::{Millis, Overflow};
+use proptest::prelude::*;
+use queue::{Settings, Settle};
+
+use crate::machine::Machine;
+use crate::naive::Naive;
+use crate::script::{Command, Letter, Reader, Setup};
+
+/// A command whose consumers and deliveries are chosen among those that exist when it runs.
+#[derive(Clone, Debug)]
+enum Step {
+    Publish {
+        bytes: u64,
+        priority: u8,
+        ttl: Option<u64>,
+        persistent: bool,
+    },
+    Subscribe {
+        no_ack: bool,
+        prefetch: u16,
+        exclusive: bool,
+        priority: i32,
+    },
+    Cancel(usize),
+    Depart(Vec<usize>, Vec<usize>),
+    Block(usize),
+    Ready(usize),
+    Get(bool),
+    Settle(Settle, Vec<usize>),
+    Stale(Settle, usize),
+    Purge,
+    Wait(u64),
+    Tick,
+    Redeclare,
+    Set(Settings),
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let limits = (
+        prop::option::weighted(0.3, 0..6u64),
+        prop::option::weighted(0.2, 0..12u64),
+        prop::sample::select(vec![
+            Overflow::DropHead,
+            Overflow::RejectPublish,
+            Overflow::RejectPublishDlx,
+        ]),
+        prop::option::weighted(0.3, 0..4u32),
+    );
+    let times = (
+        prop::option::weighted(0.3, 0..8u64),
+        prop::option::weighted(0.3, 1..20u64),
+    );
+    let shape = (
+        any::<bool>(),
+        prop::option::weighted(0.4, 0..4u8),
+        prop::bool::weighted(0.25),
+    );
+    (limits, times, shape).prop_map(|(limits, times, shape)| Settings {
+        max_length: limits.0,
+        max_length_bytes: limits.1,
+        overflow: limits.2,
+        delivery_limit: limits.3,
+        message_ttl: times.0.map(Millis),
+        expires: times.1.map(Millis),
+        dead_letters: shape.0,
+        max_priority: shape.1,
+        single_active_consumer: shape.2,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let how = || prop::sample::select(vec![Settle::Ack, Settle::Ack, Settle::Requeue, Settle::Reject]);
+    let some = || prop::collection::vec(any::<usize>(), 1..4);
+    let publish = (0..5u64, 0..5u8, prop::option::weighted(0.2, 0..10u64), any::<bool>()).prop_map(
+        |(bytes, priority, ttl, persistent)| Step::Publish {
+            bytes,
+            priority,
+            ttl,
+            persistent,
+        },
+    );
+    let subscribe = (prop::bool::weighted(0.3), 0..4u16, prop::bool::weighted(0.05), -1..2i32).prop_map(
+        |(no_ack, prefetch, exclusive, priority)| Step::Subscribe {
+            no_ack,
+            prefetch,
+            exclusive,
+            priority,
+        },
+    );
+    prop_oneof![
+        12 => publish,
+        4 => subscribe,
+        2 => any::<usize>().prop_map(Step::Cancel),
+        1 => (some(), some()).prop_map(|(consumers, deliveries)| Step::Depart(consumers, deliveries)),
+        2 => any::<usize>().prop_map(Step::Block),
+        3 => any::<usize>().prop_map(Step::Ready),
+        3 => any::<bool>().prop_map(Step::Get),
+        12 => (how(), some()).prop_map(|(how, which)| Step::Settle(how, which)),
+        1 => (how(), any::<usize>()).prop_map(|(how, which)| Step::Stale(how, which)),
+        1 => Just(Step::Purge),
+        3 => (0..6u64).prop_map(Step::Wait),
+        2 => Just(Step::Tick),
+        1 => Just(Step::Redeclare),
+        1 => settings().prop_map(Step::Set),
+    ]
+}
+
+fn setup() -> impl Strategy<Value = Setup> {
+    (settings(), any::<bool>()).prop_map(|(settings, auto_delete)| Setup { settings, auto_delete })
+}
+
+fn pick<T: Copy>(from: &[T], which: usize) -> Option<T> {
+    (!from.is_empty()).then(|| from[which % from.len()])
+}
+
+/// Chosen ones, each once, in the order in which they were chosen.
+fn pick_some<T: Copy + PartialEq>(from: &[T], which: &[usize]) -> Vec<T> {
+    let mut chosen = Vec::new();
+    for item in which.iter().filter_map(|which| pick(from, *which)) {
+        if !chosen.contains(&item) {
+            chosen.push(item);
+        }
+    }
+    chosen
+}
+
+/// Makes a command of a step; `None` if it needs somebody who is not there.
+fn resolve(step: &Step, naive: &Naive, number: usize, deliveries: usize) -> Option<Command> {
+    let id = number as u64;
+    let consumers = naive.consumers();
+    Some(match *step {
+        Step::Publish {
+            bytes,
+            priority,
+            ttl,
+            persistent,
+        } => Command::Publish(Letter {
+            name: format!("m{number}"),
+            bytes,
+            priority,
+            ttl,
+            persistent,
+        }),
+        Step::Subscribe {
+            no_ack,
+            prefetch,
+            exclusive,
+            priority,
+        } => Command::Subscribe(Reader {
+            id,
+            no_ack,
+            prefetch,
+            exclusive,
+            priority,
+        }),
+        Step::Cancel(which) => Command::Cancel(pick(&consumers, which)?),
+        Step::Depart(ref who, ref which) => {
+            Command::Depart(pick_some(&consumers, who), pick_some(&naive.outstanding(), which))
+        }
+        Step::Block(which) => Command::Block(pick(&consumers, which)?),
+        Step::Ready(which) => Command::Ready(pick(&consumers, which)?),
+        Step::Get(no_ack) => Command::Get { no_ack },
+        Step::Settle(how, ref which) => Command::Settle(how, pick_some(&naive.outstanding(), which)),
+        Step::Stale(how, which) => {
+            let all: Vec<usize> = (1..=deliveries).collect();
+            Command::Settle(how, vec![pick(&all, which)?])
+        }
+        Step::Purge => Command::Purge,
+        Step::Wait(span) => Command::Wait(span),
+        Step::Tick => Command::Tick,
+        Step::Redeclare => Command::Redeclare,
+        Step::Set(settings) => Command::Set(settings),
+    })
+}
+
+/// Runs the steps on both; returns the commands and what happened.
+fn run(setup: &Setup, steps: &[Step]) -> (Vec<Command>, Vec<Vec<String>>, Machine) {
+    let (mut machine, mut naive) = (Machine::new(setup), Naive::new(setup));
+    let (mut commands, mut happened) = (Vec::new(), Vec::new());
+    for (number, step) in steps.iter().enumerate() {
+        let Some(command) = resolve(step, &naive, number, machine.deliveries()) else {
+            continue;
+        };
+        commands.push(command.clone());
+        let real = machine.apply(&command);
+        assert_eq!(real, naive.apply(&command), "at {command:?}\n after {commands:?}");
+        happened.push(real);
+    }
+    (commands, happened, machine)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_queue_does_what_the_slow_one_does(setup in setup(), steps in prop::collection::vec(step(), 1..60)) {
+        run(&setup, &steps);
+    }
+
+    #[test]
+    fn the_same_commands_twice_have_the_same_effects(setup in setup(), steps in prop::collection::vec(step(), 1..60)) {
+        let (commands, happened, _) = run(&setup, &steps);
+        let mut again = Machine::new(&setup);
+        let repeated: Vec<_> = commands.iter().map(|command| again.apply(command)).collect();
+        prop_assert_eq!(happened, repeated);
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_comes_twice(steps in prop::collection::vec(step(), 1..80)) {
+        // Without limits, times and deaths that hide messages, every accepted one is seen or still there.
+        let quiet = steps.into_iter().filter(|step| !matches!(step, Step::Set(_) | Step::Purge));
+        let steps: Vec<Step> = quiet.collect();
+        let setup = Setup { settings: Settings { dead_letters: true, ..Settings::default() }, auto_delete: false };
+        let (mut commands, mut happened, mut machine) = run(&setup, &steps);
+        let outstanding: Vec<usize> = (1..=machine.deliveries()).collect();
+        let everybody = machine.queue.consumers().map(|consumer| consumer.id.0).collect();
+        let mut command = Command::Depart(everybody, outstanding);
+        loop {
+            let effects = machine.apply(&command);
+            let empty = effects.iter().any(|effect| effect == "empty");
+            commands.push(std::mem::replace(&mut command, Command::Get { no_ack: true }));
+            happened.push(effects);
+            if empty {
+                break;
+            }
+        }
+        for (name, ends) in ends(&commands, &happened) {
+            prop_assert_eq!(ends, 1, "{}", name);
+        }
+    }
+}
+
+/// How often each published message came to an end: acknowledged, delivered without acknowledgement, or dead.
+fn ends(commands: &[Command], happened: &[Vec<String>]) -> BTreeMap<String, u32> {
+    let mut ends = BTreeMap::new();
+    let mut unacked: BTreeMap<usize, String> = BTreeMap::new();
+    for (command, effects) in commands.iter().zip(happened) {
+        match command {
+            Command::Publish(letter) => drop(ends.insert(letter.name.clone(), 0)),
+            Command::Settle(Settle::Ack, numbers) => {
+                let acked = numbers.iter().filter_map(|number| unacked.remove(number));
+                acked.for_each(|name| *ends.get_mut(&name).expect("published") += 1);
+            }
+            Command::Settle(Settle::Requeue | Settle::Reject, numbers) | Command::Depart(_, numbers) => {
+                numbers.iter().for_each(|number| drop(unacked.remove(number)));
+            }
+            _ => {}
+        }
+        for effect in effects {
+            if let Some((_, rest)) = effect.split_once('#') {
+                unacked.insert(
+                    rest.split_whitespace().next().unwrap().parse().unwrap(),
+                    name_of(effect),
+                );
+            } else if is_final(effect) {
+                *ends.get_mut(&name_of(effect)).expect("published") += 1;
+            }
+        }
+    }
+    ends
+}
+
+/// True for the last thing ever heard of a message: its death or a delivery without acknowledgement.
+fn is_final(effect: &str) -> bool {
+    let no_ack = effect.starts_with('c') && !effect.ends_with("blocked");
+    effect.starts_with("dead ") || effect.starts_with("got ") || no_ack
+}
+
+fn name_of(effect: &str) -> String {
+    effect
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .split('*')
+        .next()
+        .unwrap()
+        .to_owned()
+}
