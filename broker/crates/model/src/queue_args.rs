@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// Longest time that RabbitMQ takes for a TTL or lease: a hundred years.
-pub const EXPIRY_MS_MAX: u64 = 3_153_600_000_000;
+pub(crate) const EXPIRY_MS_MAX: u64 = 3_153_600_000_000;
 
 /// How a queue keeps its messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
