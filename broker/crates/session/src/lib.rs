@@ -11,6 +11,7 @@ mod confirms;
 mod connection;
 mod content;
 mod credentials;
+mod death;
 mod dispatch;
 mod handshake;
 mod heartbeat;
@@ -23,6 +24,7 @@ mod request;
 
 pub use connection::{ChannelFacts, Connection, Limits, Step, Tuned};
 pub use credentials::Credentials;
+pub use death::{DeadLetter, Death, dead_letter, is_cycle};
 pub use handshake::server_capabilities;
 pub use heartbeat::{Beat, Heartbeat};
 pub use host::{Fate, Host, Note, Publication, Settle};
