@@ -45,7 +45,7 @@ lint: ## format, clippy, shellcheck, charts
 	@hack/need cargo shellcheck
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
-	shellcheck -x -P SCRIPTDIR hack/* .ci/run tests/kube/up tests/kube/check
+	shellcheck -x -P SCRIPTDIR hack/* .ci/run broker/fuzz/run tests/kube/up tests/kube/check
 
 test-unit: ## tests beside the code
 	@hack/need cargo cc
