@@ -11,7 +11,8 @@ macro_rules! topics {
 }
 
 const TOPICS: &[(&str, &str)] = topics! {
-    "declare"
+    "declare" "queue_arguments" "exchange" "bind" "topic" "headers" "consume" "get" "ack" "qos" "confirm"
+    "tx"
 };
 
 /// All behaviours in the order of their files.

@@ -283,7 +283,7 @@ fn ends(event: &Event) -> bool {
     matches!(event.name(), "eof" | "connection.close")
 }
 
-/// `close code text class method` with the ids as the method's name (`-` for 0 0).
+/// `close code method text`: the ids as the method's name (`-` for 0 0) and before the text.
 fn shorten_close(mut words: Vec<String>) -> Vec<String> {
     if words.len() == 5 && words[0].ends_with(".close") {
         let ids: Vec<u16> = words.drain(3..).filter_map(|id| id.parse().ok()).collect();

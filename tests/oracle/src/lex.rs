@@ -113,6 +113,19 @@ fn braced(text: &str) -> Result<(Word, usize)> {
     bail!("no closing bracket in: {text}")
 }
 
+/// `text` with control characters and backslashes escaped; quotes stay as they are.
+#[must_use]
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' | '"' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
 /// `text` as it would be written in a behaviour file: quoted only where it must be.
 #[must_use]
 pub fn quote(text: &str) -> String {
@@ -120,7 +133,7 @@ pub fn quote(text: &str) -> String {
         return text.to_owned();
     }
     let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '\'' || c == '"' || c.is_control());
-    if plain { text.to_owned() } else { format!("\"{}\"", text.escape_debug()) }
+    if plain { text.to_owned() } else { format!("\"{}\"", escaped(text)) }
 }
 
 #[cfg(test)]

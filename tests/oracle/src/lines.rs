@@ -72,11 +72,17 @@ fn chosen<'t>(text: &'t str, server: &Server) -> Option<&'t str> {
 
 /// `each 1..3 line` as three lines with `%i` replaced.
 fn unrolled(text: &str) -> Result<Vec<String>> {
-    let Some(rest) = text.strip_prefix("each ") else { return Ok(vec![text.to_owned()]) };
-    let (range, line) = rest.split_once(' ').context("each FROM..TO line")?;
+    let (target, loop_text) = match text.split_once(" each ") {
+        Some((target, rest)) if target.starts_with('@') && !target.contains(' ') => (format!("{target} "), rest),
+        _ => match text.strip_prefix("each ") {
+            Some(rest) => (String::new(), rest),
+            None => return Ok(vec![text.to_owned()]),
+        },
+    };
+    let (range, line) = loop_text.split_once(' ').context("each FROM..TO line")?;
     let (from, to) = range.split_once("..").context("each FROM..TO line")?;
     let (from, to): (i64, i64) = (from.parse()?, to.parse()?);
-    Ok((from..=to).map(|i| line.replace("%i", &i.to_string())).collect())
+    Ok((from..=to).map(|i| format!("{target}{}", line.replace("%i", &i.to_string()))).collect())
 }
 
 fn parse(at: usize, text: &str, before: Option<&Line>) -> Result<Line> {
@@ -142,6 +148,7 @@ pub(crate) mod tests {
     fn names_loops_and_versions() {
         assert_eq!(texts("do $q '^$x$'", (3, 13)), ["do u_q '^u_x$'"]);
         assert_eq!(texts("each 1..2 go m%i", (3, 13)), ["go m1", "go m2"]);
+        assert_eq!(texts("@2 each 1..2 go %i", (3, 13)), ["go 1", "go 2"]);
         assert_eq!(texts("3.10: old", (3, 10)), ["old"]);
         assert!(texts("3.10: old", (3, 13)).is_empty());
     }

@@ -116,7 +116,7 @@ impl<'s> Stage<'s> {
     fn step(&mut self, line: &Line, after: &[Line]) -> Result<usize> {
         match line.kind {
             Kind::Do if line.text.starts_with("eventually ") => self.eventually(line, after),
-            Kind::Do => self.act(line, after.first().is_some_and(|next| next.kind != Kind::Do)).map(|()| 0),
+            Kind::Do => self.act(line, after).map(|()| 0),
             Kind::Expect => self.expect(line).map(|()| 0),
             Kind::ExpectUnordered => self.unordered(line, after),
             Kind::ChannelError => self.channel_error(line).map(|()| 0),
@@ -124,18 +124,19 @@ impl<'s> Stage<'s> {
         }
     }
 
-    fn act(&mut self, line: &Line, answer_follows: bool) -> Result<()> {
+    fn act(&mut self, line: &Line, after: &[Line]) -> Result<()> {
         self.say("→", &line.target, &line.text);
         let text = self.with_captures(&line.text);
         let words = lex::words(&text)?;
         let (first, rest) = words.split_first().context("empty line")?;
         match methods::by_name(first.text()) {
-            None => self.command(&line.target, first.text(), rest, answer_follows),
+            None => self.command(&line.target, first.text(), rest, follows(line, after, &["connection.", "eof"])),
             Some(method) => {
                 self.send(&line.target, method, rest)?;
                 match method.reply(rest) {
-                    Some(reply) if !answer_follows => self.reply(&line.target, reply),
-                    _ => Ok(()),
+                    Some(reply) if follows(line, after, &[reply, "basic.get-", "channel.close ", "connection.close "]) => Ok(()),
+                    Some(reply) => self.reply(&line.target, reply),
+                    None => Ok(()),
                 }
             }
         }
@@ -465,13 +466,23 @@ impl<'s> Stage<'s> {
     }
 }
 
+/// Whether the expectations right after `line` speak of its answer themselves: an error, or one of `answers`.
+fn follows(line: &Line, after: &[Line], answers: &[&str]) -> bool {
+    let expectations = after.iter().take_while(|next| next.kind != Kind::Do);
+    expectations.filter(|next| next.target.connection == line.target.connection).any(|next| match next.kind {
+        Kind::ConnectionError => true,
+        Kind::ChannelError => next.target == line.target,
+        _ => answers.iter().any(|answer| next.text.starts_with(answer)),
+    })
+}
+
 /// Words of a close from `CODE METHOD text…`; the code's name is put before the text.
 fn close_words(method: &str, text: &str) -> Result<Vec<Word>> {
     let (code, rest) = text.split_once(' ').context("CODE METHOD text")?;
     let (offender, text) = rest.split_once(' ').unwrap_or((rest, ""));
     let name = code_name(code)?;
     let text = if text.is_empty() { name.to_owned() } else { format!("{name} - {text}") };
-    Ok(vec![Word::Bare(method.into()), Word::Bare(code.into()), Word::Quoted(text), Word::Bare(offender.into())])
+    Ok(vec![Word::Bare(method.into()), Word::Bare(code.into()), Word::Bare(offender.into()), Word::Quoted(text)])
 }
 
 fn code_name(code: &str) -> Result<&'static str> {
