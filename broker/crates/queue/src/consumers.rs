@@ -208,7 +208,9 @@ impl<C> Consumers<C> {
             .find(|turn| turn.priority == priority)
             .expect("a turn has its members");
         assert!(turn.round.front() == Some(&key), "a consumer was served out of turn");
-        turn.round.rotate_left(1);
+        if turn.round.len() > 1 {
+            turn.round.rotate_left(1);
+        }
     }
 
     /// The consumer could not take more.

@@ -24,11 +24,13 @@ pub(crate) struct Held<M> {
     pub(crate) redelivered: bool,
 }
 
-/// 16 octets with an 8-octet handle: this is what a backlog costs.
+/// This is what a backlog costs, besides the messages themselves.
 struct Fresh<M> {
     message: M,
     expires: Millis,
 }
+
+const _: () = assert!(size_of::<Fresh<Box<u8>>>() == 16, "16 octets with an 8-octet handle");
 
 /// The next message of a lane, still in its place.
 pub(crate) struct Head<'a, M> {
