@@ -1,1 +1,38 @@
-//! placeholder
+//! The JSON shapes of the management API, shared by server, command line and operator.
+//!
+//! Field names and types are compatibility: each shape is read from and written back to what a real RabbitMQ answered
+//! (`tests/golden`). No rule lives here, no HTTP, and nothing that only one of the three needs.
+
+mod access;
+mod arguments;
+mod client;
+mod definitions;
+mod error;
+mod exchange;
+mod health;
+mod message;
+mod node;
+mod overview;
+mod page;
+mod policy;
+mod queue;
+mod rates;
+mod vhost;
+
+pub use access::{Limits, Permission, TopicPermission, User, UserLimits, WhoAmI};
+pub use arguments::{Arguments, ArgumentsError, from_json, to_json};
+pub use client::{Channel, ChannelDetails, Connection, ConnectionDetails, Consumer};
+pub use definitions::{
+    BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition, UserDefinition, VhostDefinition,
+};
+pub use error::ApiError;
+pub use exchange::{Binding, DestinationType, Exchange};
+pub use health::{Alarm, Health, HealthStatus};
+pub use message::{GotMessage, Publish, Published};
+pub use node::{Application, Context, Described, Listener, Node};
+pub use overview::{ObjectTotals, Overview, SampleRetention};
+pub use page::Page;
+pub use policy::{ApplyTo, GlobalParameter, Parameter, Policy};
+pub use queue::{OwnerDetails, Queue, QueueRef, Totals};
+pub use rates::{Counted, Rate, Rates};
+pub use vhost::{Vhost, VhostLimits};
