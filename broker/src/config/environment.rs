@@ -3,6 +3,7 @@
 //! Only [`Process`] touches the real world, once, at start; tests use [`Fixed`]. Nothing else in the broker may
 //! read a variable, and nothing reads one later.
 
+#[cfg(test)]
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,7 @@ impl Environment for Process {
 }
 
 /// A world made of values.
+#[cfg(test)]
 #[derive(Clone, Debug, Default)]
 pub struct Fixed {
     /// Variables that are set.
@@ -71,6 +73,7 @@ pub struct Fixed {
     pub host: String,
 }
 
+#[cfg(test)]
 impl Fixed {
     /// A host named `rabbit1.example.com` with no file and no variable.
     pub fn new() -> Self {
@@ -96,6 +99,7 @@ impl Fixed {
     }
 }
 
+#[cfg(test)]
 impl Environment for Fixed {
     fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).filter(|value| !value.is_empty()).cloned()

@@ -19,7 +19,9 @@ mod value;
 mod variables;
 
 pub use command_line::ServerArgs;
-pub use environment::{Environment, Fixed, Process};
+#[cfg(test)]
+pub use environment::Fixed;
+pub use environment::{Environment, Process};
 pub use error::{Origin, Problem, Problems};
 pub use load::{Loaded, load};
 pub use node::{DataDirectory, NodeName};

@@ -68,9 +68,11 @@ pub struct Overview {
     /// How many objects there are.
     pub object_totals: ObjectTotals,
     /// Events that wait to be counted.
+    #[serde(default)]
     pub statistics_db_event_queue: u64,
-    /// Node that answers.
-    pub node: String,
+    /// Node that answers; for users with the tag `monitoring` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// Listeners of all nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listeners: Option<Vec<Listener>>,

@@ -8,7 +8,7 @@ use serde_json::Value;
 fn golden(name: &str) -> Value {
     let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    serde_json::from_str(&text).unwrap()
+    serde_json::from_str(&text).expect("recordings are JSON")
 }
 
 /// What `ours` says that `theirs` does not.
@@ -56,7 +56,12 @@ fn check<T: Serialize + DeserializeOwned>(name: &str) {
     let theirs = golden(name);
     let shape: T = serde_json::from_value(theirs.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut found = Vec::new();
-    additions(name, &serde_json::to_value(&shape).unwrap(), &theirs, &mut found);
+    additions(
+        name,
+        &serde_json::to_value(&shape).expect("shapes have text keys"),
+        &theirs,
+        &mut found,
+    );
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
