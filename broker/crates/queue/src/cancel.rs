@@ -1,4 +1,6 @@
 //! Consumers going: one by `cancel`, or all of a channel's with what they hold by `depart`.
+//!
+//! Decides who follows and whether the queue wants to go; never settles what a cancelled consumer still holds.
 
 use model::{ConsumerId, Millis};
 

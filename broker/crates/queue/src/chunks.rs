@@ -1,4 +1,6 @@
 //! A first-in first-out list that grows by chunks: no copy when it doubles, no slack beyond one chunk.
+//!
+//! Knows nothing of messages, and never gives access to the middle.
 
 use std::collections::VecDeque;
 
@@ -59,6 +61,32 @@ impl<T> Chunks<T> {
         }
         if self.rest.is_empty() {
             self.rest = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn chunks_are_first_in_first_out_across_their_borders(
+            bursts in prop::collection::vec((0..400usize, 0..400usize), 1..12),
+        ) {
+            let (mut chunks, mut plain) = (Chunks::default(), VecDeque::new());
+            for (pushes, pops) in bursts {
+                for item in 0..pushes {
+                    chunks.push_back(item);
+                    plain.push_back(item);
+                }
+                for _ in 0..pops {
+                    prop_assert_eq!(chunks.front(), plain.front());
+                    prop_assert_eq!(chunks.pop_front(), plain.pop_front());
+                    prop_assert_eq!(chunks.is_empty(), plain.is_empty());
+                }
+            }
         }
     }
 }

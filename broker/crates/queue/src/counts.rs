@@ -1,4 +1,6 @@
 //! The numbers a queue shows: what it holds now, and what it did since it began.
+//!
+//! Only counts: no decision may read the counters of the past, only the tallies of the present.
 
 use crate::message::Message;
 

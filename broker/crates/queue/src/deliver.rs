@@ -1,4 +1,6 @@
 //! Handing out what is ready: to consumers in turn (`pump`), or to one `basic.get`.
+//!
+//! Decides what goes to whom now; never what becomes of a message that nobody takes.
 
 use model::Millis;
 

@@ -1,4 +1,6 @@
 //! `publish`: straight to a consumer if one is able, else into the backlog, within the queue's limits.
+//!
+//! Decides what becomes of one incoming message; never asks for a copy of it before somebody needs one.
 
 use model::{Millis, Overflow, Seq};
 

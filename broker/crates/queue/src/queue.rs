@@ -1,4 +1,6 @@
 //! The queue itself: its parts, its birth and end, and what it shows. The commands are in a file each.
+//!
+//! Nothing here decides what happens to a message, save purge and delete, which end them all.
 
 use model::{ConsumerId, Millis, Seq};
 

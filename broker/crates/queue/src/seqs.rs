@@ -1,4 +1,6 @@
 //! The positions of a lane's fresh messages, as runs: a lane that gets every message of the queue needs one run.
+//!
+//! Positions only ascend; nothing here knows what stands at them.
 
 use std::collections::VecDeque;
 
@@ -52,5 +54,29 @@ impl Seqs {
             self.front = next;
         }
         seq
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_come_out_as_they_went_in_with_gaps_and_without() {
+        let positions = [1, 2, 3, 7, 8, 20, 22, 23].map(Seq);
+        let mut seqs = Seqs::default();
+        positions.iter().for_each(|seq| seqs.push_back(*seq));
+        for seq in positions {
+            assert_eq!((seqs.front(), seqs.pop_front()), (seq, seq));
+        }
+        seqs.push_back(Seq(24));
+        assert_eq!(seqs.pop_front(), Seq(24));
+    }
+
+    #[test]
+    fn neighbours_share_a_run() {
+        let mut seqs = Seqs::default();
+        (1..=1_000).for_each(|n| seqs.push_back(Seq(n)));
+        assert!(seqs.more.is_empty());
     }
 }

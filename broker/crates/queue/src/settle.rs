@@ -1,4 +1,6 @@
 //! Settling what was handed out: acknowledge, return to the old place, or reject for good.
+//!
+//! Decides where a settled message goes; never trusts a slot, since a channel may name one that is long gone.
 
 use model::Millis;
 

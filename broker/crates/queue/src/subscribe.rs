@@ -1,4 +1,6 @@
 //! `subscribe`: a consumer joins, or is refused because the queue is held exclusively.
+//!
+//! Decides only whether the consumer may stay; who gets which message is decided by the round.
 
 use std::fmt;
 

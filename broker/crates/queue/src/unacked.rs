@@ -1,4 +1,6 @@
 //! Messages handed out and not settled. They belong to a channel: they outlive their consumer.
+//!
+//! Finds them by slot, never by search, and decides nothing about where they go.
 
 use model::ConsumerId;
 use slab::Slab;

@@ -1,4 +1,6 @@
 //! Who gets a message: round robin, credit, priorities, exclusive consumers, blocked connections.
+//!
+//! The round is RabbitMQ's as measured: see `consumers.rs` on who keeps a place in it.
 
 use crate::machine::{after, check};
 

@@ -1,4 +1,6 @@
 //! Reasons to die, and what is never dead-lettered.
+//!
+//! Where dead letters go is the host's business and not tested here.
 
 use crate::machine::check;
 

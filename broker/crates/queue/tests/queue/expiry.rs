@@ -1,4 +1,6 @@
 //! Time to live of messages.
+//!
+//! Messages die at the head only, and at the millisecond at which their time is over.
 
 use model::Millis;
 

@@ -1,4 +1,6 @@
 //! When a queue wants to go: auto-delete, expiry of the unused, deletion; and how small it is.
+//!
+//! The queue only asks to be deleted; the host decides and deletes.
 
 use model::Millis;
 

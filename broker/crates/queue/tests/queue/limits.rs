@@ -1,4 +1,6 @@
 //! Length limits and what they do to the overflowing message.
+//!
+//! Only ready messages count; the order of drop, expiry and delivery is RabbitMQ's as measured.
 
 use crate::machine::check;
 

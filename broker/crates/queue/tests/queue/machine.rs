@@ -5,10 +5,10 @@
 //! `a*1` redelivered, back once; `got #2 a left=3`; `dead a expired`; `retire unused`.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use model::{ConsumerId, Millis};
+use model::{ConsumerId, Millis, Seq};
 use queue::{
     Death, Delivery, DirectSink, Facts, Got, Incoming, Message, Published, Queue, Retire, Settle, Sink, Slot,
     SubscribeError, Subscription, Taken,
@@ -98,6 +98,8 @@ pub(crate) struct Recorder {
     blocked: BTreeSet<u64>,
     /// Slots of the numbered deliveries, number 1 first.
     slots: Vec<Slot>,
+    /// Where each message stands, by its name; it never changes.
+    seqs: BTreeMap<String, Seq>,
 }
 
 impl Recorder {
@@ -111,8 +113,14 @@ impl Recorder {
             return Taken::Blocked;
         }
         let number = self.number(delivery.slot);
+        self.stands_at(&letter.name, delivery.seq);
         self.note(format!("c{to}{number} {}{}", letter.name, again(&delivery)));
         Taken::Yes
+    }
+
+    fn stands_at(&mut self, name: &str, seq: Seq) {
+        let first = *self.seqs.entry(name.to_owned()).or_insert(seq);
+        assert_eq!(first, seq, "{name} changed its position");
     }
 
     fn number(&mut self, slot: Option<Slot>) -> String {
@@ -267,7 +275,10 @@ impl Machine {
             journal,
         };
         match self.queue.publish(self.now, &mut arriving, &mut self.sink) {
-            Published::Accepted(_) => None,
+            Published::Accepted(seq) => {
+                self.sink.stands_at(&letter.name, seq);
+                None
+            }
             Published::Rejected => Some("rejected".to_owned()),
         }
     }
@@ -305,6 +316,7 @@ impl Machine {
             return Some("empty".to_owned());
         };
         let number = self.sink.number(delivery.slot);
+        self.sink.stands_at(&message.0.name, delivery.seq);
         Some(format!(
             "got{number} {}{} left={ready_left}",
             message.0.name,

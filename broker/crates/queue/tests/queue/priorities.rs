@@ -1,4 +1,6 @@
 //! Message priorities.
+//!
+//! One head for all levels: RabbitMQ 3.x drops and expires there too, whatever one may expect.
 
 use crate::machine::check;
 

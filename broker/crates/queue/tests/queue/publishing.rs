@@ -1,4 +1,6 @@
 //! Publish and get: the direct path, the backlog, order, counters.
+//!
+//! `keep` in a transcript is an allocation; the direct path without acknowledgement has none.
 
 use crate::machine::{after, check};
 

@@ -1,4 +1,6 @@
 //! Random scripts: the queue does exactly what the slow model does, loses nothing, and does it again the same way.
+//!
+//! A failure prints the shortest script that shows it: make it a sentence in one of the other files.
 
 use std::collections::BTreeMap;
 

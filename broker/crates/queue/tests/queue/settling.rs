@@ -1,4 +1,6 @@
 //! Ack, requeue, reject: places, credit, slots.
+//!
+//! Every delivery is settled once; what comes back stands where it stood.
 
 use crate::machine::check;
 

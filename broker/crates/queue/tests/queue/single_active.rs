@@ -1,4 +1,6 @@
 //! Single active consumer: one gets everything, the others wait.
+//!
+//! The successor is chosen by priority, then by age; nobody is displaced.
 
 use crate::machine::{after, check};
 
