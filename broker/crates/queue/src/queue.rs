@@ -2,6 +2,8 @@
 //!
 //! Nothing here decides what happens to a message, save purge and delete, which end them all.
 
+use std::fmt;
+
 use model::{ConsumerId, Millis, Seq};
 
 use crate::backlog::Backlog;
@@ -48,6 +50,15 @@ pub struct ConsumerView<'a, C> {
     pub active: bool,
     /// The sink could take no more and has not called since.
     pub parked: bool,
+}
+
+/// The numbers, not the messages: there may be millions.
+impl<M: Message, C> fmt::Debug for Queue<M, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut queue = f.debug_struct("Queue");
+        queue.field("settings", &self.settings).field("counts", &self.counts());
+        queue.field("last_seq", &self.last_seq).finish_non_exhaustive()
+    }
 }
 
 impl<M: Message, C> Queue<M, C> {
