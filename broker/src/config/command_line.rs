@@ -1,4 +1,5 @@
 //! The command line of `warren server`. A flag wins over the variable that says the same.
+//! Nothing is read or checked here.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! The reference page of settings, printed from the table of keys, so that it cannot be older than the program.
+//! It knows no key itself.
 
 use super::keys::{Effect, Key, keys};
 use super::variables::KNOWN;

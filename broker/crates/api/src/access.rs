@@ -1,4 +1,5 @@
 //! Users and what they may do. Password hashes are part of the API; passwords are never answered.
+//! Hashes are opaque here; who checks them lives elsewhere.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
 //! Connections, channels and consumers of clients. Names are `peer:port -> host:port`, and with ` (n)` for channels.
+//! A value of a single object that lists leave out is optional.
 
 use crate::{Arguments, QueueRef, Rate, Rates};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
 //! Exchanges and bindings. The default exchange has the empty name and one implicit binding for each queue.
+//! Neither is checked here: a shape may hold what no broker would accept.
 
 use crate::{Arguments, Rates};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
 //! Health checks. A failed one is answered with status 503 and says what is missing.
+//! What is healthy is decided by the node, never here.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,4 +1,5 @@
 //! Nodes, their listeners and what they offer. A stopped node has little more than a name.
+//! Numbers that only an Erlang runtime has are left out rather than invented.
 
 use crate::Rate;
 use serde::{Deserialize, Serialize};

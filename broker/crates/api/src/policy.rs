@@ -1,4 +1,5 @@
 //! Policies, operator policies and parameters. A definition is kept as JSON: what it means is decided where it is applied.
+//! An unknown `apply-to` does not read, so it cannot be stored.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

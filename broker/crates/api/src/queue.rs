@@ -1,4 +1,5 @@
 //! Queues. Statistics are left out until the first ones are there, and by `disable_stats`.
+//! Absent numbers read as zero.
 
 use crate::{Arguments, Consumer, Rates};
 use serde::{Deserialize, Serialize};

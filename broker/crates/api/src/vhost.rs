@@ -1,4 +1,5 @@
 //! Virtual hosts. Statistics are there once something happened in one.
+//! Limits have their own shape, as they have their own path.
 
 use crate::{Limits, Rates};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
 //! Keys of users, passwords and ways to log in. What a blank node creates is created once, never again.
+//! Secrets are rows of type `Secret`, so that no message shows them.
 
 use super::{Key, key, no_effect, only, refused};
 use crate::config::settings::{Config, Mechanism, PasswordHashing};

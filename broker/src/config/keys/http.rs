@@ -1,4 +1,5 @@
 //! Keys of the management API and the Prometheus endpoint. They hold only while their plugin is enabled.
+//! Keys of listeners are made for both from one list.
 
 use super::{Key, key, no_effect, only, refused, sockets};
 use crate::config::settings::{Config, Listener};
@@ -9,6 +10,7 @@ const SERVER: &str = "limits of the HTTP server are fixed";
 
 pub(super) fn keys() -> Vec<Key> {
     let mut all = listener("management", "15672", |c| &mut c.management.listener);
+    all.extend(legacy_listener());
     all.extend(management());
     all.extend(browsers());
     all.extend(oauth());
@@ -58,8 +60,9 @@ fn listener(prefix: &'static str, port: &str, of: fn(&mut Config) -> &mut Listen
     all
 }
 
-fn management() -> Vec<Key> {
-    let statistics = "statistics are kept for the last few seconds only";
+const STATISTICS: &str = "statistics are kept for the last few seconds only";
+
+fn legacy_listener() -> Vec<Key> {
     vec![
         key("management.listener.port", |c: &mut Config, _, v| {
             c.management.listener.port = Some(v)
@@ -79,6 +82,11 @@ fn management() -> Vec<Key> {
             "only management.ssl keys make a TLS listener",
         ),
         no_effect("management.listener.server.$option", SERVER),
+    ]
+}
+
+fn management() -> Vec<Key> {
+    vec![
         key("management.path_prefix", |c: &mut Config, _, v: String| {
             c.management.path_prefix = v
         })
@@ -120,13 +128,13 @@ fn management() -> Vec<Key> {
             "management.restrictions.quorum_queue_replica_operations.disabled",
             "there are no quorum queues",
         ),
-        no_effect("management.sample_retention_policies.$section.$interval", statistics),
-        no_effect("management.db_cache_multiplier", statistics),
+        no_effect("management.sample_retention_policies.$section.$interval", STATISTICS),
+        no_effect("management.db_cache_multiplier", STATISTICS),
         no_effect(
             "management.login_session_timeout",
             "there are no sessions; every request is authenticated",
         ),
-        no_effect("management_agent.*", statistics),
+        no_effect("management_agent.*", STATISTICS),
     ]
 }
 

@@ -1,4 +1,5 @@
 //! Keys of the log. Outputs are the console and one file; levels hold per category.
+//! A category that is not in this list is unknown.
 
 use super::{Key, key, no_effect, only};
 use crate::config::settings::{Config, FileTarget};
