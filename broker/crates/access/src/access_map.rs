@@ -134,6 +134,11 @@ impl Access {
         !gone.is_empty()
     }
 
+    /// A user's topic permissions on one exchange.
+    pub fn topic(&self, vhost: &VhostName, user: &UserName, exchange: &ExchangeName) -> Option<&Arc<TopicPermissions>> {
+        self.topics.get(&(vhost.clone(), user.clone(), exchange.clone()))
+    }
+
     /// All topic permissions by virtual host, user and exchange.
     pub fn all_topics(&self) -> impl Iterator<Item = (&VhostName, &UserName, &ExchangeName, &Arc<TopicPermissions>)> {
         self.topics

@@ -1,1 +1,29 @@
-//! placeholder
+//! The definitions of the whole cluster as one pure state machine: virtual hosts, exchanges, queues, bindings, users,
+//! permissions, policies, parameters.
+//!
+//! [`decide`] judges a client's request on a snapshot, [`Catalog::apply`] changes the state by one command and tells
+//! what changed. Queues' messages and consumers, files and sockets are not known here.
+
+mod admin;
+mod apply;
+mod binding_rules;
+mod check;
+mod command;
+mod decide;
+mod event;
+mod exchange_rules;
+mod policies;
+mod queue_rules;
+mod record;
+mod request;
+mod state;
+mod texts;
+mod topology;
+
+pub use check::{Open, check_channel, check_enter, check_publish, check_read};
+pub use command::{Answer, Command, ExchangeSpec, PolicySpec, QueueSpec};
+pub use decide::decide;
+pub use event::Event;
+pub use record::{ExchangeRecord, NodeName, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
+pub use request::{Client, Conditions, Decision, DeclareExchange, DeclareQueue, Request};
+pub use state::{Catalog, Vhost};

@@ -4,7 +4,7 @@
 //! policies and arguments combine is decided by [`crate::QueueSettings`] and [`PolicyDefinition::merged`].
 
 use crate::ha::Ha;
-use crate::{ExchangeName, Millis, Overflow, Table, Value};
+use crate::{ExchangeName, Millis, Overflow, QueueKind, Table, Value};
 use serde::{Deserialize, Serialize};
 use std::{str::FromStr, sync::Arc};
 
@@ -52,6 +52,22 @@ const APPLY_TO: [(ApplyTo, &str); 6] = [
 ];
 
 impl ApplyTo {
+    /// True if queues of this type are meant.
+    pub fn covers_queues(self, kind: QueueKind) -> bool {
+        match self {
+            ApplyTo::All | ApplyTo::Queues => true,
+            ApplyTo::Exchanges => false,
+            ApplyTo::ClassicQueues => kind == QueueKind::Classic,
+            ApplyTo::QuorumQueues => kind == QueueKind::Quorum,
+            ApplyTo::Streams => kind == QueueKind::Stream,
+        }
+    }
+
+    /// True if exchanges are meant.
+    pub fn covers_exchanges(self) -> bool {
+        matches!(self, ApplyTo::All | ApplyTo::Exchanges)
+    }
+
     /// The name in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         APPLY_TO
@@ -209,6 +225,27 @@ const RULES: &[Rule] = &[
     }),
 ];
 
+/// Keys that mean nothing to classic queues.
+const FOREIGN_TO_CLASSIC: &[&str] = &[
+    "delivery-limit",
+    "dead-letter-strategy",
+    "max-in-memory-length",
+    "max-in-memory-bytes",
+    "queue-leader-locator",
+];
+/// Keys that mean nothing to quorum queues.
+const FOREIGN_TO_QUORUM: &[&str] = &[
+    "ha-mode",
+    "ha-params",
+    "ha-sync-mode",
+    "ha-sync-batch-size",
+    "ha-promote-on-shutdown",
+    "ha-promote-on-failure",
+    "queue-mode",
+    "queue-version",
+    "queue-master-locator",
+];
+
 impl PolicyDefinition {
     /// Reads the definition of a policy of this level.
     ///
@@ -229,6 +266,16 @@ impl PolicyDefinition {
             }
         }
         Ok(PolicyDefinition { table, ..policy })
+    }
+
+    /// True if at least one key means something to queues of this type; otherwise the next policy is looked at.
+    pub fn concerns(&self, kind: QueueKind) -> bool {
+        let foreign: &[&str] = match kind {
+            QueueKind::Classic => FOREIGN_TO_CLASSIC,
+            QueueKind::Quorum => FOREIGN_TO_QUORUM,
+            QueueKind::Stream => &[],
+        };
+        self.table.0.iter().any(|(key, _)| !foreign.contains(&key.as_str()))
     }
 
     /// What holds for an object that a user's and an operator's policy match: the smaller of two numbers, the

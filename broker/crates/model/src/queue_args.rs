@@ -221,16 +221,17 @@ impl QueueArgs {
         }
     }
 
-    /// Compares with the arguments of a redeclaration, key by key, integers by value whatever their width.
+    /// Compares with the arguments of a redeclaration, key by key, integers by value whatever their width. These are
+    /// not checked otherwise: a bad value simply differs.
     ///
     /// # Errors
     /// The first difference.
-    pub fn check_redeclared(&self, received: &QueueArgs) -> Result<(), Inequivalent> {
+    pub fn check_redeclared(&self, received: &Table) -> Result<(), Inequivalent> {
         let compared = RULES
             .iter()
             .filter(|rule| rule.kinds.contains(&self.kind) && rule.key != NOT_COMPARED);
         for rule in compared {
-            Inequivalent::check(rule.key, received.table.get(rule.key), self.table.get(rule.key))?;
+            Inequivalent::check(rule.key, received.get(rule.key), self.table.get(rule.key))?;
         }
         Ok(())
     }

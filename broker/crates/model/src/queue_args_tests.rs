@@ -63,17 +63,20 @@ fn unknown_arguments_are_kept_and_not_compared() {
     let first = QueueArgs::parse([("x-mine", Value::I8(1))].into()).unwrap();
     let second = QueueArgs::parse([("x-mine", "other".into())].into()).unwrap();
     assert_eq!(first.table.get("x-mine"), Some(&Value::I8(1)));
-    assert_eq!(first.check_redeclared(&second), Ok(()));
+    assert_eq!(first.check_redeclared(&second.table), Ok(()));
 }
 
 #[test]
 fn redeclaration_compares_numbers_by_value_and_names_the_difference() {
     let parse = |value| QueueArgs::parse([("x-message-ttl", value)].into()).unwrap();
     let plain = QueueArgs::default();
-    assert_eq!(parse(Value::I32(5)).check_redeclared(&parse(Value::I64(5))), Ok(()));
+    assert_eq!(
+        parse(Value::I32(5)).check_redeclared(&parse(Value::I64(5)).table),
+        Ok(())
+    );
     let text = |current: &QueueArgs, received: &QueueArgs| {
         current
-            .check_redeclared(received)
+            .check_redeclared(&received.table)
             .unwrap_err()
             .text("queue 'q' in vhost '/'")
     };

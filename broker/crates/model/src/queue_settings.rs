@@ -2,7 +2,7 @@
 //!
 //! Of an argument and a policy the smaller number wins; where there is no smaller, the argument does.
 
-use crate::{ExchangeName, Millis, Overflow, PolicyDefinition, QueueArgs};
+use crate::{ExchangeName, Millis, Overflow, PolicyDefinition, QueueArgs, QueueKind};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl QueueSettings {
             max_priority: args.max_priority,
             single_active_consumer: args.single_active_consumer,
             consumer_timeout: smaller(args.consumer_timeout, policy.consumer_timeout),
-            delivery_limit: smaller(args.delivery_limit, policy.delivery_limit),
+            delivery_limit: delivery_limit(args, &policy),
             lazy: args.lazy.or(policy.lazy).unwrap_or_default(),
         }
     }
@@ -66,6 +66,14 @@ fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+/// Classic queues count no returns, whatever a policy for all queues says.
+fn delivery_limit(args: &QueueArgs, policy: &PolicyDefinition) -> Option<u64> {
+    match args.kind {
+        QueueKind::Quorum => smaller(args.delivery_limit, policy.delivery_limit),
+        QueueKind::Classic | QueueKind::Stream => None,
     }
 }
 

@@ -123,11 +123,10 @@ impl Router {
     }
 
     /// Adds a binding; false if it was there or an end does not exist.
-    pub fn bind(&mut self, binding: Binding) -> bool {
+    pub fn bind(&mut self, binding: Arc<Binding>) -> bool {
         let Some(target) = self.target(&binding.destination) else {
             return false;
         };
-        let binding = Arc::new(binding);
         let Some(exchange) = self.exchanges.get_mut(&binding.source) else {
             return false;
         };

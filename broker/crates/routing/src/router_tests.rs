@@ -37,7 +37,7 @@ fn router(script: &str) -> Router {
             "exchange" => router.add_exchange(&x(words[1]), words[2].parse().unwrap(), HashOn::RoutingKey),
             "alternate" => router.set_alternate(&x(words[1]), Some(x(words[2]))),
             "queue" => router.add_queue(&q(words[1]), QueueId(words[2].parse().unwrap())),
-            "bind" => assert!(router.bind(binding(words[1], words[2], words[3])), "{line}"),
+            "bind" => assert!(router.bind(Arc::new(binding(words[1], words[2], words[3]))), "{line}"),
             other => panic!("{other}"),
         }
     }
@@ -140,7 +140,7 @@ fn weights_divide_keys_and_a_new_queue_takes_only_its_share() {
     let share = before.iter().filter(|id| **id == 2).count();
     assert!((2850..3150).contains(&share), "{share}");
     router.add_queue(&q("c"), QueueId(3));
-    router.bind(binding("c", "q:c", "4"));
+    router.bind(Arc::new(binding("c", "q:c", "4")));
     let after = spread(&router);
     assert!(before.iter().zip(&after).all(|(old, new)| old == new || *new == 3));
 }
@@ -152,7 +152,7 @@ fn a_consistent_hash_can_follow_a_header() {
     for id in 0..8 {
         let name = id.to_string();
         router.add_queue(&q(&name), QueueId(id));
-        router.bind(binding("c", &format!("q:{name}"), "1"));
+        router.bind(Arc::new(binding("c", &format!("q:{name}"), "1")));
     }
     let to = |who: &str, key: &[u8]| {
         let mut message = Message {
@@ -189,8 +189,8 @@ fn a_random_exchange_gives_every_binding_its_turn() {
 fn bindings_differ_by_arguments_and_go_one_by_one() {
     let mut router = router("exchange d direct\nqueue a 1\nbind d q:a k");
     let with = Binding::new(x("d"), Destination::Queue(q("a")), b"k", [("n", Value::I8(1))].into());
-    assert!(router.bind(with.clone()));
-    assert!(!router.bind(with.clone()));
+    assert!(router.bind(Arc::new(with.clone())));
+    assert!(!router.bind(Arc::new(with.clone())));
     assert!(router.unbind(&binding("d", "q:a", "k")).is_some());
     assert_eq!(route(&router, "d", &["k"]), [1]);
     assert!(router.unbind(&with).is_some());
@@ -310,7 +310,7 @@ fn apply(router: &mut Router, step: &Step) {
     };
     let named = |s: usize, d: usize, k: usize| binding(&format!("x{s}"), &destination(d), KEYS[k]);
     match *step {
-        Step::Bind(s, d, k) => drop(router.bind(named(s, d, k))),
+        Step::Bind(s, d, k) => drop(router.bind(Arc::new(named(s, d, k)))),
         Step::Unbind(s, d, k) => drop(router.unbind(&named(s, d, k))),
         Step::RemoveQueue(queue) => {
             router.remove_queue(&q(&format!("q{queue}")));

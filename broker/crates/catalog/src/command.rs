@@ -1,0 +1,247 @@
+//! Commands: every change of the catalogue as data, ready for a replicated log.
+//!
+//! A command is complete: names, hashes, salts and nodes have been chosen before. Variants and fields are only ever
+//! added, with defaults, since logs outlive releases.
+
+use crate::record::{NodeName, Owner, QueueRecord, VhostLimits, VhostMetadata};
+use access::{PasswordHash, PermissionTexts, User, UserLimits};
+use model::{ApplyTo, ExchangeKind, ExchangeName, PolicyLevel, QueueId, QueueName, Table, UserName, Value, VhostName};
+use routing::Binding;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// An exchange to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExchangeSpec {
+    /// Virtual host.
+    pub vhost: VhostName,
+    /// Name.
+    pub name: ExchangeName,
+    /// Type.
+    pub kind: ExchangeKind,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Goes with its last binding.
+    pub auto_delete: bool,
+    /// Closed to publishers.
+    pub internal: bool,
+    /// Arguments.
+    pub arguments: Table,
+    /// Who declares it.
+    pub user: UserName,
+}
+
+/// A queue to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueSpec {
+    /// Virtual host.
+    pub vhost: VhostName,
+    /// Name, never empty.
+    pub name: QueueName,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Goes with its last consumer.
+    pub auto_delete: bool,
+    /// The connection it is exclusive to.
+    pub owner: Option<Owner>,
+    /// Arguments.
+    pub arguments: Table,
+    /// The node that leads it.
+    pub leader: NodeName,
+    /// Who declares it.
+    pub user: UserName,
+}
+
+/// A policy to be. Pattern and definition are checked when the command is applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicySpec {
+    /// Virtual host.
+    pub vhost: VhostName,
+    /// Name.
+    pub name: Arc<str>,
+    /// Whose it is.
+    pub level: PolicyLevel,
+    /// Search pattern on names.
+    pub pattern: String,
+    /// What objects.
+    pub apply_to: ApplyTo,
+    /// The highest wins.
+    pub priority: i64,
+    /// Keys and values.
+    pub definition: Table,
+}
+
+/// One change of the catalogue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Declares an exchange, or finds it equivalent.
+    DeclareExchange(ExchangeSpec),
+    /// Deletes an exchange; an absent one is no error.
+    DeleteExchange {
+        /// Virtual host.
+        vhost: VhostName,
+        /// Name.
+        name: ExchangeName,
+        /// Refuse while it has outgoing bindings.
+        if_unused: bool,
+    },
+    /// Declares a queue, or finds it equivalent.
+    DeclareQueue(QueueSpec),
+    /// Deletes this very queue; an absent one is no error.
+    DeleteQueue(QueueId),
+    /// Binds; an existing binding is no error.
+    Bind {
+        /// Virtual host.
+        vhost: VhostName,
+        /// The binding.
+        binding: Binding,
+    },
+    /// Unbinds; an absent binding is no error.
+    Unbind {
+        /// Virtual host.
+        vhost: VhostName,
+        /// The binding.
+        binding: Binding,
+    },
+    /// A connection ended: its exclusive queues go.
+    ConnectionClosed(Owner),
+    /// Creates a virtual host or changes its metadata.
+    PutVhost {
+        /// Name.
+        name: VhostName,
+        /// Metadata.
+        metadata: VhostMetadata,
+    },
+    /// Deletes a virtual host with all it holds.
+    DeleteVhost(VhostName),
+    /// Replaces the limits of a virtual host.
+    SetVhostLimits {
+        /// Name.
+        name: VhostName,
+        /// Limits.
+        limits: VhostLimits,
+    },
+    /// Creates a user; an existing one is an error.
+    AddUser(User),
+    /// Creates a user, or replaces password and tags of an existing one.
+    PutUser(User),
+    /// Changes a password.
+    SetPassword {
+        /// Whose.
+        name: UserName,
+        /// The new hash.
+        password: PasswordHash,
+    },
+    /// Replaces tags.
+    SetTags {
+        /// Whose.
+        name: UserName,
+        /// The new tags.
+        tags: Vec<String>,
+    },
+    /// Replaces the limits of a user.
+    SetUserLimits {
+        /// Whose.
+        name: UserName,
+        /// Limits.
+        limits: UserLimits,
+    },
+    /// Deletes a user with all permissions.
+    DeleteUser(UserName),
+    /// Sets what a user may do in a virtual host.
+    SetPermissions {
+        /// Where.
+        vhost: VhostName,
+        /// Whose.
+        user: UserName,
+        /// Patterns.
+        permissions: PermissionTexts,
+    },
+    /// Takes a user's permissions in a virtual host away; none is no error.
+    ClearPermissions {
+        /// Where.
+        vhost: VhostName,
+        /// Whose.
+        user: UserName,
+    },
+    /// Sets which keys a user may publish and bind on a topic exchange.
+    SetTopicPermissions {
+        /// Where.
+        vhost: VhostName,
+        /// Whose.
+        user: UserName,
+        /// On which exchange.
+        exchange: ExchangeName,
+        /// Pattern on published keys.
+        write: String,
+        /// Pattern on bound keys.
+        read: String,
+    },
+    /// Takes topic permissions away, on one exchange or on all.
+    ClearTopicPermissions {
+        /// Where.
+        vhost: VhostName,
+        /// Whose.
+        user: UserName,
+        /// On which exchange; `None` for all.
+        exchange: Option<ExchangeName>,
+    },
+    /// Sets a policy or an operator policy.
+    SetPolicy(PolicySpec),
+    /// Clears a policy.
+    ClearPolicy {
+        /// Where.
+        vhost: VhostName,
+        /// Whose.
+        level: PolicyLevel,
+        /// Name.
+        name: Arc<str>,
+    },
+    /// Sets a runtime parameter of a component.
+    SetParameter {
+        /// Where.
+        vhost: VhostName,
+        /// Which component reads it.
+        component: String,
+        /// Name.
+        name: String,
+        /// Value.
+        value: Value,
+    },
+    /// Clears a runtime parameter.
+    ClearParameter {
+        /// Where.
+        vhost: VhostName,
+        /// Which component.
+        component: String,
+        /// Name.
+        name: String,
+    },
+    /// Sets a global parameter.
+    SetGlobalParameter {
+        /// Name.
+        name: Arc<str>,
+        /// Value.
+        value: Value,
+    },
+    /// Clears a global parameter.
+    ClearGlobalParameter(Arc<str>),
+}
+
+/// What came of a command or request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Something new exists.
+    Created,
+    /// It is so, now or already.
+    Done,
+    /// There was nothing to delete, which is no error.
+    Absent,
+    /// The queue as it is now. `created` tells a new one from one that was there.
+    Queue {
+        /// The queue.
+        record: Arc<QueueRecord>,
+        /// It did not exist before.
+        created: bool,
+    },
+}

@@ -1,0 +1,62 @@
+//! What a command changed, for the host: start, stop and tell whom it concerns.
+//!
+//! In the order in which things happened. Records are those of before for deletions and those of after otherwise.
+
+use crate::record::{ExchangeRecord, Policy, QueueRecord};
+use model::{UserName, VhostName};
+use routing::Binding;
+use std::sync::Arc;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A queue began.
+    QueueDeclared(Arc<QueueRecord>),
+    /// A queue ended: cancel its consumers, drop its messages.
+    QueueDeleted(Arc<QueueRecord>),
+    /// A queue obeys other settings.
+    QueueSettingsChanged(Arc<QueueRecord>),
+    /// An exchange began.
+    ExchangeDeclared(Arc<ExchangeRecord>),
+    /// An exchange ended.
+    ExchangeDeleted(Arc<ExchangeRecord>),
+    /// A binding began.
+    BindingCreated {
+        /// Where.
+        vhost: VhostName,
+        /// Which.
+        binding: Arc<Binding>,
+    },
+    /// A binding ended.
+    BindingDeleted {
+        /// Where.
+        vhost: VhostName,
+        /// Which.
+        binding: Arc<Binding>,
+    },
+    /// A virtual host began.
+    VhostCreated(VhostName),
+    /// A virtual host's description, limits or tracing changed.
+    VhostChanged(VhostName),
+    /// A virtual host ended: close its connections.
+    VhostDeleted(VhostName),
+    /// A user began.
+    UserCreated(UserName),
+    /// A user's password, tags or limits changed.
+    UserChanged(UserName),
+    /// A user ended: close their connections.
+    UserDeleted(UserName),
+    /// What a user may do in a virtual host changed.
+    PermissionsChanged {
+        /// Where.
+        vhost: VhostName,
+        /// Whose.
+        user: UserName,
+    },
+    /// A policy was set.
+    PolicySet(Arc<Policy>),
+    /// A policy was cleared.
+    PolicyCleared(Arc<Policy>),
+    /// A global parameter was set or cleared.
+    GlobalParameterChanged(Arc<str>),
+}

@@ -1,0 +1,168 @@
+//! What the catalogue keeps of each object: queues, exchanges, policies, virtual hosts.
+//!
+//! Records never change in place: a change makes a new one behind a new `Arc`, so readers keep what they saw.
+
+use access::Pattern;
+use model::{
+    ApplyTo, ConnectionId, ExchangeArgs, ExchangeKind, ExchangeName, PolicyDefinition, PolicyLevel, QueueArgs, QueueId,
+    QueueKind, QueueName, QueueSettings, UserName, VhostName,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A node's name, such as `rabbit@host`.
+pub type NodeName = Arc<str>;
+
+/// The connection that owns an exclusive queue.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Owner {
+    /// The node it is on.
+    pub node: NodeName,
+    /// Its number there.
+    pub connection: ConnectionId,
+}
+
+/// A declared queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueRecord {
+    /// Its identity; a queue declared again has another.
+    pub id: QueueId,
+    /// Virtual host.
+    pub vhost: VhostName,
+    /// Name.
+    pub name: QueueName,
+    /// Survives a restart. Exclusive queues never do.
+    pub durable: bool,
+    /// Goes with its last consumer.
+    pub auto_delete: bool,
+    /// The connection it is exclusive to.
+    pub owner: Option<Owner>,
+    /// Arguments as declared.
+    pub args: QueueArgs,
+    /// The node that leads it.
+    pub leader: NodeName,
+    /// Who declared it.
+    pub user: UserName,
+    /// The user policy in effect.
+    pub policy: Option<Arc<Policy>>,
+    /// The operator policy in effect.
+    pub operator_policy: Option<Arc<Policy>>,
+    /// What the queue obeys: arguments and policies combined.
+    pub settings: Arc<QueueSettings>,
+}
+
+impl QueueRecord {
+    /// How errors name it: `queue 'q' in vhost '/'`.
+    pub fn title(&self) -> String {
+        crate::texts::queue_title(&self.vhost, self.name.as_str())
+    }
+
+    /// The effective policy for display; empty without any.
+    pub fn effective_policy(&self) -> PolicyDefinition {
+        effective(self.policy.as_deref(), self.operator_policy.as_deref())
+    }
+}
+
+/// A declared exchange.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExchangeRecord {
+    /// Virtual host.
+    pub vhost: VhostName,
+    /// Name; empty for the default exchange.
+    pub name: ExchangeName,
+    /// Type.
+    pub kind: ExchangeKind,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Goes with its last binding.
+    pub auto_delete: bool,
+    /// Closed to publishers.
+    pub internal: bool,
+    /// Arguments as declared.
+    pub args: ExchangeArgs,
+    /// Who declared it.
+    pub user: UserName,
+    /// The user policy in effect.
+    pub policy: Option<Arc<Policy>>,
+    /// The operator policy in effect.
+    pub operator_policy: Option<Arc<Policy>>,
+}
+
+impl ExchangeRecord {
+    /// How errors name it: `exchange 'x' in vhost '/'`.
+    pub fn title(&self) -> String {
+        crate::texts::exchange_title(&self.vhost, self.name.as_str())
+    }
+
+    /// Where messages go that find no destination: by argument, else by policy.
+    pub fn alternate(&self) -> Option<ExchangeName> {
+        let by_policy = || effective(self.policy.as_deref(), self.operator_policy.as_deref()).alternate_exchange;
+        self.args.alternate.clone().or_else(by_policy)
+    }
+}
+
+fn effective(user: Option<&Policy>, operator: Option<&Policy>) -> PolicyDefinition {
+    PolicyDefinition::merged(
+        user.map(|policy| &policy.definition),
+        operator.map(|policy| &policy.definition),
+    )
+}
+
+/// A policy in effect for the objects whose names it matches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Virtual host.
+    pub vhost: VhostName,
+    /// Name, unique within its level.
+    pub name: Arc<str>,
+    /// Whose it is.
+    pub level: PolicyLevel,
+    /// What names it matches.
+    pub pattern: Pattern,
+    /// What objects.
+    pub apply_to: ApplyTo,
+    /// The highest wins; of equals the first by name.
+    pub priority: i64,
+    /// What it says.
+    pub definition: PolicyDefinition,
+}
+
+/// What is known of a virtual host besides its contents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VhostMetadata {
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Type of queues declared without one.
+    #[serde(default)]
+    pub default_queue_type: Option<QueueKind>,
+    /// Copies of all messages go to `amq.rabbitmq.trace`.
+    #[serde(default)]
+    pub tracing: bool,
+}
+
+/// Limits of a virtual host; `None` and negative mean no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VhostLimits {
+    /// Connections at once.
+    #[serde(rename = "max-connections", skip_serializing_if = "Option::is_none", default)]
+    pub connections_max: Option<i64>,
+    /// Queues.
+    #[serde(rename = "max-queues", skip_serializing_if = "Option::is_none", default)]
+    pub queues_max: Option<i64>,
+}
+
+impl VhostLimits {
+    /// Most connections, if limited.
+    pub fn connections(&self) -> Option<u64> {
+        self.connections_max.and_then(|n| u64::try_from(n).ok())
+    }
+
+    /// Most queues, if limited.
+    pub fn queues(&self) -> Option<u64> {
+        self.queues_max.and_then(|n| u64::try_from(n).ok())
+    }
+}
