@@ -8,6 +8,7 @@ SHELL := /bin/bash
 export WARREN_CACHE ?= $(HOME)/.cache/warren
 export CARGO_TARGET_DIR ?= $(WARREN_CACHE)/target
 export WARREN_IMAGE ?= localhost/warren:dev
+export WARREN_PYTHON_IMAGE ?= localhost/warren-python:dev
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The broker under test is the one in the image.
 export WARREN_BIN ?= $(WARREN_CACHE)/image/warren
@@ -73,9 +74,11 @@ test-image: ## the image alone, without Kubernetes
 	$(RUNNERS)/e2e image
 
 test-e2e: ## the operator and the image on a real Kubernetes
-	@hack/kube
+	@hack/kube hack/load-image
+	@hack/python-image
+	@hack/kube hack/load-image $(WARREN_PYTHON_IMAGE)
 	@$(BUILD_RUNNERS)
-	$(RUNNERS)/e2e kube
+	hack/kube $(RUNNERS)/e2e kube
 
 .PHONY: fuzz bench kube-up kube-down
 fuzz: ## the same for an hour

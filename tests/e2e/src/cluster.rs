@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::amqp::Login;
 use crate::check::{Checks, Outcome, equal, says, within};
 use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
@@ -223,20 +225,49 @@ fn with_login<T>(talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
 
 /// As an application would: the address comes from the secret.
 fn perf_in_a_pod(image: &str) -> Outcome {
-    let pod = format!(
-        r#"{{"apiVersion": "v1", "kind": "Pod", "metadata": {{"name": "perf"}}, "spec": {{"restartPolicy": "Never",
-        "securityContext": {{"runAsNonRoot": true, "runAsUser": 999, "seccompProfile": {{"type": "RuntimeDefault"}}}},
-        "containers": [{{"name": "perf", "image": "{image}", "imagePullPolicy": "IfNotPresent",
-        "args": ["perf", "--uri", "$(URI)", "--producers", "1", "--consumers", "1", "--duration", "3"],
-        "securityContext": {{"allowPrivilegeEscalation": false, "capabilities": {{"drop": ["ALL"]}}}},
-        "env": [{{"name": "URI", "valueFrom": {{"secretKeyRef": {{"name": "hello-default-user", "key": "connection_string"}}}}}}]}}]}}}}"#
-    );
-    kubectl(&["delete", "pod", "perf", "--ignore-not-found"])?;
-    apply(&pod)?;
-    within(READY_LIMIT, || {
-        equal(field("pod", "perf", "{.status.phase}")?.as_str(), "Succeeded")
-    })
-    .map_err(|reason| format!("{reason}\n{}", kubectl(&["logs", "perf"]).unwrap_or_default()))
+    let load = ["perf", "--uri", "$(AMQP_URL)", "--duration", "3", "--in-flight", "1000"];
+    in_a_pod("perf", image, &load, &[])
+}
+
+/// The programs bring their own judge; they run under the pika of today and under that of 2015.
+fn handbook_in_a_pod(pika: &str) -> Outcome {
+    let image = std::env::var("WARREN_PYTHON_IMAGE").unwrap_or_else(|_| "localhost/warren-python:dev".into());
+    let path = format!("/{pika}");
+    let name = pika.replace('.', "-");
+    in_a_pod(
+        &name,
+        &image,
+        &["/programs/handbook_suite.py"],
+        &[("PYTHONPATH", &path), ("PROGRAM_PATH", &path)],
+    )
+}
+
+/// Runs a program in a pod of its own, with the broker's address in `AMQP_URL`, and waits for it to succeed.
+fn in_a_pod(name: &str, image: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    let address = json!({"name": "AMQP_URL", "valueFrom": {"secretKeyRef": {"name": "hello-default-user", "key": "connection_string"}}});
+    let given = environment
+        .iter()
+        .map(|(name, value)| json!({"name": name, "value": value}));
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 999, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "program", "image": image, "imagePullPolicy": "IfNotPresent", "args": arguments,
+                "env": std::iter::once(address).chain(given).collect::<Vec<_>>(),
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+            }],
+        },
+    });
+    kubectl(&["delete", "pod", name, "--ignore-not-found"])?;
+    apply(&pod.to_string())?;
+    let ended = within(READY_LIMIT, || match field("pod", name, "{.status.phase}")?.as_str() {
+        phase @ ("Succeeded" | "Failed") => Ok(phase.to_owned()),
+        phase => Err(phase.to_owned()),
+    });
+    equal(ended?.as_str(), "Succeeded")
+        .map_err(|reason| format!("{reason}\n{}", kubectl(&["logs", name]).unwrap_or_default()))
 }
 
 /// The broker offers what the new file says, so the file is what runs.
