@@ -25,13 +25,15 @@ class Broker:
         )
 
     def state(self, queue):
-        """Ready messages and consumers of `queue`, None if there is no such queue."""
+        """Ready messages and consumers of `queue`; "locked" if it is another connection's, None if there is none."""
         channel = self.connection.channel()
         try:
             found = channel.queue_declare(queue=queue, passive=True).method
         except pika.exceptions.ChannelClosed as error:
             if "404" in str(error):
                 return None
+            if "405" in str(error):
+                return "locked"
             raise
         channel.close()
         return found.message_count, found.consumer_count

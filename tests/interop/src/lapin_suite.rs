@@ -6,7 +6,9 @@ use futures::StreamExt;
 use lapin::message::{BasicGetMessage, Delivery};
 use lapin::options::*;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind, ExchangeKind};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind, ExchangeKind,
+};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -57,8 +59,13 @@ pub(crate) async fn run(url: String) -> bool {
 }
 
 async fn attempt(test: Test, url: &str) -> Result<()> {
-    let broker = Broker { url: url.to_owned(), vhost: vhost(url)? };
-    tokio::time::timeout(2 * DEADLINE, test(broker)).await.context("the test did not end")?
+    let broker = Broker {
+        url: url.to_owned(),
+        vhost: vhost(url)?,
+    };
+    tokio::time::timeout(2 * DEADLINE, test(broker))
+        .await
+        .context("the test did not end")?
 }
 
 fn vhost(url: &str) -> Result<String> {
@@ -97,12 +104,22 @@ fn same<T: PartialEq + std::fmt::Debug>(found: T, expected: T, what: &str) -> Re
 }
 
 async fn exclusive_queue(channel: &Channel) -> Result<ShortString> {
-    let queue = channel.queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default()).await?;
+    let queue = channel
+        .queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default())
+        .await?;
     Ok(queue.name().clone())
 }
 
 async fn publish(channel: &Channel, queue: &ShortString, body: &[u8], properties: BasicProperties) -> Result<()> {
-    channel.basic_publish("".into(), queue.clone(), BasicPublishOptions::default(), body, properties).await?;
+    channel
+        .basic_publish(
+            "".into(),
+            queue.clone(),
+            BasicPublishOptions::default(),
+            body,
+            properties,
+        )
+        .await?;
     Ok(())
 }
 
@@ -135,7 +152,10 @@ async fn has_ready(channel: &Channel, queue: &ShortString, count: u32) -> Result
     let end = Instant::now() + DEADLINE;
     loop {
         let passive = QueueDeclareOptions::default().passive();
-        let found = channel.queue_declare(queue.clone(), passive, FieldTable::default()).await?.message_count();
+        let found = channel
+            .queue_declare(queue.clone(), passive, FieldTable::default())
+            .await?
+            .message_count();
         if found == count {
             return Ok(());
         }
@@ -150,7 +170,10 @@ async fn is_gone(connection: &Connection, queue: &ShortString) -> Result<()> {
     loop {
         let passive = QueueDeclareOptions::default().passive();
         let channel = connection.create_channel().await?;
-        match channel.queue_declare(queue.clone(), passive, FieldTable::default()).await {
+        match channel
+            .queue_declare(queue.clone(), passive, FieldTable::default())
+            .await
+        {
             Err(error) if code_and_text(&error).is_some_and(|(code, _)| code == 404) => return Ok(()),
             _ => ensure!(Instant::now() < end, "{queue} is still there"),
         }
@@ -159,12 +182,19 @@ async fn is_gone(connection: &Connection, queue: &ShortString) -> Result<()> {
 }
 
 async fn consume(channel: &Channel, queue: &ShortString, tag: &str, no_ack: bool) -> Result<Consumer> {
-    let options = BasicConsumeOptions { no_ack, ..Default::default() };
-    Ok(channel.basic_consume(queue.clone(), tag.into(), options, FieldTable::default()).await?)
+    let options = BasicConsumeOptions {
+        no_ack,
+        ..Default::default()
+    };
+    Ok(channel
+        .basic_consume(queue.clone(), tag.into(), options, FieldTable::default())
+        .await?)
 }
 
 async fn next(consumer: &mut Consumer) -> Result<Delivery> {
-    let next = tokio::time::timeout(DEADLINE, consumer.next()).await.context("no delivery")?;
+    let next = tokio::time::timeout(DEADLINE, consumer.next())
+        .await
+        .context("no delivery")?;
     Ok(next.context("the consumer was cancelled")??)
 }
 
@@ -176,7 +206,9 @@ fn code_and_text(error: &lapin::Error) -> Option<(u16, String)> {
 }
 
 fn refused<T>(outcome: lapin::Result<T>, code: u16, text: &str) -> Result<()> {
-    let Err(error) = outcome else { bail!("expected {code} {text}, but it was accepted") };
+    let Err(error) = outcome else {
+        bail!("expected {code} {text}, but it was accepted")
+    };
     let found = code_and_text(&error).with_context(|| format!("expected {code} {text}, found {error}"))?;
     same(found, (code, text.to_owned()), "refusal")
 }
@@ -201,7 +233,11 @@ async fn every_publish_is_confirmed(broker: Broker) -> Result<()> {
     for _ in 0..100 {
         let persistent = BasicProperties::default().with_delivery_mode(2);
         let options = BasicPublishOptions::default();
-        confirms.push(channel.basic_publish("".into(), queue.clone(), options, b"x", persistent).await?);
+        confirms.push(
+            channel
+                .basic_publish("".into(), queue.clone(), options, b"x", persistent)
+                .await?,
+        );
     }
     for confirm in confirms {
         same(confirm.await?, Confirmation::Ack(None), "confirm")?;
@@ -227,11 +263,23 @@ async fn nack_with_requeue_returns_a_message_to_its_old_place(broker: Broker) ->
     publish_each(&channel, &queue, "abc").await?;
     let tags = [take(&channel, &queue).await?.0, take(&channel, &queue).await?.0];
     for tag in tags.into_iter().rev() {
-        channel.basic_nack(tag, BasicNackOptions { multiple: false, requeue: true }).await?;
+        channel
+            .basic_nack(
+                tag,
+                BasicNackOptions {
+                    multiple: false,
+                    requeue: true,
+                },
+            )
+            .await?;
     }
     for (body, redelivered) in [("a", true), ("b", true), ("c", false)] {
         let (_, found, again) = take(&channel, &queue).await?;
-        same((found.as_str(), again), (body, redelivered), "order and redelivered flag")?;
+        same(
+            (found.as_str(), again),
+            (body, redelivered),
+            "order and redelivered flag",
+        )?;
     }
     Ok(())
 }
@@ -277,23 +325,39 @@ async fn unroutable_mandatory_message_is_returned_with_its_confirm(broker: Broke
     let (_connection, channel) = broker.channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let key = fresh("nowhere");
-    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..Default::default()
+    };
     let publish = channel.basic_publish("".into(), key.clone(), options, b"lost", BasicProperties::default());
     let returned = publish.await?.await?.take_message().context("nothing was returned")?;
-    same((returned.reply_code, returned.reply_text.as_str()), (312, "NO_ROUTE"), "returned")?;
-    same((&returned.routing_key, returned.data.as_slice()), (&key, b"lost".as_slice()), "returned message")
+    same(
+        (returned.reply_code, returned.reply_text.as_str()),
+        (312, "NO_ROUTE"),
+        "returned",
+    )?;
+    same(
+        (&returned.routing_key, returned.data.as_slice()),
+        (&key, b"lost".as_slice()),
+        "returned message",
+    )
 }
 
 async fn exclusive_queue_is_locked_to_its_connection(broker: Broker) -> Result<()> {
     let ((owner, mine), (other, theirs)) = (broker.channel().await?, broker.channel().await?);
     let name = fresh("excl");
-    mine.queue_declare(name.clone(), QueueDeclareOptions::exclusive(), FieldTable::default()).await?;
+    mine.queue_declare(name.clone(), QueueDeclareOptions::exclusive(), FieldTable::default())
+        .await?;
     let text = format!(
         "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{name}' in vhost '{}'. It could be originally \
          declared on another connection or the exclusive property value does not match that of the original declaration.",
         broker.vhost
     );
-    refused(theirs.queue_purge(name.clone(), QueuePurgeOptions::default()).await, 405, &text)?;
+    refused(
+        theirs.queue_purge(name.clone(), QueuePurgeOptions::default()).await,
+        405,
+        &text,
+    )?;
     owner.close(200, "OK".into()).await?;
     is_gone(&other, &name).await
 }
@@ -302,11 +366,20 @@ async fn auto_delete_queue_goes_with_its_last_consumer(broker: Broker) -> Result
     let (connection, channel) = broker.channel().await?;
     let name = fresh("auto-delete");
     let options = QueueDeclareOptions::default().auto_delete();
-    channel.queue_declare(name.clone(), options, FieldTable::default()).await?;
-    let _consumers = [consume(&channel, &name, "one", true).await?, consume(&channel, &name, "two", true).await?];
-    channel.basic_cancel("one".into(), BasicCancelOptions::default()).await?;
+    channel
+        .queue_declare(name.clone(), options, FieldTable::default())
+        .await?;
+    let _consumers = [
+        consume(&channel, &name, "one", true).await?,
+        consume(&channel, &name, "two", true).await?,
+    ];
+    channel
+        .basic_cancel("one".into(), BasicCancelOptions::default())
+        .await?;
     has_ready(&channel, &name, 0).await?;
-    channel.basic_cancel("two".into(), BasicCancelOptions::default()).await?;
+    channel
+        .basic_cancel("two".into(), BasicCancelOptions::default())
+        .await?;
     is_gone(&connection, &name).await
 }
 
@@ -316,7 +389,9 @@ async fn cancelled_consumer_receives_nothing_more(broker: Broker) -> Result<()> 
     let mut consumer = consume(&channel, &queue, "mine", true).await?;
     publish_each(&channel, &queue, "a").await?;
     same(next(&mut consumer).await?.data, b"a".to_vec(), "first")?;
-    channel.basic_cancel("mine".into(), BasicCancelOptions::default()).await?;
+    channel
+        .basic_cancel("mine".into(), BasicCancelOptions::default())
+        .await?;
     publish_each(&channel, &queue, "b").await?;
     has_ready(&channel, &queue, 1).await?;
     ensure!(consumer.next().await.is_none(), "a delivery came after the cancel");
@@ -326,14 +401,27 @@ async fn cancelled_consumer_receives_nothing_more(broker: Broker) -> Result<()> 
 async fn headers_exchange_matches_all_or_any(broker: Broker) -> Result<()> {
     let (_connection, channel) = broker.channel().await?;
     let exchange = fresh("headers");
-    let options = ExchangeDeclareOptions { auto_delete: true, ..Default::default() };
-    channel.exchange_declare(exchange.clone(), ExchangeKind::Headers, options, FieldTable::default()).await?;
+    let options = ExchangeDeclareOptions {
+        auto_delete: true,
+        ..Default::default()
+    };
+    channel
+        .exchange_declare(exchange.clone(), ExchangeKind::Headers, options, FieldTable::default())
+        .await?;
     let (report, three) = (("kind", text("report")), ("pages", AMQPValue::LongInt(3)));
     let mut queues = Vec::new();
     for rule in ["all", "any"] {
         let queue = exclusive_queue(&channel).await?;
         let wanted = table(&[("x-match", text(rule)), report.clone(), three.clone()]);
-        channel.queue_bind(queue.clone(), exchange.clone(), "".into(), QueueBindOptions::default(), wanted).await?;
+        channel
+            .queue_bind(
+                queue.clone(),
+                exchange.clone(),
+                "".into(),
+                QueueBindOptions::default(),
+                wanted,
+            )
+            .await?;
         queues.push(queue);
     }
     for (body, headers) in [
@@ -341,8 +429,13 @@ async fn headers_exchange_matches_all_or_any(broker: Broker) -> Result<()> {
         ("one", table(&[report, ("pages", AMQPValue::LongInt(4))])),
         ("none", table(&[("kind", text("letter"))])),
     ] {
-        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default().with_headers(headers));
-        channel.basic_publish(exchange.clone(), "".into(), options, body.as_bytes(), properties).await?;
+        let (options, properties) = (
+            BasicPublishOptions::default(),
+            BasicProperties::default().with_headers(headers),
+        );
+        channel
+            .basic_publish(exchange.clone(), "".into(), options, body.as_bytes(), properties)
+            .await?;
     }
     same(take(&channel, &queues[0]).await?.1.as_str(), "both", "matching all")?;
     is_empty(&channel, &queues[0]).await?;
@@ -358,18 +451,32 @@ async fn rpc_answer_is_found_by_its_correlation_id(broker: Broker) -> Result<()>
     let mut serving = consume(&server, &requests, "", false).await?;
     let mut answers = consume(&client, &replies, "", true).await?;
     for word in ["one", "two"] {
-        let asked = BasicProperties::default().with_reply_to(replies.clone()).with_correlation_id(word.into());
+        let asked = BasicProperties::default()
+            .with_reply_to(replies.clone())
+            .with_correlation_id(word.into());
         publish(&client, &requests, word.as_bytes(), asked).await?;
     }
     for word in ["one", "two"] {
         let request = next(&mut serving).await?;
-        let reply_to = request.properties.reply_to().clone().context("the request has no reply-to")?;
-        let id = request.properties.correlation_id().clone().context("the request has no correlation id")?;
+        let reply_to = request
+            .properties
+            .reply_to()
+            .clone()
+            .context("the request has no reply-to")?;
+        let id = request
+            .properties
+            .correlation_id()
+            .clone()
+            .context("the request has no correlation id")?;
         let properties = BasicProperties::default().with_correlation_id(id);
         publish(&server, &reply_to, &request.data.to_ascii_uppercase(), properties).await?;
         request.ack(BasicAckOptions::default()).await?;
         let answer = next(&mut answers).await?;
-        same(answer.properties.correlation_id().clone(), Some(word.into()), "correlation id")?;
+        same(
+            answer.properties.correlation_id().clone(),
+            Some(word.into()),
+            "correlation id",
+        )?;
         same(answer.data, word.to_uppercase().into_bytes(), "answer")?;
     }
     Ok(())
@@ -380,12 +487,22 @@ async fn refused_channel_leaves_its_connection_usable(broker: Broker) -> Result<
     let name = fresh("none");
     let vhost = &broker.vhost;
     let not_found = format!("NOT_FOUND - no queue '{name}' in vhost '{vhost}'");
-    refused(channel.basic_get(name.clone(), BasicGetOptions::default()).await, 404, &not_found)?;
+    refused(
+        channel.basic_get(name.clone(), BasicGetOptions::default()).await,
+        404,
+        &not_found,
+    )?;
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let options = BasicPublishOptions::default();
-    let publish = channel.basic_publish(name.clone(), "k".into(), options, b"x", BasicProperties::default()).await?;
-    refused(publish.await, 404, &format!("NOT_FOUND - no exchange '{name}' in vhost '{vhost}'"))?;
+    let publish = channel
+        .basic_publish(name.clone(), "k".into(), options, b"x", BasicProperties::default())
+        .await?;
+    refused(
+        publish.await,
+        404,
+        &format!("NOT_FOUND - no exchange '{name}' in vhost '{vhost}'"),
+    )?;
     let channel = connection.create_channel().await?;
     let queue = exclusive_queue(&channel).await?;
     has_ready(&channel, &queue, 0).await
@@ -395,13 +512,21 @@ async fn differing_declaration_names_the_argument(broker: Broker) -> Result<()> 
     let (_connection, channel) = broker.channel().await?;
     let name = fresh("plain");
     let options = QueueDeclareOptions::exclusive();
-    channel.queue_declare(name.clone(), options, FieldTable::default()).await?;
+    channel
+        .queue_declare(name.clone(), options, FieldTable::default())
+        .await?;
     let text = format!(
         "PRECONDITION_FAILED - inequivalent arg 'auto_delete' for queue '{name}' in vhost '{}': received 'true' but current is \
          'false'",
         broker.vhost
     );
-    refused(channel.queue_declare(name, options.auto_delete(), FieldTable::default()).await, 406, &text)
+    refused(
+        channel
+            .queue_declare(name, options.auto_delete(), FieldTable::default())
+            .await,
+        406,
+        &text,
+    )
 }
 
 async fn unknown_delivery_tag_closes_the_channel(broker: Broker) -> Result<()> {
@@ -430,8 +555,14 @@ async fn properties_and_headers_arrive_as_sent(broker: Broker) -> Result<()> {
         ("yes", AMQPValue::Boolean(true)),
         ("time", AMQPValue::Timestamp(1_700_000_000)),
         ("nothing", AMQPValue::Void),
-        ("list", AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongInt(1), text("two")]))),
-        ("table", AMQPValue::FieldTable(table(&[("deep", AMQPValue::FieldTable(FieldTable::default()))]))),
+        (
+            "list",
+            AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongInt(1), text("two")])),
+        ),
+        (
+            "table",
+            AMQPValue::FieldTable(table(&[("deep", AMQPValue::FieldTable(FieldTable::default()))])),
+        ),
     ]);
     let sent = BasicProperties::default()
         .with_content_type("text/plain".into())
@@ -459,7 +590,11 @@ async fn bodies_of_every_size_arrive_whole(broker: Broker) -> Result<()> {
         let body: Vec<u8> = (0..=250).cycle().take(size).collect();
         publish(&channel, &queue, &body, BasicProperties::default()).await?;
         let got = get(&channel, &queue).await?.context("the queue is empty")?;
-        ensure!(got.data == body, "{size} bytes came back as {} other ones", got.data.len());
+        ensure!(
+            got.data == body,
+            "{size} bytes came back as {} other ones",
+            got.data.len()
+        );
     }
     Ok(())
 }
@@ -468,16 +603,26 @@ async fn purge_and_delete_count_what_they_remove(broker: Broker) -> Result<()> {
     let (_connection, channel) = broker.channel().await?;
     let queue = exclusive_queue(&channel).await?;
     publish_each(&channel, &queue, "abc").await?;
-    same(channel.queue_purge(queue.clone(), QueuePurgeOptions::default()).await?, 3, "purged")?;
+    same(
+        channel.queue_purge(queue.clone(), QueuePurgeOptions::default()).await?,
+        3,
+        "purged",
+    )?;
     publish_each(&channel, &queue, "d").await?;
-    same(channel.queue_delete(queue, QueueDeleteOptions::default()).await?, 1, "deleted")
+    same(
+        channel.queue_delete(queue, QueueDeleteOptions::default()).await?,
+        1,
+        "deleted",
+    )
 }
 
 async fn wrong_password_is_refused(broker: Broker) -> Result<()> {
     let mut uri: lapin::uri::AMQPUri = broker.url.parse().map_err(anyhow::Error::msg)?;
     uri.authority.userinfo.password = fresh("wrong").to_string();
     let outcome = Connection::connect_uri(uri, ConnectionProperties::default()).await;
-    let Err(error) = outcome else { bail!("the wrong password was accepted") };
+    let Err(error) = outcome else {
+        bail!("the wrong password was accepted")
+    };
     let (code, text) = code_and_text(&error).with_context(|| format!("expected 403, found {error}"))?;
     let expected = "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.";
     ensure!(code == 403 && text.starts_with(expected), "{code} {text}");
