@@ -44,6 +44,12 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
     checks.check("a program in a pod of its own reaches it by the Service's name", || {
         perf_in_a_pod(image)
     });
+    checks.check("the handbooks' Python programs run in a pod, with pika 1.x", || {
+        handbook_in_a_pod("pika-1")
+    });
+    checks.check("the handbooks' Python programs run in a pod, with pika 0.10", || {
+        handbook_in_a_pod("pika-0.10")
+    });
     checks.check(
         "its pod, deleted, comes back, and kubectl get rmq says so meanwhile",
         || {
