@@ -1,0 +1,285 @@
+//! The writes of a pass, in order: Secrets that were never there, then every child by server-side apply, the StatefulSet last, then
+//! volumes that should be larger, then at most one pod is deleted. Each write is safe to repeat, so a crash between any two of
+//! them resumes at the next pass. Secrets are created, never applied: applying drawn values would change them every time.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::build::{Children, secret_meta};
+use super::names::OPERATOR;
+use super::observe::Found;
+use super::plan::{Plan, Step, Why};
+use super::secrets::{Credentials, Verdict, Verdicts, draw_cookie};
+use super::situation::{PodSeen, set_seen};
+use super::validate::ValidCluster;
+use crate::crd::RabbitCluster;
+use crate::events::Note;
+use crate::lease::Leadership;
+use crate::quantity;
+
+/// A write that failed. What came before it stands.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what}: {}", said(source))]
+pub struct Error {
+    what: String,
+    #[source]
+    source: Box<kube::Error>,
+}
+
+/// The API server's own sentence where there is one.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Done {
+    /// The StatefulSet as the API server has it now.
+    pub server: StatefulSet,
+    /// Why volumes could not be made larger, if so.
+    pub volumes_refused: Option<String>,
+    /// Volumes that were asked to grow and have not yet.
+    pub volumes_growing: Vec<String>,
+    /// Whether a pod was deleted.
+    pub replaced: bool,
+    /// What the user should be told.
+    pub notes: Vec<Note>,
+}
+
+/// Whom the writes are made for.
+pub struct Hand<'a> {
+    /// The API server.
+    pub client: &'a Client,
+    /// Proof that no other operator acts.
+    pub leadership: &'a Leadership,
+    /// The cluster as it was read at the start of the pass.
+    pub cluster: &'a RabbitCluster,
+    /// The same, checked.
+    pub valid: &'a ValidCluster,
+}
+
+impl Hand<'_> {
+    /// Carries out the pass.
+    ///
+    /// # Errors
+    /// The first write that failed.
+    pub async fn act(&self, found: &Found, secrets: &Verdicts, plan: &Plan, children: Children) -> Result<Done, Error> {
+        let mut notes = self.secrets(found, secrets).await?;
+        let server = self.children(children).await?;
+        let (volumes_growing, volumes_refused) = self.volumes(&found.claims).await;
+        let before = found.set.as_ref().map(set_seen);
+        let unchanged = before.is_some_and(|before| before.generation == set_seen(&server).generation);
+        let replaced = match (&plan.step, unchanged) {
+            (Step::Replace(pod, why), true) => self.replace(pod, *why).await?,
+            (Step::Replace(..) | Step::Wait(_) | Step::Rest, _) => None,
+        };
+        let deleted = replaced.is_some();
+        notes.extend(replaced);
+        Ok(Done {
+            server,
+            volumes_refused,
+            volumes_growing,
+            replaced: deleted,
+            notes,
+        })
+    }
+
+    async fn secrets(&self, found: &Found, secrets: &Verdicts) -> Result<Vec<Note>, Error> {
+        let names = &self.valid.names;
+        let mut notes = Vec::new();
+        if secrets.cookie == Verdict::Draw {
+            notes.extend(self.create_secret(names.cookie(), draw_cookie()).await?);
+        } else if let (Verdict::Keep, Some(cookie)) = (&secrets.cookie, &found.cookie) {
+            self.adopt_secret(cookie, None).await?;
+        }
+        if secrets.default_user == Verdict::Draw {
+            let data = Credentials::draw().data(names, &self.valid.namespace);
+            notes.extend(self.create_secret(names.default_user(), data).await?);
+        } else if let (Verdict::Keep, Some(user)) = (&secrets.default_user, &found.default_user) {
+            self.adopt_secret(user, Credentials::read(user)).await?;
+        }
+        Ok(notes)
+    }
+
+    /// Somebody else may have created it since we looked: theirs stands.
+    async fn create_secret(&self, name: String, data: SecretData) -> Result<Option<Note>, Error> {
+        let secret = Secret {
+            metadata: secret_meta(self.valid, name.clone()),
+            type_: Some("Opaque".into()),
+            data: Some(data),
+            ..Secret::default()
+        };
+        let parameters = PostParams {
+            field_manager: Some(OPERATOR.into()),
+            ..PostParams::default()
+        };
+        match self.api::<Secret>().create(&parameters, &secret).await {
+            Ok(_) => Ok(Some(Note::normal(
+                "SecretCreated",
+                format!("drew Secret {name}; it is never drawn again"),
+            ))),
+            Err(error) if code(&error) == Some(409) => Ok(None),
+            Err(source) => Err(failed(format!("create Secret {name}"), source)),
+        }
+    }
+
+    /// Labels and owner of a Secret that is kept, and for the first user the keys that follow from name and password. Applied to the
+    /// very version that was read, so that it neither revives a deleted Secret nor undoes an edit.
+    async fn adopt_secret(&self, secret: &Secret, user: Option<Credentials>) -> Result<(), Error> {
+        let name = secret.name_any();
+        let derived = user.map(|user| {
+            let mut data = user.data(&self.valid.names, &self.valid.namespace);
+            data.retain(|key, _| key != "username" && key != "password");
+            data
+        });
+        let metadata = ObjectMeta {
+            uid: secret.uid(),
+            resource_version: secret.resource_version(),
+            ..secret_meta(self.valid, name.clone())
+        };
+        let adopted = Secret {
+            metadata,
+            data: derived,
+            ..Secret::default()
+        };
+        match self
+            .api::<Secret>()
+            .patch(&name, &parameters(), &Patch::Apply(&adopted))
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) if code(&error) == Some(409) => Ok(()), // edited meanwhile: the next pass sees it
+            Err(source) => Err(failed(format!("label Secret {name}"), source)),
+        }
+    }
+
+    async fn children(&self, children: Children) -> Result<StatefulSet, Error> {
+        let Children {
+            service_account,
+            config,
+            nodes,
+            clients,
+            disruption_budget,
+            server,
+        } = children; // without `..`: a new kind of child cannot be forgotten
+        self.apply(&service_account).await?;
+        self.apply(&config).await?;
+        self.apply(&nodes).await?;
+        self.apply(&clients).await?;
+        self.apply(&disruption_budget).await?;
+        self.apply(&server).await
+    }
+
+    async fn apply<K>(&self, child: &K) -> Result<K, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Serialize + DeserializeOwned + Debug,
+    {
+        let name = child.name_any();
+        let applied = self.api::<K>().patch(&name, &parameters(), &Patch::Apply(child)).await;
+        applied.map_err(|source| failed(format!("apply {} {name}", K::kind(&())), source))
+    }
+
+    /// Asks claims that are smaller than wanted to grow. That a storage class cannot is no failure of the pass.
+    async fn volumes(&self, claims: &[PersistentVolumeClaim]) -> (Vec<String>, Option<String>) {
+        let wanted = &self.valid.spec.persistence.storage;
+        let ours = |claim: &&PersistentVolumeClaim| self.valid.names.ordinal_of_claim(&claim.name_any()).is_some();
+        let (mut growing, mut refused) = (Vec::new(), None);
+        for claim in claims
+            .iter()
+            .filter(ours)
+            .filter(|claim| claim.metadata.deletion_timestamp.is_none())
+        {
+            let requests = claim
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"));
+            let capacity = claim
+                .status
+                .as_ref()
+                .and_then(|status| status.capacity.as_ref()?.get("storage"));
+            let bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
+            let wanted_bytes = quantity::value(wanted);
+            if bound && requests.and_then(quantity::value) < wanted_bytes {
+                let grown = serde_json::json!({"spec": {"resources": {"requests": {"storage": wanted}}}});
+                let patched = self.api::<PersistentVolumeClaim>();
+                let patched = patched
+                    .patch(&claim.name_any(), &PatchParams::default(), &Patch::Merge(&grown))
+                    .await;
+                refused = refused.or(patched.err().map(|error| said(&error)));
+            }
+            if bound && capacity.and_then(quantity::value) < wanted_bytes {
+                growing.push(claim.name_any());
+            }
+        }
+        (growing, refused)
+    }
+
+    /// Deletes the pod that was judged, and only that: not a successor of its name, not one that has changed since, not for a spec
+    /// that is no longer the newest, and not without the lease.
+    async fn replace(&self, pod: &PodSeen, why: Why) -> Result<Option<Note>, Error> {
+        let clusters = self.api::<RabbitCluster>();
+        let live = clusters.get_opt(&self.cluster.name_any()).await;
+        let live = live.map_err(|source| failed("read the RabbitCluster again".into(), source))?;
+        let same = live.is_some_and(|live| {
+            live.metadata.uid == self.cluster.metadata.uid
+                && live.metadata.generation == self.cluster.metadata.generation
+                && live.metadata.deletion_timestamp.is_none()
+        });
+        if !same || !self.leadership.holds() {
+            return Ok(None);
+        }
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: Some(pod.uid.clone()),
+            resource_version: Some(pod.resource_version.clone()),
+        });
+        match self.api::<Pod>().delete(&pod.name, &parameters).await {
+            Ok(_) => Ok(Some(replaced(pod, why))),
+            Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(None), // it moved on; look again
+            Err(source) => Err(failed(format!("replace pod {}", pod.name), source)),
+        }
+    }
+
+    fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), &self.valid.namespace)
+    }
+}
+
+type SecretData = std::collections::BTreeMap<String, k8s_openapi::ByteString>;
+
+fn replaced(pod: &PodSeen, why: Why) -> Note {
+    let because = match why {
+        Why::NeverReady => "it never became ready and runs an old revision",
+        Why::Down => "it is down and runs an old revision",
+        Why::Turn => "it runs an old revision and every other node is ready",
+    };
+    Note::normal("PodReplaced", format!("replacing {}: {because}", pod.name))
+}
+
+fn parameters() -> PatchParams {
+    PatchParams::apply(OPERATOR).force()
+}
+
+fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+fn failed(what: String, source: kube::Error) -> Error {
+    Error {
+        what,
+        source: Box::new(source),
+    }
+}

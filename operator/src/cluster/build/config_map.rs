@@ -1,0 +1,58 @@
+//! The ConfigMap that the broker pods read: rabbitmq.conf, the operator's lines first so that the user's win, and enabled_plugins.
+//! The broker reads both at start only, so a change must restart the pods: `fingerprint` goes into the pod template.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use sha2::{Digest, Sha256};
+
+use crate::cluster::names::map;
+use crate::cluster::validate::ValidCluster;
+
+/// Key, and file name, of the settings.
+pub(super) const CONF: &str = "rabbitmq.conf";
+/// Key, and file name, of the list of plugins.
+pub(super) const PLUGINS: &str = "enabled_plugins";
+
+pub(super) fn build(cluster: &ValidCluster) -> ConfigMap {
+    let data = map([(CONF, conf(cluster).as_str()), (PLUGINS, plugins(cluster).as_str())]);
+    ConfigMap {
+        metadata: super::meta(cluster, cluster.names.config()),
+        data: Some(data),
+        ..ConfigMap::default()
+    }
+}
+
+fn conf(cluster: &ValidCluster) -> String {
+    let mut text = format!("# by the operator\ncluster_name = {}\n", cluster.names.cluster);
+    if let Some(config) = cluster
+        .spec
+        .config
+        .as_deref()
+        .filter(|config| !config.trim().is_empty())
+    {
+        text += "# by the user\n";
+        text += config.trim_end();
+        text += "\n";
+    }
+    text
+}
+
+/// An Erlang term, as `rabbitmq-plugins` writes it.
+fn plugins(cluster: &ValidCluster) -> String {
+    format!("[{}].\n", cluster.plugins.join(","))
+}
+
+/// Changes when, and only when, the content does. Sixteen hexadecimal digits.
+pub(super) fn fingerprint(config: &ConfigMap) -> String {
+    let mut hash = Sha256::new();
+    for (key, value) in config.data.iter().flatten() {
+        for part in [key, value] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,88 @@
+//! Every object of a cluster, whole, from a valid cluster and the plan's number of nodes. Pure and total: no client, no clock, no
+//! randomness, no failure. What is not named here is left to others, which is what lets `kubectl rollout restart` work: it
+//! annotates the pod template, and server-side apply leaves annotations alone that are not ours.
+//!
+//! The pod template must hold nothing that changes without need for a restart: no replica count, no operator version, no date.
+
+mod config_map;
+mod disruption_budget;
+mod service_account;
+mod services;
+mod stateful_set;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+
+use super::validate::ValidCluster;
+use crate::crd::RetentionPolicy;
+
+/// The children in the order in which they are applied: what pods read before the pods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Children {
+    /// Identity of the pods, without a token.
+    pub service_account: ServiceAccount,
+    /// rabbitmq.conf and enabled_plugins.
+    pub config: ConfigMap,
+    /// Host names of the pods.
+    pub nodes: Service,
+    /// What clients connect to.
+    pub clients: Service,
+    /// At most one node is evicted at a time.
+    pub disruption_budget: PodDisruptionBudget,
+    /// The pods.
+    pub server: StatefulSet,
+}
+
+/// What is known besides the spec.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// Pods that the StatefulSet is asked for.
+    pub replicas: u32,
+    /// Claim templates of the StatefulSet that exists. The API server refuses every change of them.
+    pub claims: Option<Vec<PersistentVolumeClaim>>,
+}
+
+/// Builds every child.
+pub fn build(cluster: &ValidCluster, shape: &Shape) -> Children {
+    let config = config_map::build(cluster);
+    Children {
+        service_account: service_account::build(cluster),
+        nodes: services::nodes(cluster),
+        clients: services::clients(cluster, shape.replicas),
+        disruption_budget: disruption_budget::build(cluster),
+        server: stateful_set::build(cluster, shape, &config),
+        config,
+    }
+}
+
+/// Metadata of a child of that name.
+fn meta(cluster: &ValidCluster, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(cluster.namespace.clone()),
+        labels: Some(cluster.names.labels(&cluster.uid)),
+        owner_references: Some(vec![cluster.owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Metadata that both Secrets carry beside their drawn content. Where volumes outlive the cluster so do the Secrets that open
+/// them: they then have no owner to be collected with.
+pub fn secret_meta(cluster: &ValidCluster, name: String) -> ObjectMeta {
+    let kept = cluster.spec.persistence.retention.when_deleted == RetentionPolicy::Retain;
+    let mut meta = meta(cluster, name);
+    if kept {
+        meta.owner_references = None;
+    }
+    meta
+}
+
+/// Selects the pods.
+fn pods(cluster: &ValidCluster) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(cluster.names.selector(&cluster.uid)),
+        ..LabelSelector::default()
+    }
+}

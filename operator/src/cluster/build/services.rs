@@ -1,0 +1,88 @@
+//! The two Services. `<n>-nodes` is headless and publishes pods before they are ready, because nodes look each other up while they
+//! start. `<n>` is for clients.
+//!
+//! Until nodes form one cluster, each node above ordinal 0 is a broker of its own: sending a client there would scatter its queues.
+//! So with more than one node the client Service points at ordinal 0 alone; a condition says so.
+
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::cluster::names::{Map, PORT_ADMIN, PORT_AMQP, PORT_MANAGEMENT, PORT_PEERS, PORT_PROMETHEUS};
+use crate::cluster::validate::ValidCluster;
+use crate::crd::ServiceType;
+
+/// Label that the StatefulSet's controller gives each pod.
+const LABEL_POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+
+pub(super) fn nodes(cluster: &ValidCluster) -> Service {
+    Service {
+        metadata: super::meta(cluster, cluster.names.nodes()),
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("None".into()),
+            publish_not_ready_addresses: Some(true),
+            selector: Some(selector(cluster)),
+            ports: Some(vec![port("peers", PORT_PEERS, None), port("admin", PORT_ADMIN, None)]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+pub(super) fn clients(cluster: &ValidCluster, replicas: u32) -> Service {
+    let asked = &cluster.spec.service;
+    let mut metadata = super::meta(cluster, cluster.names.cluster.clone());
+    let mut labels = asked.labels.clone();
+    labels.extend(metadata.labels.take().unwrap_or_default()); // ours win: watches select by them
+    metadata.labels = Some(labels);
+    metadata.annotations = Some(asked.annotations.clone()).filter(|annotations| !annotations.is_empty());
+    let mut selector = selector(cluster);
+    if replicas > 1 {
+        selector.insert(LABEL_POD_NAME.into(), cluster.names.pod(0));
+    }
+    Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            type_: Some(kind(asked.kind).into()),
+            selector: Some(selector),
+            ports: Some(client_ports(cluster)),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+fn selector(cluster: &ValidCluster) -> Map {
+    cluster.names.selector(&cluster.uid)
+}
+
+/// A port only for what listens: 15672 and 15692 come with their plugins.
+fn client_ports(cluster: &ValidCluster) -> Vec<ServicePort> {
+    let on = |plugin: &str| cluster.plugins.iter().any(|name| name == plugin);
+    let mut ports = vec![port("amqp", PORT_AMQP, Some("amqp"))];
+    if on("rabbitmq_management") {
+        ports.push(port("management", PORT_MANAGEMENT, Some("http")));
+    }
+    if on("rabbitmq_prometheus") {
+        ports.push(port("prometheus", PORT_PROMETHEUS, Some("prometheus.io/metrics")));
+    }
+    ports
+}
+
+fn port(name: &str, number: i32, protocol: Option<&str>) -> ServicePort {
+    ServicePort {
+        name: Some(name.into()),
+        port: number,
+        protocol: Some("TCP".into()),
+        app_protocol: protocol.map(str::to_owned),
+        target_port: Some(IntOrString::String(name.into())),
+        ..ServicePort::default()
+    }
+}
+
+fn kind(kind: ServiceType) -> &'static str {
+    match kind {
+        ServiceType::ClusterIP => "ClusterIP",
+        ServiceType::NodePort => "NodePort",
+        ServiceType::LoadBalancer => "LoadBalancer",
+    }
+}

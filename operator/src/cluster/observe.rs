@@ -1,0 +1,190 @@
+//! Reads everything that a pass decides from, live from the API server and never from a cache: all of it, or an error. A cache that
+//! lags behind is how operators delete pods of a cluster that has just been scaled, or draw a second cookie.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::names::{Names, selector_text};
+use crate::crd::RabbitCluster;
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The StatefulSet, if it is ours.
+    pub set: Option<StatefulSet>,
+    /// Pods of this very cluster.
+    pub pods: Vec<Pod>,
+    /// Volume claims of this cluster and of its predecessors of the same name.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// Secret that nodes prove to each other.
+    pub cookie: Option<Secret>,
+    /// Secret with the first user.
+    pub default_user: Option<Secret>,
+    /// Objects that bear names of ours and belong to somebody else.
+    pub taken: Vec<Taken>,
+}
+
+/// An object in the place of one of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// It belongs to a deleted cluster of the same name and is about to go.
+    pub leaving: bool,
+}
+
+/// A read that failed, and so the whole observation.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {what}: {source}")]
+pub struct Error {
+    what: String,
+    source: kube::Error,
+}
+
+/// Reads the cluster's objects.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, Error> {
+    let names = Names::new(&cluster.name_any());
+    let namespace = cluster.namespace().unwrap_or_default();
+    let uid = cluster.uid().unwrap_or_default();
+    let reader = Reader {
+        client,
+        namespace: &namespace,
+    };
+    let set: Option<StatefulSet> = reader.get(&names.server()).await?;
+    let mut taken = Vec::new();
+    taken.extend(
+        set.as_ref()
+            .and_then(|set| stranger::<StatefulSet>(cluster, &set.metadata)),
+    );
+    taken.extend(reader.stranger::<ServiceAccount>(cluster, &names.server()).await?);
+    taken.extend(reader.stranger::<PodDisruptionBudget>(cluster, &names.server()).await?);
+    taken.extend(reader.stranger::<ConfigMap>(cluster, &names.config()).await?);
+    taken.extend(reader.stranger::<Service>(cluster, &names.nodes()).await?);
+    taken.extend(reader.stranger::<Service>(cluster, &names.cluster).await?);
+    Ok(Found {
+        set: set.filter(|set| is_ours(cluster, &set.metadata)),
+        pods: reader.list(&selector_text(&names.selector(&uid))).await?,
+        claims: reader.list(&names.claims_selector()).await?,
+        cookie: reader.get(&names.cookie()).await?,
+        default_user: reader.get(&names.default_user()).await?,
+        taken,
+    })
+}
+
+fn is_ours(cluster: &RabbitCluster, child: &ObjectMeta) -> bool {
+    owner(child).is_some_and(|owner| Some(&owner.uid) == cluster.metadata.uid.as_ref())
+}
+
+fn owner(child: &ObjectMeta) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference> {
+    child
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.controller == Some(true))
+}
+
+/// The object as a stranger, unless it is ours.
+fn stranger<K: Resource<DynamicType = ()>>(cluster: &RabbitCluster, child: &ObjectMeta) -> Option<Taken> {
+    if is_ours(cluster, child) {
+        return None;
+    }
+    let predecessor = owner(child).is_some_and(|owner| {
+        owner.kind == RabbitCluster::kind(&()) && Some(&owner.name) == cluster.metadata.name.as_ref()
+    });
+    Some(Taken {
+        kind: K::kind(&()).into_owned(),
+        name: child.name.clone().unwrap_or_default(),
+        leaving: predecessor || child.deletion_timestamp.is_some(),
+    })
+}
+
+struct Reader<'a> {
+    client: &'a Client,
+    namespace: &'a str,
+}
+
+impl Reader<'_> {
+    fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+
+    async fn get<K>(&self, name: &str) -> Result<Option<K>, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        self.api()
+            .get_opt(name)
+            .await
+            .map_err(|source| failed::<K>(name, source))
+    }
+
+    async fn list<K>(&self, selector: &str) -> Result<Vec<K>, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let all = self.api().list(&ListParams::default().labels(selector)).await;
+        all.map(|list| list.items)
+            .map_err(|source| failed::<K>(selector, source))
+    }
+
+    async fn stranger<K>(&self, cluster: &RabbitCluster, name: &str) -> Result<Option<Taken>, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let found = self.api::<K>().get_metadata_opt(name).await;
+        let found = found.map_err(|source| failed::<K>(name, source))?;
+        Ok(found.and_then(|child| stranger::<K>(cluster, &child.metadata)))
+    }
+}
+
+fn failed<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> Error {
+    Error {
+        what: format!("{} {name}", K::kind(&())),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(uid: &str) -> RabbitCluster {
+        let text = format!("{{metadata: {{name: orders, namespace: shop, uid: {uid}}}, spec: {{}}}}");
+        serde_yaml::from_str(&text).unwrap()
+    }
+
+    fn owned_by(kind: &str, uid: &str) -> ObjectMeta {
+        let text = format!(
+            "{{name: orders, ownerReferences: [{{apiVersion: warren.dev/v1alpha1, kind: {kind}, name: orders, uid: {uid}, controller: true}}]}}"
+        );
+        serde_yaml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn an_object_of_another_owner_is_never_taken_over() {
+        let cluster = cluster("new");
+        assert_eq!(stranger::<Service>(&cluster, &owned_by("RabbitCluster", "new")), None);
+        let predecessor = stranger::<Service>(&cluster, &owned_by("RabbitCluster", "old")).unwrap();
+        assert!(predecessor.leaving, "the garbage collector is about to remove it");
+        let other = stranger::<Service>(&cluster, &owned_by("Deployment", "new-2")).unwrap();
+        assert_eq!((other.kind.as_str(), other.leaving), ("Service", false));
+        let nobody = ObjectMeta {
+            name: Some("orders".into()),
+            ..ObjectMeta::default()
+        };
+        assert!(!stranger::<Service>(&cluster, &nobody).unwrap().leaving);
+    }
+}

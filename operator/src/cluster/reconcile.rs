@@ -1,0 +1,240 @@
+//! One pass over one cluster: observe, validate, plan, build, act, status. Every pass is safe to repeat and starts from nothing but
+//! what the API server holds, so it does not matter where the one before it ended.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::runtime::events::Recorder;
+use kube::{Api, Client, Resource, ResourceExt};
+use tracing::Instrument;
+
+use super::act::{self, Done, Hand};
+use super::build::{Shape, build};
+use super::image::Reference;
+use super::names::{Names, OPERATOR};
+use super::observe::{self, Found, Taken, observe};
+use super::plan::{Plan, Step, plan};
+use super::secrets::{Verdicts, judge};
+use super::situation::{Situation, set_seen, situation};
+use super::status::{Carried, Outcome, status};
+use super::validate::{ValidCluster, validate};
+use crate::crd::{RabbitCluster, RabbitClusterStatus};
+use crate::events::{self, Note};
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+
+/// A look without a cause, so that what no watch tells (a lost Secret) is noticed.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The next look while something is waited for that should come soon.
+const LOOK_SOON: Duration = Duration::from_secs(5);
+
+/// What every pass needs.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Writes events.
+    pub recorder: Recorder,
+    /// Proof that no other operator acts.
+    pub leadership: Leadership,
+    /// Counts passes.
+    pub metrics: Metrics,
+    /// Image of clusters that name none.
+    pub default_image: Reference,
+}
+
+/// A pass that must be repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster could not be read.
+    #[error("cannot read the RabbitCluster: {0}")]
+    Read(#[source] Box<kube::Error>),
+    /// What belongs to it could not be read.
+    #[error(transparent)]
+    Observe(#[from] observe::Error),
+    /// A write failed.
+    #[error(transparent)]
+    Act(#[from] act::Error),
+    /// The status could not be written.
+    #[error("cannot write the status: {0}")]
+    Status(#[source] Box<kube::Error>),
+}
+
+impl Error {
+    /// The step that failed, for metrics.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "read",
+            Self::Observe(_) => "observe",
+            Self::Act(_) => "act",
+            Self::Status(_) => "status",
+        }
+    }
+}
+
+/// Runs a pass, counts it and says how it went.
+///
+/// # Errors
+/// When the pass must be repeated soon.
+pub async fn reconcile(cluster: Arc<DeserializeGuard<RabbitCluster>>, context: Arc<Context>) -> Result<Action, Error> {
+    let (name, namespace) = (cluster.name_any(), cluster.namespace().unwrap_or_default());
+    if !context.leadership.holds() {
+        return Ok(Action::requeue(LOOK_SOON));
+    }
+    let began = Instant::now();
+    let span = tracing::info_span!("pass", cluster = name, namespace);
+    let result = pass(&name, &namespace, &context).instrument(span.clone()).await;
+    context
+        .metrics
+        .pass(began.elapsed(), result.as_ref().err().map(Error::step));
+    if let Err(error) = &result {
+        span.in_scope(|| tracing::warn!(step = error.step(), %error, "the pass failed and will be repeated"));
+    }
+    result
+}
+
+/// When a failed pass is repeated.
+pub fn on_error(_: Arc<DeserializeGuard<RabbitCluster>>, _: &Error, _: Arc<Context>) -> Action {
+    Action::requeue(LOOK_SOON)
+}
+
+async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, Error> {
+    let clusters: Api<RabbitCluster> = Api::namespaced(context.client.clone(), namespace);
+    let cluster = clusters
+        .get_opt(name)
+        .await
+        .map_err(|error| Error::Read(Box::new(error)))?;
+    let Some(cluster) = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()) else {
+        return Ok(Action::await_change()); // the garbage collector does the rest
+    };
+    let found = observe(&context.client, &cluster).await?;
+    let mut seen = situation(&Names::new(name), &found);
+    let (outcome, notes, failure) = match carry_out(&cluster, &found, &seen, context).await {
+        Ok((outcome, None)) => (outcome, Vec::new(), None),
+        Ok((outcome, Some(done))) => {
+            seen.set = Some(set_seen(&done.server));
+            (outcome, done.notes, None)
+        }
+        Err(error) => (
+            Outcome::Failed("WriteFailed".into(), error.to_string()),
+            Vec::new(),
+            Some(error),
+        ),
+    };
+    let now = status(&cluster, &seen, &outcome, Timestamp::now());
+    tell(&cluster, &now, notes, context).await;
+    write(&clusters, &cluster, &now).await?;
+    match failure {
+        Some(error) => Err(error.into()),
+        None => Ok(Action::requeue(next_look(&outcome, &seen))),
+    }
+}
+
+/// From the spec to what was done, or why not. `None` beside an outcome: nothing was written.
+async fn carry_out(
+    cluster: &RabbitCluster,
+    found: &Found,
+    seen: &Situation,
+    context: &Context,
+) -> Result<(Outcome, Option<Done>), act::Error> {
+    if cluster.spec.paused {
+        return Ok((Outcome::Paused, None));
+    }
+    let valid = match validate(cluster, &context.default_image) {
+        Ok(valid) => valid,
+        Err(invalid) => return Ok((Outcome::Failed("InvalidSpec".into(), invalid.to_string()), None)),
+    };
+    if let Some(taken) = found.taken.first() {
+        return Ok((in_the_way(taken), None));
+    }
+    let (secrets, plan) = decide(&valid, found, seen);
+    let shape = Shape {
+        replicas: plan.replicas,
+        claims: found
+            .set
+            .as_ref()
+            .and_then(|set| set.spec.as_ref()?.volume_claim_templates.clone()),
+    };
+    let hand = Hand {
+        client: &context.client,
+        leadership: &context.leadership,
+        cluster,
+        valid: &valid,
+    };
+    let done = hand.act(found, &secrets, &plan, build(&valid, &shape)).await?;
+    if done.replaced {
+        context.metrics.replaced();
+    }
+    let carried = Carried {
+        plan,
+        image: valid.image,
+        volumes_growing: done.volumes_growing.clone(),
+        volumes_refused: done.volumes_refused.clone(),
+        restore: secrets.to_restore().map(str::to_owned),
+    };
+    Ok((Outcome::Done(carried), Some(done)))
+}
+
+fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, Plan) {
+    let lived = seen.set.is_some() || seen.held > 0;
+    let secrets = judge(&valid.names, found.cookie.as_ref(), found.default_user.as_ref(), lived);
+    let plan = plan(valid.replicas, secrets.to_restore().is_none(), seen);
+    (secrets, plan)
+}
+
+fn in_the_way(taken: &Taken) -> Outcome {
+    let Taken { kind, name, leaving } = taken;
+    if *leaving {
+        let message = format!("{kind} {name} of a deleted cluster of this name is still being removed");
+        return Outcome::Failed("WaitingForPredecessor".into(), message);
+    }
+    let message = format!(
+        "{kind} {name} exists and does not belong to this RabbitCluster; it is left alone. Give the RabbitCluster another name, or delete {kind} {name}"
+    );
+    Outcome::Failed("NameTaken".into(), message)
+}
+
+fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
+    let soon = match outcome {
+        Outcome::Failed(reason, _) => reason != "InvalidSpec",
+        Outcome::Paused => false,
+        Outcome::Done(carried) => {
+            carried.plan.step != Step::Rest || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
+        }
+    };
+    if soon { LOOK_SOON } else { LOOK_AGAIN }
+}
+
+async fn tell(cluster: &RabbitCluster, now: &RabbitClusterStatus, mut notes: Vec<Note>, context: &Context) {
+    let before = cluster
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    notes.extend(events::of_changes(before, &now.conditions));
+    events::publish(&context.recorder, &cluster.object_ref(&()), &notes).await;
+}
+
+/// Writes the status if it says anything new.
+async fn write(clusters: &Api<RabbitCluster>, cluster: &RabbitCluster, now: &RabbitClusterStatus) -> Result<(), Error> {
+    if cluster.status.as_ref() == Some(now) {
+        return Ok(());
+    }
+    let applied = serde_json::json!({
+        "apiVersion": RabbitCluster::api_version(&()),
+        "kind": RabbitCluster::kind(&()),
+        "status": now,
+    });
+    let parameters = PatchParams::apply(OPERATOR).force();
+    let written = clusters
+        .patch_status(&cluster.name_any(), &parameters, &Patch::Apply(applied))
+        .await;
+    match written {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()), // deleted meanwhile
+        Err(error) => Err(Error::Status(Box::new(error))),
+    }
+}

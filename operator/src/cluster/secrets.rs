@@ -1,0 +1,253 @@
+//! The two Secrets of a cluster: the one that nodes prove to each other, and the first user. Both are drawn once, when nothing
+//! of the cluster exists yet, and never again: a second cookie would lock the nodes out of each other, a second password would
+//! be one that the brokers do not know. If one is lost while nodes or volumes exist, a condition says how to restore it.
+//!
+//! Pure but for `draw`, which `act` calls.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use rand::RngExt;
+use rand::distr::Alphanumeric;
+
+use super::names::{Names, PORT_AMQP};
+
+/// Key of the secret that nodes prove to each other now. Rotation adds `next` and `previous` beside it.
+pub const KEY_CURRENT: &str = "current";
+const COOKIE_LETTERS: usize = 40;
+const PASSWORD_LETTERS: usize = 32;
+
+/// What to do about one Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is there and complete.
+    Keep,
+    /// It was never there: draw it.
+    Draw,
+    /// It is gone or incomplete, and drawing it again would do harm; the text says how to restore it.
+    Restore(String),
+}
+
+/// The verdicts on both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdicts {
+    /// On `<n>-cookie`.
+    pub cookie: Verdict,
+    /// On `<n>-default-user`.
+    pub default_user: Verdict,
+}
+
+impl Verdicts {
+    /// What the user must restore, if anything.
+    pub fn to_restore(&self) -> Option<&str> {
+        [&self.cookie, &self.default_user]
+            .into_iter()
+            .find_map(|verdict| match verdict {
+                Verdict::Restore(how) => Some(how.as_str()),
+                Verdict::Keep | Verdict::Draw => None,
+            })
+    }
+}
+
+/// Judges both Secrets. `lived` says whether nodes or volumes of this cluster exist.
+pub fn judge(names: &Names, cookie: Option<&Secret>, default_user: Option<&Secret>, lived: bool) -> Verdicts {
+    let cookie_name = names.cookie();
+    let user_name = names.default_user();
+    Verdicts {
+        cookie: verdict(cookie, &[KEY_CURRENT], lived, || {
+            format!(
+                "Secret {cookie_name} is gone or lacks the key '{KEY_CURRENT}', and nodes that use it exist; a new one would lock them \
+                 out of each other. Restore it from your backup: kubectl create secret generic {cookie_name} --from-literal={KEY_CURRENT}=VALUE"
+            )
+        }),
+        default_user: verdict(default_user, &["username", "password"], lived, || {
+            format!(
+                "Secret {user_name} is gone or lacks 'username' or 'password', and brokers that know this user exist. Restore it from your \
+                 backup, or with a user that the brokers know: kubectl create secret generic {user_name} \
+                 --from-literal=username=NAME --from-literal=password=PASSWORD"
+            )
+        }),
+    }
+}
+
+fn verdict(secret: Option<&Secret>, keys: &[&str], lived: bool, how: impl Fn() -> String) -> Verdict {
+    match secret {
+        Some(secret)
+            if keys
+                .iter()
+                .all(|key| text(secret, key).is_some_and(|text| !text.is_empty())) =>
+        {
+            Verdict::Keep
+        }
+        None if !lived => Verdict::Draw,
+        Some(_) | None => Verdict::Restore(how()),
+    }
+}
+
+fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    let bytes = secret.data.as_ref()?.get(key)?;
+    std::str::from_utf8(&bytes.0).ok()
+}
+
+/// The first user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Name.
+    pub username: String,
+    /// Password, in clear.
+    pub password: String,
+}
+
+impl Credentials {
+    /// Those of the Secret, if it has them.
+    pub fn read(secret: &Secret) -> Option<Self> {
+        Some(Self {
+            username: text(secret, "username")?.to_owned(),
+            password: text(secret, "password")?.to_owned(),
+        })
+    }
+
+    /// New ones.
+    pub fn draw() -> Self {
+        Self {
+            username: format!("default_user_{}", letters(12)),
+            password: letters(PASSWORD_LETTERS),
+        }
+    }
+
+    /// Everything that the default-user Secret holds: what service bindings and RabbitMQ's own operator call for.
+    pub fn data(&self, names: &Names, namespace: &str) -> BTreeMap<String, ByteString> {
+        let Self { username, password } = self;
+        let host = format!("{}.{namespace}.svc", names.cluster);
+        let uri = format!("amqp://{}:{}@{host}:{PORT_AMQP}/", escaped(username), escaped(password));
+        let conf = format!("default_user = {username}\ndefault_pass = {password}\n");
+        let pairs = [
+            ("username", username.clone()),
+            ("password", password.clone()),
+            ("host", host),
+            ("port", PORT_AMQP.to_string()),
+            ("provider", "rabbitmq".into()),
+            ("type", "rabbitmq".into()),
+            ("connection_string", uri),
+            ("default_user.conf", conf),
+        ];
+        pairs
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), ByteString(value.into_bytes())))
+            .collect()
+    }
+}
+
+/// A new cookie: letters and digits, as RabbitMQ's own.
+pub fn draw_cookie() -> BTreeMap<String, ByteString> {
+    BTreeMap::from([(KEY_CURRENT.to_owned(), ByteString(letters(COOKIE_LETTERS).into_bytes()))])
+}
+
+/// Six bits of the system's randomness a letter, nearly.
+fn letters(count: usize) -> String {
+    rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(count)
+        .map(char::from)
+        .collect()
+}
+
+/// For the user part of a URI.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let bytes = text.bytes();
+    bytes
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(pairs: &[(&str, &str)]) -> Secret {
+        let pairs = pairs.iter();
+        let data = pairs.map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())));
+        Secret {
+            data: Some(data.collect()),
+            ..Secret::default()
+        }
+    }
+
+    #[test]
+    fn secrets_are_drawn_only_while_nothing_of_the_cluster_exists() {
+        let names = Names::new("orders");
+        let user = secret(&[("username", "u"), ("password", "p")]);
+        let cookie = secret(&[("current", "c")]);
+        let fresh = judge(&names, None, None, false);
+        assert_eq!((fresh.cookie, fresh.default_user), (Verdict::Draw, Verdict::Draw));
+        let whole = judge(&names, Some(&cookie), Some(&user), true);
+        assert_eq!((whole.cookie, whole.default_user), (Verdict::Keep, Verdict::Keep));
+        let half = judge(&names, Some(&cookie), None, false);
+        assert_eq!(
+            (half.cookie, half.default_user),
+            (Verdict::Keep, Verdict::Draw),
+            "a crash between the two resumes"
+        );
+    }
+
+    #[test]
+    fn a_lost_secret_of_a_living_cluster_is_never_drawn_again() {
+        let names = Names::new("orders");
+        let lost = judge(&names, None, None, true);
+        assert!(
+            lost.to_restore()
+                .unwrap()
+                .contains("kubectl create secret generic orders-cookie")
+        );
+        assert!(matches!(lost.default_user, Verdict::Restore(_)));
+    }
+
+    #[test]
+    fn an_incomplete_secret_is_not_overwritten_even_before_the_first_start() {
+        let names = Names::new("orders");
+        let foreign = secret(&[("token", "x")]);
+        let empty = secret(&[("username", ""), ("password", "p")]);
+        let verdicts = judge(&names, Some(&foreign), Some(&empty), false);
+        assert!(matches!(verdicts.cookie, Verdict::Restore(_)));
+        assert!(matches!(verdicts.default_user, Verdict::Restore(_)));
+    }
+
+    #[test]
+    fn every_drawing_is_new_and_made_of_letters_and_digits() {
+        let (first, second) = (draw_cookie(), draw_cookie());
+        assert_ne!(first, second);
+        let cookie = std::str::from_utf8(&first[KEY_CURRENT].0).unwrap();
+        assert!(cookie.len() == COOKIE_LETTERS && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(Credentials::draw().password, Credentials::draw().password);
+    }
+
+    #[test]
+    fn the_default_user_secret_has_the_keys_of_a_service_binding() {
+        let user = Credentials {
+            username: "alice".into(),
+            password: "p/w@1".into(),
+        };
+        let data = user.data(&Names::new("orders"), "shop");
+        let text = |key: &str| std::str::from_utf8(&data[key].0).unwrap();
+        assert_eq!(
+            text("connection_string"),
+            "amqp://alice:p%2Fw%401@orders.shop.svc:5672/"
+        );
+        assert_eq!(
+            text("default_user.conf"),
+            "default_user = alice\ndefault_pass = p/w@1\n"
+        );
+        assert_eq!(
+            [text("host"), text("port"), text("type"), text("provider")],
+            ["orders.shop.svc", "5672", "rabbitmq", "rabbitmq"]
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! What the API server's objects mean to the plan: which nodes exist, whether each takes clients, what it runs and what is wrong
+//! with it. Pure reading of what `observe` fetched; judging is the plan's.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
+use kube::ResourceExt;
+
+use super::names::Names;
+use super::observe::Found;
+
+/// Label in which a pod carries the revision of its template.
+const LABEL_REVISION: &str = "controller-revision-hash";
+
+/// One reading of one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Situation {
+    /// The StatefulSet, if there is one.
+    pub set: Option<SetSeen>,
+    /// The pods, by ordinal.
+    pub pods: Vec<PodSeen>,
+    /// One more than the highest ordinal that has a volume: how many nodes' data exist.
+    pub held: u32,
+}
+
+/// The StatefulSet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetSeen {
+    /// Pods that it is asked for.
+    pub replicas: u32,
+    /// Revision of the template, once its controller has seen the newest one.
+    pub revision: Option<String>,
+    /// Its generation, which grows with every change of its spec.
+    pub generation: i64,
+}
+
+/// One pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodSeen {
+    /// Its name.
+    pub name: String,
+    /// Its ordinal.
+    pub ordinal: u32,
+    /// Its uid.
+    pub uid: String,
+    /// The version of the pod that was read.
+    pub resource_version: String,
+    /// Revision of the template that it runs.
+    pub revision: String,
+    /// Image that it was asked to run.
+    pub image: String,
+    /// Whether it takes clients.
+    pub ready: bool,
+    /// Whether it ever did.
+    pub ever_ready: bool,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// What is wrong with it, if that can be told.
+    pub problem: Option<String>,
+}
+
+impl PodSeen {
+    /// Takes clients and will go on doing so.
+    pub fn serves(&self) -> bool {
+        self.ready && !self.terminating
+    }
+}
+
+/// Reads the situation out of the objects.
+pub fn situation(names: &Names, found: &Found) -> Situation {
+    let mut pods: Vec<_> = found.pods.iter().filter_map(|pod| pod_seen(names, pod)).collect();
+    pods.sort_by_key(|pod| pod.ordinal);
+    let claims = found
+        .claims
+        .iter()
+        .filter(|claim| claim.metadata.deletion_timestamp.is_none());
+    let held = claims
+        .filter_map(|claim| names.ordinal_of_claim(&claim.name_any()))
+        .map(|ordinal| ordinal + 1)
+        .max();
+    Situation {
+        set: found.set.as_ref().map(set_seen),
+        pods,
+        held: held.unwrap_or(0),
+    }
+}
+
+/// Reads a StatefulSet.
+pub fn set_seen(set: &StatefulSet) -> SetSeen {
+    let generation = set.metadata.generation.unwrap_or(0);
+    let status = set.status.as_ref();
+    let seen = status.and_then(|status| status.observed_generation) == Some(generation);
+    let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    SetSeen {
+        replicas: u32::try_from(replicas).unwrap_or(0), // the API server refuses negative ones
+        revision: status
+            .and_then(|status| status.update_revision.clone())
+            .filter(|_| seen),
+        generation,
+    }
+}
+
+fn pod_seen(names: &Names, pod: &Pod) -> Option<PodSeen> {
+    let name = pod.name_any();
+    let ready = condition(pod, "Ready").is_some_and(|ready| ready.status == "True");
+    let containers = pod
+        .spec
+        .as_ref()
+        .map(|spec| spec.containers.as_slice())
+        .unwrap_or_default();
+    Some(PodSeen {
+        ordinal: names.ordinal_of_pod(&name)?,
+        uid: pod.uid().unwrap_or_default(),
+        resource_version: pod.resource_version().unwrap_or_default(),
+        revision: pod.labels().get(LABEL_REVISION).cloned().unwrap_or_default(),
+        image: containers
+            .first()
+            .and_then(|container| container.image.clone())
+            .unwrap_or_default(),
+        ready,
+        ever_ready: ready || was_ready(pod),
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+        problem: if ready { None } else { problem(pod) },
+        name,
+    })
+}
+
+fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+/// The kubelet writes `Initialized` and `Ready=False` together when it takes a pod on; a later date on `Ready` means that it was
+/// true in between.
+fn was_ready(pod: &Pod) -> bool {
+    let since = |kind| condition(pod, kind).and_then(|condition| condition.last_transition_time.as_ref());
+    match (since("Ready"), since("Initialized")) {
+        (Some(ready), Some(taken)) => ready.0 > taken.0,
+        _ => false,
+    }
+}
+
+fn problem(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let unscheduled = condition(pod, "PodScheduled").filter(|scheduled| scheduled.status == "False");
+    if let Some(scheduled) = unscheduled {
+        return Some(said(scheduled.reason.as_deref()?, scheduled.message.as_deref()));
+    }
+    let containers = status.container_statuses.iter().flatten();
+    containers.filter_map(container_problem).next()
+}
+
+fn container_problem(container: &ContainerStatus) -> Option<String> {
+    let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+    if let Some(waiting) = waiting {
+        let reason = waiting.reason.as_deref()?;
+        let usual = ["ContainerCreating", "PodInitializing"].contains(&reason);
+        let ended = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+        let code = ended.map(|ended| format!("; it last ended with exit code {}", ended.exit_code));
+        return (!usual).then(|| said(reason, waiting.message.as_deref()) + &code.unwrap_or_default());
+    }
+    let ended = container.state.as_ref()?.terminated.as_ref()?;
+    Some(said(
+        ended.reason.as_deref().unwrap_or("Terminated"),
+        Some(&format!("exit code {}", ended.exit_code)),
+    ))
+}
+
+fn said(reason: &str, message: Option<&str>) -> String {
+    match message {
+        Some(message) => format!("{reason}: {message}"),
+        None => reason.to_owned(),
+    }
+}

@@ -1,0 +1,420 @@
+//! What a pass tells about a cluster. Pure: the time comes in, and a condition keeps the date of its last change, so a pass in which
+//! nothing changed yields the very status that is stored and nothing is written. A node counts as ready only while it takes
+//! clients and is not being deleted; what could not be carried out is said, and the nodes are told about all the same.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::image::Reference;
+use super::names::{Names, selector_text};
+use super::plan::{Plan, Step};
+use super::situation::{PodSeen, Situation};
+use crate::crd::{
+    Binding, DefaultUser, Member, ObjectName, Phase, RabbitCluster, RabbitClusterStatus, Summary, Version,
+};
+
+/// How a pass ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The user asked for a pause.
+    Paused,
+    /// Nothing was written, or not everything: reason and message.
+    Failed(String, String),
+    /// Everything was applied.
+    Done(Carried),
+}
+
+/// What was carried out.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    /// The plan of the pass.
+    pub plan: Plan,
+    /// Image of new pods.
+    pub image: Reference,
+    /// Volumes that were asked to grow and have not yet.
+    pub volumes_growing: Vec<String>,
+    /// Why volumes could not be made larger, if so.
+    pub volumes_refused: Option<String>,
+    /// What the user must restore before new pods can start.
+    pub restore: Option<String>,
+}
+
+/// The status after a pass. `seen` is what was read, with the StatefulSet as it is after the pass.
+pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now: Timestamp) -> RabbitClusterStatus {
+    let names = Names::new(&cluster.name_any());
+    let old = cluster.status.clone().unwrap_or_default();
+    let nodes = nodes(cluster, seen, outcome);
+    let view = View {
+        nodes,
+        seen,
+        outcome,
+        names: &names,
+    };
+    let conditions = stamped(&old.conditions, view.conditions(), cluster.metadata.generation, now);
+    let carried = match outcome {
+        Outcome::Done(carried) => Some(carried),
+        Outcome::Paused | Outcome::Failed(..) => None,
+    };
+    let target = carried.map_or(old.version.target.clone(), |carried| carried.image.version());
+    RabbitClusterStatus {
+        observed_generation: cluster.metadata.generation,
+        phase: Some(view.phase(&old)),
+        replicas: number(seen.set.as_ref().map_or(0, |set| set.replicas)),
+        ready_replicas: number(view.ready()),
+        selector: Some(selector_text(&names.selector(&cluster.uid().unwrap_or_default()))),
+        summary: Summary {
+            nodes: format!("{}/{nodes}", view.ready()),
+            reason: headline(&conditions),
+        },
+        version: Version {
+            current: running(seen),
+            target,
+        },
+        image: carried.map(|carried| carried.image.to_string()).or(old.image),
+        members: members(seen, nodes),
+        default_user: Some(DefaultUser {
+            secret_reference: ObjectName {
+                name: names.default_user(),
+            },
+            service_reference: ObjectName {
+                name: names.cluster.clone(),
+            },
+        }),
+        binding: Some(Binding {
+            name: names.default_user(),
+        }),
+        conditions,
+    }
+}
+
+/// How many nodes there should be: what the plan says, else what is wanted and can be.
+fn nodes(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome) -> u32 {
+    match outcome {
+        Outcome::Done(carried) if carried.plan.refused.is_none() => carried.plan.replicas,
+        Outcome::Done(carried) => carried.plan.replicas.max(cluster.spec.replicas.try_into().unwrap_or(0)),
+        Outcome::Paused | Outcome::Failed(..) => seen.set.as_ref().map_or(0, |set| set.replicas),
+    }
+}
+
+fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// The tags that pods run, each once.
+fn running(seen: &Situation) -> String {
+    let versions = seen.pods.iter().filter_map(|pod| pod.image.parse::<Reference>().ok());
+    let mut versions: Vec<_> = versions.map(|image| image.version()).collect();
+    versions.sort();
+    versions.dedup();
+    versions.join(",")
+}
+
+fn members(seen: &Situation, nodes: u32) -> Vec<Member> {
+    let revision = seen.set.as_ref().and_then(|set| set.revision.as_ref());
+    let pods = seen.pods.iter().filter(|pod| pod.ordinal < nodes || nodes == 0);
+    let member = |pod: &PodSeen| Member {
+        name: pod.name.clone(),
+        ready: pod.serves(),
+        revision: pod.revision.clone(),
+        current: revision == Some(&pod.revision),
+        problem: pod.problem.clone().unwrap_or_default(),
+    };
+    pods.map(member).collect()
+}
+
+/// The reason column: the first thing that keeps the cluster from being ready and settled.
+fn headline(conditions: &[Condition]) -> String {
+    let bad = [
+        ("ReconcileSuccess", "False"),
+        ("Degraded", "True"),
+        ("Progressing", "True"),
+        ("Ready", "False"),
+    ];
+    let found = bad.iter().find_map(|(kind, status)| {
+        conditions
+            .iter()
+            .find(|condition| condition.type_ == *kind && condition.status == *status)
+    });
+    found.map(|condition| condition.message.clone()).unwrap_or_default()
+}
+
+/// A condition without its dates.
+struct Claim {
+    kind: &'static str,
+    holds: bool,
+    reason: String,
+    message: String,
+}
+
+fn claim(kind: &'static str, holds: bool, reason: &str, message: impl Into<String>) -> Claim {
+    Claim {
+        kind,
+        holds,
+        reason: reason.into(),
+        message: message.into(),
+    }
+}
+
+fn stamped(old: &[Condition], claims: Vec<Claim>, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let stamp = |claim: Claim| {
+        let status = if claim.holds { "True" } else { "False" };
+        let before = old
+            .iter()
+            .find(|before| before.type_ == claim.kind && before.status == status);
+        Condition {
+            type_: claim.kind.into(),
+            status: status.into(),
+            reason: claim.reason,
+            message: claim.message,
+            observed_generation: generation,
+            last_transition_time: before.map_or(Time(now), |before| before.last_transition_time.clone()),
+        }
+    };
+    claims.into_iter().map(stamp).collect()
+}
+
+struct View<'a> {
+    nodes: u32,
+    seen: &'a Situation,
+    outcome: &'a Outcome,
+    names: &'a Names,
+}
+
+impl View<'_> {
+    fn pods(&self) -> impl Iterator<Item = &PodSeen> {
+        self.seen.pods.iter().filter(|pod| pod.ordinal < self.nodes)
+    }
+
+    fn ready(&self) -> u32 {
+        self.pods().map(|pod| u32::from(pod.serves())).sum()
+    }
+
+    fn conditions(&self) -> Vec<Claim> {
+        vec![
+            self.is_ready(),
+            self.is_available(),
+            self.is_progressing(),
+            self.is_degraded(),
+            self.is_reconciled(),
+            self.is_sized(),
+            self.is_clustered(),
+            self.is_paused(),
+        ]
+    }
+
+    fn is_ready(&self) -> Claim {
+        let (ready, nodes) = (self.ready(), self.nodes);
+        let told = format!("{ready} of {nodes} nodes take clients");
+        match nodes {
+            0 => claim("Ready", false, "Stopped", "no node is wanted"),
+            _ if ready == nodes => claim("Ready", true, "AllNodesReady", told),
+            _ => claim("Ready", false, "NodesNotReady", told),
+        }
+    }
+
+    /// Whether the pods behind the client Service take clients.
+    fn is_available(&self) -> Claim {
+        let service = &self.names.cluster;
+        let behind = self.pods().find(|pod| pod.ordinal == 0).is_some_and(PodSeen::serves);
+        match (self.nodes, behind) {
+            (0, _) => claim("Available", false, "Stopped", "no node is wanted"),
+            (_, true) => claim(
+                "Available",
+                true,
+                "NodeTakesClients",
+                format!("Service {service} reaches a node that takes clients"),
+            ),
+            (_, false) => claim(
+                "Available",
+                false,
+                "NoNodeTakesClients",
+                format!(
+                    "Service {service} reaches {} only, which does not take clients",
+                    self.names.pod(0)
+                ),
+            ),
+        }
+    }
+
+    fn is_progressing(&self) -> Claim {
+        let Outcome::Done(carried) = self.outcome else {
+            return claim("Progressing", false, "Halted", "nothing is being changed");
+        };
+        let leaving = self.seen.pods.iter().filter(|pod| pod.ordinal >= self.nodes).count();
+        let unseen = self.seen.set.as_ref().is_none_or(|set| set.revision.is_none());
+        let old = self.old().count();
+        if unseen {
+            return claim(
+                "Progressing",
+                true,
+                "Applied",
+                "the StatefulSet was applied and has yet to act",
+            );
+        }
+        if leaving > 0 {
+            return claim(
+                "Progressing",
+                true,
+                "StoppingNodes",
+                format!("{leaving} nodes are stopping"),
+            );
+        }
+        match &carried.plan.step {
+            Step::Wait(what) if old > 0 => claim(
+                "Progressing",
+                true,
+                "Rolling",
+                format!("{old} of {} nodes run an old revision; {what}", self.nodes),
+            ),
+            Step::Replace(pod, _) => claim(
+                "Progressing",
+                true,
+                "Rolling",
+                format!(
+                    "{old} of {} nodes run an old revision; {} is next",
+                    self.nodes, pod.name
+                ),
+            ),
+            Step::Wait(_) | Step::Rest if self.ready() < self.nodes => claim(
+                "Progressing",
+                true,
+                "StartingNodes",
+                format!(
+                    "{} of {} nodes have yet to take clients",
+                    self.nodes - self.ready(),
+                    self.nodes
+                ),
+            ),
+            Step::Wait(_) | Step::Rest => claim("Progressing", false, "Settled", "every node runs what is wanted"),
+        }
+    }
+
+    fn old(&self) -> impl Iterator<Item = &PodSeen> {
+        let revision = self.seen.set.as_ref().and_then(|set| set.revision.clone());
+        self.pods().filter(move |pod| Some(&pod.revision) != revision.as_ref())
+    }
+
+    fn is_degraded(&self) -> Claim {
+        let problem = |pod: &PodSeen| Some(format!("{}: {}", pod.name, pod.problem.as_ref()?));
+        let problems: Vec<_> = self.pods().filter(|pod| !pod.terminating).filter_map(problem).collect();
+        if !problems.is_empty() {
+            return claim("Degraded", true, "NodeProblem", problems.join("; "));
+        }
+        let lost = self.pods().find(|pod| pod.ever_ready && !pod.ready && !pod.terminating);
+        match lost {
+            Some(pod) => claim(
+                "Degraded",
+                true,
+                "NodeLost",
+                format!("{} no longer takes clients", pod.name),
+            ),
+            None => claim("Degraded", false, "NodesWell", "no node reports a problem"),
+        }
+    }
+
+    fn is_reconciled(&self) -> Claim {
+        let kind = "ReconcileSuccess";
+        match self.outcome {
+            Outcome::Failed(reason, message) => claim(kind, false, reason, message.clone()),
+            Outcome::Paused => claim(kind, true, "Paused", "nothing is changed while spec.paused is true"),
+            Outcome::Done(carried) => match (&carried.plan.refused, &carried.restore) {
+                (_, Some(restore)) => claim(kind, false, "SecretMissing", restore.clone()),
+                (Some(refused), None) => claim(
+                    kind,
+                    false,
+                    "ScaleDownRefused",
+                    self.refused(refused.wanted, refused.held),
+                ),
+                (None, None) => claim(kind, true, "Success", "every object is as it should be"),
+            },
+        }
+    }
+
+    fn refused(&self, wanted: u32, held: u32) -> String {
+        format!(
+            "replicas {wanted} is refused: {held} nodes hold messages, and nodes cannot be drained yet; ask for {held}, or for 0 to stop \
+             them all. If the messages of the nodes from ordinal {wanted} on may be lost: ask for 0, delete the volume claims from {} on, \
+             then ask for {wanted}",
+            self.names.claim(wanted)
+        )
+    }
+
+    fn is_sized(&self) -> Claim {
+        let kind = "VolumesSized";
+        let Outcome::Done(carried) = self.outcome else {
+            return claim(
+                kind,
+                true,
+                "NotLookedAt",
+                "volumes are looked at when the spec is carried out",
+            );
+        };
+        match (&carried.volumes_refused, carried.volumes_growing.as_slice()) {
+            (Some(why), _) => claim(kind, false, "GrowthRefused", format!("volumes keep their size: {why}")),
+            (None, []) => claim(kind, true, "AsAsked", "every volume has the size that was asked for"),
+            (None, growing) => claim(
+                kind,
+                false,
+                "Growing",
+                format!("{} have yet to grow", growing.join(", ")),
+            ),
+        }
+    }
+
+    fn is_clustered(&self) -> Claim {
+        if self.nodes < 2 {
+            return claim("Clustered", true, "OneNode", "one node is a cluster of one");
+        }
+        let first = self.names.pod(0);
+        let message = format!(
+            "the nodes do not form one cluster yet: each is a broker of its own, and Service {} reaches {first} only",
+            self.names.cluster
+        );
+        claim("Clustered", false, "NodesAreSeparate", message)
+    }
+
+    fn is_paused(&self) -> Claim {
+        match self.outcome {
+            Outcome::Paused => claim(
+                "Paused",
+                true,
+                "PausedByUser",
+                "spec.paused is true: nothing is changed",
+            ),
+            Outcome::Failed(..) | Outcome::Done(_) => claim("Paused", false, "NotPaused", "the spec is carried out"),
+        }
+    }
+
+    fn phase(&self, old: &RabbitClusterStatus) -> Phase {
+        match self.outcome {
+            Outcome::Paused => return Phase::Paused,
+            Outcome::Failed(..) => return Phase::Failed,
+            Outcome::Done(_) => {}
+        }
+        if self.nodes == 0 {
+            return if self.seen.pods.is_empty() {
+                Phase::Stopped
+            } else {
+                Phase::Stopping
+            };
+        }
+        let unseen = self.seen.set.as_ref().is_none_or(|set| set.revision.is_none());
+        let starting = matches!(
+            old.phase,
+            None | Some(Phase::Pending | Phase::Forming | Phase::Stopped | Phase::Stopping)
+        );
+        let more = old.replicas < number(self.nodes) || old.phase == Some(Phase::ScalingUp);
+        let all_ready = self.ready() == self.nodes;
+        match () {
+            () if starting && !all_ready => Phase::Forming,
+            () if self.is_degraded().holds => Phase::Degraded,
+            () if self.old().next().is_some() => Phase::Updating,
+            () if more && !all_ready => Phase::ScalingUp,
+            () if unseen => Phase::Updating,
+            () if all_ready => Phase::Running,
+            () if old.phase == Some(Phase::Updating) => Phase::Updating,
+            () => Phase::Degraded,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Turns a RabbitCluster as the API server stored it into one that can be built, or says which field is wrong and what would
+//! be right. It repeats the schema's rules, because `preview` has no API server and an older schema may be installed, and adds
+//! those that a schema cannot hold. Pure.
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+
+use super::image::Reference;
+use super::names::Names;
+use crate::crd::{RabbitCluster, RabbitClusterSpec, Resources};
+use crate::quantity;
+
+/// A cluster that can be built.
+#[derive(Clone, Debug)]
+pub struct ValidCluster {
+    /// Names of its children.
+    pub names: Names,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its uid, part of the pods' selector.
+    pub uid: String,
+    /// What its children refer to as their owner.
+    pub owner: OwnerReference,
+    /// How many nodes are wanted.
+    pub replicas: u32,
+    /// The image of the nodes.
+    pub image: Reference,
+    /// Plugins by their full names, sorted, each once.
+    pub plugins: Vec<String>,
+    /// The rest of what the user asked for.
+    pub spec: RabbitClusterSpec,
+}
+
+/// A field that cannot be honoured.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {wrong}")]
+pub struct Invalid {
+    /// Path of the field.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub wrong: String,
+}
+
+fn invalid<T>(field: &str, wrong: impl Into<String>) -> Result<T, Invalid> {
+    Err(Invalid {
+        field: field.to_owned(),
+        wrong: wrong.into(),
+    })
+}
+
+/// Settings that the operator's Services, probes and Secrets depend on.
+const OURS: [(&str, &str); 8] = [
+    ("listeners.", "the Services and probes expect the usual ports"),
+    ("management.tcp.", "the Services expect the usual ports"),
+    ("management.ssl.", "the Services expect the usual ports"),
+    ("management.listener.", "the Services expect the usual ports"),
+    ("prometheus.tcp.", "the Services expect the usual ports"),
+    ("default_user", "the first user is the one of the default-user Secret"),
+    ("default_pass", "the first user is the one of the default-user Secret"),
+    ("cluster_formation.", "the operator forms the cluster"),
+];
+
+/// Checks every field.
+///
+/// # Errors
+/// The first field that cannot be honoured.
+pub fn validate(cluster: &RabbitCluster, default_image: &Reference) -> Result<ValidCluster, Invalid> {
+    let spec = &cluster.spec;
+    let name = name(&cluster.name_any())?;
+    config(spec.config.as_deref().unwrap_or_default())?;
+    resources(&spec.resources)?;
+    storage(&spec.persistence.storage)?;
+    grace(spec.termination_grace_period_seconds)?;
+    let Some(owner) = cluster.controller_owner_ref(&()) else {
+        return invalid("metadata.uid", "missing: the object does not come from an API server");
+    };
+    Ok(ValidCluster {
+        names: Names::new(&name),
+        namespace: cluster.namespace().unwrap_or_default(),
+        uid: owner.uid.clone(),
+        owner,
+        replicas: replicas(spec.replicas)?,
+        image: image(spec, default_image)?,
+        plugins: plugins(&spec.plugins)?,
+        spec: spec.clone(),
+    })
+}
+
+fn name(name: &str) -> Result<String, Invalid> {
+    let field = "metadata.name";
+    if name.len() > 40 {
+        let wrong = "may have at most 40 characters: pod, volume and node names are made of it";
+        return invalid(field, format!("'{name}' has {}; it {wrong}", name.len()));
+    }
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    if !starts || name.ends_with('-') || !name.bytes().all(allowed) {
+        let wrong = "must be lower-case letters, digits and '-', starting with a letter: Services are named after it";
+        return invalid(field, format!("'{name}' {wrong}"));
+    }
+    Ok(name.to_owned())
+}
+
+fn replicas(replicas: i32) -> Result<u32, Invalid> {
+    match u32::try_from(replicas) {
+        Ok(replicas) if replicas <= 99 => Ok(replicas),
+        Ok(_) => invalid("spec.replicas", format!("{replicas} may be at most 99")),
+        Err(_) => invalid(
+            "spec.replicas",
+            format!("{replicas} cannot be negative: 0 stops the cluster and keeps its data"),
+        ),
+    }
+}
+
+fn image(spec: &RabbitClusterSpec, default_image: &Reference) -> Result<Reference, Invalid> {
+    let chosen = &spec.image;
+    if chosen.repository.is_some() && chosen.tag.is_none() && chosen.digest.is_none() {
+        let wrong =
+            "needs image.tag or image.digest beside it: an image without either changes under a running cluster";
+        return invalid("spec.image.repository", wrong);
+    }
+    let hexadecimal = |digest: &str| {
+        let digits = digest.strip_prefix("sha256:").unwrap_or_default();
+        digits.len() == 64
+            && digits
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    if let Some(digest) = chosen.digest.as_deref().filter(|digest| !hexadecimal(digest)) {
+        return invalid(
+            "spec.image.digest",
+            format!("'{digest}' must be sha256: and 64 hexadecimal digits"),
+        );
+    }
+    let reference = default_image.with(chosen);
+    match reference.to_string().parse() {
+        Ok(read_back) if reference == read_back => Ok(reference),
+        _ => invalid(
+            "spec.image",
+            format!("'{reference}' names no image: repository goes without tag and digest"),
+        ),
+    }
+}
+
+fn plugins(plugins: &[String]) -> Result<Vec<String>, Invalid> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_name = |name: &str| name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(allowed);
+    if let Some(wrong) = plugins.iter().find(|name| !is_name(name)) {
+        return invalid(
+            "spec.plugins",
+            format!("'{wrong}' must be a name such as management or rabbitmq_prometheus"),
+        );
+    }
+    let full = |name: &String| match name.starts_with("rabbitmq_") {
+        true => name.clone(),
+        false => format!("rabbitmq_{name}"),
+    };
+    let mut full: Vec<_> = plugins.iter().map(full).collect();
+    full.sort();
+    full.dedup();
+    Ok(full)
+}
+
+/// Only the form is checked; which settings exist is the broker's to know.
+fn config(text: &str) -> Result<(), Invalid> {
+    if text.len() > 100_000 {
+        return invalid("spec.config", format!("has {} bytes, at most 100000", text.len()));
+    }
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        let key = line.split_once('=').map(|(key, _)| key.trim()).unwrap_or_default();
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            return invalid(
+                "spec.config",
+                format!("line {number}, '{line}': expected 'key = value'"),
+            );
+        }
+        let ours =
+            |(own, _): &&(&str, &str)| key == own.trim_end_matches('.') || own.ends_with('.') && key.starts_with(own);
+        if let Some((_, why)) = OURS.iter().find(ours) {
+            return invalid(
+                "spec.config",
+                format!("line {number}: '{key}' belongs to the operator: {why}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn resources(resources: &Resources) -> Result<(), Invalid> {
+    let lists = [("requests", &resources.requests), ("limits", &resources.limits)];
+    for (list, (name, amount)) in lists
+        .iter()
+        .flat_map(|(list, amounts)| amounts.iter().map(move |pair| (list, pair)))
+    {
+        if quantity::value(amount).is_none_or(|value| value < 0.0) {
+            let field = format!("spec.resources.{list}.{name}");
+            return invalid(&field, format!("'{}' is no amount such as 500m or 1Gi", amount.0));
+        }
+    }
+    for (name, limit) in &resources.limits {
+        let request = resources.requests.get(name);
+        if request.and_then(quantity::value) > quantity::value(limit) {
+            let field = format!("spec.resources.requests.{name}");
+            let asked = request.map_or("", |request| request.0.as_str());
+            return invalid(&field, format!("'{asked}' is more than the limit of {}", limit.0));
+        }
+    }
+    Ok(())
+}
+
+fn storage(storage: &Quantity) -> Result<(), Invalid> {
+    match quantity::value(storage) {
+        Some(bytes) if bytes > 0.0 => Ok(()),
+        _ => invalid(
+            "spec.persistence.storage",
+            format!("'{}' must be a size above zero, such as 10Gi", storage.0),
+        ),
+    }
+}
+
+fn grace(seconds: i64) -> Result<(), Invalid> {
+    if (10..=604_800).contains(&seconds) {
+        return Ok(());
+    }
+    let wrong = "must be between 10 and 604800: a node needs a moment to close its files";
+    invalid("spec.terminationGracePeriodSeconds", format!("{seconds} {wrong}"))
+}

@@ -1,0 +1,20 @@
+//! The API that users write against: the custom resources, their schema, and how both are printed.
+//!
+//! A field exists here only if the operator honours it. What the API server can check it checks by a CEL rule whose message
+//! says what would be right; `cluster::validate` repeats those rules for `preview` and checks what CEL cannot. Nothing here
+//! talks to Kubernetes.
+
+mod print;
+#[allow(unreachable_pub, reason = "KubeSchema derives on a hidden copy of each struct, which inherits `pub`")]
+mod rabbit_cluster;
+mod status;
+
+pub use print::{definitions, file_name, yaml};
+pub use rabbit_cluster::{
+    Image, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention, RetentionPolicy,
+    Scheduling, SecretName, Service, ServiceType,
+};
+pub use status::{Binding, DefaultUser, Member, ObjectName, Phase, RabbitClusterStatus, Summary, Version};
+
+/// API group of every kind of ours.
+pub const GROUP: &str = "warren.dev";

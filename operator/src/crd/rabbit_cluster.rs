@@ -1,0 +1,341 @@
+//! The `RabbitCluster` resource: what a user may ask for. Doc comments here are what `kubectl explain` shows.
+//!
+//! Defaults stand in the schema, so `kubectl get -o yaml` shows what is in force. A rule that compares with the old value
+//! stands on the level above an optional field, because the API server skips such rules when the field comes or goes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::status::RabbitClusterStatus;
+
+/// A cluster of Warren brokers that speak AMQP 0-9-1 as RabbitMQ does.
+#[derive(CustomResource, Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[kube(
+    group = "warren.dev",
+    version = "v1alpha1",
+    kind = "RabbitCluster",
+    plural = "rabbitclusters",
+    shortname = "rmq",
+    category = "all",
+    category = "rabbit",
+    namespaced,
+    doc = "A cluster of Warren brokers that speak AMQP 0-9-1 as RabbitMQ does.",
+    status = "RabbitClusterStatus",
+    derive = "PartialEq",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        description = "Whether every wanted node takes clients",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(
+        name = "Nodes",
+        type_ = "string",
+        description = "Ready nodes of wanted nodes",
+        json_path = ".status.summary.nodes"
+    ),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        description = "Image tags that run now",
+        json_path = ".status.version.current"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Image", type_ = "string", priority = 1, json_path = ".status.image"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        description = "Why it is not ready, or still changing",
+        priority = 1,
+        json_path = ".status.summary.reason"
+    ),
+    validation = Rule::new("self.metadata.name.size() <= 40")
+        .message("metadata.name may have at most 40 characters: pod, volume and node names are made of it"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
+        "metadata.name must be lower-case letters, digits and '-', starting with a letter: Services are named after it"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RabbitClusterSpec {
+    /// Number of nodes. 0 stops the cluster and keeps its data.
+    #[serde(default = "default::replicas")]
+    #[x_kube(
+        validation = Rule::new("self >= 0")
+            .message("replicas cannot be negative: 0 stops the cluster and keeps its data"),
+        validation = Rule::new("self <= 99").message("replicas may be at most 99")
+    )]
+    pub replicas: i32,
+
+    /// The broker's image. Without it the nodes run the image that belongs to the operator.
+    #[serde(default)]
+    pub image: Image,
+
+    /// Text of rabbitmq.conf, added below what the operator sets itself. A change restarts the nodes one at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100_000))]
+    pub config: Option<String>,
+
+    /// The plugins that are on; names with or without `rabbitmq_`. The list replaces the default.
+    #[serde(default = "default::plugins")]
+    #[schemars(length(max = 100), inner(length(max = 100)))]
+    #[x_kube(
+        validation = Rule::new("self.all(plugin, plugin.matches('^[a-z][a-z0-9_]*$'))")
+            .message("plugins must be names such as management or rabbitmq_prometheus: lower-case letters, digits and '_'")
+    )]
+    pub plugins: Vec<String>,
+
+    /// CPU and memory of each node.
+    #[serde(default)]
+    pub resources: Resources,
+
+    /// The volume of each node.
+    #[serde(default)]
+    pub persistence: Persistence,
+
+    /// The Service that clients connect to; it has the cluster's name.
+    #[serde(default)]
+    pub service: Service,
+
+    /// Where the pods may run.
+    #[serde(default)]
+    pub scheduling: Scheduling,
+
+    /// Seconds that a node may take to stop before it is killed.
+    #[serde(default = "default::termination_grace_period_seconds")]
+    #[x_kube(
+        validation = Rule::new("self >= 10 && self <= 604800")
+            .message("terminationGracePeriodSeconds must be between 10 and 604800: a node needs a moment to close its files")
+    )]
+    pub termination_grace_period_seconds: i64,
+
+    /// While true the operator changes nothing and only reports.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// Which image the nodes run.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.repository) || has(self.tag) || has(self.digest)")
+        .message("image.repository needs image.tag or image.digest beside it: an image without either changes under a running cluster")
+)]
+pub struct Image {
+    /// Registry and name without tag, such as registry.example/warren. Default: the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9][a-zA-Z0-9.:_/-]*[a-z0-9]$')")
+            .message("image.repository must be a registry and a name such as registry.example/warren, without tag or digest")
+    )]
+    pub repository: Option<String>,
+    /// Tag of the image. Default: the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
+            .message("image.tag must be letters, digits, '.', '_' and '-', such as 1.4.0")
+    )]
+    pub tag: Option<String>,
+    /// Digest of the image, sha256:...; it wins over the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^sha256:[0-9a-f]{64}$')")
+            .message("image.digest must be sha256: and 64 hexadecimal digits")
+    )]
+    pub digest: Option<String>,
+    /// When the kubelet asks the registry.
+    #[serde(default)]
+    pub pull_policy: PullPolicy,
+    /// Secrets with the registry's credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub pull_secrets: Vec<SecretName>,
+}
+
+/// When the kubelet asks the registry for an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum PullPolicy {
+    /// At every start.
+    Always,
+    /// Only when the node does not have it.
+    #[default]
+    IfNotPresent,
+    /// Never: the image must be on the node already.
+    Never,
+}
+
+/// A Secret of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct SecretName {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// CPU and memory of one node.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+pub struct Resources {
+    /// What the scheduler sets aside.
+    #[serde(default)]
+    pub requests: BTreeMap<String, Quantity>,
+    /// What the node may use at most. A memory limit is what the broker's memory watermark is a share of.
+    #[serde(default)]
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        let of = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned())))
+                .collect()
+        };
+        Self {
+            requests: of(&[("cpu", "250m"), ("memory", "1Gi")]),
+            limits: of(&[("memory", "1Gi")]),
+        }
+    }
+}
+
+/// The volume of one node.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(
+        "!isQuantity(self.storage) || !isQuantity(oldSelf.storage) || quantity(self.storage).compareTo(quantity(oldSelf.storage)) >= 0"
+    ).message("persistence.storage may not shrink: volumes can only grow"),
+    validation = Rule::new(
+        "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
+    ).message("persistence.storageClassName cannot change once the cluster exists: volumes stay in the class they were made in")
+)]
+pub struct Persistence {
+    /// Size of the volume, such as 10Gi. It may grow where the storage class can expand volumes; it may not shrink.
+    #[serde(default = "default::storage")]
+    #[schemars(length(max = 40))]
+    #[x_kube(
+        validation = Rule::new("isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))")
+            .message("persistence.storage must be a size above zero, such as 10Gi")
+    )]
+    pub storage: Quantity,
+    /// StorageClass of the volumes. Default: the cluster's default class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+    /// What becomes of the volumes.
+    #[serde(default)]
+    pub retention: Retention,
+}
+
+impl Default for Persistence {
+    fn default() -> Self {
+        Self {
+            storage: default::storage(),
+            storage_class_name: None,
+            retention: Retention::default(),
+        }
+    }
+}
+
+/// What becomes of the volumes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retention {
+    /// When the RabbitCluster is deleted. Retain keeps volumes and the two Secrets, so that the same manifest, applied again,
+    /// brings the data and the passwords back.
+    #[serde(default)]
+    pub when_deleted: RetentionPolicy,
+}
+
+/// Whether a volume outlives its owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum RetentionPolicy {
+    /// It stays until somebody deletes it.
+    #[default]
+    Retain,
+    /// It goes with its owner.
+    Delete,
+}
+
+/// The Service that clients connect to.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Service {
+    /// How it can be reached.
+    #[serde(rename = "type", default)]
+    pub kind: ServiceType,
+    /// Annotations of the Service, such as those that configure a load balancer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// More labels of the Service. They cannot replace the operator's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How a Service can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum ServiceType {
+    /// From inside the Kubernetes cluster.
+    #[default]
+    ClusterIP,
+    /// Also at a port of every machine.
+    NodePort,
+    /// Also at an address of its own.
+    LoadBalancer,
+}
+
+/// Where the pods may run.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Scheduling {
+    /// Labels that a machine must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Affinity of the pods, as in a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+    /// Taints that the pods tolerate, as in a pod.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
+    /// How the pods spread, as in a pod. Default: over machines and zones where possible. A constraint without labelSelector
+    /// counts the pods of this cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    /// PriorityClass of the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+}
+
+mod default {
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+    pub(super) fn replicas() -> i32 {
+        1
+    }
+
+    pub(super) fn plugins() -> Vec<String> {
+        vec!["management".into(), "prometheus".into()]
+    }
+
+    pub(super) fn storage() -> Quantity {
+        Quantity("10Gi".into())
+    }
+
+    /// Longer than the ten minutes that draining a node may take.
+    pub(super) fn termination_grace_period_seconds() -> i64 {
+        660
+    }
+}

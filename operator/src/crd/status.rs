@@ -1,0 +1,141 @@
+//! What the operator tells about a cluster. Every field is something seen, never something hoped for.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator last saw.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RabbitClusterStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where the cluster is in its life, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Nodes that the StatefulSet is asked for.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Nodes that take clients now. A node that is stopping does not count.
+    #[serde(default)]
+    pub ready_replicas: i32,
+    /// Label selector of the pods, for `kubectl scale` and autoscalers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// The columns of `kubectl get`.
+    #[serde(default)]
+    pub summary: Summary,
+    /// What runs and what is wanted.
+    #[serde(default)]
+    pub version: Version,
+    /// The image that new pods get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The nodes, by ordinal.
+    #[serde(default)]
+    pub members: Vec<Member>,
+    /// Where the first user's name and password are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_user: Option<DefaultUser>,
+    /// The Secret for service bindings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
+    /// Conditions: Ready, Available, Progressing, Degraded, ReconcileSuccess, VolumesSized, Clustered, Paused.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+/// Where a cluster is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum Phase {
+    /// Nothing exists yet.
+    Pending,
+    /// Its nodes start for the first time, or after a stop.
+    Forming,
+    /// Every wanted node takes clients and runs what is wanted.
+    Running,
+    /// Its nodes are replaced, one at a time.
+    Updating,
+    /// More nodes start.
+    ScalingUp,
+    /// A node that should take clients does not.
+    Degraded,
+    /// `replicas` is 0 and nodes are still stopping.
+    Stopping,
+    /// `replicas` is 0 and no node runs.
+    Stopped,
+    /// The operator was told to change nothing.
+    Paused,
+    /// The spec cannot be carried out.
+    Failed,
+    /// The cluster is being deleted.
+    Deleting,
+}
+
+/// What `kubectl get` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Ready nodes of wanted nodes, such as 2/3.
+    #[serde(default)]
+    pub nodes: String,
+    /// The most important reason why the cluster is not ready or not settled; empty when it is.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// What runs and what is wanted, as image tags.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// The tags that run now; several while a roll is under way.
+    #[serde(default)]
+    pub current: String,
+    /// The tag that new pods get.
+    #[serde(default)]
+    pub target: String,
+}
+
+/// One node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Name of its pod.
+    pub name: String,
+    /// Whether it takes clients.
+    pub ready: bool,
+    /// Revision of the pod template that it runs.
+    #[serde(default)]
+    pub revision: String,
+    /// Whether that is the revision that is wanted.
+    #[serde(default)]
+    pub current: bool,
+    /// What is wrong with it; empty when nothing is.
+    #[serde(default)]
+    pub problem: String,
+}
+
+/// Where the first user's name and password are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DefaultUser {
+    /// The Secret that holds them.
+    pub secret_reference: ObjectName,
+    /// The Service they are for.
+    pub service_reference: ObjectName,
+}
+
+/// An object of the same namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct ObjectName {
+    /// Its name.
+    pub name: String,
+}
+
+/// A Secret as the service binding specification asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct Binding {
+    /// Name of the Secret.
+    pub name: String,
+}

@@ -1,0 +1,124 @@
+//! What users are told in `kubectl describe`: one event per decision and one per change of a condition, never one per pass. The
+//! recorder folds repetitions into a count. An event that cannot be written is logged and forgotten: it must not hold up work.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType, Recorder};
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Whether it needs attention.
+    pub warning: bool,
+    /// In one word.
+    pub reason: String,
+    /// In one sentence.
+    pub message: String,
+}
+
+impl Note {
+    /// Something that happened as it should.
+    pub fn normal(reason: &str, message: String) -> Self {
+        Self {
+            warning: false,
+            reason: reason.into(),
+            message,
+        }
+    }
+
+    /// Something that needs attention.
+    pub fn warning(reason: &str, message: String) -> Self {
+        Self {
+            warning: true,
+            ..Self::normal(reason, message)
+        }
+    }
+}
+
+/// The Events API takes no more.
+const NOTE_BYTES_MAX: usize = 1000;
+
+/// Logs the notes and publishes them as events of the object.
+pub async fn publish(recorder: &Recorder, about: &ObjectReference, notes: &[Note]) {
+    for note in notes {
+        tracing::info!(reason = note.reason, warning = note.warning, "{}", note.message);
+        let event = Event {
+            type_: if note.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: note.reason.clone(),
+            note: Some(shortened(&note.message)),
+            action: "Reconcile".into(),
+            secondary: None,
+        };
+        if let Err(error) = recorder.publish(&event, about).await {
+            tracing::warn!(%error, reason = note.reason, "the event could not be written");
+        }
+    }
+}
+
+fn shortened(message: &str) -> String {
+    message
+        .chars()
+        .scan(0, |bytes, letter| {
+            *bytes += letter.len_utf8();
+            (*bytes <= NOTE_BYTES_MAX).then_some(letter)
+        })
+        .collect()
+}
+
+/// What the change from the old conditions to the new ones has to tell.
+pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
+    let changed = |now: &&Condition| {
+        let before = old.iter().find(|before| before.type_ == now.type_);
+        before.map(|before| (&before.status, &before.reason)) != Some((&now.status, &now.reason))
+    };
+    let began = |now: &Condition| old.iter().any(|before| before.type_ == now.type_);
+    let notes = new.iter().filter(changed).filter_map(|now| {
+        let bad = match (now.type_.as_str(), now.status.as_str()) {
+            ("Ready" | "Progressing", "True") => false,
+            ("Degraded", "True") => true,
+            ("ReconcileSuccess" | "VolumesSized" | "Clustered", "False") => true,
+            ("Paused", "True") => false,
+            ("Paused" | "Degraded", "False") | ("ReconcileSuccess", "True") if began(now) => false,
+            _ => return None,
+        };
+        let message = now.message.clone();
+        Some(if bad {
+            Note::warning(&now.reason, message)
+        } else {
+            Note::normal(&now.reason, message)
+        })
+    });
+    notes.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(kind: &str, status: &str, reason: &str) -> Condition {
+        serde_yaml::from_str(&format!(
+            "{{type: {kind}, status: '{status}', reason: {reason}, message: why, lastTransitionTime: '2026-01-01T00:00:00Z'}}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_changes_are_told() {
+        let degraded = [condition("Degraded", "True", "NodeProblem")];
+        assert_eq!(of_changes(&[], &degraded), [Note::warning("NodeProblem", "why".into())]);
+        assert_eq!(of_changes(&degraded, &degraded), []);
+        let well = [condition("Degraded", "False", "NodesWell")];
+        assert_eq!(of_changes(&degraded, &well), [Note::normal("NodesWell", "why".into())]);
+        assert_eq!(of_changes(&[], &well), [], "that nothing was ever wrong is no news");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_at_a_letter() {
+        let long = "ä".repeat(2000);
+        assert_eq!(shortened(&long).len(), NOTE_BYTES_MAX);
+    }
+}

@@ -1,0 +1,143 @@
+//! What the operator counts, as a Prometheus page. A few plain counters; they never decide anything.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds in seconds of the histogram of passes.
+const BOUNDS: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// The counters.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    passes: AtomicU64,
+    micros: AtomicU64,
+    below: [AtomicU64; BOUNDS.len()],
+    replaced: AtomicU64,
+    /// One entry per step of a pass, so at most as many as there are steps.
+    failed: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Metrics {
+    /// Counts a pass, and the step that it failed in.
+    pub fn pass(&self, took: Duration, failed: Option<&'static str>) {
+        self.passes.fetch_add(1, Ordering::Relaxed);
+        self.micros
+            .fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        for (bound, count) in BOUNDS.iter().zip(&self.below) {
+            count.fetch_add(u64::from(took.as_secs_f64() <= *bound), Ordering::Relaxed);
+        }
+        if let Some(step) = failed {
+            *self
+                .failed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(step)
+                .or_default() += 1;
+        }
+    }
+
+    /// Counts a replaced pod.
+    pub fn replaced(&self) {
+        self.replaced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The page.
+    pub fn page(&self, leader: bool) -> String {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut page = String::new();
+        head(
+            &mut page,
+            "warren_operator_pass_duration_seconds",
+            "histogram",
+            "Time of one pass over one cluster",
+        );
+        for (bound, count) in BOUNDS.iter().zip(&self.below) {
+            line(
+                &mut page,
+                &format!("warren_operator_pass_duration_seconds_bucket{{le=\"{bound}\"}}"),
+                read(count),
+            );
+        }
+        line(
+            &mut page,
+            "warren_operator_pass_duration_seconds_bucket{le=\"+Inf\"}",
+            read(&self.passes),
+        );
+        let seconds = Duration::from_micros(read(&self.micros)).as_secs_f64();
+        line(&mut page, "warren_operator_pass_duration_seconds_sum", seconds);
+        line(
+            &mut page,
+            "warren_operator_pass_duration_seconds_count",
+            read(&self.passes),
+        );
+        head(
+            &mut page,
+            "warren_operator_pass_failures_total",
+            "counter",
+            "Passes that failed, by step",
+        );
+        for (step, count) in self.failed.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            line(
+                &mut page,
+                &format!("warren_operator_pass_failures_total{{step=\"{step}\"}}"),
+                count,
+            );
+        }
+        head(
+            &mut page,
+            "warren_operator_pods_replaced_total",
+            "counter",
+            "Pods deleted to give them a new template",
+        );
+        line(&mut page, "warren_operator_pods_replaced_total", read(&self.replaced));
+        head(
+            &mut page,
+            "warren_operator_leader",
+            "gauge",
+            "Whether this operator holds the lease",
+        );
+        line(&mut page, "warren_operator_leader", u8::from(leader));
+        page
+    }
+}
+
+fn head(page: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn line(page: &mut String, name: &str, value: impl std::fmt::Display) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "{name} {value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_counts_passes_failures_and_replaced_pods() {
+        let metrics = Metrics::default();
+        metrics.pass(Duration::from_millis(80), None);
+        metrics.pass(Duration::from_secs(2), Some("act"));
+        metrics.replaced();
+        let page = metrics.page(true);
+        for expected in [
+            "warren_operator_pass_duration_seconds_bucket{le=\"0.05\"} 0",
+            "warren_operator_pass_duration_seconds_bucket{le=\"0.1\"} 1",
+            "warren_operator_pass_duration_seconds_bucket{le=\"5\"} 2",
+            "warren_operator_pass_duration_seconds_sum 2.08",
+            "warren_operator_pass_failures_total{step=\"act\"} 1",
+            "warren_operator_pods_replaced_total 1",
+            "warren_operator_leader 1",
+        ] {
+            assert!(
+                page.lines().any(|line| line == expected),
+                "{expected} is not in\n{page}"
+            );
+        }
+    }
+}

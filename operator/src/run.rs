@@ -1,0 +1,223 @@
+//! The operator's process: waits for the lease, then watches RabbitClusters and everything that belongs to them, and runs a pass for
+//! each change. It ends on SIGTERM, after handing the lease back, or when the lease is lost: whoever acts next must find us
+//! silent, so no pass outlives the lease.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Config, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::image::Reference;
+use crate::cluster::names::{LABEL_INSTANCE, LABEL_MANAGED_BY, OPERATOR};
+use crate::cluster::reconcile::{Context, on_error, reconcile};
+use crate::crd::RabbitCluster;
+use crate::lease::{Election, Leadership};
+use crate::metrics::Metrics;
+
+/// Passes at the same time, over different clusters.
+const PASSES_MAX: u16 = 8;
+/// Changes within this time become one pass.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long passes may go on after SIGTERM.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespaces to look after; none means all.
+    pub namespaces: Vec<String>,
+    /// Image of clusters that name none.
+    pub default_image: Reference,
+    /// Where the Lease is.
+    pub lease_namespace: String,
+    /// Name of the Lease.
+    pub lease_name: String,
+    /// Name of this operator, which no other may have.
+    pub identity: String,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served.
+    pub listen: SocketAddr,
+}
+
+/// Why the operator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No API server is configured, or it does not answer.
+    #[error("no Kubernetes API server: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// The page cannot be served.
+    #[error("cannot listen on {at}: {source}")]
+    Listen {
+        /// The address.
+        at: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Signals cannot be received.
+    #[error("cannot wait for signals: {0}")]
+    Signals(#[source] std::io::Error),
+    /// Another operator may act now.
+    #[error("the lease was lost; ending so that two operators never act at once")]
+    LeaseLost,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start, and when the lease is lost.
+pub async fn run(options: Options) -> Result<(), Error> {
+    let client = Client::try_default()
+        .await
+        .map_err(|error| Error::Client(Box::new(error)))?;
+    let leadership = Leadership::default();
+    let context = Arc::new(context(&client, &options, leadership.clone()));
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    serve(&options, Arc::clone(&context)).await?;
+    let Options {
+        lease_namespace,
+        lease_name,
+        identity,
+        ..
+    } = &options;
+    let mut election = Election::new(client.clone(), lease_namespace, lease_name, identity, leadership);
+    election.win(&stop).await;
+    if stop.is_cancelled() {
+        election.release().await;
+        return Ok(());
+    }
+    let finish = CancellationToken::new();
+    let work = controllers(&client, &options.namespaces, &context, &finish);
+    tokio::pin!(work);
+    let ours = tokio::select! {
+        () = election.keep(&stop) => stop.is_cancelled(),
+        () = &mut work => true,
+    };
+    if !ours {
+        return Err(Error::LeaseLost); // dropping `work` ends every pass where it stands
+    }
+    finish.cancel();
+    // A pass that takes longer is dropped; the next operator resumes it.
+    let drained = tokio::time::timeout(DRAIN_WITHIN / 2, work).await;
+    tracing::info!(drained = drained.is_ok(), "stopped");
+    election.release().await;
+    Ok(())
+}
+
+fn context(client: &Client, options: &Options, leadership: Leadership) -> Context {
+    let reporter = Reporter {
+        controller: OPERATOR.into(),
+        instance: Some(options.identity.clone()),
+    };
+    Context {
+        client: client.clone(),
+        recorder: Recorder::new(client.clone(), reporter),
+        leadership,
+        metrics: Metrics::default(),
+        default_image: options.default_image.clone(),
+    }
+}
+
+fn stop_on_signal(stop: CancellationToken) -> Result<(), Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+async fn serve(options: &Options, context: Arc<Context>) -> Result<(), Error> {
+    let failed = |source| Error::Listen {
+        at: options.listen,
+        source,
+    };
+    let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(failed)?;
+    let page = Arc::clone(&context);
+    let metrics = move || {
+        let text = page.metrics.page(page.leadership.holds());
+        std::future::ready(text)
+    };
+    // An operator that waits for the lease is well, and ready to take over.
+    let pages = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| std::future::ready((StatusCode::OK, "ok\n"))));
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, pages).await {
+            tracing::error!(%error, "the metrics page ended");
+        }
+    });
+    Ok(())
+}
+
+async fn controllers(client: &Client, namespaces: &[String], context: &Arc<Context>, finish: &CancellationToken) {
+    if namespaces.is_empty() {
+        tracing::info!("looking after every namespace");
+        return controller(client, None, context, finish).await;
+    }
+    tracing::info!(?namespaces, "looking after these namespaces");
+    let each = namespaces
+        .iter()
+        .map(|namespace| controller(client, Some(namespace), context, finish));
+    futures::future::join_all(each).await;
+}
+
+async fn controller(client: &Client, namespace: Option<&str>, context: &Arc<Context>, finish: &CancellationToken) {
+    let ours = watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={OPERATOR}"));
+    let passes = Controller::new(
+        api::<DeserializeGuard<RabbitCluster>>(client, namespace),
+        watcher::Config::default(),
+    )
+    .with_config(Config::default().concurrency(PASSES_MAX).debounce(GATHER))
+    .owns(api::<StatefulSet>(client, namespace), ours.clone())
+    .owns(api::<Service>(client, namespace), ours.clone())
+    .owns(api::<ConfigMap>(client, namespace), ours.clone())
+    .owns(api::<ServiceAccount>(client, namespace), ours.clone())
+    .owns(api::<PodDisruptionBudget>(client, namespace), ours.clone())
+    .watches(api::<Pod>(client, namespace), ours, |pod| cluster_of(&pod))
+    .graceful_shutdown_on(finish.clone().cancelled_owned())
+    .run(reconcile, on_error, Arc::clone(context));
+    passes
+        .for_each(|passed| {
+            if let Err(error) = passed {
+                tracing::debug!(%error, "a pass or a watch failed");
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Pods belong to the StatefulSet; their label says which cluster that is.
+fn cluster_of(pod: &Pod) -> Option<ObjectRef<DeserializeGuard<RabbitCluster>>> {
+    let cluster = pod.labels().get(LABEL_INSTANCE)?;
+    Some(ObjectRef::new(cluster).within(&pod.namespace()?))
+}
