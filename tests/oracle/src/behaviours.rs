@@ -12,7 +12,8 @@ macro_rules! topics {
 
 const TOPICS: &[(&str, &str)] = topics! {
     "declare" "queue_arguments" "exchange" "bind" "topic" "headers" "consume" "get" "ack" "qos" "confirm"
-    "tx"
+    "tx" "handshake" "frames" "channel" "publish" "reply_to"
+    "permission" "expiry" "length" "policy" "dead_letter" "priority" "alarm"
 };
 
 /// All behaviours in the order of their files.

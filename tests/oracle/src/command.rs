@@ -28,6 +28,7 @@ impl Stage<'_> {
             "header" => self.actor(target)?.connection.send(client::HEADER),
             "bytes" => self.actor(target)?.connection.send(&octets_of(words)?),
             "frame" => self.frame(target, words),
+            "only" => self.only(target, words),
             "content.header" => self.content_header(target, words),
             "content.body" => self.content_body(target, words),
             "drop" => self.drop_connection(target),
@@ -68,7 +69,7 @@ impl Stage<'_> {
         self.tcp(target)?;
         let options = Options::parse(words, self)?;
         let actor = self.actor(target)?;
-        actor.raw = false;
+        actor.raw = options.manual;
         let connection = &mut actor.connection;
         connection.send(client::HEADER)?;
         let deadline = Instant::now() + PATIENCE;
@@ -101,6 +102,13 @@ impl Stage<'_> {
             bytes[3..7].copy_from_slice(&length.parse::<u32>()?.to_be_bytes());
         }
         self.actor(target)?.connection.send(&bytes)
+    }
+
+    /// `only METHOD arguments…`: the method frame, without opening a channel and without content.
+    fn only(&mut self, target: &Target, words: &[Word]) -> Result<()> {
+        let method = words.first().and_then(|word| methods::by_name(word.text())).context("only METHOD")?;
+        let (payload, _) = method.encode(&words[1..])?;
+        self.actor(target)?.connection.send_frame(1, target.channel, &payload)
     }
 
     /// `content.header CLASS SIZE {properties}`
@@ -215,6 +223,8 @@ struct Options {
     channel_max: Option<String>,
     frame_max: Option<String>,
     heartbeat: String,
+    /// Channels are opened by the behaviour alone, and the connection is not closed at the end.
+    manual: bool,
 }
 
 impl Options {
@@ -229,6 +239,7 @@ impl Options {
             channel_max: None,
             frame_max: None,
             heartbeat: "0".to_owned(),
+            manual: false,
         };
         for word in words {
             options.set(word)?;
@@ -239,6 +250,10 @@ impl Options {
     fn set(&mut self, word: &Word) -> Result<()> {
         if let Word::Braced(table) = word {
             self.properties = table.clone();
+            return Ok(());
+        }
+        if word.text() == "manual" {
+            self.manual = true;
             return Ok(());
         }
         let (key, value) = word.text().split_once('=').with_context(|| format!("key=value, not {}", word.text()))?;

@@ -54,10 +54,10 @@ fn bare(text: &str) -> (Word, usize) {
     (Word::Bare(text[..length].to_owned()), length)
 }
 
-/// Where the closing slash of a leading `/pattern/` stands: the last slash of the word, spaces not included.
+/// Where the closing slash of a leading `/pattern/` stands: the first that ends a word.
 fn pattern_end(text: &str) -> Option<usize> {
-    let word = text.split_whitespace().next()?;
-    (word.len() > 2 && word.ends_with('/')).then(|| word.len() - 1)
+    let ends = |at: usize| text[at + 1..].chars().next().is_none_or(char::is_whitespace);
+    text.match_indices('/').map(|(at, _)| at).find(|&at| at > 1 && ends(at))
 }
 
 fn pattern(text: &str) -> (Word, usize) {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn words_keep_how_they_were_written() {
-        let got = words(r#"basic.publish '' a.b "two words" {k: 'v } w'} /x.+/ len:5"#).unwrap();
+        let got = words(r#"basic.publish '' a.b "two words" {k: 'v } w'} /x .+/ len:5"#).unwrap();
         let bare = |s: &str| Word::Bare(s.into());
         let expected = [
             bare("basic.publish"),
@@ -150,7 +150,7 @@ mod tests {
             bare("a.b"),
             Word::Quoted("two words".into()),
             Word::Braced("{k: 'v } w'}".into()),
-            Word::Pattern("x.+".into()),
+            Word::Pattern("x .+".into()),
             bare("len:5"),
         ];
         assert_eq!(got, expected);
