@@ -5,18 +5,18 @@ use crate::source::{Finding, Source};
 
 /// The most lines of a file.
 const FILE_LINES_MAX: usize = 800;
-/// The fewest lines of a head comment; one line seldom says what a file must never do.
-const HEAD_LINES_MIN: usize = 2;
+/// The fewest characters of a head comment: less is a title, and says neither what a file decides nor what it leaves.
+const HEAD_CHARACTERS_MIN: usize = 60;
 
-/// Rust files that do not open with a `//!` comment of at least [`HEAD_LINES_MIN`] lines.
+/// Rust files that do not open with a `//!` comment of at least [`HEAD_CHARACTERS_MIN`] characters.
 pub fn head_comments(source: &Source) -> Vec<Finding> {
-    let lines = source.text.lines().take_while(|line| line.starts_with("//!")).count();
-    if !source.is_rust() || lines >= HEAD_LINES_MIN {
+    let head = source.text.lines().map_while(|line| line.strip_prefix("//!"));
+    let characters: usize = head.map(|line| line.trim().chars().count()).sum();
+    if !source.is_rust() || characters >= HEAD_CHARACTERS_MIN {
         return Vec::new();
     }
-    let reason = format!(
-        "opens with {lines} lines of `//!`, at least {HEAD_LINES_MIN}: what it decides, and what it must never do"
-    );
+    let wanted = format!("at least {HEAD_CHARACTERS_MIN}: what it decides, and what it must never do");
+    let reason = format!("opens with {characters} characters of `//!`, {wanted}");
     vec![finding(source, 1, "head-comment", reason)]
 }
 
@@ -47,24 +47,43 @@ fn banned_anywhere() -> [(String, &'static str); 6] {
 
 /// Words that must not be committed, here.
 pub fn banned_words(source: &Source) -> Vec<Finding> {
-    let mut banned: Vec<_> = banned_anywhere().into_iter().collect();
-    if prints_are_logs(&source.path) {
-        let reason = "a server logs through `tracing`; only main.rs, ctl and perf print";
-        banned.push((["print", "ln!("].concat(), reason));
-        banned.push((["eprint", "ln!("].concat(), reason));
+    let anywhere = banned_anywhere();
+    let lines: Vec<_> = source.text.lines().collect();
+    let hits = lines.iter().enumerate().flat_map(|(at, line)| {
+        let hit = anywhere.iter().find(|(word, _)| line.contains(word.as_str()));
+        hit.map(|(word, reason)| finding(source, at + 1, "banned-word", format!("'{word}': {reason}")))
+    });
+    hits.chain(stray_prints(source, &lines)).collect()
+}
+
+/// A server logs through `tracing`. What prints all the same says so with `clippy::print_stdout` or `_stderr` and a reason above it.
+fn stray_prints(source: &Source, lines: &[&str]) -> Vec<Finding> {
+    if !prints_are_logs(&source.path) {
+        return Vec::new();
     }
-    let lines = source.text.lines().enumerate();
-    lines
-        .flat_map(|(at, line)| {
-            let hit = banned.iter().find(|(word, _)| line.contains(word.as_str()));
-            hit.map(|(word, reason)| finding(source, at + 1, "banned-word", format!("'{word}': {reason}")))
+    let prints = |line: &str| ["print!(", "println!("].iter().any(|word| line.contains(word));
+    let explained = |at: usize| {
+        lines[at.saturating_sub(4)..at]
+            .iter()
+            .any(|line| line.contains("clippy::print_std"))
+    };
+    (0..lines.len())
+        .filter(|at| prints(lines[*at]) && !explained(*at))
+        .map(|at| {
+            finding(
+                source,
+                at + 1,
+                "print",
+                "a server logs through `tracing`; only main.rs, ctl and perf print".into(),
+            )
         })
         .collect()
 }
 
 fn prints_are_logs(path: &str) -> bool {
-    let free = ["broker/crates/ctl/", "broker/crates/perf/"];
+    let free = ["broker/crates/ctl/", "broker/crates/perf/", "broker/fuzz/"];
     path.starts_with("broker/")
+        && !path.contains("/examples/")
         && path.ends_with(".rs")
         && path != "broker/src/main.rs"
         && !free.iter().any(|room| path.starts_with(room))
