@@ -8,17 +8,27 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The groups that are running now.
-static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+/// The groups that are running now, and whether new ones may start.
+struct Running {
+    groups: Vec<Pid>,
+    stopping: bool,
+}
 
-fn running() -> MutexGuard<'static, Vec<Pid>> {
+static RUNNING: Mutex<Running> = Mutex::new(Running {
+    groups: Vec::new(),
+    stopping: false,
+});
+
+fn running() -> MutexGuard<'static, Running> {
     // A poisoned list of process ids is still a list of process ids.
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Kills every group; for the moment before this program ends on a signal.
+/// Kills every group and lets no other start, so that whoever waits for them comes to an end.
 pub(crate) fn kill_all() {
-    for group in running().drain(..) {
+    let mut running = running();
+    running.stopping = true;
+    for group in running.groups.drain(..) {
         // The group may have ended by itself.
         let _ = kill_process_group(group, Signal::KILL);
     }
@@ -34,9 +44,13 @@ pub(crate) struct Group {
 impl Group {
     /// Starts `command` as the leader of a new group.
     pub(crate) fn spawn(command: &mut Command) -> io::Result<Self> {
+        let mut running = running();
+        if running.stopping {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let child = command.process_group(0).spawn()?;
         let group = Pid::from_child(&child);
-        running().push(group);
+        running.groups.push(group);
         Ok(Self { child, group })
     }
 
@@ -66,7 +80,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        running().retain(|group| *group != self.group);
+        running().groups.retain(|group| *group != self.group);
         // Both fail only for what has ended already.
         let _ = kill_process_group(self.group, Signal::KILL);
         let _ = self.child.wait();

@@ -21,13 +21,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Tests a broker with the client libraries its users have.
 #[derive(Debug, Parser)]
-#[command(group = ArgGroup::new("broker").args(["url", "start_warren", "start_rabbitmq", "as_lapin_suite"]).required(true))]
+#[command(group = ArgGroup::new("broker").args(["url", "start_warren", "start_rabbitmq", "as_lapin_suite"]))]
 struct Arguments {
     /// The broker to test, with user, password, port and vhost. Queues and exchanges with the handbooks' names (hello,
     /// task, logs, ...) are deleted in it.
     #[arg(long, value_name = "AMQP_URL")]
     url: Option<String>,
-    /// Start this `warren` binary, test it, stop it.
+    /// Start this `warren` binary, test it, stop it. Without --url and --start-rabbitmq, WARREN_BIN may name it.
     #[arg(long, value_name = "PATH")]
     start_warren: Option<PathBuf>,
     /// Start the installed RabbitMQ, test it, stop it.
@@ -52,12 +52,14 @@ async fn main() -> Result<ExitCode> {
         let url = std::env::var("AMQP_URL").context("AMQP_URL names the broker")?;
         return Ok(code(lapin_suite::run(url).await));
     }
-    let run = tokio::task::spawn_blocking(move || run(&arguments));
+    let mut run = tokio::task::spawn_blocking(move || run(&arguments));
     tokio::select! {
-        passed = run => Ok(code(passed??)),
+        passed = &mut run => Ok(code(passed??)),
         () = interrupted() => {
             group::kill_all();
-            std::process::exit(130); // the blocking task cannot be told to end
+            // Without its processes the run ends by itself and removes its directories.
+            run.await??;
+            Ok(ExitCode::from(130))
         }
     }
 }
@@ -116,19 +118,27 @@ fn run(arguments: &Arguments) -> Result<bool> {
 fn show(suite: &str, outcome: &Outcome) {
     match &outcome.failure {
         None => println!("ok      {suite}: {}", outcome.name),
-        Some(reason) => println!("FAILED  {suite}: {}: {reason}", outcome.name),
+        Some(reason) => println!(
+            "FAILED  {suite}: {}: {}",
+            outcome.name,
+            reason.replace('\n', "\n        ")
+        ),
     }
 }
 
+/// Starts the broker that the arguments, or else WARREN_BIN, name; `None` if it runs already.
 fn start(arguments: &Arguments) -> Result<Option<Server>> {
-    if let Some(path) = &arguments.start_warren {
-        return Server::warren(path).map(Some);
+    if arguments.url.is_some() {
+        return Ok(None);
     }
     if arguments.start_rabbitmq {
-        Server::rabbitmq().map(Some)
-    } else {
-        Ok(None)
+        return Server::rabbitmq().map(Some);
     }
+    let named = std::env::var_os("WARREN_BIN").map(PathBuf::from);
+    let path = arguments.start_warren.clone().or(named);
+    let path =
+        path.context("which broker? give --url AMQP_URL, --start-warren PATH (or WARREN_BIN) or --start-rabbitmq")?;
+    Server::warren(&path).map(Some)
 }
 
 fn chosen(arguments: &Arguments) -> Result<Vec<&'static Suite>> {
