@@ -46,6 +46,7 @@ lint: ## format, clippy, shellcheck, charts
 	@hack/need cargo shellcheck
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@! command -v cargo-deny >/dev/null || cargo deny check licenses bans sources
 	shellcheck -x -P SCRIPTDIR hack/* .ci/run broker/fuzz/run tests/kube/up tests/kube/check
 
 test-unit: ## tests beside the code
