@@ -8,7 +8,6 @@ SHELL := /bin/bash
 export WARREN_CACHE ?= $(HOME)/.cache/warren
 export CARGO_TARGET_DIR ?= $(WARREN_CACHE)/target
 export WARREN_IMAGE ?= localhost/warren:dev
-export WARREN_PYTHON_IMAGE ?= localhost/warren-python:dev
 export CARGO_TERM_PROGRESS_WHEN ?= never
 # The broker under test is the one in the image.
 export WARREN_BIN ?= $(WARREN_CACHE)/image/warren
@@ -51,41 +50,37 @@ lint: ## format, clippy, shellcheck, charts
 
 test-unit: ## tests beside the code
 	@hack/need cargo cc
-	cargo test --quiet --workspace --exclude tidy
+	cargo test --quiet --workspace --exclude tidy --no-fail-fast
 
 test-tidy: ## the rules of the house
-	cargo test --quiet --workspace --test house
+	cargo test --quiet --workspace --no-fail-fast --test house
 
-test-oracle: ## each behaviour against a real RabbitMQ and against us
+test-oracle: build ## each behaviour against a real RabbitMQ and against us
 	@hack/need rabbitmq-server
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/oracle
 
-test-interop: ## programs with foreign clients against us
-	@hack/need python3-venv
+test-interop: build ## programs with foreign clients against us
+	@hack/need python3-venv go node javac mvn
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/interop
 
-test-fuzz: ## feed the frame reader hostile bytes for a minute
+test-fuzz: ## feed hostile bytes to the frame reader and to a connection for a minute
 	@hack/fuzz 60
 
-test-image: ## the image alone, without Kubernetes
-	@hack/need engine
+test-image: image ## the image alone, without Kubernetes
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/e2e image
 
-test-e2e: ## the operator and the image on a real Kubernetes
-	@hack/kube hack/load-image
-	@hack/python-image
-	@hack/kube hack/load-image $(WARREN_PYTHON_IMAGE)
+test-e2e: image ## the operator and the image on a real Kubernetes
 	@$(BUILD_RUNNERS)
-	hack/kube $(RUNNERS)/e2e kube
+	@hack/e2e
 
 .PHONY: fuzz bench kube-up kube-down
 fuzz: ## the same for an hour
 	@hack/fuzz 3600
 
-bench: ## the same loads against RabbitMQ and against us
+bench: build ## the same loads against RabbitMQ and against us
 	@hack/need rabbitmq-server
 	@tests/bench/run
 
