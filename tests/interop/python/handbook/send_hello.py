@@ -7,7 +7,9 @@ from urllib.parse import unquote, urlparse
 import pika
 
 url = urlparse(os.environ["AMQP_URL"])
-credentials = pika.PlainCredentials(unquote(url.username), unquote(url.password))
+credentials = pika.PlainCredentials(
+    username=unquote(url.username), password=unquote(url.password), erase_on_connect=False
+)
 parameters = pika.ConnectionParameters(url.hostname, url.port or 5672, unquote(url.path[1:]) or "/", credentials)
 connection = pika.BlockingConnection(parameters)
 channel = connection.channel()
