@@ -77,3 +77,7 @@ impl Change<'_> {
         self.events.push(event);
     }
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use routing::{Binding, Destination};
 /// Names the source first when both ends are missing, as RabbitMQ does.
 pub(crate) fn check_ends(vhost: &Vhost, binding: &Binding) -> Result<(), Refusal> {
     let exchange = |name: &str| match vhost.exchange(name) {
+        Some(found) if found.name.is_default() => Err(texts::on_default_exchange()),
         Some(_) => Ok(()),
         None => Err(texts::missing(&texts::exchange_title(&vhost.name, name))),
     };

@@ -7,11 +7,15 @@
 mod admin;
 mod apply;
 mod binding_rules;
+mod bindings;
 mod check;
 mod command;
 mod decide;
+mod definitions;
 mod event;
 mod exchange_rules;
+#[cfg(test)]
+mod fixture;
 mod policies;
 mod queue_rules;
 mod record;
@@ -20,9 +24,14 @@ mod state;
 mod texts;
 mod topology;
 
+pub use bindings::properties_key;
 pub use check::{Open, check_channel, check_enter, check_publish, check_read};
 pub use command::{Answer, Command, ExchangeSpec, PolicySpec, QueueSpec};
 pub use decide::decide;
+pub use definitions::{
+    BindingDefinition, Definitions, ExchangeDefinition, PermissionDefinition, QueueDefinition,
+    TopicPermissionDefinition, VhostDefinition,
+};
 pub use event::Event;
 pub use record::{ExchangeRecord, NodeName, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
 pub use request::{Client, Conditions, Decision, DeclareExchange, DeclareQueue, Request};
