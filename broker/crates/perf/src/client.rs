@@ -17,7 +17,7 @@ const FRAME_MAX: u32 = 131_072;
 /// Room of the read buffer: more than the largest frame.
 const INBOX_BYTES: usize = 512 * 1024;
 /// An answer takes no longer than this, even from a broker under load.
-const ANSWER_SECONDS_MAX: u64 = 60;
+const ANSWER_SECONDS_MAX: f64 = 60.0;
 
 /// Octets read and not yet used.
 pub(crate) struct Inbox {
@@ -88,7 +88,10 @@ impl Client {
     pub(crate) async fn connect(options: &Options) -> Result<Self, Error> {
         let uri = options.broker()?;
         let address = format!("{}:{}", uri.authority.host, uri.authority.port);
-        let connecting = timeout(Duration::from_secs(ANSWER_SECONDS_MAX), TcpStream::connect(&address));
+        let connecting = timeout(
+            Duration::from_secs_f64(ANSWER_SECONDS_MAX),
+            TcpStream::connect(&address),
+        );
         let silent = Error::Silent {
             seconds: ANSWER_SECONDS_MAX,
             doing: "connecting",
@@ -169,7 +172,7 @@ impl Client {
             seconds: ANSWER_SECONDS_MAX,
             doing: "waiting for an answer",
         };
-        timeout(Duration::from_secs(ANSWER_SECONDS_MAX), self.next_method())
+        timeout(Duration::from_secs_f64(ANSWER_SECONDS_MAX), self.next_method())
             .await
             .map_err(|_| silent)?
     }

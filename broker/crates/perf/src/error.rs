@@ -36,7 +36,7 @@ pub enum Error {
     #[error("no answer from the broker for {seconds} s while {doing}")]
     Silent {
         /// How long, in seconds.
-        seconds: u64,
+        seconds: f64,
         /// What was being done.
         doing: &'static str,
     },

@@ -31,7 +31,7 @@ pub(crate) struct Meter {
     pub(crate) foreign: Count,
     pub(crate) confirmed: Count,
     pub(crate) nacked: Count,
-    /// Producers that have nothing left to publish.
+    /// Producers whose last publish was taken by the broker.
     pub(crate) finished: Count,
     /// Producers that the broker has blocked.
     pub(crate) blocked: Cell<u64>,

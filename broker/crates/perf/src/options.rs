@@ -92,6 +92,9 @@ pub struct Options {
     /// Seconds of load before anything is counted
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0", conflicts_with = "messages")]
     pub warmup: f64,
+    /// At the end, wait for messages and confirms on their way until none came for so long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    pub drain: f64,
     /// Name of the exchange, and of the queues with a number behind it
     #[arg(long, default_value = "warren-perf", value_name = "NAME")]
     pub name: String,

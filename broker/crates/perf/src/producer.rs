@@ -1,6 +1,6 @@
 //! A publishing connection: one task writes as much as its limits allow, the other reads confirms.
 
-use crate::client::{Inbox, not_an_end};
+use crate::client::{CHANNEL, Inbox, not_an_end};
 use crate::confirms::Confirms;
 use crate::error::Error;
 use crate::load::Prepared;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::sleep;
-use wire::{AMQPClass, Kind, Method, connection};
+use wire::{AMQPClass, Kind, Method, basic, connection};
 
 /// What limits a producer.
 pub(crate) struct Producer {
@@ -63,7 +63,7 @@ impl Producer {
         }
     }
 
-    /// Publishes until told to stop or done.
+    /// Publishes until told to stop or done, and lets the broker say when it has taken all.
     ///
     /// # Errors
     /// The connection broke.
@@ -76,11 +76,7 @@ impl Producer {
                 Next::Publish(count) => self.publish(&mut prepared, count, writer).await?,
                 Next::Wait => progress.await,
                 Next::Sleep(span) => sleep(span).await,
-                Next::Finished => {
-                    meter.finished.add(1);
-                    meter.progress.notify_waiters();
-                    return Ok(());
-                }
+                Next::Finished => return finish(writer).await,
             }
         }
     }
@@ -157,6 +153,17 @@ impl Producer {
     }
 }
 
+/// Asks a question whose answer comes only after all publishes before it were taken.
+async fn finish(writer: &mut OwnedWriteHalf) -> Result<(), Error> {
+    let mut out = Vec::new();
+    wire::method(
+        &mut out,
+        CHANNEL,
+        AMQPClass::Basic(basic::AMQPMethod::Qos(basic::Qos::default())),
+    );
+    Ok(writer.write_all(&out).await?)
+}
+
 /// The reading side of a producer.
 pub(crate) struct ProducerReader {
     meter: Rc<Meter>,
@@ -188,6 +195,10 @@ impl ProducerReader {
             Method::Nack { tag, multiple, .. } => self.settled(tag, multiple, now, false),
             Method::Other(AMQPClass::Connection(connection::AMQPMethod::Blocked(_))) => self.set_blocked(true),
             Method::Other(AMQPClass::Connection(connection::AMQPMethod::Unblocked(_))) => self.set_blocked(false),
+            Method::Other(AMQPClass::Basic(basic::AMQPMethod::QosOk(_))) => {
+                self.meter.finished.add(1);
+                Ok(())
+            }
             Method::Other(class) => not_an_end(class).map(drop),
             unexpected => Err(Error::Protocol(format!("{unexpected:?} to a producer"))),
         }

@@ -74,17 +74,15 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, latency: Option<&Percentiles>) -
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (publish, consume) = (self.publish_seconds, self.consume_seconds);
-        writeln!(
-            f,
-            "published          {} in {publish:.1} s: {:.0}/s",
-            self.published, self.publish_rate
-        )?;
-        writeln!(
-            f,
-            "consumed           {} in {consume:.1} s: {:.0}/s",
-            self.consumed, self.consume_rate
-        )?;
+        let mut rate = |name: &str, count: u64, seconds: f64, rate: f64| {
+            writeln!(f, "{name:<18} {count} in {seconds:.1} s: {rate:.0}/s")
+        };
+        if self.load.producers > 0 {
+            rate("published", self.published, self.publish_seconds, self.publish_rate)?;
+        }
+        if self.load.consumers > 0 {
+            rate("consumed", self.consumed, self.consume_seconds, self.consume_rate)?;
+        }
         if self.load.confirm > 0 {
             writeln!(
                 f,

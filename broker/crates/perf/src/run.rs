@@ -19,9 +19,6 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use wire::{AMQPClass, confirm};
 
-/// After the last publish, deliveries and confirms are waited for as long as some came within this time.
-const DRAIN_SILENCE: Duration = Duration::from_secs(10);
-
 /// Parses `args` (the command's own name first), runs, and prints; exit status 2 for wrong options, 1 for a failed run.
 pub fn main(args: impl IntoIterator<Item = String>) -> ExitCode {
     let options = match Options::try_parse_from(args) {
@@ -195,14 +192,23 @@ impl Course<'_> {
         })
     }
 
+    fn unfinished(&self) -> u64 {
+        self.options.producers as u64 - self.meter.finished.get()
+    }
+
+    /// What is on its way: copies, confirms, publishes not taken yet.
+    fn pending(&self) -> u64 {
+        self.copies_missing() + self.unconfirmed() + self.unfinished()
+    }
+
     /// With a number of messages: all are published, or without producers all are consumed.
     fn has_published_all(&self) -> bool {
         let Some(messages) = self.options.messages else {
             return false;
         };
-        match self.options.producers as u64 {
+        match self.options.producers {
             0 => self.meter.consumed.get() >= messages,
-            producers => self.meter.finished.get() == producers,
+            _ => self.unfinished() == 0,
         }
     }
 
@@ -250,9 +256,10 @@ impl Course<'_> {
     /// Waits for what is on its way.
     async fn drain(&mut self, start: Mark) -> Result<(), Error> {
         let mut before = self.mark()?;
+        let silence_max = Duration::from_secs_f64(self.options.drain);
         let (mut seconds, mut silent_since) = (ticks(), Instant::now());
         let meter = Rc::clone(&self.meter);
-        let mut left = self.copies_missing() + self.unconfirmed();
+        let mut left = self.pending();
         while left > 0 {
             let progress = meter.progress.notified();
             tokio::select! {
@@ -260,15 +267,24 @@ impl Course<'_> {
                 _ = seconds.tick() => before = self.show(start, before)?,
                 () = progress => {}
             }
-            let still = self.copies_missing() + self.unconfirmed();
+            let still = self.pending();
             match still < left {
                 true => silent_since = Instant::now(),
-                false if silent_since.elapsed() > DRAIN_SILENCE => return Ok(()),
+                false if silent_since.elapsed() > silence_max => return self.given_up(),
                 false => {}
             }
             left = still;
         }
         Ok(())
+    }
+
+    /// Messages that did not come are in the report; a broker that does not even take what was published is an error.
+    fn given_up(&self) -> Result<(), Error> {
+        let (seconds, doing) = (self.options.drain, "it should take the last publishes");
+        match self.unfinished() {
+            0 => Ok(()),
+            _ => Err(Error::Silent { seconds, doing }),
+        }
     }
 
     /// The line of each second.
