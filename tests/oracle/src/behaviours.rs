@@ -13,7 +13,7 @@ macro_rules! topics {
 const TOPICS: &[(&str, &str)] = topics! {
     "declare" "queue_arguments" "exchange" "bind" "topic" "headers" "consume" "get" "ack" "qos" "confirm"
     "tx" "handshake" "frames" "channel" "publish" "reply_to"
-    "permission" "expiry" "length" "policy" "dead_letter" "priority" "alarm"
+    "permission" "expiry" "length" "policy" "dead_letter" "priority" "trace" "alarm"
 };
 
 /// All behaviours in the order of their files.
@@ -27,7 +27,11 @@ pub fn all() -> Result<Vec<Behaviour>> {
     }
     let mut names = std::collections::BTreeSet::new();
     for behaviour in &behaviours {
-        ensure!(names.insert(&behaviour.name), "two behaviours are called '{}'", behaviour.name);
+        ensure!(
+            names.insert(&behaviour.name),
+            "two behaviours are called '{}'",
+            behaviour.name
+        );
     }
     Ok(behaviours)
 }
@@ -47,7 +51,12 @@ mod tests {
                 let server = lines::tests::server(version);
                 for line in lines::prepare(&behaviour.lines, &server, "u_").unwrap() {
                     let error_text = matches!(line.kind, lines::Kind::ChannelError | lines::Kind::ConnectionError);
-                    assert!(error_text || lex::words(&line.text).is_ok(), "{}: {}", behaviour.name, line.text);
+                    assert!(
+                        error_text || lex::words(&line.text).is_ok(),
+                        "{}: {}",
+                        behaviour.name,
+                        line.text
+                    );
                 }
             }
         }

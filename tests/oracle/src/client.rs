@@ -38,7 +38,10 @@ impl Event {
     }
 
     fn eof() -> Self {
-        Self { channel: 0, words: vec!["eof".to_owned()] }
+        Self {
+            channel: 0,
+            words: vec!["eof".to_owned()],
+        }
     }
 }
 
@@ -110,8 +113,14 @@ impl Connection {
         let (payload, left) = method.encode(words)?;
         let mut out = frame(1, channel, &payload);
         if method.has_content() {
-            let body = left.iter().find(|word| !matches!(word, Word::Braced(_))).map_or("", |word| word.text());
-            let properties = left.iter().find(|word| matches!(word, Word::Braced(_))).map_or("", |word| word.text());
+            let body = left
+                .iter()
+                .find(|word| !matches!(word, Word::Braced(_)))
+                .map_or("", |word| word.text());
+            let properties = left
+                .iter()
+                .find(|word| matches!(word, Word::Braced(_)))
+                .map_or("", |word| word.text());
             let body = body_octets(body)?;
             out.extend(frame(2, channel, &header(method.class, body.len() as u64, properties)?));
             for part in body.chunks(self.frame_max - 8) {
@@ -162,7 +171,10 @@ impl Connection {
 
     /// Events that have arrived and were not asked for, heartbeats apart.
     pub fn unread(&mut self) -> Vec<Event> {
-        self.pending.drain(..).filter(|event| event.name() != "heartbeat").collect()
+        self.pending
+            .drain(..)
+            .filter(|event| event.name() != "heartbeat")
+            .collect()
     }
 
     /// Exactly `count` octets, unparsed.
@@ -213,7 +225,9 @@ impl Connection {
 
     /// Moves complete frames from the buffer to `pending`; false if there was none.
     fn parse(&mut self) -> Result<bool> {
-        let Some(head) = self.buffer.first_chunk::<7>() else { return Ok(false) };
+        let Some(head) = self.buffer.first_chunk::<7>() else {
+            return Ok(false);
+        };
         let (kind, channel) = (head[0], u16::from_be_bytes([head[1], head[2]]));
         let length = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
         if !matches!(kind, 1 | 2 | 3 | 8) {
@@ -236,7 +250,10 @@ impl Connection {
                 let assembly = self.assemblies.get_mut(&channel).context("body without method")?;
                 assembly.body.extend_from_slice(payload);
             }
-            _ => self.pending.push_back(Event { channel, words: vec!["heartbeat".to_owned()] }),
+            _ => self.pending.push_back(Event {
+                channel,
+                words: vec!["heartbeat".to_owned()],
+            }),
         }
         self.complete(channel);
         Ok(())
@@ -249,10 +266,20 @@ impl Connection {
         let mut words = vec![method.name.to_owned()];
         words.extend(method.decode(payload).with_context(|| method.name)?);
         if method.has_content() {
-            let old = self.assemblies.insert(channel, Assembly { words, header: None, body: Vec::new() });
+            let old = self.assemblies.insert(
+                channel,
+                Assembly {
+                    words,
+                    header: None,
+                    body: Vec::new(),
+                },
+            );
             anyhow::ensure!(old.is_none(), "a method inside content");
         } else {
-            self.pending.push_back(Event { channel, words: shorten_close(words) });
+            self.pending.push_back(Event {
+                channel,
+                words: shorten_close(words),
+            });
         }
         Ok(())
     }
@@ -260,7 +287,10 @@ impl Connection {
     fn content_header(&mut self, channel: u16, mut payload: &[u8]) -> Result<()> {
         value::take(&mut payload, 4)?;
         let size = value::take_uint(&mut payload, 8)?;
-        let assembly = self.assemblies.get_mut(&channel).context("content header without method")?;
+        let assembly = self
+            .assemblies
+            .get_mut(&channel)
+            .context("content header without method")?;
         assembly.header = Some((size, methods::decode_properties(payload)?));
         Ok(())
     }
@@ -270,7 +300,12 @@ impl Connection {
         if !self.assemblies.get(&channel).is_some_and(done) {
             return;
         }
-        if let Some(Assembly { mut words, header: Some((_, properties)), body }) = self.assemblies.remove(&channel) {
+        if let Some(Assembly {
+            mut words,
+            header: Some((_, properties)),
+            body,
+        }) = self.assemblies.remove(&channel)
+        {
             words.push(body_text(&body));
             words.extend(Some(properties).filter(|text| !text.is_empty()));
             self.pending.push_back(Event { channel, words });

@@ -46,9 +46,18 @@ impl Stage<'_> {
             }
             "wait" => wait(words),
             "http" => self.http(words),
+            "kick" => self.kick(words),
+            "hosted" => match self.server.ctl {
+                Some(_) => Ok(()),
+                None => Err(Needs("a server with the limits of those that this program starts").into()),
+            },
             "vhost" => self.make_vhost(words),
             "user" => self.make_user(words),
             "ctl" => self.ctl(words),
+            "at-end" => {
+                self.at_end.push(words.get(1..).context("at-end ctl …")?.to_vec());
+                Ok(())
+            }
             other => bail!("'{other}' is neither a method nor a command"),
         }
     }
@@ -59,7 +68,12 @@ impl Stage<'_> {
 
     fn tcp(&mut self, target: &Target) -> Result<()> {
         let connection = Connection::tcp(&self.server.host, self.server.port)?;
-        let actor = Actor { connection, channels: BTreeSet::new(), raw: true, over: false };
+        let actor = Actor {
+            connection,
+            channels: BTreeSet::new(),
+            raw: true,
+            over: false,
+        };
         self.actors.insert(target.connection.clone(), actor);
         Ok(())
     }
@@ -73,26 +87,42 @@ impl Stage<'_> {
         let connection = &mut actor.connection;
         connection.send(client::HEADER)?;
         let deadline = Instant::now() + PATIENCE;
-        connection.next(0, deadline)?.filter(|event| event.name() == "connection.start").context("connection.start")?;
+        connection
+            .next(0, deadline)?
+            .filter(|event| event.name() == "connection.start")
+            .context("connection.start")?;
         options.start_ok(connection)?;
         if answer_follows && !is_next(connection, "connection.tune", deadline)? {
             return Ok(());
         }
         let tune = connection.next(0, deadline)?.context("no connection.tune")?;
-        ensure!(tune.name() == "connection.tune", "expected: connection.tune\n      saw: {:?}", tune.words);
+        ensure!(
+            tune.name() == "connection.tune",
+            "expected: connection.tune\n      saw: {:?}",
+            tune.words
+        );
         options.tune_ok(connection, &tune.words)?;
         if answer_follows && !is_next(connection, "connection.open-ok", deadline)? {
             return Ok(());
         }
         let open = connection.next(0, deadline)?.context("no connection.open-ok")?;
-        ensure!(open.name() == "connection.open-ok", "expected: connection.open-ok\n      saw: {:?}", open.words);
+        ensure!(
+            open.name() == "connection.open-ok",
+            "expected: connection.open-ok\n      saw: {:?}",
+            open.words
+        );
         Ok(())
     }
 
     /// `frame TYPE CHANNEL octets… [end=NN] [length=N]`
     fn frame(&mut self, target: &Target, words: &[Word]) -> Result<()> {
-        let [kind, channel, rest @ ..] = words else { bail!("frame TYPE CHANNEL octets") };
-        let option = |name: &str| rest.iter().find_map(|word| word.text().strip_prefix(name).map(str::to_owned));
+        let [kind, channel, rest @ ..] = words else {
+            bail!("frame TYPE CHANNEL octets")
+        };
+        let option = |name: &str| {
+            rest.iter()
+                .find_map(|word| word.text().strip_prefix(name).map(str::to_owned))
+        };
         let payload: Vec<Word> = rest.iter().filter(|word| !word.text().contains('=')).cloned().collect();
         let mut bytes = client::frame(kind.text().parse()?, channel.text().parse()?, &octets_of(&payload)?);
         if let (Some(end), Some(last)) = (option("end="), bytes.last_mut()) {
@@ -106,14 +136,19 @@ impl Stage<'_> {
 
     /// `only METHOD arguments…`: the method frame, without opening a channel and without content.
     fn only(&mut self, target: &Target, words: &[Word]) -> Result<()> {
-        let method = words.first().and_then(|word| methods::by_name(word.text())).context("only METHOD")?;
+        let method = words
+            .first()
+            .and_then(|word| methods::by_name(word.text()))
+            .context("only METHOD")?;
         let (payload, _) = method.encode(&words[1..])?;
         self.actor(target)?.connection.send_frame(1, target.channel, &payload)
     }
 
     /// `content.header CLASS SIZE {properties}`
     fn content_header(&mut self, target: &Target, words: &[Word]) -> Result<()> {
-        let [class, size, rest @ ..] = words else { bail!("content.header CLASS SIZE") };
+        let [class, size, rest @ ..] = words else {
+            bail!("content.header CLASS SIZE")
+        };
         let properties = rest.first().map_or("", Word::text);
         let payload = client::header(class.text().parse()?, size.text().parse()?, properties)?;
         self.actor(target)?.connection.send_frame(2, target.channel, &payload)
@@ -133,18 +168,56 @@ impl Stage<'_> {
 
     /// `http METHOD PATH [json] [=> STATUS]`; without a status any 2xx is right. What is PUT is deleted at the end.
     fn http(&mut self, words: &[Word]) -> Result<()> {
-        let [method, path, rest @ ..] = words else { bail!("http METHOD PATH") };
+        let [method, path, rest @ ..] = words else {
+            bail!("http METHOD PATH")
+        };
         let management = self.server.management.as_ref().ok_or(Needs("the management API"))?;
         let json = rest.iter().find(|word| matches!(word, Word::Braced(_))).map(Word::text);
-        let wanted = rest.iter().position(|word| word.text() == "=>").and_then(|at| rest.get(at + 1));
+        let wanted = rest
+            .iter()
+            .position(|word| word.text() == "=>")
+            .and_then(|at| rest.get(at + 1));
         let (status, answer) = management.call(method.text(), path.text(), json)?;
-        let right = wanted.map_or((200..300).contains(&status), |wanted| wanted.text() == status.to_string());
+        let right = wanted.map_or((200..300).contains(&status), |wanted| {
+            wanted.text() == status.to_string()
+        });
         let expected = wanted.map_or("2xx", Word::text);
         ensure!(right, "expected: HTTP {expected}\n      saw: HTTP {status} {answer}");
         if method.text() == "PUT" {
             self.created.push(path.text().to_owned());
         }
         Ok(())
+    }
+
+    /// `kick NAME REASON`: closes the connection with that client-provided name through the API, once it is listed.
+    fn kick(&mut self, words: &[Word]) -> Result<()> {
+        let [name, reason] = words else {
+            bail!("kick NAME REASON")
+        };
+        let management = self.server.management.as_ref().ok_or(Needs("the management API"))?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, all) = management.call("GET", "/api/connections", None)?;
+            let all = all.as_array().cloned().unwrap_or_default();
+            let found = all
+                .iter()
+                .find(|row| row["client_properties"]["connection_name"] == name.text());
+            if let Some(server_name) = found.and_then(|row| row["name"].as_str()) {
+                let path = format!(
+                    "/api/connections/{}",
+                    server_name.replace(' ', "%20").replace('>', "%3E")
+                );
+                let status = management.delete_because(&path, reason.text())?;
+                ensure!(status == 204, "expected: HTTP 204\n      saw: HTTP {status}");
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the API never listed connection {}",
+                name.text()
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// `vhost NAME`: creates it with all permissions for the default user; later connections open it.
@@ -160,12 +233,20 @@ impl Stage<'_> {
 
     /// `user NAME CONFIGURE WRITE READ [TAG]`: password `p`, permissions in the current vhost.
     fn make_user(&mut self, words: &[Word]) -> Result<()> {
-        let [name, configure, write, read, tags @ ..] = words else { bail!("user NAME CONFIGURE WRITE READ [TAG]") };
+        let [name, configure, write, read, tags @ ..] = words else {
+            bail!("user NAME CONFIGURE WRITE READ [TAG]")
+        };
         let tag = tags.first().map_or("", Word::text);
-        self.api_put(&format!("/api/users/{}", name.text()), &serde_json::json!({"password": "p", "tags": tag}).to_string())?;
+        self.api_put(
+            &format!("/api/users/{}", name.text()),
+            &serde_json::json!({"password": "p", "tags": tag}).to_string(),
+        )?;
         let patterns = serde_json::json!({"configure": configure.text(), "write": write.text(), "read": read.text()});
         let vhost = self.vhost.replace('/', "%2F");
-        self.api_put(&format!("/api/permissions/{vhost}/{}", name.text()), &patterns.to_string())
+        self.api_put(
+            &format!("/api/permissions/{vhost}/{}", name.text()),
+            &patterns.to_string(),
+        )
     }
 
     fn api_put(&mut self, path: &str, json: &str) -> Result<()> {
@@ -177,20 +258,29 @@ impl Stage<'_> {
     }
 
     /// Runs an administration command, which must succeed.
-    fn ctl(&mut self, words: &[Word]) -> Result<()> {
+    pub(crate) fn ctl(&self, words: &[Word]) -> Result<()> {
         let ctl = self.server.ctl.as_ref().ok_or(Needs("an administration command"))?;
         let (program, leading) = ctl.command.split_first().context("empty administration command")?;
         let mut command = Command::new(program);
-        command.args(leading).args(words.iter().map(Word::text)).envs(ctl.env.iter().cloned());
+        command
+            .args(leading)
+            .args(words.iter().map(Word::text))
+            .envs(ctl.env.iter().cloned());
         let output = command.output().with_context(|| program.clone())?;
-        ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     }
 }
 
 /// Whether the next event of channel 0 is `name`; it stays unread.
 fn is_next(connection: &mut Connection, name: &str, deadline: Instant) -> Result<bool> {
-    connection.peek(deadline).map(|event| event.is_some_and(|event| event.name() == name))
+    connection
+        .peek(deadline)
+        .map(|event| event.is_some_and(|event| event.name() == name))
 }
 
 fn wait(words: &[Word]) -> Result<()> {
@@ -206,7 +296,9 @@ pub(crate) fn octets_of(words: &[Word]) -> Result<Vec<u8>> {
         match word {
             Word::Quoted(text) => bytes.extend(octets::to_bytes(text)),
             Word::Bare(text) if text.starts_with("len:") => bytes.extend(vec![b'x'; text[4..].parse()?]),
-            other => bytes.push(u8::from_str_radix(other.text(), 16).with_context(|| format!("octet {}", other.text()))?),
+            other => {
+                bytes.push(u8::from_str_radix(other.text(), 16).with_context(|| format!("octet {}", other.text()))?)
+            }
         }
     }
     Ok(bytes)
@@ -256,7 +348,10 @@ impl Options {
             self.manual = true;
             return Ok(());
         }
-        let (key, value) = word.text().split_once('=').with_context(|| format!("key=value, not {}", word.text()))?;
+        let (key, value) = word
+            .text()
+            .split_once('=')
+            .with_context(|| format!("key=value, not {}", word.text()))?;
         let value = value.to_owned();
         match key {
             // Users made by a behaviour have the password `p`.
@@ -287,7 +382,11 @@ impl Options {
     fn start_ok(&self, connection: &mut Connection) -> Result<()> {
         let words = [&self.mechanism, &self.response()?, "en_US"].map(|text| Word::Quoted(text.to_owned()));
         let words = [&words[..], &[Word::Braced(self.properties.clone())]].concat();
-        connection.send_method(0, methods::by_name("connection.start-ok").context("method table")?, &words)
+        connection.send_method(
+            0,
+            methods::by_name("connection.start-ok").context("method table")?,
+            &words,
+        )
     }
 
     fn tune_ok(&self, connection: &mut Connection, tune: &[String]) -> Result<()> {
@@ -295,7 +394,11 @@ impl Options {
         let frame_max = self.frame_max.as_ref().unwrap_or(&tune[2]);
         connection.frame_max = frame_max.parse::<usize>()?.clamp(4096, 131_072);
         let words = [channel_max, frame_max, &self.heartbeat].map(|text| Word::Bare(text.clone()));
-        connection.send_method(0, methods::by_name("connection.tune-ok").context("method table")?, &words)?;
+        connection.send_method(
+            0,
+            methods::by_name("connection.tune-ok").context("method table")?,
+            &words,
+        )?;
         let vhost = [Word::Quoted(self.vhost.clone())];
         connection.send_method(0, methods::by_name("connection.open").context("method table")?, &vhost)
     }

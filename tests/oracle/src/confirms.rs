@@ -18,7 +18,9 @@ pub(crate) fn parse(words: &[Word]) -> Result<Settled> {
     for word in words {
         let text = word.text();
         let acked = text.starts_with('+');
-        let range = text.strip_prefix(['+', '-']).with_context(|| format!("+N or -N wanted, not '{text}'"))?;
+        let range = text
+            .strip_prefix(['+', '-'])
+            .with_context(|| format!("+N or -N wanted, not '{text}'"))?;
         let (from, to) = range.split_once("..").unwrap_or((range, range));
         settled.extend((from.parse::<u64>()?..=to.parse()?).map(|tag| (tag, acked)));
     }
@@ -55,7 +57,10 @@ mod tests {
     #[test]
     fn a_multiple_ack_settles_what_is_open_up_to_its_tag() {
         let seen = Settled::from([(2, true)]);
-        assert_eq!(confirm("basic.ack 3 multiple", &seen), Some(Settled::from([(1, true), (3, true)])));
+        assert_eq!(
+            confirm("basic.ack 3 multiple", &seen),
+            Some(Settled::from([(1, true), (3, true)]))
+        );
         assert_eq!(confirm("basic.nack 4", &seen), Some(Settled::from([(4, false)])));
     }
 
@@ -70,6 +75,9 @@ mod tests {
     #[test]
     fn ranges_are_parsed() {
         let words = lex::words("+1..2 -3").unwrap();
-        assert_eq!(parse(&words).unwrap(), Settled::from([(1, true), (2, true), (3, false)]));
+        assert_eq!(
+            parse(&words).unwrap(),
+            Settled::from([(1, true), (2, true), (3, false)])
+        );
     }
 }

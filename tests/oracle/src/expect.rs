@@ -39,7 +39,9 @@ fn word_matches(word: &Word, text: &str, captures: &mut Captures) -> Result<bool
         other => template(other.text(), captures)?,
     };
     let regex = Regex::new(&format!("^(?s:{pattern})$"))?;
-    let Some(found) = regex.captures(text) else { return Ok(false) };
+    let Some(found) = regex.captures(text) else {
+        return Ok(false);
+    };
     for name in regex.capture_names().flatten() {
         if let Some(value) = found.name(name) {
             captures.insert(name.to_owned(), value.as_str().to_owned());

@@ -15,6 +15,12 @@ use crate::server::{Ctl, Server};
 /// Where Debian keeps the scripts that do not switch user.
 const RABBITMQ_BIN: &str = "/usr/lib/rabbitmq/bin";
 
+/// Limits small enough for a behaviour to reach, the same on every server that we start.
+const LIMITS: &str = "consumer_timeout = 25000\nmax_message_size = 2097152\n";
+
+/// What RabbitMQ takes only in its other configuration file: how often it looks for late acknowledgements.
+const ADVANCED: &str = "[{rabbit, [{channel_tick_interval, 1000}]}].\n";
+
 /// How long a broker may take to answer; RabbitMQ needs five seconds on an idle machine.
 const START: Duration = Duration::from_secs(120);
 
@@ -49,9 +55,17 @@ struct Ports {
 impl Ports {
     /// Five free ports; all are held until the last is known, so they differ.
     fn free() -> Result<Self> {
-        let held = (0..5).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<Vec<_>, _>>()?;
+        let held = (0..5)
+            .map(|_| TcpListener::bind(("127.0.0.1", 0)))
+            .collect::<Result<Vec<_>, _>>()?;
         let port = |i: usize| held[i].local_addr().map(|address| address.port());
-        Ok(Self { amqp: port(0)?, management: port(1)?, distribution: port(2)?, names: port(3)?, admin: port(4)? })
+        Ok(Self {
+            amqp: port(0)?,
+            management: port(1)?,
+            distribution: port(2)?,
+            names: port(3)?,
+            admin: port(4)?,
+        })
     }
 
     fn amqp_url(&self) -> String {
@@ -69,22 +83,45 @@ impl Ports {
 /// It is not installed, or does not answer within two minutes (the error carries the end of its log).
 pub fn rabbitmq() -> Result<Host> {
     let script = Path::new(RABBITMQ_BIN).join("rabbitmq-server");
-    ensure!(script.exists(), "rabbitmq-server is not installed: apt-get install rabbitmq-server");
+    ensure!(
+        script.exists(),
+        "rabbitmq-server is not installed: apt-get install rabbitmq-server"
+    );
     let (dir, ports) = (tempfile::tempdir()?, Ports::free()?);
     let config = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\nlog.console = true\n\
-         log.file = false\n",
+         log.file = false\n{LIMITS}",
         ports.amqp, ports.management
     );
-    let env = rabbitmq_env(dir.path(), &ports, &config)?;
-    let names = Command::new("epmd").args(["-port", &ports.names.to_string()]).envs(env.clone()).spawn();
+    let mut env = rabbitmq_env(dir.path(), &ports, &config)?;
+    let advanced = dir.path().join("advanced.config");
+    fs::write(&advanced, ADVANCED)?;
+    env.push((
+        "RABBITMQ_ADVANCED_CONFIG_FILE".to_owned(),
+        advanced.display().to_string(),
+    ));
+    let names = Command::new("epmd")
+        .args(["-port", &ports.names.to_string()])
+        .envs(env.clone())
+        .spawn();
     let mut processes = vec![Process(names.context("starting epmd")?)];
     let mut command = Command::new(script);
     // Without this the script stays as a parent and the broker survives its death.
-    command.envs(env.clone()).env("RUNNING_UNDER_SYSTEMD", "true").env_remove("NOTIFY_SOCKET");
+    command
+        .envs(env.clone())
+        .env("RUNNING_UNDER_SYSTEMD", "true")
+        .env_remove("NOTIFY_SOCKET");
     processes.push(spawn(command, dir.path())?);
-    let ctl = Ctl { command: vec![format!("{RABBITMQ_BIN}/rabbitmqctl")], env };
-    wait_until_up("rabbitmq", &ports, ctl, processes, dir)
+    let ctl = Ctl {
+        command: vec![format!("{RABBITMQ_BIN}/rabbitmqctl")],
+        env,
+    };
+    wait_until_up(
+        "rabbitmq",
+        |name| reach(name, &ports, ctl.clone(), true),
+        processes,
+        dir,
+    )
 }
 
 fn rabbitmq_env(dir: &Path, ports: &Ports, config: &str) -> Result<Vec<(String, String)>> {
@@ -105,27 +142,43 @@ fn rabbitmq_env(dir: &Path, ports: &Ports, config: &str) -> Result<Vec<(String, 
         ("RABBITMQ_LOG_BASE", dir.join("log").display().to_string()),
         ("RABBITMQ_CONF_ENV_FILE", "/dev/null".to_owned()),
         ("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf", config)?),
-        ("RABBITMQ_ENABLED_PLUGINS_FILE", file("enabled_plugins", "[rabbitmq_management].\n")?),
+        (
+            "RABBITMQ_ENABLED_PLUGINS_FILE",
+            file("enabled_plugins", "[rabbitmq_management].\n")?,
+        ),
     ];
     Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// Starts the Warren binary at `binary`.
+/// Starts the Warren binary at `binary`; without management, what needs the API is skipped.
 ///
 /// # Errors
 /// It does not answer within two minutes (the error carries the end of its log).
-pub fn warren(binary: &Path) -> Result<Host> {
+pub fn warren(binary: &Path, with_management: bool) -> Result<Host> {
     let (dir, ports) = (tempfile::tempdir()?, Ports::free()?);
     let config = format!(
-        "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\nadmin.tcp.port = {}\n",
+        "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\nadmin.tcp.port = {}\n\
+         consumer_max_per_channel = 30\n{LIMITS}",
         ports.amqp, ports.management, ports.admin
     );
     let env = rabbitmq_env(dir.path(), &ports, &config)?;
     let mut command = Command::new(binary);
-    command.arg("server").arg("--data").arg(dir.path().join("data")).envs(env.clone());
+    command
+        .arg("server")
+        .arg("--data")
+        .arg(dir.path().join("data"))
+        .envs(env.clone());
     let processes = vec![spawn(command, dir.path())?];
-    let ctl = Ctl { command: vec![binary.display().to_string(), "ctl".to_owned()], env };
-    wait_until_up("warren", &ports, ctl, processes, dir)
+    let ctl = Ctl {
+        command: vec![binary.display().to_string(), "ctl".to_owned()],
+        env,
+    };
+    wait_until_up(
+        "warren",
+        |name| reach(name, &ports, ctl.clone(), with_management),
+        processes,
+        dir,
+    )
 }
 
 /// The Warren binary: `WARREN_BIN`, else beside this program, release preferred.
@@ -135,37 +188,70 @@ pub fn warren_binary() -> Option<PathBuf> {
         return Some(path.into());
     }
     let target = std::env::current_exe().ok()?.parent()?.parent()?.to_owned();
-    ["release/warren", "debug/warren"].iter().map(|name| target.join(name)).find(|path| path.exists())
+    ["release/warren", "debug/warren"]
+        .iter()
+        .map(|name| target.join(name))
+        .find(|path| path.exists())
 }
 
 fn spawn(mut command: Command, dir: &Path) -> Result<Process> {
     let log = File::create(dir.join("output"))?;
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir(dir);
-    let child = command.spawn().with_context(|| format!("starting {:?}", command.get_program()))?;
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .current_dir(dir);
+    let child = command
+        .spawn()
+        .with_context(|| format!("starting {:?}", command.get_program()))?;
     Ok(Process(child))
 }
 
-fn wait_until_up(name: &str, ports: &Ports, ctl: Ctl, mut processes: Vec<Process>, dir: TempDir) -> Result<Host> {
+fn wait_until_up(
+    name: &str,
+    reach: impl Fn(&str) -> Result<Server>,
+    mut processes: Vec<Process>,
+    dir: TempDir,
+) -> Result<Host> {
     let deadline = Instant::now() + START;
     loop {
-        let failure = match reach(name, ports, ctl.clone()) {
-            Ok(server) => return Ok(Host { server, _processes: processes, _dir: dir }),
+        let failure = match reach(name) {
+            Ok(server) => {
+                return Ok(Host {
+                    server,
+                    _processes: processes,
+                    _dir: dir,
+                });
+            }
             Err(failure) => failure,
         };
-        let ended = processes.last_mut().and_then(|process| process.0.try_wait().ok().flatten());
+        let ended = processes
+            .last_mut()
+            .and_then(|process| process.0.try_wait().ok().flatten());
         if ended.is_some() || Instant::now() > deadline {
             let log = fs::read_to_string(dir.path().join("output")).unwrap_or_default();
-            let tail = log.lines().rev().take(30).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
+            let tail = log
+                .lines()
+                .rev()
+                .take(30)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect::<Vec<_>>()
+                .join("\n");
             bail!("{name} did not come up ({failure:#}; ended: {ended:?}); end of its output:\n{tail}");
         }
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-fn reach(name: &str, ports: &Ports, ctl: Ctl) -> Result<Server> {
-    let server = Server::connect(name, &ports.amqp_url(), Some(&ports.management_url()), Some(ctl))?;
-    let management = server.management.as_ref().context("management")?;
-    let (status, _) = management.call("GET", "/api/overview", None)?;
-    ensure!(status == 200, "GET /api/overview: HTTP {status}");
+/// One attempt to reach AMQP and, if it is wanted, the management API.
+fn reach(name: &str, ports: &Ports, ctl: Ctl, with_management: bool) -> Result<Server> {
+    let management = with_management.then(|| ports.management_url());
+    let server = Server::connect(name, &ports.amqp_url(), management.as_deref(), Some(ctl))?;
+    if let Some(management) = &server.management {
+        let (status, _) = management.call("GET", "/api/overview", None)?;
+        ensure!(status == 200, "GET /api/overview: HTTP {status}");
+    }
     Ok(server)
 }

@@ -132,8 +132,13 @@ pub fn quote(text: &str) -> String {
     if text.starts_with(['{', '[']) {
         return text.to_owned();
     }
-    let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '\'' || c == '"' || c.is_control());
-    if plain { text.to_owned() } else { format!("\"{}\"", escaped(text)) }
+    let plain =
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '\'' || c == '"' || c.is_control());
+    if plain {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", escaped(text))
+    }
 }
 
 #[cfg(test)]

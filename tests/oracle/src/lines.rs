@@ -82,7 +82,9 @@ fn unrolled(text: &str) -> Result<Vec<String>> {
     let (range, line) = loop_text.split_once(' ').context("each FROM..TO line")?;
     let (from, to) = range.split_once("..").context("each FROM..TO line")?;
     let (from, to): (i64, i64) = (from.parse()?, to.parse()?);
-    Ok((from..=to).map(|i| format!("{target}{}", line.replace("%i", &i.to_string()))).collect())
+    Ok((from..=to)
+        .map(|i| format!("{target}{}", line.replace("%i", &i.to_string())))
+        .collect())
 }
 
 fn parse(at: usize, text: &str, before: Option<&Line>) -> Result<Line> {
@@ -104,11 +106,19 @@ fn parse(at: usize, text: &str, before: Option<&Line>) -> Result<Line> {
         .find_map(|(mark, kind)| rest.strip_prefix(mark).map(|text| (kind, text)))
         .unwrap_or((Kind::Do, rest));
     let inherited = || match (&kind, before) {
-        (Kind::Do, _) | (_, None) => Target { connection: "a".to_owned(), channel: 1 },
+        (Kind::Do, _) | (_, None) => Target {
+            connection: "a".to_owned(),
+            channel: 1,
+        },
         (_, Some(line)) => line.target.clone(),
     };
     let target = target.unwrap_or_else(inherited);
-    Ok(Line { at, target, text: text.trim().to_owned(), kind })
+    Ok(Line {
+        at,
+        target,
+        text: text.trim().to_owned(),
+        kind,
+    })
 }
 
 /// `b2` is connection b, channel 2; `b` channel 1; `2` connection a.
@@ -117,7 +127,11 @@ fn target(name: &str) -> Result<Target> {
     let (connection, channel) = name.split_at(digits);
     Ok(Target {
         connection: if connection.is_empty() { "a" } else { connection }.to_owned(),
-        channel: if channel.is_empty() { 1 } else { channel.parse().with_context(|| format!("target @{name}"))? },
+        channel: if channel.is_empty() {
+            1
+        } else {
+            channel.parse().with_context(|| format!("target @{name}"))?
+        },
     })
 }
 

@@ -29,6 +29,9 @@ struct Cli {
     /// The Warren binary; default WARREN_BIN, else warren in this build's target directory.
     #[arg(long)]
     warren: Option<PathBuf>,
+    /// Start Warren without its management API; behaviours that need it are skipped there.
+    #[arg(long, conflicts_with = "url")]
+    without_management: bool,
     /// Behaviours played at once on each server.
     #[arg(long, default_value_t = 16)]
     threads: usize,
@@ -77,7 +80,10 @@ fn chosen(filter: &[String]) -> Result<Vec<Behaviour>> {
 /// The servers to judge and what keeps them running.
 fn servers(cli: &Cli) -> Result<(Vec<Server>, Vec<Host>)> {
     if let Some(url) = &cli.url {
-        return Ok((vec![Server::connect("given", url, cli.management.as_deref(), None)?], Vec::new()));
+        return Ok((
+            vec![Server::connect("given", url, cli.management.as_deref(), None)?],
+            Vec::new(),
+        ));
     }
     let mut hosts = Vec::new();
     if cli.only.as_deref() != Some("warren") {
@@ -85,7 +91,10 @@ fn servers(cli: &Cli) -> Result<(Vec<Server>, Vec<Host>)> {
     }
     if cli.only.as_deref() != Some("rabbitmq") {
         let binary = cli.warren.clone().or_else(host::warren_binary);
-        hosts.push(host::warren(&binary.context("no warren binary: build it or set WARREN_BIN")?)?);
+        hosts.push(host::warren(
+            &binary.context("no warren binary: build it or set WARREN_BIN")?,
+            !cli.without_management,
+        )?);
     }
     Ok((hosts.iter().map(|host| host.server.clone()).collect(), hosts))
 }

@@ -21,8 +21,12 @@ impl Management {
     /// # Errors
     /// Another form of URL.
     pub fn new(url: &str) -> Result<Self> {
-        let rest = url.strip_prefix("http://").context("management URL must start with http://")?;
-        let (login, host) = rest.rsplit_once('@').context("management URL must be http://user:password@host:port")?;
+        let rest = url
+            .strip_prefix("http://")
+            .context("management URL must start with http://")?;
+        let (login, host) = rest
+            .rsplit_once('@')
+            .context("management URL must be http://user:password@host:port")?;
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
@@ -43,17 +47,44 @@ impl Management {
         let what = || format!("{method} {url}");
         let answer = match (method, body) {
             ("GET", None) => self.agent.get(&url).header("authorization", &self.authorization).call(),
-            ("DELETE", _) => self.agent.delete(&url).header("authorization", &self.authorization).call(),
+            ("DELETE", _) => self
+                .agent
+                .delete(&url)
+                .header("authorization", &self.authorization)
+                .call(),
             ("PUT", body) => self.with_body(self.agent.put(&url)).send(body.unwrap_or("")),
             ("POST", body) => self.with_body(self.agent.post(&url)).send(body.unwrap_or("")),
             _ => bail!("{} is not supported", what()),
         };
         let mut answer = answer.with_context(what)?;
         let text = answer.body_mut().read_to_string().with_context(what)?;
-        Ok((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null)))
+        Ok((
+            answer.status().as_u16(),
+            serde_json::from_str(&text).unwrap_or(Value::Null),
+        ))
+    }
+
+    /// Deletes with a reason in the header that RabbitMQ passes on to the client; returns the status.
+    ///
+    /// # Errors
+    /// No HTTP answer.
+    pub fn delete_because(&self, path: &str, reason: &str) -> Result<u16> {
+        let url = format!("{}{path}", self.base);
+        let request = self
+            .agent
+            .delete(&url)
+            .header("authorization", &self.authorization)
+            .header("X-Reason", reason);
+        Ok(request
+            .call()
+            .with_context(|| format!("DELETE {url}"))?
+            .status()
+            .as_u16())
     }
 
     fn with_body<T>(&self, request: ureq::RequestBuilder<T>) -> ureq::RequestBuilder<T> {
-        request.header("authorization", &self.authorization).header("content-type", "application/json")
+        request
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/json")
     }
 }

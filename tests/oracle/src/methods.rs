@@ -27,8 +27,18 @@ const fn m(name: &'static str, class: u16, id: u16, args: &'static str) -> Metho
 
 /// All methods.
 pub const METHODS: &[Method] = &[
-    m("connection.start", 10, 10, "o:major o:minor t:properties S:mechanisms S:locales"),
-    m("connection.start-ok", 10, 11, "t:properties s:mechanism S:response s:locale"),
+    m(
+        "connection.start",
+        10,
+        10,
+        "o:major o:minor t:properties S:mechanisms S:locales",
+    ),
+    m(
+        "connection.start-ok",
+        10,
+        11,
+        "t:properties s:mechanism S:response s:locale",
+    ),
     m("connection.secure", 10, 20, "S:challenge"),
     m("connection.secure-ok", 10, 21, "S:response"),
     m("connection.tune", 10, 30, "h:channel_max i:frame_max h:heartbeat"),
@@ -47,37 +57,92 @@ pub const METHODS: &[Method] = &[
     m("channel.flow-ok", 20, 21, "b:active"),
     m("channel.close", 20, 40, "h:code s:text h:class h:method"),
     m("channel.close-ok", 20, 41, ""),
-    m("access.request", 30, 10, "s:realm b:exclusive b:passive b:active b:write b:read"),
+    m(
+        "access.request",
+        30,
+        10,
+        "s:realm b:exclusive b:passive b:active b:write b:read",
+    ),
     m("access.request-ok", 30, 11, "h:ticket"),
-    m("exchange.declare", 40, 10, "h:_ s:exchange s:type b:passive b:durable b:auto_delete b:internal b:nowait t:arguments"),
+    m(
+        "exchange.declare",
+        40,
+        10,
+        "h:_ s:exchange s:type b:passive b:durable b:auto_delete b:internal b:nowait t:arguments",
+    ),
     m("exchange.declare-ok", 40, 11, ""),
     m("exchange.delete", 40, 20, "h:_ s:exchange b:if_unused b:nowait"),
     m("exchange.delete-ok", 40, 21, ""),
-    m("exchange.bind", 40, 30, "h:_ s:destination s:source s:routing_key b:nowait t:arguments"),
+    m(
+        "exchange.bind",
+        40,
+        30,
+        "h:_ s:destination s:source s:routing_key b:nowait t:arguments",
+    ),
     m("exchange.bind-ok", 40, 31, ""),
-    m("exchange.unbind", 40, 40, "h:_ s:destination s:source s:routing_key b:nowait t:arguments"),
+    m(
+        "exchange.unbind",
+        40,
+        40,
+        "h:_ s:destination s:source s:routing_key b:nowait t:arguments",
+    ),
     m("exchange.unbind-ok", 40, 51, ""),
-    m("queue.declare", 50, 10, "h:_ s:queue b:passive b:durable b:exclusive b:auto_delete b:nowait t:arguments"),
+    m(
+        "queue.declare",
+        50,
+        10,
+        "h:_ s:queue b:passive b:durable b:exclusive b:auto_delete b:nowait t:arguments",
+    ),
     m("queue.declare-ok", 50, 11, "s:queue i:messages i:consumers"),
-    m("queue.bind", 50, 20, "h:_ s:queue s:exchange s:routing_key b:nowait t:arguments"),
+    m(
+        "queue.bind",
+        50,
+        20,
+        "h:_ s:queue s:exchange s:routing_key b:nowait t:arguments",
+    ),
     m("queue.bind-ok", 50, 21, ""),
     m("queue.purge", 50, 30, "h:_ s:queue b:nowait"),
     m("queue.purge-ok", 50, 31, "i:messages"),
     m("queue.delete", 50, 40, "h:_ s:queue b:if_unused b:if_empty b:nowait"),
     m("queue.delete-ok", 50, 41, "i:messages"),
-    m("queue.unbind", 50, 50, "h:_ s:queue s:exchange s:routing_key t:arguments"),
+    m(
+        "queue.unbind",
+        50,
+        50,
+        "h:_ s:queue s:exchange s:routing_key t:arguments",
+    ),
     m("queue.unbind-ok", 50, 51, ""),
     m("basic.qos", 60, 10, "i:size h:count b:global"),
     m("basic.qos-ok", 60, 11, ""),
-    m("basic.consume", 60, 20, "h:_ s:queue s:tag b:no_local b:no_ack b:exclusive b:nowait t:arguments"),
+    m(
+        "basic.consume",
+        60,
+        20,
+        "h:_ s:queue s:tag b:no_local b:no_ack b:exclusive b:nowait t:arguments",
+    ),
     m("basic.consume-ok", 60, 21, "s:tag"),
     m("basic.cancel", 60, 30, "s:tag b:nowait"),
     m("basic.cancel-ok", 60, 31, "s:tag"),
-    m("basic.publish", 60, 40, "h:_ s:exchange s:routing_key b:mandatory b:immediate"),
+    m(
+        "basic.publish",
+        60,
+        40,
+        "h:_ s:exchange s:routing_key b:mandatory b:immediate",
+    ),
     m("basic.return", 60, 50, "h:code s:text s:exchange s:routing_key"),
-    m("basic.deliver", 60, 60, "s:tag l:delivery b:redelivered s:exchange s:routing_key"),
+    m(
+        "basic.deliver",
+        60,
+        60,
+        "s:tag l:delivery b:redelivered s:exchange s:routing_key",
+    ),
     m("basic.get", 60, 70, "h:_ s:queue b:no_ack"),
-    m("basic.get-ok", 60, 71, "l:delivery b:redelivered s:exchange s:routing_key i:left"),
+    m(
+        "basic.get-ok",
+        60,
+        71,
+        "l:delivery b:redelivered s:exchange s:routing_key i:left",
+    ),
     m("basic.get-empty", 60, 72, "s:_"),
     m("basic.ack", 60, 80, "l:delivery b:multiple"),
     m("basic.reject", 60, 90, "l:delivery b:requeue"),
@@ -115,7 +180,10 @@ impl Method {
     /// Whether a header and a body follow.
     #[must_use]
     pub fn has_content(&self) -> bool {
-        matches!(self.name, "basic.publish" | "basic.return" | "basic.deliver" | "basic.get-ok")
+        matches!(
+            self.name,
+            "basic.publish" | "basic.return" | "basic.deliver" | "basic.get-ok"
+        )
     }
 
     /// The reply that a client waits for, unless `words` say nowait.
@@ -123,7 +191,9 @@ impl Method {
     pub fn reply(&self, words: &[Word]) -> Option<&'static str> {
         let nowait = words.contains(&Word::Bare("nowait".to_owned()));
         let name = format!("{}-ok", self.name);
-        by_name(&name).filter(|_| !nowait && self.name != "connection.start").map(|reply| reply.name)
+        by_name(&name)
+            .filter(|_| !nowait && self.name != "connection.start")
+            .map(|reply| reply.name)
     }
 
     /// Encodes the method payload (ids and arguments). Words fill the arguments in order, a bare word that names a
@@ -151,7 +221,9 @@ impl Method {
     fn sort<'w>(&self, words: &'w [Word]) -> Result<Given<'w>> {
         let mut given = Given::default();
         for word in words {
-            let flag = self.args().find(|(kind, name)| *kind == b'b' && *word == Word::Bare((*name).to_owned()));
+            let flag = self
+                .args()
+                .find(|(kind, name)| *kind == b'b' && *word == Word::Bare((*name).to_owned()));
             match (flag, word) {
                 (Some((_, name)), _) => given.flags.push(name),
                 (None, Word::Braced(_)) => given.tables.push(word),
@@ -203,7 +275,11 @@ struct Given<'w> {
 
 impl<'w> Given<'w> {
     fn take(&mut self, kind: u8) -> Option<&'w Word> {
-        if kind == b't' { self.tables.pop() } else { self.plain.pop() }
+        if kind == b't' {
+            self.tables.pop()
+        } else {
+            self.plain.pop()
+        }
     }
 
     fn left(mut self) -> Vec<&'w Word> {
@@ -222,7 +298,13 @@ fn put_bits(out: &mut Vec<u8>, bits: &mut Vec<bool>) {
 
 fn put_arg(out: &mut Vec<u8>, kind: u8, word: Option<&Word>) -> Result<()> {
     let text = word.map_or("", Word::text);
-    let number = || if text.is_empty() { Ok(0) } else { text.parse::<u64>().with_context(|| format!("number '{text}'")) };
+    let number = || {
+        if text.is_empty() {
+            Ok(0)
+        } else {
+            text.parse::<u64>().with_context(|| format!("number '{text}'"))
+        }
+    };
     match kind {
         b'o' => out.push(u8::try_from(number()?)?),
         b'h' => out.extend(u16::try_from(number()?)?.to_be_bytes()),
@@ -273,9 +355,16 @@ const PROPERTIES: &[(u8, &str)] = &[
 /// # Errors
 /// An unknown property name, a value that does not parse.
 pub fn encode_properties(text: &str) -> Result<Vec<u8>> {
-    let table = if text.is_empty() { Table::default() } else { Table::parse(text)? };
+    let table = if text.is_empty() {
+        Table::default()
+    } else {
+        Table::parse(text)?
+    };
     for (name, _) in &table.0 {
-        ensure!(PROPERTIES.iter().any(|(_, known)| known == name), "unknown property {name}");
+        ensure!(
+            PROPERTIES.iter().any(|(_, known)| known == name),
+            "unknown property {name}"
+        );
     }
     let (mut flags, mut out) = (0_u16, Vec::new());
     for (i, (kind, name)) in PROPERTIES.iter().enumerate() {
@@ -301,11 +390,19 @@ pub fn decode_properties(mut bytes: &[u8]) -> Result<String> {
     for (i, (kind, name)) in PROPERTIES.iter().enumerate() {
         if flags & (0x8000 >> i) != 0 {
             let text = take_arg(&mut bytes, *kind)?;
-            shown.push(if *kind == b's' { format!("{name}: '{text}'") } else { format!("{name}: {text}") });
+            shown.push(if *kind == b's' {
+                format!("{name}: '{text}'")
+            } else {
+                format!("{name}: {text}")
+            });
         }
     }
     ensure!(bytes.is_empty(), "{} octets after the last property", bytes.len());
-    Ok(if shown.is_empty() { String::new() } else { format!("{{{}}}", shown.join(", ")) })
+    Ok(if shown.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", shown.join(", "))
+    })
 }
 
 /// Words joined as a line, quoted where needed.
@@ -357,7 +454,11 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_rendered_alike() {
-        for line in ["basic.deliver t 1 redelivered x k", "basic.get-ok 3 '' k 7", "queue.declare-ok q 1 2"] {
+        for line in [
+            "basic.deliver t 1 redelivered x k",
+            "basic.get-ok 3 '' k 7",
+            "queue.declare-ok q 1 2",
+        ] {
             let words = lex::words(line).unwrap();
             let method = by_name(words[0].text()).unwrap();
             let payload = method.encode(&words[1..]).unwrap().0;

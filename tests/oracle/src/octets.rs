@@ -41,7 +41,13 @@ mod tests {
 
     #[test]
     fn every_octet_string_survives_the_way_through_text() {
-        for bytes in [&b"plain"[..], b"\xff\xfe", "gr\u{fc}n".as_bytes(), b"a\xc3", &[0, 13, 10]] {
+        for bytes in [
+            &b"plain"[..],
+            b"\xff\xfe",
+            "gr\u{fc}n".as_bytes(),
+            b"a\xc3",
+            &[0, 13, 10],
+        ] {
             assert_eq!(to_bytes(&to_text(bytes)), bytes);
         }
     }

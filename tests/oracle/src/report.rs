@@ -35,9 +35,15 @@ impl Column {
 #[must_use]
 pub fn run(behaviours: &[Behaviour], servers: &[Server], threads: usize) -> Vec<Column> {
     std::thread::scope(|scope| {
-        let columns: Vec<_> = servers.iter().map(|server| scope.spawn(|| column(behaviours, server, threads))).collect();
+        let columns: Vec<_> = servers
+            .iter()
+            .map(|server| scope.spawn(|| column(behaviours, server, threads)))
+            .collect();
         // A worker that panics is a fault of this program and must be seen.
-        columns.into_iter().map(|column| column.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
+        columns
+            .into_iter()
+            .map(|column| column.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+            .collect()
     })
 }
 
@@ -64,8 +70,14 @@ fn column(behaviours: &[Behaviour], server: &Server, threads: usize) -> Column {
     });
     serial.into_iter().for_each(play);
     let lost = || (Outcome::Failed("was not played".to_owned()), Duration::ZERO);
-    let outcomes = outcomes.into_iter().map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(lost)).collect();
-    Column { name: server.name.clone(), outcomes }
+    let outcomes = outcomes
+        .into_iter()
+        .map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(lost))
+        .collect();
+    Column {
+        name: server.name.clone(),
+        outcomes,
+    }
 }
 
 /// Prints both columns, what each failure expected and saw, and the closing line of each server.
@@ -74,7 +86,10 @@ fn column(behaviours: &[Behaviour], server: &Server, threads: usize) -> Column {
 /// The output cannot be written.
 pub fn print(out: &mut impl std::io::Write, behaviours: &[Behaviour], columns: &[Column]) -> std::io::Result<()> {
     for (i, behaviour) in behaviours.iter().enumerate() {
-        let marks: Vec<String> = columns.iter().map(|c| format!("{} {:<4}", c.name, mark(&c.outcomes[i].0))).collect();
+        let marks: Vec<String> = columns
+            .iter()
+            .map(|c| format!("{} {:<4}", c.name, mark(&c.outcomes[i].0)))
+            .collect();
         writeln!(out, "{}  {}", marks.join("  "), behaviour.name)?;
     }
     for column in columns {
@@ -107,14 +122,21 @@ fn summary(column: &Column) -> String {
     let passed = column.count(|outcome| *outcome == Outcome::Passed);
     let skipped = column.count(|outcome| matches!(outcome, Outcome::Skipped(_)));
     let text = format!("{passed} passed, {} failed", column.failed());
-    if skipped == 0 { text } else { format!("{text}, {skipped} skipped") }
+    if skipped == 0 {
+        text
+    } else {
+        format!("{text}, {skipped} skipped")
+    }
 }
 
 /// The same as one JSON document.
 #[must_use]
 pub fn json(behaviours: &[Behaviour], columns: &[Column]) -> serde_json::Value {
     let rows = behaviours.iter().enumerate().map(|(i, behaviour)| {
-        let outcomes: serde_json::Map<_, _> = columns.iter().map(|c| (c.name.clone(), outcome_json(&c.outcomes[i]))).collect();
+        let outcomes: serde_json::Map<_, _> = columns
+            .iter()
+            .map(|c| (c.name.clone(), outcome_json(&c.outcomes[i])))
+            .collect();
         json!({"name": behaviour.name, "outcomes": outcomes})
     });
     let summaries: serde_json::Map<_, _> = columns.iter().map(|c| (c.name.clone(), json!(summary(c)))).collect();

@@ -26,9 +26,14 @@ pub fn parse(topic: &str, text: &str) -> Result<Vec<Behaviour>> {
         let line = line.trim();
         if let Some(name) = line.strip_prefix("== ") {
             finish(draft.take(), &mut behaviours)?;
-            draft = Some(Draft { name: format!("{topic}: {name}"), ..Draft::default() });
+            draft = Some(Draft {
+                name: format!("{topic}: {name}"),
+                ..Draft::default()
+            });
         } else if !line.is_empty() && !line.starts_with('#') {
-            let draft = draft.as_mut().with_context(|| format!("{topic}:{}: no behaviour yet", at + 1))?;
+            let draft = draft
+                .as_mut()
+                .with_context(|| format!("{topic}:{}: no behaviour yet", at + 1))?;
             draft.add(at + 1, line);
         }
     }
@@ -49,7 +54,12 @@ impl Draft {
         if line == "serial" {
             self.serial = true;
         } else if let Some(row) = line.strip_prefix('|') {
-            self.rows.push(row.trim_end_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect());
+            self.rows.push(
+                row.trim_end_matches('|')
+                    .split('|')
+                    .map(|cell| cell.trim().to_owned())
+                    .collect(),
+            );
         } else {
             self.lines.push((at, line.to_owned()));
         }
@@ -57,12 +67,27 @@ impl Draft {
 
     /// The behaviour with `<column>` replaced by the cells of one row.
     fn with_row(&self, head: &[String], row: &[String]) -> Result<Behaviour> {
-        ensure!(head.len() == row.len(), "{}: row {row:?} does not fit head {head:?}", self.name);
+        ensure!(
+            head.len() == row.len(),
+            "{}: row {row:?} does not fit head {head:?}",
+            self.name
+        );
         let fill = |text: &str| {
-            head.iter().zip(row).fold(text.to_owned(), |text, (column, cell)| text.replace(&format!("<{column}>"), cell))
+            head.iter().zip(row).fold(text.to_owned(), |text, (column, cell)| {
+                text.replace(&format!("<{column}>"), cell)
+            })
         };
-        let lines = self.lines.iter().map(|(at, line)| (*at, fill(line))).filter(|(_, line)| !line.is_empty()).collect();
-        Ok(Behaviour { name: fill(&self.name), lines, serial: self.serial })
+        let lines = self
+            .lines
+            .iter()
+            .map(|(at, line)| (*at, fill(line)))
+            .filter(|(_, line)| !line.is_empty())
+            .collect();
+        Ok(Behaviour {
+            name: fill(&self.name),
+            lines,
+            serial: self.serial,
+        })
     }
 }
 
@@ -85,7 +110,11 @@ mod tests {
 
     #[test]
     fn a_table_becomes_one_behaviour_per_row() {
-        let got = parse("t", "== key <k> gives <r>\n# note\ndo <k>\n< <r>\n| k | r |\n| a | x y |\n| b | z |\n").unwrap();
+        let got = parse(
+            "t",
+            "== key <k> gives <r>\n# note\ndo <k>\n< <r>\n| k | r |\n| a | x y |\n| b | z |\n",
+        )
+        .unwrap();
         assert_eq!(got.len(), 2);
         assert_eq!(got[0].name, "t: key a gives x y");
         assert_eq!(got[1].lines, [(3, "do b".to_owned()), (4, "< z".to_owned())]);

@@ -85,7 +85,9 @@ fn announced(host: &str, port: u16) -> Result<Table> {
     let mut connection = Connection::tcp(host, port)?;
     connection.send(client::HEADER)?;
     let deadline = Instant::now() + Duration::from_secs(10);
-    let start = connection.next(0, deadline)?.context("no connection.start within 10 s")?;
+    let start = connection
+        .next(0, deadline)?
+        .context("no connection.start within 10 s")?;
     Table::parse(start.words.get(3).context("the server refused the protocol header")?)
 }
 

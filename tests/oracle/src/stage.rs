@@ -69,6 +69,8 @@ pub struct Stage<'s> {
     /// Names given to queue.declare and exchange.declare on `/`.
     declared: BTreeSet<(&'static str, String)>,
     pub(crate) ignore_unread: bool,
+    /// Administration commands that put right what the behaviour changed for everybody.
+    pub(crate) at_end: Vec<Vec<Word>>,
 }
 
 /// Plays `behaviour` on `server`; `prefix` makes its names unique.
@@ -99,6 +101,7 @@ impl<'s> Stage<'s> {
             created: Vec::new(),
             declared: BTreeSet::new(),
             ignore_unread: false,
+            at_end: Vec::new(),
         }
     }
 
@@ -106,7 +109,9 @@ impl<'s> Stage<'s> {
         let lines = lines::prepare(&behaviour.lines, self.server, &self.prefix)?;
         let mut rest = &lines[..];
         while let [line, after @ ..] = rest {
-            let used = self.step(line, after).with_context(|| format!("line {}: {}", line.at, self.short(&line.text)))?;
+            let used = self
+                .step(line, after)
+                .with_context(|| format!("line {}: {}", line.at, self.short(&line.text)))?;
             rest = &after[used..];
         }
         self.nothing_unread()
@@ -130,7 +135,12 @@ impl<'s> Stage<'s> {
         let words = lex::words(&text)?;
         let (first, rest) = words.split_first().context("empty line")?;
         match methods::by_name(first.text()) {
-            None => self.command(&line.target, first.text(), rest, follows(line, after, &["connection.", "eof"])),
+            None => self.command(
+                &line.target,
+                first.text(),
+                rest,
+                follows(line, after, &["connection.", "eof"]),
+            ),
             Some(method) => {
                 self.send(&line.target, method, rest)?;
                 match method.reply(rest) {
@@ -158,12 +168,19 @@ impl<'s> Stage<'s> {
 
     /// Waits for the reply called `name`; deliveries and confirms before it stay for later lines.
     fn reply(&mut self, target: &Target, name: &str) -> Result<()> {
-        let channel = if name.starts_with("connection.") { 0 } else { target.channel };
+        let channel = if name.starts_with("connection.") {
+            0
+        } else {
+            target.channel
+        };
         let wanted = |event: &Event| {
             (event.channel == channel && (event.name() == name || event.name() == "channel.close"))
                 || matches!(event.name(), "connection.close" | "eof")
         };
-        let event = self.actor(target)?.connection.next_where(Instant::now() + PATIENCE, wanted)?;
+        let event = self
+            .actor(target)?
+            .connection
+            .next_where(Instant::now() + PATIENCE, wanted)?;
         let words = event.map(|event| event.words);
         self.heard(target, words.as_deref());
         match words {
@@ -188,7 +205,10 @@ impl<'s> Stage<'s> {
 
     /// The next event on the target's channel.
     fn event(&mut self, target: &Target, within: Duration) -> Result<Option<Vec<String>>> {
-        let event = self.actor(target)?.connection.next(target.channel, Instant::now() + within)?;
+        let event = self
+            .actor(target)?
+            .connection
+            .next(target.channel, Instant::now() + within)?;
         let words = event.map(|event| event.words);
         self.heard(target, words.as_deref());
         Ok(words)
@@ -208,7 +228,10 @@ impl<'s> Stage<'s> {
 
     fn expect_words(&mut self, line: &Line, words: &[Word]) -> Result<()> {
         let target = match words[0].text() {
-            name if name.starts_with("connection.") => &Target { channel: 0, ..line.target.clone() },
+            name if name.starts_with("connection.") => &Target {
+                channel: 0,
+                ..line.target.clone()
+            },
             _ => &line.target,
         };
         let got = self.event(target, PATIENCE)?;
@@ -216,14 +239,23 @@ impl<'s> Stage<'s> {
             Some(got) => expect::matches(words, got, &mut self.captures)?,
             None => false,
         };
-        ensure!(matched, "expected: {}\n      saw: {}", self.short(&line.text), self.shown(got.as_deref()));
+        ensure!(
+            matched,
+            "expected: {}\n      saw: {}",
+            self.short(&line.text),
+            self.shown(got.as_deref())
+        );
         self.forget(target, words[0].text());
         Ok(())
     }
 
     fn expect_nothing(&mut self, target: &Target) -> Result<()> {
         let got = self.event(target, SILENCE)?;
-        ensure!(got.is_none(), "expected: nothing\n      saw: {}", self.shown(got.as_deref()));
+        ensure!(
+            got.is_none(),
+            "expected: nothing\n      saw: {}",
+            self.shown(got.as_deref())
+        );
         Ok(())
     }
 
@@ -233,20 +265,36 @@ impl<'s> Stage<'s> {
         let range: Vec<Duration> = range.iter().map(seconds).collect::<Result<_, _>>()?;
         let actor = self.actor(target)?;
         let wanted = |event: &Event| event.channel == 0 && event.name() != "heartbeat";
-        let got = actor.connection.next_where(Instant::now() + PATIENCE, wanted)?.map(|event| event.words);
+        let got = actor
+            .connection
+            .next_where(Instant::now() + PATIENCE, wanted)?
+            .map(|event| event.words);
         let took = actor.connection.sent_at.elapsed();
         actor.over = true;
-        ensure!(got.as_deref() == Some(&["eof".to_owned()]), "expected: eof\n      saw: {}", self.shown(got.as_deref()));
+        ensure!(
+            got.as_deref() == Some(&["eof".to_owned()]),
+            "expected: eof\n      saw: {}",
+            self.shown(got.as_deref())
+        );
         if let [from, to] = range[..] {
-            ensure!(from <= took && took <= to, "expected: eof after {from:?} to {to:?}\n      saw: after {took:?}");
+            ensure!(
+                from <= took && took <= to,
+                "expected: eof after {from:?} to {to:?}\n      saw: after {took:?}"
+            );
         }
         Ok(())
     }
 
     fn expect_bytes(&mut self, target: &Target, words: &[Word]) -> Result<()> {
         let expected = crate::command::octets_of(words)?;
-        let got = self.actor(target)?.connection.octets(expected.len(), Instant::now() + PATIENCE)?;
-        ensure!(got == expected, "expected: bytes {expected:?}\n      saw: bytes {got:?}");
+        let got = self
+            .actor(target)?
+            .connection
+            .octets(expected.len(), Instant::now() + PATIENCE)?;
+        ensure!(
+            got == expected,
+            "expected: bytes {expected:?}\n      saw: bytes {got:?}"
+        );
         Ok(())
     }
 
@@ -257,9 +305,14 @@ impl<'s> Stage<'s> {
         while seen.len() < expected.len() {
             let got = self.event(target, PATIENCE)?;
             let all = expected.keys().copied();
-            let settled = got.as_deref().and_then(|words| crate::confirms::settles(words, all, &seen));
+            let settled = got
+                .as_deref()
+                .and_then(|words| crate::confirms::settles(words, all, &seen));
             let Some(settled) = settled else {
-                bail!("expected: {expected:?}\n      saw: {} after {seen:?}", self.shown(got.as_deref()));
+                bail!(
+                    "expected: {expected:?}\n      saw: {} after {seen:?}",
+                    self.shown(got.as_deref())
+                );
             };
             seen.extend(settled);
         }
@@ -268,7 +321,10 @@ impl<'s> Stage<'s> {
     }
 
     fn unordered(&mut self, line: &Line, after: &[Line]) -> Result<usize> {
-        let more = after.iter().take_while(|next| next.kind == Kind::ExpectUnordered).count();
+        let more = after
+            .iter()
+            .take_while(|next| next.kind == Kind::ExpectUnordered)
+            .count();
         let mut open: Vec<&Line> = std::iter::once(line).chain(&after[..more]).collect();
         while !open.is_empty() {
             let got = self.event(&line.target, PATIENCE)?;
@@ -284,7 +340,11 @@ impl<'s> Stage<'s> {
             }
             let expected: Vec<String> = open.iter().map(|line| self.short(&line.text)).collect();
             let index = found.with_context(|| {
-                format!("expected one of: {}\n      saw: {}", expected.join(" | "), self.shown(got.as_deref()))
+                format!(
+                    "expected one of: {}\n      saw: {}",
+                    expected.join(" | "),
+                    self.shown(got.as_deref())
+                )
             })?;
             open.remove(index);
         }
@@ -304,7 +364,10 @@ impl<'s> Stage<'s> {
     /// `!! 530 basic.consume …`: exactly this close; answered, and the server ends the connection.
     fn connection_error(&mut self, line: &Line) -> Result<()> {
         let expected = close_words("connection.close", &line.text)?;
-        let target = Target { channel: 0, ..line.target.clone() };
+        let target = Target {
+            channel: 0,
+            ..line.target.clone()
+        };
         let got = self.event(&target, PATIENCE)?;
         self.check_close(&expected, got.as_deref())?;
         self.actor(&target)?.connection.send_frame(1, 0, &[0, 10, 0, 51])?;
@@ -314,7 +377,12 @@ impl<'s> Stage<'s> {
     fn check_close(&mut self, expected: &[Word], got: Option<&[String]>) -> Result<()> {
         let matched = got.is_some_and(|got| expect::matches(expected, got, &mut self.captures).unwrap_or(false));
         let wanted: Vec<String> = expected.iter().map(|word| word.text().to_owned()).collect();
-        ensure!(matched, "expected: {}\n      saw: {}", self.short(&line(&wanted)), self.shown(got));
+        ensure!(
+            matched,
+            "expected: {}\n      saw: {}",
+            self.short(&line(&wanted)),
+            self.shown(got)
+        );
         Ok(())
     }
 
@@ -328,7 +396,10 @@ impl<'s> Stage<'s> {
             _ => lex::words(&next.text)?,
         };
         let words = lex::words(&text)?;
-        let target = Target { connection: line.target.connection.clone(), channel: 999 };
+        let target = Target {
+            connection: line.target.connection.clone(),
+            channel: 999,
+        };
         let deadline = Instant::now() + PATIENCE;
         loop {
             let got = self.attempt(&target, &words)?;
@@ -337,7 +408,11 @@ impl<'s> Stage<'s> {
             }
             let destructive = words[0].text() == "basic.get" && got[0] == "basic.get-ok";
             if destructive || Instant::now() > deadline {
-                bail!("expected: {}\n      saw at last: {}", self.short(&next.text), self.shown(Some(&got)));
+                bail!(
+                    "expected: {}\n      saw at last: {}",
+                    self.short(&next.text),
+                    self.shown(Some(&got))
+                );
             }
             std::thread::sleep(Duration::from_millis(30));
         }
@@ -347,9 +422,16 @@ impl<'s> Stage<'s> {
     fn attempt(&mut self, target: &Target, words: &[Word]) -> Result<Vec<String>> {
         let method = methods::by_name(words[0].text()).context("only methods can be repeated")?;
         self.send(target, method, &words[1..])?;
-        let got = self.actor(target)?.connection.next(target.channel, Instant::now() + PATIENCE)?;
+        let got = self
+            .actor(target)?
+            .connection
+            .next(target.channel, Instant::now() + PATIENCE)?;
         let got = got.map(|event| event.words).context("no answer")?;
-        let close = if got[0] == "channel.close" { "channel.close-ok" } else { "channel.close" };
+        let close = if got[0] == "channel.close" {
+            "channel.close-ok"
+        } else {
+            "channel.close"
+        };
         let close = methods::by_name(close).context("method table")?;
         self.send(target, close, &[])?;
         if close.name == "channel.close" {
@@ -396,13 +478,20 @@ impl<'s> Stage<'s> {
             let actor = self.actor(&target)?;
             if !actor.over && !actor.raw {
                 let close = methods::by_name("connection.close").context("method table")?;
-                actor.connection.send_method(0, close, &[Word::Bare("200".into()), Word::Bare("bye".into())])?;
-                self.reply(&target, "connection.close-ok").context("closing at the end")?;
+                actor
+                    .connection
+                    .send_method(0, close, &[Word::Bare("200".into()), Word::Bare("bye".into())])?;
+                self.reply(&target, "connection.close-ok")
+                    .context("closing at the end")?;
             }
             let unread = self.actor(&target)?.connection.unread();
             let unread: Vec<_> = unread.iter().filter(|event| event.name() != "eof").collect();
             if let (Some(event), false) = (unread.first(), self.ignore_unread) {
-                bail!("expected: nothing more\n      saw: @{} {}", event.channel, self.shown(Some(&event.words)));
+                bail!(
+                    "expected: nothing more\n      saw: @{} {}",
+                    event.channel,
+                    self.shown(Some(&event.words))
+                );
             }
         }
         Ok(())
@@ -411,6 +500,10 @@ impl<'s> Stage<'s> {
     fn clean_up(&mut self) {
         for (_, mut actor) in std::mem::take(&mut self.actors) {
             actor.connection.shut(Shutdown::Both);
+        }
+        for words in std::mem::take(&mut self.at_end) {
+            // A server without administration commands has changed nothing either.
+            let _ = self.ctl(&words);
         }
         if let Some(management) = &self.server.management {
             for path in self.created.iter().rev() {
@@ -426,28 +519,40 @@ impl<'s> Stage<'s> {
 
     fn delete_declared(&mut self) -> Result<()> {
         for (method, name) in std::mem::take(&mut self.declared) {
-            let target = Target { connection: "cleaner".to_owned(), channel: 1 };
+            let target = Target {
+                connection: "cleaner".to_owned(),
+                channel: 1,
+            };
             let method = methods::by_name(method).context("method table")?;
             self.send(&target, method, &[Word::Quoted(name), Word::Bare("nowait".into())])?;
         }
-        let target = Target { connection: "cleaner".to_owned(), channel: 1 };
+        let target = Target {
+            connection: "cleaner".to_owned(),
+            channel: 1,
+        };
         let close = methods::by_name("connection.close").context("method table")?;
         self.send(&target, close, &[])?;
         self.reply(&target, "connection.close-ok")
     }
 
     fn with_captures(&self, text: &str) -> String {
-        self.captures.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("?{name}"), value))
+        self.captures.iter().fold(text.to_owned(), |text, (name, value)| {
+            text.replace(&format!("?{name}"), value)
+        })
     }
 
     fn say(&mut self, arrow: &str, target: &Target, text: &str) {
         let text = self.short(text);
-        self.trace.push(format!("        {arrow} @{}{} {text}", target.connection, target.channel));
+        self.trace.push(format!(
+            "        {arrow} @{}{} {text}",
+            target.connection, target.channel
+        ));
     }
 
     fn heard(&mut self, target: &Target, words: Option<&[String]>) {
         let text = self.shown(words);
-        self.trace.push(format!("        ← @{}{} {text}", target.connection, target.channel));
+        self.trace
+            .push(format!("        ← @{}{} {text}", target.connection, target.channel));
     }
 
     fn story(&self) -> String {
@@ -464,7 +569,10 @@ impl<'s> Stage<'s> {
     }
 
     fn shown(&self, words: Option<&[String]>) -> String {
-        words.map_or_else(|| format!("nothing within {} s", PATIENCE.as_secs()), |words| self.short(&line(words)))
+        words.map_or_else(
+            || format!("nothing within {} s", PATIENCE.as_secs()),
+            |words| self.short(&line(words)),
+        )
     }
 }
 
@@ -482,11 +590,13 @@ fn answers(method: &str, reply: &'static str) -> Vec<&'static str> {
 /// Whether the expectations right after `line` speak of its answer themselves: an error, or one of `answers`.
 fn follows(line: &Line, after: &[Line], answers: &[&str]) -> bool {
     let expectations = after.iter().take_while(|next| next.kind != Kind::Do);
-    expectations.filter(|next| next.target.connection == line.target.connection).any(|next| match next.kind {
-        Kind::ConnectionError => true,
-        Kind::ChannelError => next.target == line.target,
-        _ => answers.iter().any(|answer| next.text.starts_with(answer)),
-    })
+    expectations
+        .filter(|next| next.target.connection == line.target.connection)
+        .any(|next| match next.kind {
+            Kind::ConnectionError => true,
+            Kind::ChannelError => next.target == line.target,
+            _ => answers.iter().any(|answer| next.text.starts_with(answer)),
+        })
 }
 
 /// Words of a close from `CODE METHOD text…`; the code's name is put before the text.
@@ -494,8 +604,17 @@ fn close_words(method: &str, text: &str) -> Result<Vec<Word>> {
     let (code, rest) = text.split_once(' ').context("CODE METHOD text")?;
     let (offender, text) = rest.split_once(' ').unwrap_or((rest, ""));
     let name = code_name(code)?;
-    let text = if text.is_empty() { name.to_owned() } else { format!("{name} - {text}") };
-    Ok(vec![Word::Bare(method.into()), Word::Bare(code.into()), Word::Bare(offender.into()), Word::Quoted(text)])
+    let text = if text.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name} - {text}")
+    };
+    Ok(vec![
+        Word::Bare(method.into()),
+        Word::Bare(code.into()),
+        Word::Bare(offender.into()),
+        Word::Quoted(text),
+    ])
 }
 
 fn code_name(code: &str) -> Result<&'static str> {

@@ -145,14 +145,18 @@ pub(crate) fn put_short(out: &mut Vec<u8>, text: &str) {
 
 /// Takes `n` octets off the front of `bytes`.
 pub(crate) fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
-    let (head, tail) = bytes.split_at_checked(n).ok_or_else(|| anyhow!("{n} octets wanted, {} left", bytes.len()))?;
+    let (head, tail) = bytes
+        .split_at_checked(n)
+        .ok_or_else(|| anyhow!("{n} octets wanted, {} left", bytes.len()))?;
     *bytes = tail;
     Ok(head)
 }
 
 /// Takes an unsigned big-endian integer of `width` octets.
 pub(crate) fn take_uint(bytes: &mut &[u8], width: usize) -> Result<u64> {
-    Ok(take(bytes, width)?.iter().fold(0, |n, &octet| n << 8 | u64::from(octet)))
+    Ok(take(bytes, width)?
+        .iter()
+        .fold(0, |n, &octet| n << 8 | u64::from(octet)))
 }
 
 /// Takes a string whose length prefix has `width` octets.
@@ -178,7 +182,14 @@ fn decode_value(bytes: &mut &[u8], depth: usize) -> Result<Value> {
     if let Some(width) = int_width(letter) {
         let unsigned = i128::from(take_uint(bytes, width)?);
         let negative = b"bsIl".contains(&letter) && unsigned >> (width * 8 - 1) == 1;
-        return Ok(Value::Int(letter, if negative { unsigned - (1 << (width * 8)) } else { unsigned }));
+        return Ok(Value::Int(
+            letter,
+            if negative {
+                unsigned - (1 << (width * 8))
+            } else {
+                unsigned
+            },
+        ));
     }
     Ok(match letter {
         b't' => Value::Bool(take(bytes, 1)?[0] != 0),
@@ -333,7 +344,11 @@ struct Key<'a>(&'a str);
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |c: char| c.is_alphanumeric() || "-_.$".contains(c);
-        if !self.0.is_empty() && self.0.chars().all(plain) { f.write_str(self.0) } else { write!(f, "'{}'", self.0) }
+        if !self.0.is_empty() && self.0.chars().all(plain) {
+            f.write_str(self.0)
+        } else {
+            write!(f, "'{}'", self.0)
+        }
     }
 }
 
