@@ -11,6 +11,8 @@ use crate::run::run;
 
 const HOST: &str = "127.0.0.1";
 const START: Duration = Duration::from_secs(20);
+/// Runs a container with limits of our own, since an engine's defaults may be above what this machine allows.
+const RUN: [&str; 5] = ["run", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
 /// What may be run: the two binaries, and each of RabbitMQ's names that the first answers to.
 const PROGRAMS: [&str; 3] = ["rabbitmq-server", "warren", "warren-operator"];
 
@@ -31,6 +33,13 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
     checks.check("without a default user, guest may log in from anywhere", || {
         let broker = Container::start(&engine, image, &[])?;
         broker.login("guest", "guest").put("q", 1)
+    });
+    checks.check("under the name rabbitmq-server it is the same server", || {
+        Container::start(&engine, image, &["--entrypoint", "/usr/bin/rabbitmq-server"]).map(drop)
+    });
+    checks.check("the operator is in it", || {
+        let help = ["--rm", "--entrypoint", "/usr/bin/warren-operator", image, "--help"];
+        says(&run(&engine, &[&RUN[..], &help].concat())?, "preview")
     });
     checks.check(
         "it runs with a read-only root, without capabilities, as an unknown user",
@@ -162,20 +171,14 @@ impl Container {
     fn start(engine: &str, image: &str, options: &[&str]) -> Outcome<Self> {
         let (amqp, management) = (free_port()?, free_port()?);
         let ports = [format!("{HOST}:{amqp}:5672"), format!("{HOST}:{management}:15672")];
-        // Limits of our own, since an engine's defaults may be above what this machine allows.
-        let fixed = [
-            "run",
-            "-d",
-            "--ulimit",
-            "nofile=4096:4096",
-            "--ulimit",
-            "nproc=4096:4096",
-            "-p",
-            &ports[0],
-            "-p",
-            &ports[1],
-        ];
-        let arguments: Vec<_> = fixed.iter().chain(options).copied().chain([image]).collect();
+        let published = ["-d", "-p", &ports[0], "-p", &ports[1]];
+        let arguments: Vec<_> = RUN
+            .iter()
+            .chain(&published)
+            .chain(options)
+            .copied()
+            .chain([image])
+            .collect();
         let id = run(engine, &arguments)?.trim().to_owned();
         let container = Self {
             engine: engine.into(),
