@@ -87,14 +87,9 @@ pub enum MethodError {
         /// The arguments as RabbitMQ prints them, cut to what a reply text can hold.
         shown: String,
     },
-    /// A name that is not UTF-8.
-    #[error("a short string of {method} is not UTF-8: {shown}")]
-    NotText {
-        /// Method name.
-        method: &'static str,
-        /// The short string's octets.
-        shown: String,
-    },
+    /// A short string that is not UTF-8.
+    #[error("Malformed UTF-8 in shortstr")]
+    NotText,
     /// A table that is none.
     #[error("field table of {method}: {error}")]
     Table {
@@ -111,8 +106,8 @@ impl MethodError {
         let code = match self {
             MethodError::NoIds(refusal) => return refusal.clone(),
             MethodError::Unknown { .. } => ReplyCode::CommandInvalid,
-            MethodError::Arguments { .. } => ReplyCode::FrameError,
-            MethodError::NotText { .. } | MethodError::Table { .. } => ReplyCode::SyntaxError,
+            MethodError::Arguments { .. } | MethodError::NotText => ReplyCode::FrameError,
+            MethodError::Table { .. } => ReplyCode::SyntaxError,
         };
         Refusal::connection(code, self.to_string())
     }
@@ -127,7 +122,7 @@ pub fn class_method_ids(payload: &[u8]) -> (u16, u16) {
 /// The method in the payload of a method frame.
 ///
 /// # Errors
-/// Unknown ids (503), arguments that do not fit the method (501), text or tables that are none (502).
+/// Unknown ids (503), arguments that do not fit the method or text that is none (501), tables that are none (502).
 #[inline]
 pub fn decode_method(payload: &[u8]) -> Result<Method<'_>, MethodError> {
     let Some((&ids, arguments)) = payload.split_first_chunk::<4>() else {
@@ -218,52 +213,45 @@ fn other(payload: &[u8]) -> Result<AMQPClass, MethodError> {
         _ => return Err(undecodable()),
     };
     if let (Some(slot), Some(table)) = (table_of(&mut class), walked.table) {
-        *slot = table;
+        *slot = arguments_table(layout.name, table)?;
     }
     Ok(class)
 }
 
 /// A method's octets, sound in every field, with an empty table in the place of its own.
-struct Walked {
+struct Walked<'a> {
     without_table: Vec<u8>,
-    table: Option<FieldTable>,
+    table: Option<&'a [u8]>,
 }
 
-fn walk(layout: &Layout, payload: &[u8]) -> Result<Walked, MethodError> {
+/// Checks lengths first, then text, as RabbitMQ does.
+fn walk<'a>(layout: &Layout, payload: &'a [u8]) -> Result<Walked<'a>, MethodError> {
     let mut rest = Cursor(&payload[4..]);
     let mut walked = Walked {
         without_table: payload[..4].to_vec(),
         table: None,
     };
+    let mut is_text = true;
     for field in layout.fields {
         let before = rest.0;
         let content = field.take(&mut rest).ok_or_else(|| undecodable(&payload[4..]))?;
+        let octets = &before[..before.len() - rest.0.len()];
         match field {
             Field::Table => {
-                walked.table = Some(arguments_table(layout.name, content)?);
+                walked.table = Some(content);
                 walked.without_table.extend_from_slice(&[0; 4]);
             }
-            Field::Fixed(_) | Field::Text | Field::Octets => {
-                is_text(layout.name, *field, content)?;
-                walked
-                    .without_table
-                    .extend_from_slice(&before[..before.len() - rest.0.len()]);
+            Field::Text => {
+                is_text &= std::str::from_utf8(content).is_ok();
+                walked.without_table.extend_from_slice(octets);
             }
+            Field::Fixed(_) | Field::Octets => walked.without_table.extend_from_slice(octets),
         }
     }
-    match rest.is_empty() {
-        true => Ok(walked),
-        false => Err(undecodable(&payload[4..])),
-    }
-}
-
-fn is_text(method: &'static str, field: Field, content: &[u8]) -> Result<(), MethodError> {
-    match field == Field::Text && std::str::from_utf8(content).is_err() {
-        true => Err(MethodError::NotText {
-            method,
-            shown: numbers(content),
-        }),
-        false => Ok(()),
+    match (rest.is_empty(), is_text) {
+        (true, true) => Ok(walked),
+        (true, false) => Err(MethodError::NotText),
+        (false, _) => Err(undecodable(&payload[4..])),
     }
 }
 

@@ -33,9 +33,6 @@ pub enum TableError {
         /// Its length in octets.
         bytes: usize,
     },
-    /// An unsigned number that method arguments cannot carry.
-    #[error("the unsigned number {0} is above 9223372036854775807")]
-    NumberTooLarge(u64),
 }
 
 type Result<T> = std::result::Result<T, TableError>;
