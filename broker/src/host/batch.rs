@@ -1,0 +1,264 @@
+//! One connection's work on the data plane while a read batch lasts: route, enqueue, settle, flush.
+//!
+//! Publishes go queue by queue in runs: the lock of the last queue is kept until another queue, a question or the
+//! end of the batch needs it gone. Only one queue is locked at a time; errands run when none is.
+
+use model::{DeliveryTag, Millis, Refusal};
+use queue::Published;
+use session::{Fate, Host, Note, Publication, Settle, UnknownTag};
+use std::sync::Arc;
+
+use super::{
+    cell::{CellSink, Errand, Held, QueueCell},
+    client::Client,
+    message::Arriving,
+    node::Node,
+    outbox::Place,
+    route::{Route, RouteCache},
+};
+
+/// The data plane of one connection.
+pub struct Batch {
+    /// The node.
+    pub node: Arc<Node>,
+    /// The connection.
+    pub client: Arc<Client>,
+    replies: Vec<u8>,
+    held: Option<(Arc<QueueCell>, Held)>,
+    touched: Vec<Arc<Client>>,
+    errands: Vec<Errand>,
+    routes: RouteCache,
+    scratch: Vec<u8>,
+    settled: Vec<Place>,
+    now: Millis,
+}
+
+impl Batch {
+    /// Nothing done yet.
+    pub fn new(node: Arc<Node>, client: Arc<Client>) -> Self {
+        Batch {
+            node,
+            client,
+            replies: Vec::new(),
+            held: None,
+            touched: Vec::new(),
+            errands: Vec::new(),
+            routes: RouteCache::default(),
+            scratch: Vec::new(),
+            settled: Vec::new(),
+            now: Millis(0),
+        }
+    }
+
+    /// A batch begins: time and topology are those of now.
+    pub fn begin(&mut self) {
+        self.now = self.node.now();
+        let snapshot = self.node.snapshot();
+        self.routes.refresh(&snapshot);
+    }
+
+    /// The time of this batch.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// Routes are asked for on behalf of this client.
+    pub fn enter(&mut self, client: catalog::Client) {
+        self.routes.enter(client);
+    }
+
+    /// Deliveries go back to their queues.
+    pub fn requeue(&mut self, places: Vec<Place>) {
+        self.settled = places;
+        self.settle_places(queue::Settle::Requeue);
+    }
+
+    /// Lets go of the queue, runs errands, writes replies and flushes every connection touched.
+    pub fn end(&mut self) {
+        self.release();
+        self.run_errands();
+        self.flush();
+        self.scratch = Vec::new();
+    }
+
+    /// Lets go of the queue held.
+    pub fn release(&mut self) {
+        if let Some((cell, held)) = self.held.take() {
+            let wake = cell.wants_waking(&held);
+            drop(held);
+            if let Some(at) = wake {
+                self.node.timers().wake_at(at, &cell);
+            }
+        }
+    }
+
+    /// Runs what the queues left to be done.
+    pub fn run_errands(&mut self) {
+        if !self.errands.is_empty() {
+            self.node
+                .run_errands(std::mem::take(&mut self.errands), &mut self.touched);
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.replies.is_empty() {
+            let mut state = self.client.outbox().lock();
+            state.buffer().append(&mut self.replies);
+            if state.promise_flush() {
+                self.touched.push(self.client.clone());
+            }
+        }
+        self.node.flush(&mut self.touched);
+    }
+
+    /// Works on one queue with the rest of the batch at hand.
+    pub fn on_cell<R>(
+        &mut self,
+        cell: &Arc<QueueCell>,
+        work: impl FnOnce(&mut super::cell::State, &mut CellSink<'_>) -> R,
+    ) -> R {
+        if !self.held.as_ref().is_some_and(|(at, _)| Arc::ptr_eq(at, cell)) {
+            self.release();
+            self.held = Some((cell.clone(), cell.hold()));
+        }
+        let (_, state) = self.held.as_mut().expect("just taken");
+        let mut sink = CellSink {
+            cell,
+            touched: &mut self.touched,
+            errands: &mut self.errands,
+            now: self.now,
+        };
+        work(state, &mut sink)
+    }
+
+    fn publish_to(&mut self, route: &Route, publication: &Publication<'_>) -> Fate {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut arriving = Arriving::new(publication, &mut scratch);
+        let mut fate = Fate::Unroutable;
+        for cell in &route.cells {
+            let now = self.now;
+            let published = self.on_cell(cell, |state, sink| {
+                (!state.dead).then(|| state.queue.publish(now, &mut arriving, sink))
+            });
+            fate = match (published, fate) {
+                (None, fate) => fate,
+                (Some(Published::Accepted(_)), Fate::Unroutable) => Fate::Taken,
+                (Some(Published::Accepted(_)), fate) => fate,
+                (Some(Published::Rejected), _) => Fate::Rejected,
+            };
+        }
+        self.scratch = scratch;
+        fate
+    }
+
+    /// Settles what is in `settled`, in runs of the same queue.
+    fn settle_places(&mut self, how: queue::Settle) {
+        let places = std::mem::take(&mut self.settled);
+        for run in places.chunk_by(|a, b| Arc::ptr_eq(&a.cell, &b.cell)) {
+            let now = self.now;
+            self.on_cell(&run[0].cell, |state, sink| {
+                // A deleted queue has forgotten its slots; nothing is owed to it.
+                let _ = state
+                    .queue
+                    .settle_all(now, run.iter().map(|place| place.slot), how, sink);
+            });
+        }
+        self.settled = places;
+        self.settled.clear();
+    }
+
+    /// Consumers that waited for the channel-wide prefetch limit go on.
+    pub fn wake_parked(&mut self, channel: u16) {
+        let parked = match self.client.outbox().lock().channel(channel) {
+            Some(out) if !out.parked.is_empty() && out.ledger.has_room() => std::mem::take(&mut out.parked),
+            _ => return,
+        };
+        let now = self.now;
+        for (cell, consumer) in parked {
+            self.on_cell(&cell, |state, sink| state.queue.consumer_ready(now, consumer, sink));
+        }
+    }
+
+    /// Octets for the client that go before anything written later.
+    pub fn write_replies(&mut self) {
+        let mut state = self.client.outbox().lock();
+        state.buffer().append(&mut self.replies);
+        if state.promise_flush() {
+            self.touched.push(self.client.clone());
+        }
+    }
+}
+
+impl Host for Batch {
+    fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.replies
+    }
+
+    fn publish(&mut self, _channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal> {
+        let route = self.routes.find(message, &self.node)?;
+        if let Some(fault) = message.fault {
+            return Err(fault.clone());
+        }
+        Ok(match &route.direct_reply {
+            None => self.publish_to(&route, message),
+            Some(address) => self.node.clone().reply_directly(address, message, &mut self.touched),
+        })
+    }
+
+    fn check_publish(&mut self, message: &Publication<'_>) -> Result<(), Refusal> {
+        self.routes.find(message, &self.node)?;
+        message.fault.map_or(Ok(()), |fault| Err(fault.clone()))
+    }
+
+    fn settle(
+        &mut self,
+        channel: u16,
+        tag: DeliveryTag,
+        multiple: bool,
+        how: Settle,
+        held: bool,
+    ) -> Result<(), UnknownTag> {
+        {
+            let mut state = self.client.outbox().lock();
+            let ledger = &mut state.channel(channel).ok_or(UnknownTag(tag))?.ledger;
+            if held {
+                return ledger.hold(tag, multiple, how);
+            }
+            ledger.take(tag, multiple, |unacked| self.settled.push(unacked.item))?;
+        }
+        self.settle_places(machine_settle(how));
+        self.wake_parked(channel);
+        Ok(())
+    }
+
+    fn commit_held(&mut self, channel: u16) {
+        let held = match self.client.outbox().lock().channel(channel) {
+            Some(out) => out.ledger.take_held(),
+            None => return,
+        };
+        for run in held.chunk_by(|(_, a), (_, b)| a == b) {
+            self.settled.extend(run.iter().map(|(unacked, _)| unacked.item.clone()));
+            self.settle_places(machine_settle(run[0].1));
+        }
+        self.wake_parked(channel);
+    }
+
+    fn return_held(&mut self, channel: u16) {
+        if let Some(out) = self.client.outbox().lock().channel(channel) {
+            out.ledger.return_held();
+        }
+    }
+
+    fn note(&mut self, note: Note<'_>) {
+        super::notes::log(&self.client, &note);
+    }
+}
+
+/// The session's word in the queue's language.
+pub fn machine_settle(how: Settle) -> queue::Settle {
+    match how {
+        Settle::Ack => queue::Settle::Ack,
+        Settle::Requeue => queue::Settle::Requeue,
+        Settle::Reject => queue::Settle::Reject,
+    }
+}

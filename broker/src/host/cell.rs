@@ -1,0 +1,239 @@
+//! A queue's place on this node: the lock around its machine, and the sink that performs its effects.
+//!
+//! The task that holds the lock does the work. Deliveries are encoded straight into the consumer's outbox; what
+//! needs other queues or the catalogue is collected as an errand and run once the lock is gone.
+
+use model::{ConsumerId, Millis, QueueId, QueueName, VhostName};
+use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
+use queue::{Death, Delivery, DirectSink, Queue, Retire, Sink, Taken};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use super::{
+    client::Client,
+    message::{Arriving, Message},
+    outbox::Letter,
+};
+
+/// A consumer as its queue knows it.
+#[derive(Debug)]
+pub struct Consumer {
+    /// Id on this node.
+    pub id: ConsumerId,
+    /// Tag on its channel.
+    pub tag: Box<str>,
+    /// Channel number.
+    pub channel: u16,
+    /// The connection.
+    pub client: Arc<Client>,
+    /// Settled by delivery.
+    pub no_ack: bool,
+    /// Write consume-ok when the queue has taken the consumer.
+    pub confirm_subscription: bool,
+    /// Consumer arguments, for display.
+    pub arguments: model::Table,
+}
+
+/// The queue's machine with what must change together with it.
+#[derive(Debug)]
+pub struct State {
+    /// The machine.
+    pub queue: Queue<Message, Arc<Consumer>>,
+    /// Deleted: nothing goes in any more.
+    pub dead: bool,
+    /// Where dead letters go.
+    pub dead_letter: Option<model::DeadLetter>,
+}
+
+/// The lock held across a run of commands.
+pub type Held = ArcMutexGuard<RawMutex, State>;
+
+/// One queue on this node.
+#[derive(Debug)]
+pub struct QueueCell {
+    /// Identity.
+    pub id: QueueId,
+    /// Virtual host.
+    pub vhost: VhostName,
+    /// Name.
+    pub name: QueueName,
+    state: Arc<Mutex<State>>,
+    /// When the timer looks at this queue next; `u64::MAX` = not at all.
+    pub wakes_at: AtomicU64,
+}
+
+/// What has to be done once no queue is locked.
+#[derive(Debug)]
+pub enum Errand {
+    /// A dead letter to be routed.
+    DeadLetter {
+        /// Queue it died in.
+        from: Arc<QueueCell>,
+        /// The message.
+        message: Message,
+        /// Why.
+        why: Death,
+    },
+    /// The queue asks to be deleted.
+    Retire {
+        /// Which.
+        cell: Arc<QueueCell>,
+        /// Why.
+        why: Retire,
+    },
+}
+
+impl QueueCell {
+    /// A queue just declared.
+    pub fn new(id: QueueId, vhost: VhostName, name: QueueName, queue: Queue<Message, Arc<Consumer>>) -> Self {
+        let state = State {
+            queue,
+            dead: false,
+            dead_letter: None,
+        };
+        QueueCell {
+            id,
+            vhost,
+            name,
+            state: Arc::new(Mutex::new(state)),
+            wakes_at: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Locks the queue for a run of commands. Only one queue may be locked at a time.
+    pub fn hold(&self) -> Held {
+        self.state.lock_arc()
+    }
+
+    /// Notes when the timer must look; true if that is earlier than it knew.
+    pub fn wants_waking(&self, state: &State) -> Option<Millis> {
+        let at = state.queue.next_deadline()?;
+        (at.0 < self.wakes_at.fetch_min(at.0, Ordering::AcqRel)).then_some(at)
+    }
+}
+
+/// Performs a queue's effects.
+pub struct CellSink<'a> {
+    /// The queue at work.
+    pub cell: &'a Arc<QueueCell>,
+    /// Clients to flush afterwards.
+    pub touched: &'a mut Vec<Arc<Client>>,
+    /// Errands for afterwards.
+    pub errands: &'a mut Vec<Errand>,
+    /// Now.
+    pub now: Millis,
+}
+
+impl CellSink<'_> {
+    fn write(&mut self, to: &Arc<Consumer>, message: &Parts<'_>, delivery: Delivery) -> Taken {
+        let outbox = to.client.outbox();
+        let mut state = outbox.lock();
+        let parked = || (self.cell.clone(), to.id);
+        let Some((tag, buffer)) = state.admit(to.channel, parked, delivery.slot, self.now) else {
+            return Taken::Blocked;
+        };
+        wire::deliver(
+            buffer,
+            &wire::Deliver {
+                channel: to.channel,
+                consumer_tag: to.tag.as_bytes(),
+                delivery_tag: tag.0,
+                redelivered: delivery.redelivered,
+                exchange: message.exchange,
+                routing_key: message.routing_key,
+                properties: message.properties,
+                body: message.body,
+                frame_max: to.client.frame_max(),
+            },
+        );
+        if state.promise_flush() {
+            drop(state);
+            self.touched.push(to.client.clone());
+        }
+        Taken::Yes
+    }
+
+    fn send(&mut self, to: &Arc<Consumer>, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = to.client.outbox().lock();
+        write(state.buffer());
+        if state.promise_flush() {
+            drop(state);
+            self.touched.push(to.client.clone());
+        }
+    }
+}
+
+/// A message's octets, wherever they lie.
+struct Parts<'a> {
+    exchange: &'a [u8],
+    routing_key: &'a [u8],
+    properties: &'a [u8],
+    body: &'a [u8],
+}
+
+impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
+    fn subscribed(&mut self, consumer: &Arc<Consumer>) {
+        if consumer.confirm_subscription {
+            let ok = wire::basic::ConsumeOk {
+                consumer_tag: (*consumer.tag).into(),
+            };
+            let class = wire::AMQPClass::Basic(wire::basic::AMQPMethod::ConsumeOk(ok));
+            self.send(consumer, |buffer| wire::method(buffer, consumer.channel, class));
+        }
+    }
+
+    fn offer(&mut self, to: &Arc<Consumer>, message: &Message, delivery: Delivery) -> Taken {
+        let parts = Parts {
+            exchange: message.exchange(),
+            routing_key: message.routing_key(),
+            properties: message.properties(),
+            body: message.body(),
+        };
+        self.write(to, &parts, delivery)
+    }
+
+    fn dead_letter(&mut self, message: Message, why: Death) {
+        self.errands.push(Errand::DeadLetter {
+            from: self.cell.clone(),
+            message,
+            why,
+        });
+    }
+
+    fn activated(&mut self, _consumer: &Arc<Consumer>) {}
+
+    fn cancelled(&mut self, consumer: &Arc<Consumer>) {
+        let letter = Letter::ConsumerGone {
+            channel: consumer.channel,
+            tag: consumer.tag.to_string(),
+        };
+        consumer.client.outbox().post(letter);
+        if consumer.client.wants_cancel_notices() {
+            self.send(consumer, |buffer| {
+                wire::cancel(buffer, consumer.channel, consumer.tag.as_bytes())
+            });
+        }
+    }
+
+    fn retire(&mut self, why: Retire) {
+        self.errands.push(Errand::Retire {
+            cell: self.cell.clone(),
+            why,
+        });
+    }
+}
+
+impl DirectSink<Arriving<'_>, Arc<Consumer>> for CellSink<'_> {
+    fn offer_direct(&mut self, to: &Arc<Consumer>, incoming: &Arriving<'_>, delivery: Delivery) -> Taken {
+        let publication = incoming.publication;
+        let parts = Parts {
+            exchange: publication.exchange,
+            routing_key: publication.routing_key,
+            properties: publication.properties,
+            body: publication.body,
+        };
+        self.write(to, &parts, delivery)
+    }
+}

@@ -1,0 +1,95 @@
+//! A client connection as the rest of the node sees it: identity, outbox, and what was learnt in the handshake.
+//!
+//! Written by the connection's own task, read by queues, management and whoever closes connections.
+
+use model::{ConnectionId, Millis, Table, UserName, VhostName};
+use parking_lot::RwLock;
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
+
+use super::{outbox::Outbox, socket::Socket};
+
+/// One client connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Identity on this node.
+    pub id: ConnectionId,
+    /// The client's end.
+    pub peer: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+    /// When it was accepted.
+    pub connected_at: Millis,
+    outbox: Outbox,
+    frame_max: AtomicU32,
+    cancel_notices: AtomicBool,
+    /// Octets received so far.
+    pub received: AtomicU64,
+    profile: RwLock<Option<Profile>>,
+}
+
+/// What is known once the connection is open.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Who.
+    pub user: UserName,
+    /// Where.
+    pub vhost: VhostName,
+    /// SASL mechanism used.
+    pub mechanism: String,
+    /// What was agreed on.
+    pub tuned: session::Tuned,
+    /// The client's self-description.
+    pub client_properties: Table,
+}
+
+impl Client {
+    /// A connection just accepted.
+    pub fn new(id: ConnectionId, socket: Socket, peer: SocketAddr, local: SocketAddr, now: Millis) -> Self {
+        Client {
+            id,
+            peer,
+            local,
+            connected_at: now,
+            outbox: Outbox::new(socket),
+            frame_max: AtomicU32::new(4096),
+            cancel_notices: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            profile: RwLock::new(None),
+        }
+    }
+
+    /// What is on its way to the client.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Largest frame the client takes, in octets; 0 = no limit.
+    pub fn frame_max(&self) -> u32 {
+        self.frame_max.load(Ordering::Relaxed)
+    }
+
+    /// True if the client wants `basic.cancel` when a queue goes away under a consumer.
+    pub fn wants_cancel_notices(&self) -> bool {
+        self.cancel_notices.load(Ordering::Relaxed)
+    }
+
+    /// The connection is open.
+    pub fn opened(&self, profile: Profile, cancel_notices: bool) {
+        self.frame_max.store(profile.tuned.frame_max, Ordering::Relaxed);
+        self.cancel_notices.store(cancel_notices, Ordering::Relaxed);
+        *self.profile.write() = Some(profile);
+    }
+
+    /// What is known of an open connection.
+    pub fn profile(&self) -> Option<Profile> {
+        self.profile.read().clone()
+    }
+
+    /// RabbitMQ's name of a connection: `127.0.0.1:50000 -> 127.0.0.1:5672`.
+    pub fn name(&self) -> String {
+        format!("{} -> {}", self.peer, self.local)
+    }
+}

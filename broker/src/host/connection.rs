@@ -1,0 +1,324 @@
+//! One client connection's task: waits, reads, lets the machine decide, performs, flushes.
+//!
+//! The only place that awaits a client's socket. Must never decide about the protocol: an `if` about AMQP belongs
+//! into `session`.
+
+use model::{Millis, Refusal, ReplyCode};
+use session::{Beat, Connection, Heartbeat, Host, Release, Step};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use super::{
+    batch::Batch,
+    client::Client,
+    consumers::Consumers,
+    node::Node,
+    outbox::{Letter, Parked},
+    pool,
+    socket::Socket,
+};
+
+/// Replies waiting for a client that does not read: above this we no longer read either.
+const REPLIES_BYTES_MAX: usize = 1024 * 1024;
+/// How often overdue acknowledgements are looked for, as in RabbitMQ.
+const ACK_LOOK: Millis = Millis(60_000);
+/// Longest sleep of a connection with nothing to wait for.
+const IDLE: Millis = Millis(3_600_000);
+
+/// What the task owns.
+pub(super) struct Task {
+    pub(super) node: Arc<Node>,
+    pub(super) client: Arc<Client>,
+    pub(super) machine: Connection,
+    pub(super) batch: Batch,
+    pub(super) consumers: Consumers,
+    pub(super) login: Option<super::control::Login>,
+    buffer: Vec<u8>,
+    heartbeat: Option<Heartbeat>,
+    /// End of the handshake's or the close's patience.
+    deadline: Option<Millis>,
+    next_ack_look: Millis,
+    deaf: bool,
+    over: bool,
+}
+
+/// Serves a client until its socket closes.
+pub async fn serve(node: Arc<Node>, socket: Socket, peer: SocketAddr, local: SocketAddr) {
+    let now = node.now();
+    let client = Arc::new(Client::new(node.next_connection(), socket, peer, local, now));
+    node.clients().enter(client.clone());
+    tracing::info!("accepting AMQP connection {}", client.name());
+    let mut task = Task::new(node, client, now);
+    task.run().await;
+    task.finish();
+}
+
+impl Task {
+    fn new(node: Arc<Node>, client: Arc<Client>, now: Millis) -> Self {
+        Task {
+            machine: Connection::new(node.limits()),
+            batch: Batch::new(node.clone(), client.clone()),
+            consumers: Consumers::default(),
+            login: None,
+            buffer: Vec::new(),
+            heartbeat: None,
+            deadline: Some(now.after(node.handshake_timeout())),
+            next_ack_look: now.after(ACK_LOOK),
+            deaf: false,
+            over: false,
+            node,
+            client,
+        }
+    }
+
+    async fn run(&mut self) {
+        let client = self.client.clone();
+        let outbox = client.outbox();
+        let stopping = self.node.stopping().clone();
+        let mut told_to_stop = false;
+        while !self.over {
+            let reading = outbox.waiting_bytes() < REPLIES_BYTES_MAX;
+            let blocked = outbox.blocked.load(Ordering::Acquire);
+            let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
+            tokio::select! {
+                ready = outbox.socket.readable(), if reading => self.on_readable(ready),
+                ready = outbox.socket.writable(), if blocked => self.on_writable(ready),
+                () = outbox.attention.notified() => self.on_letters(),
+                () = tokio::time::sleep(wait) => self.on_time(),
+                () = stopping.cancelled(), if !told_to_stop => {
+                    told_to_stop = true;
+                    self.on_shutdown();
+                }
+            }
+        }
+    }
+
+    fn wakes_at(&self) -> Millis {
+        let beat = self.heartbeat.as_ref().map(Heartbeat::next);
+        let idle = self.node.now().after(IDLE);
+        [self.deadline, beat, Some(self.next_ack_look)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(idle)
+    }
+
+    fn on_readable(&mut self, ready: io::Result<()>) {
+        if self.buffer.capacity() == 0 {
+            self.buffer = pool::take();
+        }
+        if self.buffer.len() == self.buffer.capacity() {
+            // A frame larger than the buffer: the machine refuses it if it may not be, so this is bounded.
+            self.buffer.reserve(pool::BUFFER_BYTES);
+        }
+        match ready.and_then(|()| self.client.outbox().socket.try_read(&mut self.buffer)) {
+            Ok(0) => self.over = true,
+            Ok(octets) => {
+                self.client.received.fetch_add(octets as u64, Ordering::Relaxed);
+                self.on_octets();
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => {
+                tracing::debug!("connection {}: {error}", self.client.name());
+                self.over = true;
+            }
+        }
+        if self.buffer.is_empty() {
+            pool::give_back(std::mem::take(&mut self.buffer));
+        }
+    }
+
+    fn on_octets(&mut self) {
+        if self.deaf {
+            return self.buffer.clear();
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut used = 0;
+        self.batch.begin();
+        while !self.over && !self.deaf {
+            let (octets, step) = self.machine.advance(&buffer[used..], &mut self.batch);
+            used += octets;
+            if let Step::NeedBytes = step {
+                break;
+            }
+            self.take_step(step);
+        }
+        self.batch.end();
+        self.buffer = buffer;
+        self.buffer.drain(..used);
+    }
+
+    /// Performs what the machine wants until it wants octets again.
+    fn take_step(&mut self, step: Step) {
+        let mut next = Some(step);
+        while let Some(step) = next.take() {
+            match step {
+                Step::NeedBytes => {}
+                Step::Ask(ask) => {
+                    self.batch.settle_down();
+                    let answer = self.perform(ask);
+                    self.batch.begin();
+                    next = self.machine.answer(answer, &mut self.batch);
+                    self.on_progress();
+                }
+                Step::Close => self.over = true,
+                Step::Linger { patience, deaf } => {
+                    self.deadline = Some(self.node.now().after(patience));
+                    self.deaf = deaf;
+                    self.heartbeat = None;
+                }
+            }
+        }
+    }
+
+    /// The handshake's end starts heartbeats and ends the handshake's patience.
+    fn on_progress(&mut self) {
+        if self.machine.is_open() && self.deadline.is_some() {
+            self.deadline = None;
+            self.heartbeat = Heartbeat::new(self.machine.tuned().heartbeat, self.node.now());
+        }
+    }
+
+    fn on_writable(&mut self, ready: io::Result<()>) {
+        self.client.outbox().blocked.store(false, Ordering::Release);
+        match ready {
+            Ok(()) => self.flush(),
+            Err(_) => self.over = true,
+        }
+    }
+
+    /// Flushes, and lets consumers go on for which there is room again.
+    fn flush(&mut self) {
+        let parked = self.client.outbox().flush();
+        self.resume(parked);
+    }
+
+    fn resume(&mut self, parked: Vec<Parked>) {
+        if parked.is_empty() {
+            return;
+        }
+        self.batch.begin();
+        let now = self.batch.now();
+        for (cell, consumer) in parked {
+            self.batch
+                .on_cell(&cell, |state, sink| state.queue.consumer_ready(now, consumer, sink));
+        }
+        self.batch.end();
+    }
+
+    fn on_letters(&mut self) {
+        if self.client.outbox().is_dead() {
+            self.over = true;
+            return;
+        }
+        for letter in self.client.outbox().letters() {
+            match letter {
+                Letter::ConsumerGone { channel, tag } => {
+                    self.consumers.remove(channel, &tag);
+                    self.machine.consumer_gone(channel, &tag);
+                }
+                Letter::Close { reason } => self.force_close(&reason),
+            }
+        }
+    }
+
+    fn force_close(&mut self, reason: &str) {
+        self.batch.begin();
+        let step = self.machine.force_close(reason, &mut self.batch);
+        self.take_step(step);
+        self.batch.end();
+    }
+
+    fn on_shutdown(&mut self) {
+        self.force_close("broker forced connection closure with reason 'shutdown'");
+    }
+
+    fn on_time(&mut self) {
+        let now = self.node.now();
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.over = true;
+            return;
+        }
+        self.beat(now);
+        if self.next_ack_look <= now {
+            self.next_ack_look = now.after(ACK_LOOK);
+            self.expel_overdue_channels(now);
+        }
+    }
+
+    fn beat(&mut self, now: Millis) {
+        let sent = self.client.outbox().sent.load(Ordering::Relaxed);
+        let received = self.client.received.load(Ordering::Relaxed);
+        let Some(heartbeat) = &mut self.heartbeat else { return };
+        let Beat { send, dead, .. } = heartbeat.look(now, sent, received, false);
+        if dead {
+            let seconds = self.machine.tuned().heartbeat;
+            tracing::error!(
+                "closing AMQP connection {}: missed heartbeats from client, timeout: {seconds}s",
+                self.client.name()
+            );
+            self.over = true;
+        } else if send {
+            wire::heartbeat(self.client.outbox().lock().buffer());
+            self.flush();
+        }
+    }
+
+    /// Channels that keep a delivery longer than the consumer timeout are closed, as RabbitMQ does.
+    fn expel_overdue_channels(&mut self, now: Millis) {
+        let Some(timeout) = self.node.consumer_timeout() else {
+            return;
+        };
+        let overdue: Vec<u16> = {
+            let mut state = self.client.outbox().lock();
+            let late = |since: Millis| since.after(timeout) < now;
+            state
+                .channels()
+                .filter(|(_, out)| out.ledger.oldest().is_some_and(late))
+                .map(|(n, _)| n)
+                .collect()
+        };
+        self.batch.begin();
+        for number in overdue {
+            let refusal = Refusal::channel(ReplyCode::PreconditionFailed, overdue_text(number, timeout));
+            if let Some(step) = self.machine.expel_channel(number, &refusal, &mut self.batch) {
+                self.take_step(step);
+            }
+        }
+        self.batch.end();
+    }
+
+    fn finish(&mut self) {
+        self.batch.begin();
+        self.release(Release::Connection);
+        self.batch.end();
+        self.client.outbox().socket.say_goodbye();
+        self.client.outbox().close();
+        self.node.clients().leave(self.client.id);
+        pool::give_back(std::mem::take(&mut self.buffer));
+        tracing::info!("closing AMQP connection {}", self.client.name());
+    }
+}
+
+fn overdue_text(channel: u16, timeout: Millis) -> String {
+    format!(
+        "delivery acknowledgement on channel {channel} timed out. Timeout value used: {} ms. This timeout value can be \
+         configured, see consumers doc guide to learn more",
+        timeout.0
+    )
+}
+
+impl Batch {
+    /// Nothing is held and all replies so far are on their way: the state in which a question is answered.
+    pub fn settle_down(&mut self) {
+        self.release();
+        self.run_errands();
+        if !self.out().is_empty() {
+            self.write_replies();
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! One connection's questions answered: log-in, virtual host, and every method that needs the node.
+//!
+//! Each answer is one decision on the published catalogue, and one command where something changes.
+
+use catalog::Conditions;
+use model::{ConsumerId, QueueName, Refusal, ReplyCode, UserName, Value, VhostName};
+use queue::{SubscribeError, Subscription};
+use session::{Answer, Ask, ConsumeRequest, Credentials, DeclareQueue, Release, Request};
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    cell::{Consumer, QueueCell},
+    client::Profile,
+    connection::Task,
+    consumers::Subscribed,
+    direct_reply::PREFIX,
+    names,
+    outbox::Place,
+};
+
+/// The pseudo-queue of direct replies.
+const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// Who has logged in, and where.
+#[derive(Clone, Debug)]
+pub struct Login {
+    user: UserName,
+    mechanism: &'static str,
+    client_properties: model::Table,
+    client: Option<catalog::Client>,
+}
+
+/// An answer, or a refusal to be told.
+type Outcome = Result<Answer, Refusal>;
+
+impl Task {
+    /// Answers a question.
+    pub(super) fn perform(&mut self, ask: Ask) -> Answer {
+        match ask {
+            Ask::LogIn {
+                credentials,
+                client_properties,
+            } => self.log_in(credentials, client_properties),
+            Ask::EnterVhost(vhost) => self.enter_vhost(&vhost).unwrap_or_else(Answer::Refused),
+            Ask::UpdateSecret(secret) => self.update_secret(&secret).unwrap_or_else(Answer::Refused),
+            Ask::Channel(number, request) => self.on_request(number, request).unwrap_or_else(Answer::Refused),
+            Ask::Release(what) => {
+                self.release(what);
+                Answer::Done
+            }
+        }
+    }
+
+    fn log_in(&mut self, credentials: Credentials, client_properties: model::Table) -> Answer {
+        let (user, password, mechanism) = match credentials {
+            Credentials::Password { user, password } => (user, password, "PLAIN"),
+            Credentials::External => {
+                return Answer::LoginFailed {
+                    reason: "EXTERNAL is not configured".into(),
+                };
+            }
+        };
+        match self.node.log_in(&user, &password, self.client.peer.ip()) {
+            Ok(found) => {
+                let impersonator = found.has_tag("impersonator");
+                let user = found.name.clone();
+                self.login = Some(Login {
+                    user: user.clone(),
+                    mechanism,
+                    client_properties,
+                    client: None,
+                });
+                Answer::LoggedIn(session::LoginOutcome {
+                    user: user.to_string(),
+                    impersonator,
+                })
+            }
+            Err(reason) => Answer::LoginFailed { reason },
+        }
+    }
+
+    fn enter_vhost(&mut self, vhost: &str) -> Outcome {
+        let login = self.login.as_mut().expect("the machine asks after log-in only");
+        let missing = || Refusal::connection(ReplyCode::NotAllowed, format!("vhost {vhost} not found"));
+        let vhost: VhostName = vhost.parse().map_err(|_| missing())?;
+        self.node.admit(&login.user, &vhost)?;
+        login.client = Some(catalog::Client {
+            user: login.user.clone(),
+            vhost: vhost.clone(),
+            connection: self.client.id,
+            node: self.node.name().clone(),
+        });
+        let profile = Profile {
+            user: login.user.clone(),
+            vhost: vhost.clone(),
+            mechanism: login.mechanism.to_owned(),
+            tuned: self.machine.tuned(),
+            client_properties: login.client_properties.clone(),
+        };
+        self.client
+            .opened(profile, self.machine.client_can("consumer_cancel_notify"));
+        self.batch.enter(login.client.clone().expect("just set"));
+        tracing::info!(target: "connection", "connection {}: user '{}' authenticated and granted access to vhost '{vhost}'",
+            self.client.name(), login.user);
+        Ok(Answer::Done)
+    }
+
+    /// A new secret must be that of the same user.
+    fn update_secret(&mut self, secret: &[u8]) -> Outcome {
+        let user = self.identity().user.to_string();
+        match self.node.log_in(&user, secret, self.client.peer.ip()) {
+            Ok(_) => Ok(Answer::Done),
+            Err(reason) => Err(Refusal::connection(
+                ReplyCode::NotAllowed,
+                format!("New secret was refused: {reason}"),
+            )),
+        }
+    }
+
+    fn identity(&self) -> &catalog::Client {
+        let login = self.login.as_ref().and_then(|login| login.client.as_ref());
+        login.expect("the machine asks on channels only once the connection is open")
+    }
+
+    fn on_request(&mut self, number: u16, request: Request) -> Outcome {
+        match request {
+            Request::OpenChannel => self.open_channel(number),
+            Request::DeclareExchange(d) => self.change(catalog::Request::DeclareExchange(catalog::DeclareExchange {
+                name: d.name,
+                kind: d.kind,
+                passive: d.passive,
+                durable: d.durable,
+                auto_delete: d.auto_delete,
+                internal: d.internal,
+                arguments: d.arguments,
+            })),
+            Request::DeleteExchange { name, if_unused } => {
+                self.change(catalog::Request::DeleteExchange { name, if_unused })
+            }
+            Request::BindExchange(ends) => self.change(catalog::Request::Bind(exchange_binding(ends))),
+            Request::UnbindExchange(ends) => self.change(catalog::Request::Unbind(exchange_binding(ends))),
+            Request::BindQueue(binding) => self.change(catalog::Request::Bind(queue_binding(binding))),
+            Request::UnbindQueue(binding) => self.change(catalog::Request::Unbind(queue_binding(binding))),
+            Request::DeclareQueue(declare) => self.declare_queue(declare),
+            Request::DeleteQueue {
+                name,
+                if_unused,
+                if_empty,
+            } => {
+                let client = self.identity().clone();
+                self.node
+                    .delete_queue(&client, name, Conditions { if_unused, if_empty })
+                    .map(count)
+            }
+            Request::PurgeQueue(name) => self.purge(&name),
+            Request::Consume(consume) if consume.queue.as_str() == REPLY_TO => {
+                Ok(self.consume_replies(number, consume))
+            }
+            Request::Consume(consume) => self.consume(number, consume),
+            Request::Cancel(tag) => {
+                self.cancel(number, &tag);
+                Ok(Answer::Done)
+            }
+            Request::Get { queue, no_ack } => self.get(number, &queue, no_ack),
+            Request::Recover => {
+                self.recover(number);
+                Ok(Answer::Done)
+            }
+            Request::ChannelPrefetch(limit) => {
+                if let Some(out) = self.client.outbox().lock().channel(number) {
+                    out.ledger.set_prefetch(limit);
+                }
+                self.batch.wake_parked(number);
+                Ok(Answer::Done)
+            }
+        }
+    }
+
+    fn open_channel(&mut self, number: u16) -> Outcome {
+        self.node.admit_channel(&self.identity().user)?;
+        self.client.outbox().lock().open_channel(number);
+        Ok(Answer::Done)
+    }
+
+    fn change(&mut self, request: catalog::Request) -> Outcome {
+        let client = self.identity().clone();
+        self.node.request(&client, request).map(|_| Answer::Done)
+    }
+
+    fn declare_queue(&mut self, declare: DeclareQueue) -> Outcome {
+        if let Some(name) = &declare.name
+            && name.as_str().starts_with(PREFIX)
+        {
+            return self.look_at_reply_address(name);
+        }
+        let generated = short(names::drawn("amq.gen-"));
+        let request = catalog::DeclareQueue {
+            name: declare.name.unwrap_or_else(|| short(String::new())),
+            generated,
+            passive: declare.passive,
+            durable: declare.durable,
+            exclusive: declare.exclusive,
+            auto_delete: declare.auto_delete,
+            arguments: declare.arguments,
+        };
+        let client = self.identity().clone();
+        let catalog::Answer::Queue { record, .. } =
+            self.node.request(&client, catalog::Request::DeclareQueue(request))?
+        else {
+            return Ok(Answer::Done);
+        };
+        let cell = self.node.cell(&record)?;
+        let now = self.batch.now();
+        let counts = self.batch.on_cell(&cell, |state, _| {
+            state.queue.touch(now);
+            state.queue.counts()
+        });
+        let ready = u32::try_from(counts.ready.messages).unwrap_or(u32::MAX);
+        Ok(Answer::Queue {
+            name: record.name.clone(),
+            ready,
+            consumers: counts.consumers as u32,
+        })
+    }
+
+    /// A responder may ask whether the requester is still there.
+    fn look_at_reply_address(&self, name: &QueueName) -> Outcome {
+        if self.node.direct_replies().is_known(name.as_str()) {
+            return Ok(Answer::Queue {
+                name: name.clone(),
+                ready: 0,
+                consumers: 1,
+            });
+        }
+        let vhost = &self.identity().vhost;
+        Err(Refusal::channel(
+            ReplyCode::NotFound,
+            format!("no queue '{name}' in vhost '{vhost}'"),
+        ))
+    }
+
+    /// The queue behind a name, if this client may read it.
+    fn readable(&self, name: &QueueName) -> Result<Arc<QueueCell>, Refusal> {
+        let record = catalog::check_read(&self.node.snapshot().catalog, self.identity(), name)?;
+        self.node.cell(&record)
+    }
+
+    fn purge(&mut self, name: &QueueName) -> Outcome {
+        let cell = self.readable(name)?;
+        Ok(count(self.batch.on_cell(&cell, |state, _| state.queue.purge())))
+    }
+
+    fn get(&mut self, number: u16, name: &QueueName, no_ack: bool) -> Outcome {
+        let cell = self.readable(name)?;
+        let now = self.batch.now();
+        let Some(got) = self
+            .batch
+            .on_cell(&cell, |state, sink| state.queue.get(now, no_ack, sink))
+        else {
+            return Ok(Answer::Empty);
+        };
+        let mut state = self.client.outbox().lock();
+        let Some(out) = state.channel(number) else {
+            return Ok(Answer::Written);
+        };
+        let tag = match got.delivery.slot {
+            Some(slot) => out.ledger.book(
+                Place {
+                    cell: cell.clone(),
+                    slot,
+                },
+                false,
+                now,
+            ),
+            None => out.ledger.number(),
+        };
+        wire::get_ok(
+            state.buffer(),
+            &wire::GetOk {
+                channel: number,
+                delivery_tag: tag.0,
+                redelivered: got.delivery.redelivered,
+                exchange: got.message.exchange(),
+                routing_key: got.message.routing_key(),
+                message_count: u32::try_from(got.ready_left).unwrap_or(u32::MAX),
+                properties: got.message.properties(),
+                body: got.message.body(),
+                frame_max: self.client.frame_max(),
+            },
+        );
+        drop(state);
+        self.batch.write_replies();
+        Ok(Answer::Written)
+    }
+
+    fn consume(&mut self, number: u16, consume: ConsumeRequest) -> Outcome {
+        let cell = self.readable(&consume.queue)?;
+        let priority = consumer_priority(&cell, &consume.arguments)?;
+        let tag = consume.tag.unwrap_or_else(|| names::drawn("amq.ctag-"));
+        let id = self.node.next_consumer();
+        let consumer = Arc::new(Consumer {
+            id,
+            tag: tag.as_str().into(),
+            channel: number,
+            client: self.client.clone(),
+            no_ack: consume.no_ack,
+            confirm_subscription: !consume.nowait,
+            arguments: consume.arguments,
+        });
+        let subscription = Subscription {
+            id,
+            handle: consumer,
+            no_ack: consume.no_ack,
+            prefetch: consume.prefetch,
+            exclusive: consume.exclusive,
+            priority,
+        };
+        let now = self.batch.now();
+        let subscribed = self.batch.on_cell(&cell, |state, sink| match state.dead {
+            true => Err(gone(&cell)),
+            false => state
+                .queue
+                .subscribe(now, subscription, sink)
+                .map_err(|why| refused(&cell, why)),
+        });
+        subscribed?;
+        self.consumers.insert(number, tag.clone(), Subscribed::To(cell, id));
+        Ok(Answer::Consuming(tag))
+    }
+
+    fn consume_replies(&mut self, number: u16, consume: ConsumeRequest) -> Answer {
+        let tag = consume.tag.unwrap_or_else(|| names::drawn("amq.ctag-"));
+        let address = self
+            .node
+            .direct_replies()
+            .enter(self.client.clone(), number, tag.clone());
+        self.consumers
+            .insert(number, tag.clone(), Subscribed::ToReplies(address.clone()));
+        if !consume.nowait {
+            let ok = wire::basic::ConsumeOk {
+                consumer_tag: tag.as_str().into(),
+            };
+            let class = wire::AMQPClass::Basic(wire::basic::AMQPMethod::ConsumeOk(ok));
+            wire::method(self.client.outbox().lock().buffer(), number, class);
+            self.batch.write_replies();
+        }
+        Answer::ReplyConsumer { tag, address }
+    }
+
+    fn cancel(&mut self, number: u16, tag: &str) {
+        match self.consumers.remove(number, tag) {
+            Some(Subscribed::To(cell, id)) => {
+                let now = self.batch.now();
+                self.batch
+                    .on_cell(&cell, |state, sink| drop(state.queue.cancel(now, id, sink)));
+            }
+            Some(Subscribed::ToReplies(address)) => self.node.direct_replies().leave(&address),
+            None => {}
+        }
+    }
+
+    fn recover(&mut self, number: u16) {
+        let mut places = Vec::new();
+        if let Some(out) = self.client.outbox().lock().channel(number) {
+            // Taking all that there is cannot name an unknown tag.
+            let _ = out
+                .ledger
+                .take(model::DeliveryTag(0), true, |unacked| places.push(unacked.item));
+        }
+        self.batch.requeue(places);
+        self.batch.wake_parked(number);
+    }
+
+    /// Gives back what a channel or the whole connection holds.
+    pub(super) fn release(&mut self, what: Release) {
+        let channel = match what {
+            Release::Channel(number) => Some(number),
+            Release::Connection => None,
+        };
+        let mut leaving = Leaving::default();
+        for subscribed in self.consumers.remove_all(channel) {
+            match subscribed {
+                Subscribed::To(cell, id) => leaving.of(&cell).consumers.push(id),
+                Subscribed::ToReplies(address) => self.node.direct_replies().leave(&address),
+            }
+        }
+        for place in self.unacked(channel) {
+            leaving.of(&place.cell).slots.push(place.slot);
+        }
+        let now = self.batch.now();
+        for left in leaving.0.into_values() {
+            self.batch.on_cell(&left.cell, |state, sink| {
+                state
+                    .queue
+                    .depart(now, &left.consumers, left.slots.iter().copied(), sink);
+            });
+        }
+        self.batch.settle_down();
+        if what == Release::Connection {
+            self.drop_exclusive_queues();
+        }
+    }
+
+    fn unacked(&self, channel: Option<u16>) -> Vec<Place> {
+        let mut places = Vec::new();
+        let mut state = self.client.outbox().lock();
+        let numbers: Vec<u16> = match channel {
+            Some(number) => vec![number],
+            None => state.channels().map(|(number, _)| number).collect(),
+        };
+        for number in numbers {
+            if let Some(mut out) = state.close_channel(number) {
+                out.ledger.take_all(|unacked| places.push(unacked.item));
+            }
+        }
+        places
+    }
+
+    fn drop_exclusive_queues(&mut self) {
+        let Some(client) = self.login.as_ref().and_then(|login| login.client.clone()) else {
+            return;
+        };
+        self.node.connection_closed(&client);
+    }
+}
+
+/// What leaves one queue.
+struct Left {
+    cell: Arc<QueueCell>,
+    consumers: Vec<ConsumerId>,
+    slots: Vec<queue::Slot>,
+}
+
+/// What leaves, by queue.
+#[derive(Default)]
+struct Leaving(BTreeMap<model::QueueId, Left>);
+
+impl Leaving {
+    fn of(&mut self, cell: &Arc<QueueCell>) -> &mut Left {
+        let empty = || Left {
+            cell: cell.clone(),
+            consumers: Vec::new(),
+            slots: Vec::new(),
+        };
+        self.0.entry(cell.id).or_insert_with(empty)
+    }
+}
+
+fn count(messages: u64) -> Answer {
+    Answer::Count(u32::try_from(messages).unwrap_or(u32::MAX))
+}
+
+/// Names that the node makes are short.
+fn short(name: String) -> QueueName {
+    QueueName::try_from(name).expect("at most 30 octets")
+}
+
+fn title(cell: &QueueCell) -> String {
+    format!("queue '{}' in vhost '{}'", cell.name, cell.vhost)
+}
+
+fn gone(cell: &QueueCell) -> Refusal {
+    Refusal::channel(ReplyCode::NotFound, format!("no {}", title(cell)))
+}
+
+fn refused(cell: &QueueCell, why: SubscribeError) -> Refusal {
+    match why {
+        SubscribeError::ExclusiveUse => {
+            Refusal::channel(ReplyCode::AccessRefused, format!("{} in exclusive use", title(cell)))
+        }
+        SubscribeError::IdInUse(id) => {
+            Refusal::connection(ReplyCode::InternalError, format!("consumer id {} is in use", id.0))
+        }
+    }
+}
+
+/// `x-priority`, the only consumer argument that changes deliveries of a classic queue.
+fn consumer_priority(cell: &QueueCell, arguments: &model::Table) -> Result<i32, Refusal> {
+    let invalid = |text: String| Err(Refusal::channel(ReplyCode::PreconditionFailed, text));
+    if arguments.get("x-stream-offset").is_some() {
+        let text = format!(
+            "invalid arg 'x-stream-offset' for {} of queue type rabbit_classic_queue",
+            title(cell)
+        );
+        return invalid(text);
+    }
+    match arguments.get("x-priority").map(|value| (value, value.as_integer())) {
+        None => Ok(0),
+        Some((_, Some(number))) => Ok(number.clamp(i32::MIN.into(), i32::MAX.into()) as i32),
+        Some((other, None)) => {
+            let kind = Value::type_name(other);
+            invalid(format!(
+                "invalid arg 'x-priority' for {}: \"expected integer, got {kind}\"",
+                title(cell)
+            ))
+        }
+    }
+}
+
+fn exchange_binding(ends: session::ExchangeEnds) -> routing::Binding {
+    let destination = routing::Destination::Exchange(ends.destination);
+    routing::Binding::new(ends.source, destination, ends.key.as_bytes(), ends.arguments)
+}
+
+fn queue_binding(binding: session::QueueBinding) -> routing::Binding {
+    let destination = routing::Destination::Queue(binding.queue);
+    routing::Binding::new(binding.exchange, destination, binding.key.as_bytes(), binding.arguments)
+}

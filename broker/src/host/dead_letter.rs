@@ -1,0 +1,117 @@
+//! Errands that queues leave behind: dead letters to be routed, queues that ask to be deleted.
+//!
+//! Runs when no queue is locked. A dead letter may kill further messages, so errands are worked off from a list,
+//! oldest first; circles end because `session::is_cycle` drops what comes round.
+
+use model::Millis;
+use queue::{Death, Published};
+use session::Publication;
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    cell::{CellSink, Errand, QueueCell},
+    client::Client,
+    message::{Arriving, Message},
+    node::Node,
+};
+
+impl Node {
+    /// Works off errands and those that they cause.
+    pub fn run_errands(&self, errands: Vec<Errand>, touched: &mut Vec<Arc<Client>>) {
+        let mut open: VecDeque<Errand> = errands.into();
+        while let Some(errand) = open.pop_front() {
+            let mut caused = Vec::new();
+            match errand {
+                Errand::DeadLetter { from, message, why } => {
+                    self.route_dead_letter(&from, &message, why, touched, &mut caused);
+                }
+                Errand::Retire { cell, why } => self.retire(&cell, why, touched),
+            }
+            open.extend(caused);
+        }
+    }
+
+    fn route_dead_letter(
+        &self,
+        from: &Arc<QueueCell>,
+        message: &Message,
+        why: Death,
+        touched: &mut Vec<Arc<Client>>,
+        caused: &mut Vec<Errand>,
+    ) {
+        let Some(target) = from.hold().dead_letter.clone() else {
+            return;
+        };
+        let death = session::Death {
+            queue: from.name.as_str(),
+            reason: why.as_str(),
+            time: self.now().0 / 1000,
+            exchange: message.exchange(),
+            routing_key: message.routing_key(),
+        };
+        let letter = session::dead_letter(message.properties(), &death, target.routing_key.as_deref());
+        let snapshot = self.snapshot();
+        let cells = snapshot.route_unchecked(&from.vhost, target.exchange.as_str(), &letter.keys, &letter.properties);
+        let properties = wire::Properties::decode(&letter.properties).unwrap_or_default();
+        let publication = Publication {
+            exchange: target.exchange.as_str().as_bytes(),
+            routing_key: &letter.keys[0],
+            mandatory: false,
+            properties: &letter.properties,
+            headers: None,
+            extra_keys: &[],
+            body: message.body(),
+            persistent: properties.delivery_mode == Some(2),
+            priority: properties.priority.unwrap_or(0),
+            ttl: None,
+            fault: None,
+        };
+        let mut scratch = Vec::new();
+        let mut arriving = Arriving::new(&publication, &mut scratch);
+        for cell in cells {
+            if why != Death::Rejected && session::is_cycle(&letter.headers, cell.name.as_str()) {
+                tracing::warn!(queue = %cell.name, vhost = %cell.vhost, "message dropped: dead-letter cycle");
+                continue;
+            }
+            self.enqueue(&cell, &mut arriving, touched, caused);
+        }
+    }
+
+    fn enqueue(
+        &self,
+        cell: &Arc<QueueCell>,
+        arriving: &mut Arriving<'_>,
+        touched: &mut Vec<Arc<Client>>,
+        errands: &mut Vec<Errand>,
+    ) -> Option<Published> {
+        let now: Millis = self.now();
+        let mut held = cell.hold();
+        if held.dead {
+            return None;
+        }
+        let mut sink = CellSink {
+            cell,
+            touched,
+            errands,
+            now,
+        };
+        let published = held.queue.publish(now, arriving, &mut sink);
+        let wake = cell.wants_waking(&held);
+        drop(held);
+        if let Some(at) = wake {
+            self.timers().wake_at(at, cell);
+        }
+        Some(published)
+    }
+
+    /// Publishes on the node's own behalf, for management: the message has been routed already.
+    pub fn publish_to_cells(&self, cells: &[Arc<QueueCell>], publication: &Publication<'_>) -> usize {
+        let (mut touched, mut errands, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
+        let mut arriving = Arriving::new(publication, &mut scratch);
+        let taken = |cell: &&Arc<QueueCell>| self.enqueue(cell, &mut arriving, &mut touched, &mut errands).is_some();
+        let count = cells.iter().filter(taken).count();
+        self.run_errands(errands, &mut touched);
+        self.flush(&mut touched);
+        count
+    }
+}

@@ -1,0 +1,75 @@
+//! The definitions of a node's first start: the default virtual host, user and permissions from the configuration.
+
+use access::{HashAlgorithm, PasswordHash, PermissionTexts, User, UserLimits};
+use anyhow::Context;
+use catalog::{Command, VhostMetadata};
+use model::{Refusal, UserName, VhostName};
+
+use super::node::Node;
+use crate::config::{Access, PasswordHashing};
+
+/// The algorithm that new passwords are hashed with.
+pub fn algorithm(hashing: PasswordHashing) -> HashAlgorithm {
+    match hashing {
+        PasswordHashing::Sha256 => HashAlgorithm::Sha256,
+        PasswordHashing::Sha512 => HashAlgorithm::Sha512,
+        PasswordHashing::Md5 => HashAlgorithm::Md5,
+    }
+}
+
+/// Creates what a blank node starts with.
+pub fn define(node: &Node) -> anyhow::Result<()> {
+    let access = &node.config().access;
+    let vhost: VhostName = access.default_vhost.parse().context("default_vhost")?;
+    let user: UserName = access.default_user.parse().context("default_user")?;
+    let metadata = VhostMetadata {
+        description: "Default virtual host".into(),
+        ..VhostMetadata::default()
+    };
+    commit(
+        node,
+        Command::PutVhost {
+            name: vhost.clone(),
+            metadata,
+        },
+    )?;
+    commit(node, Command::PutUser(default_user(access, &user)))?;
+    let permissions = PermissionTexts {
+        configure: access.default_configure.0.clone(),
+        write: access.default_write.0.clone(),
+        read: access.default_read.0.clone(),
+    };
+    commit(
+        node,
+        Command::SetPermissions {
+            vhost,
+            user,
+            permissions,
+        },
+    )
+}
+
+fn default_user(access: &Access, name: &UserName) -> User {
+    let tags = access
+        .default_tags
+        .iter()
+        .filter(|(_, on)| **on)
+        .map(|(tag, _)| tag.clone())
+        .collect();
+    let hash = PasswordHash::new(
+        algorithm(access.password_hashing),
+        rand::random(),
+        access.default_pass.reveal().as_bytes(),
+    );
+    User {
+        name: name.clone(),
+        password: hash,
+        tags,
+        limits: UserLimits::default(),
+    }
+}
+
+fn commit(node: &Node, command: Command) -> anyhow::Result<()> {
+    let failed = |refusal: Refusal| anyhow::anyhow!("cannot define the default user and virtual host: {refusal}");
+    node.commit(command).map(drop).map_err(failed)
+}

@@ -1,0 +1,163 @@
+//! Accepting AMQP clients on plain and TLS ports, with the PROXY protocol where it is asked for.
+//!
+//! Each accepted socket becomes a connection task. An accept error never ends the listener.
+
+use anyhow::Context;
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{connection, node::Node, proxy, socket::Socket, tls::Certificates};
+use crate::config::{ListenAddress, Listeners, SocketOptions};
+
+/// One bound port.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
+    proxy_protocol: bool,
+    socket: SocketOptions,
+}
+
+/// A port that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// `amqp`, `amqp/ssl`, `http`, …
+    pub protocol: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// Binds all AMQP ports, or says which one cannot be had.
+pub fn bind_all(listeners: &Listeners) -> anyhow::Result<Vec<Bound>> {
+    let certificates = match listeners.tls.is_empty() {
+        true => None,
+        false => Some(Arc::new(Certificates::load(&listeners.tls_options)?)),
+    };
+    let plain = listeners.tcp.values().map(|address| (address, None));
+    let tls = listeners.tls.values().map(|address| (address, certificates.clone()));
+    let bind_one = |(address, certificates): (&ListenAddress, Option<Arc<Certificates>>)| {
+        let listener =
+            bind(*address, listeners.socket.backlog).with_context(|| format!("cannot listen for AMQP on {address}"))?;
+        let proxy_protocol = listeners.proxy_protocol;
+        Ok(Bound {
+            listener,
+            certificates,
+            proxy_protocol,
+            socket: listeners.socket.clone(),
+        })
+    };
+    plain.chain(tls).map(bind_one).collect()
+}
+
+/// Binds one address. Every interface means IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
+pub fn bind(address: ListenAddress, backlog: i32) -> io::Result<TcpListener> {
+    let wanted = address.socket();
+    match listen(wanted, backlog) {
+        Err(_) if address.ip.is_none() => listen((Ipv4Addr::UNSPECIFIED, address.port).into(), backlog),
+        outcome => outcome,
+    }
+}
+
+fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog.max(1))?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+impl Bound {
+    /// What this port is called and where it is.
+    pub fn port(&self) -> io::Result<Port> {
+        let protocol = if self.certificates.is_some() {
+            "amqp/ssl"
+        } else {
+            "amqp"
+        };
+        Ok(Port {
+            protocol,
+            address: self.listener.local_addr()?,
+        })
+    }
+
+    /// Accepts until the node stops.
+    pub async fn run(self, node: Arc<Node>) {
+        loop {
+            tokio::select! {
+                () = node.stopping().cancelled() => return,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((tcp, peer)) => self.greet(&node, tcp, peer),
+                    Err(error) => {
+                        // Out of descriptors or memory: others may leave meanwhile.
+                        tracing::warn!("cannot accept a connection: {error}");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn greet(&self, node: &Arc<Node>, tcp: TcpStream, peer: SocketAddr) {
+        if let Err(error) = self.tune(&tcp) {
+            tracing::debug!("socket options of {peer}: {error}");
+        }
+        let (node, certificates, proxied) = (node.clone(), self.certificates.clone(), self.proxy_protocol);
+        tokio::spawn(async move {
+            if let Err(error) = introduce(node, tcp, peer, certificates, proxied).await {
+                tracing::warn!("closing connection of {peer}: {error}");
+            }
+        });
+    }
+
+    fn tune(&self, tcp: &TcpStream) -> io::Result<()> {
+        tcp.set_nodelay(self.socket.nodelay)?;
+        let socket = socket2::SockRef::from(tcp);
+        socket.set_keepalive(self.socket.keepalive)?;
+        if self.socket.linger && self.socket.linger_s > 0 {
+            socket.set_linger(Some(Duration::from_secs(self.socket.linger_s.into())))?;
+        }
+        if let Some(size) = self.socket.send_buffer {
+            socket.set_send_buffer_size(size.0 as usize)?;
+        }
+        if let Some(size) = self.socket.receive_buffer {
+            socket.set_recv_buffer_size(size.0 as usize)?;
+        }
+        Ok(())
+    }
+}
+
+async fn introduce(
+    node: Arc<Node>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
+    proxied: bool,
+) -> io::Result<()> {
+    let local = tcp.local_addr()?;
+    let (peer, local) = match proxied {
+        true => proxy::read_header(&tcp, node.handshake_timeout())
+            .await?
+            .unwrap_or((peer, local)),
+        false => (peer, local),
+    };
+    let socket = match certificates {
+        None => Socket::plain(tcp),
+        Some(certificates) => Socket::tls(tcp, certificates.accept().map_err(io::Error::other)?),
+    };
+    connection::serve(node, socket, canonical(peer), canonical(local)).await;
+    Ok(())
+}
+
+/// An IPv4 client of an IPv6 socket is shown by its IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -1,0 +1,167 @@
+//! A message kept in memory: one allocation with exchange, routing key, raw properties and body, shared by fan-out.
+//!
+//! Built from a publish only when a queue has to keep it; direct deliveries never make one.
+
+use model::Millis;
+use queue::{Facts, Incoming};
+use session::Publication;
+use triomphe::ThinArc;
+
+/// Lengths of the parts, and what the queue asks for often.
+#[derive(Debug)]
+struct Head {
+    properties_bytes: u32,
+    exchange_bytes: u8,
+    key_bytes: u8,
+    persistent: bool,
+}
+
+/// A kept message. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Message(ThinArc<Head, u8>);
+
+impl Message {
+    /// Copies a publication. Exchange names and routing keys are short strings: 255 octets at most.
+    pub fn keep(publication: &Publication<'_>, scratch: &mut Vec<u8>) -> Self {
+        scratch.clear();
+        for part in [
+            publication.exchange,
+            publication.routing_key,
+            publication.properties,
+            publication.body,
+        ] {
+            scratch.extend_from_slice(part);
+        }
+        let head = Head {
+            properties_bytes: publication.properties.len() as u32,
+            exchange_bytes: publication.exchange.len() as u8,
+            key_bytes: publication.routing_key.len() as u8,
+            persistent: publication.persistent,
+        };
+        let kept = Message(ThinArc::from_header_and_slice(head, scratch));
+        if scratch.capacity() > SCRATCH_BYTES_MAX {
+            *scratch = Vec::new();
+        }
+        kept
+    }
+
+    fn part(&self, from: usize, length: usize) -> &[u8] {
+        &self.0.slice[from..from + length]
+    }
+
+    fn properties_at(&self) -> usize {
+        let head = &self.0.header.header;
+        usize::from(head.exchange_bytes) + usize::from(head.key_bytes)
+    }
+
+    fn body_at(&self) -> usize {
+        self.properties_at() + self.0.header.header.properties_bytes as usize
+    }
+
+    /// Exchange it was published to.
+    pub fn exchange(&self) -> &[u8] {
+        self.part(0, self.0.header.header.exchange_bytes.into())
+    }
+
+    /// Routing key it was published with.
+    pub fn routing_key(&self) -> &[u8] {
+        self.part(
+            self.0.header.header.exchange_bytes.into(),
+            self.0.header.header.key_bytes.into(),
+        )
+    }
+
+    /// Property flags and list, raw.
+    pub fn properties(&self) -> &[u8] {
+        self.part(self.properties_at(), self.0.header.header.properties_bytes as usize)
+    }
+
+    /// Body octets.
+    pub fn body(&self) -> &[u8] {
+        &self.0.slice[self.body_at()..]
+    }
+}
+
+/// A scratch buffer larger than this is given back after use.
+const SCRATCH_BYTES_MAX: usize = 64 * 1024;
+
+impl queue::Message for Message {
+    fn body_bytes(&self) -> u64 {
+        (self.0.slice.len() - self.body_at()) as u64
+    }
+
+    fn is_persistent(&self) -> bool {
+        self.0.header.header.persistent
+    }
+}
+
+/// A publication on its way through the queues it was routed to.
+#[derive(Debug)]
+pub struct Arriving<'a> {
+    /// What arrives.
+    pub publication: &'a Publication<'a>,
+    kept: Option<Message>,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl<'a> Arriving<'a> {
+    /// Nothing kept yet; `scratch` is borrowed for the copy.
+    pub fn new(publication: &'a Publication<'a>, scratch: &'a mut Vec<u8>) -> Self {
+        Arriving {
+            publication,
+            kept: None,
+            scratch,
+        }
+    }
+}
+
+impl Incoming for Arriving<'_> {
+    type Message = Message;
+
+    fn facts(&self) -> Facts {
+        Facts {
+            body_bytes: self.publication.body.len() as u64,
+            priority: self.publication.priority,
+            ttl: self.publication.ttl.map(|span| Millis(span.0)),
+        }
+    }
+
+    fn keep(&mut self) -> Message {
+        match &self.kept {
+            Some(message) => message.clone(),
+            None => {
+                let message = Message::keep(self.publication, self.scratch);
+                self.kept = Some(message.clone());
+                message
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_message_has_the_parts_of_the_publication() {
+        let publication = Publication {
+            exchange: b"amq.topic",
+            routing_key: b"a.b",
+            mandatory: false,
+            properties: &[0x10, 0, 2],
+            headers: None,
+            extra_keys: &[],
+            body: b"hello",
+            persistent: true,
+            priority: 0,
+            ttl: None,
+            fault: None,
+        };
+        let message = Message::keep(&publication, &mut Vec::new());
+        assert_eq!(message.exchange(), b"amq.topic");
+        assert_eq!(message.routing_key(), b"a.b");
+        assert_eq!(message.properties(), [0x10, 0, 2]);
+        assert_eq!(message.body(), b"hello");
+        assert_eq!(std::mem::size_of::<Message>(), 8);
+    }
+}

@@ -1,0 +1,477 @@
+//! The node: the catalogue behind its lock, the snapshot that everybody reads, queues, clients, timers, and stopping.
+//!
+//! A change of the catalogue is one command under the lock; its events start and stop queues, then the new snapshot
+//! is published. Nothing is visible before that (I6).
+
+use arc_swap::ArcSwap;
+use catalog::{Answer, Catalog, Command, Event, QueueRecord};
+use model::{
+    ConnectionId, ConsumerId, ExchangeName, Generation, Millis, QueueId, Refusal, ReplyCode, Table, Value, VhostName,
+};
+use parking_lot::Mutex;
+use queue::Queue;
+use session::Publication;
+use smallvec::SmallVec;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    cell::{CellSink, QueueCell},
+    client::Client,
+    clients::Clients,
+    content::MessageContent,
+    direct_reply::{DirectReplies, PREFIX},
+    listener::Port,
+    route::Route,
+    timers::Timers,
+};
+use crate::config::Config;
+
+/// The version that clients branch on; features of this line are what they get.
+pub const RABBITMQ_VERSION: &str = "3.13.7";
+/// How long clients may take to answer `connection.close` when the node stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A published state of the catalogue with the queues of this node.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The definitions.
+    pub catalog: Catalog,
+    cells: imbl::OrdMap<QueueId, Arc<QueueCell>>,
+}
+
+/// One broker node.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    limits: Arc<session::Limits>,
+    name: Arc<str>,
+    catalog: Mutex<Snapshot>,
+    snapshot: ArcSwap<Snapshot>,
+    clients: Clients,
+    timers: Timers,
+    direct_replies: DirectReplies,
+    ports: Mutex<Vec<Port>>,
+    stopping: CancellationToken,
+    started: AtomicBool,
+    started_at: Millis,
+    /// Wall-clock milliseconds at `clock_zero`, so that the clock never runs backwards.
+    clock_base: u64,
+    clock_zero: Instant,
+    connections: AtomicU64,
+    consumers: AtomicU64,
+}
+
+impl Snapshot {
+    /// Counts catalogue states; routes are remembered by it.
+    pub fn generation(&self) -> Generation {
+        self.catalog.generation()
+    }
+
+    /// A queue's place on this node.
+    pub fn cell(&self, id: QueueId) -> Option<&Arc<QueueCell>> {
+        self.cells.get(&id)
+    }
+
+    /// All queues of this node.
+    pub fn cells(&self) -> impl Iterator<Item = &Arc<QueueCell>> {
+        self.cells.values()
+    }
+
+    /// Checks a publish and finds its queues; the flag says whether exchange and key alone decided.
+    pub fn resolve(&self, client: &catalog::Client, message: &Publication<'_>) -> Result<(Arc<Route>, bool), Refusal> {
+        let exchange = exchange_name(message.exchange, &client.vhost)?;
+        catalog::check_publish(&self.catalog, client, &exchange, message.routing_key)?;
+        if message.exchange.is_empty() && message.routing_key.starts_with(PREFIX.as_bytes()) {
+            let address = String::from_utf8_lossy(message.routing_key).into_owned();
+            let route = Route {
+                cells: SmallVec::new(),
+                direct_reply: Some(address),
+            };
+            return Ok((Arc::new(route), false));
+        }
+        let mut keys: SmallVec<[&[u8]; 1]> = SmallVec::new();
+        keys.push(message.routing_key);
+        keys.extend(message.extra_keys.iter().map(Vec::as_slice));
+        let mut content = MessageContent::of(message.properties, message.headers);
+        let (cells, cacheable) = self.find(&client.vhost, exchange.as_str(), &keys, &mut content);
+        Ok((
+            Arc::new(Route {
+                cells,
+                direct_reply: None,
+            }),
+            cacheable,
+        ))
+    }
+
+    fn find(
+        &self,
+        vhost: &VhostName,
+        exchange: &str,
+        keys: &[&[u8]],
+        content: &mut dyn routing::Content,
+    ) -> (SmallVec<[Arc<QueueCell>; 1]>, bool) {
+        let Some(vhost) = self.catalog.vhost(vhost.as_str()) else {
+            return (SmallVec::new(), false);
+        };
+        let mut queues = routing::Queues::new();
+        let routed = vhost
+            .router()
+            .route(exchange, keys, content, rand::random(), &mut queues);
+        let cells = queues.iter().filter_map(|id| self.cells.get(id).cloned()).collect();
+        (cells, routed.is_ok_and(|routed| routed.cacheable))
+    }
+
+    /// The queues of a message that the node itself sends, such as a dead letter. Without the exchange: none.
+    pub fn route_unchecked(
+        &self,
+        vhost: &VhostName,
+        exchange: &str,
+        keys: &[Vec<u8>],
+        properties: &[u8],
+    ) -> SmallVec<[Arc<QueueCell>; 1]> {
+        let keys: SmallVec<[&[u8]; 1]> = keys.iter().map(Vec::as_slice).collect();
+        self.find(vhost, exchange, &keys, &mut MessageContent::of(properties, None))
+            .0
+    }
+}
+
+impl Node {
+    /// A node with the definitions of a first start.
+    pub fn new(config: Config) -> anyhow::Result<Self> {
+        let name: Arc<str> = config.node.name.as_str().into();
+        let base = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis() as u64;
+        let empty = Snapshot {
+            catalog: Catalog::default(),
+            cells: imbl::OrdMap::new(),
+        };
+        let node = Node {
+            limits: Arc::new(limits(&config)),
+            catalog: Mutex::new(empty.clone()),
+            snapshot: ArcSwap::from_pointee(empty),
+            clients: Clients::default(),
+            timers: Timers::default(),
+            direct_replies: DirectReplies::default(),
+            ports: Mutex::default(),
+            stopping: CancellationToken::new(),
+            started: AtomicBool::new(false),
+            started_at: Millis(base),
+            clock_base: base,
+            clock_zero: Instant::now(),
+            connections: AtomicU64::new(0),
+            consumers: AtomicU64::new(0),
+            name,
+            config,
+        };
+        super::first_start::define(&node)?;
+        Ok(node)
+    }
+
+    /// Now, in milliseconds since the Unix epoch; never runs backwards.
+    pub fn now(&self) -> Millis {
+        Millis(self.clock_base + self.clock_zero.elapsed().as_millis() as u64)
+    }
+
+    /// `rabbit@host`.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The configuration the node was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What connections are offered and allowed.
+    pub fn limits(&self) -> Arc<session::Limits> {
+        self.limits.clone()
+    }
+
+    /// The published state.
+    pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// Who is connected.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The queues' timer.
+    pub fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    /// Addresses of direct replies.
+    pub fn direct_replies(&self) -> &DirectReplies {
+        &self.direct_replies
+    }
+
+    /// Cancelled when the node stops.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// A port is served.
+    pub fn announce(&self, port: Port) {
+        self.ports.lock().push(port);
+    }
+
+    /// The ports that are served.
+    pub fn ports(&self) -> Vec<Port> {
+        self.ports.lock().clone()
+    }
+
+    /// All that a start needs has been done.
+    pub fn started(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+
+    /// True once clients are welcome.
+    pub fn has_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// When the process started.
+    pub fn started_at(&self) -> Millis {
+        self.started_at
+    }
+
+    /// False if the catalogue's lock cannot be had within a second.
+    pub fn is_responsive(&self) -> bool {
+        self.catalog.try_lock_for(Duration::from_secs(1)).is_some()
+    }
+
+    /// A new connection's id.
+    pub fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A new consumer's id.
+    pub fn next_consumer(&self) -> ConsumerId {
+        ConsumerId(self.consumers.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Patience with a client that does not finish its handshake.
+    pub fn handshake_timeout(&self) -> Millis {
+        Millis(
+            self.config
+                .amqp
+                .handshake_timeout
+                .max()
+                .map_or(u64::MAX / 2, |timeout| timeout.0),
+        )
+    }
+
+    /// How long a delivery may stay unacknowledged.
+    pub fn consumer_timeout(&self) -> Option<Millis> {
+        Some(Millis(self.config.queues.ack_timeout.0)).filter(|timeout| timeout.0 > 0)
+    }
+
+    /// Performs one command and publishes the new state. Clients touched by its events are flushed.
+    pub fn commit(&self, command: Command) -> Result<Answer, Refusal> {
+        let mut touched = Vec::new();
+        let answer = self.commit_quietly(command, &mut touched);
+        self.flush(&mut touched);
+        answer
+    }
+
+    /// As `commit`; whom to flush is left to the caller, who may hold more to send.
+    pub fn commit_quietly(&self, command: Command, touched: &mut Vec<Arc<Client>>) -> Result<Answer, Refusal> {
+        let (answer, gone) = {
+            let mut next = self.catalog.lock();
+            let mut events = Vec::new();
+            let answer = next.catalog.apply(command, &mut events);
+            let gone = self.follow(&mut next, events);
+            self.snapshot.store(Arc::new(next.clone()));
+            (answer, gone)
+        };
+        gone.iter().for_each(|cell| self.bury(cell, touched));
+        answer
+    }
+
+    /// Queues begin and change with the catalogue; those that ended are returned.
+    fn follow(&self, next: &mut Snapshot, events: Vec<Event>) -> Vec<Arc<QueueCell>> {
+        let mut gone = Vec::new();
+        for event in events {
+            tracing::debug!(?event, "catalogue");
+            match event {
+                Event::QueueDeclared(record) => {
+                    next.cells.insert(record.id, self.begin(&record));
+                }
+                Event::QueueDeleted(record) => gone.extend(next.cells.remove(&record.id)),
+                Event::QueueSettingsChanged(record) => {
+                    if let Some(cell) = next.cells.get(&record.id) {
+                        self.adjust(cell, &record);
+                    }
+                }
+                Event::UserDeleted(user) => self.expel(&format!("user '{user}' is deleted"), |p| p.user == user),
+                Event::VhostDeleted(vhost) => self.expel(&format!("vhost '{vhost}' is deleted"), |p| p.vhost == vhost),
+                _ => {}
+            }
+        }
+        gone
+    }
+
+    fn begin(&self, record: &QueueRecord) -> Arc<QueueCell> {
+        let settings = queue::Settings::from(&*record.settings);
+        let queue = Queue::new(settings, record.auto_delete, self.now());
+        let cell = Arc::new(QueueCell::new(
+            record.id,
+            record.vhost.clone(),
+            record.name.clone(),
+            queue,
+        ));
+        let mut held = cell.hold();
+        held.dead_letter = record.settings.dead_letter.clone();
+        let wake = cell.wants_waking(&held);
+        drop(held);
+        if let Some(at) = wake {
+            self.timers.wake_at(at, &cell);
+        }
+        cell
+    }
+
+    fn adjust(&self, cell: &Arc<QueueCell>, record: &QueueRecord) {
+        let (mut touched, mut errands) = (Vec::new(), Vec::new());
+        let now = self.now();
+        let mut held = cell.hold();
+        held.dead_letter = record.settings.dead_letter.clone();
+        let mut sink = CellSink {
+            cell,
+            touched: &mut touched,
+            errands: &mut errands,
+            now,
+        };
+        held.queue
+            .set_settings(now, queue::Settings::from(&*record.settings), &mut sink);
+        let wake = cell.wants_waking(&held);
+        drop(held);
+        if let Some(at) = wake {
+            self.timers.wake_at(at, cell);
+        }
+        // Shortened limits may have killed messages: their letters wait for the timer's task, since the catalogue's
+        // lock is held here.
+        self.timers.leave_errands(errands, touched);
+    }
+
+    /// A deleted queue tells its consumers.
+    fn bury(&self, cell: &Arc<QueueCell>, touched: &mut Vec<Arc<Client>>) {
+        let mut errands = Vec::new();
+        let mut held = cell.hold();
+        held.dead = true;
+        let mut sink = CellSink {
+            cell,
+            touched,
+            errands: &mut errands,
+            now: self.now(),
+        };
+        held.queue.delete(&mut sink);
+    }
+
+    fn expel(&self, reason: &str, whom: impl Fn(&super::client::Profile) -> bool) {
+        for client in self.clients.all() {
+            if client.profile().is_some_and(|profile| whom(&profile)) {
+                client.outbox().post(super::outbox::Letter::Close {
+                    reason: reason.to_owned(),
+                });
+            }
+        }
+    }
+
+    /// A queue asked to be deleted: nobody uses it any more.
+    pub fn retire(&self, cell: &Arc<QueueCell>, why: queue::Retire, touched: &mut Vec<Arc<Client>>) {
+        if why == queue::Retire::LastConsumerGone && cell.hold().queue.counts().consumers > 0 {
+            return;
+        }
+        tracing::info!(queue = %cell.name, vhost = %cell.vhost, ?why, "queue deletes itself");
+        if let Err(refusal) = self.commit_quietly(Command::DeleteQueue(cell.id), touched) {
+            tracing::warn!(queue = %cell.name, "queue could not delete itself: {refusal}");
+        }
+    }
+
+    /// Flushes clients and lets consumers go on that waited for room; they may touch further clients.
+    pub fn flush(&self, touched: &mut Vec<Arc<Client>>) {
+        let mut errands = Vec::new();
+        while let Some(client) = touched.pop() {
+            for (cell, consumer) in client.outbox().flush() {
+                let now = self.now();
+                let mut held = cell.hold();
+                let mut sink = CellSink {
+                    cell: &cell,
+                    touched,
+                    errands: &mut errands,
+                    now,
+                };
+                held.queue.consumer_ready(now, consumer, &mut sink);
+            }
+            if !errands.is_empty() {
+                self.run_errands(std::mem::take(&mut errands), touched);
+            }
+        }
+    }
+
+    /// Stops: no new connections, every client is told, and gets some time to answer.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        let deadline = Instant::now() + STOP_PATIENCE;
+        while self.clients.count() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Names are text here: octets that are none name nothing.
+fn exchange_name(octets: &[u8], vhost: &VhostName) -> Result<ExchangeName, Refusal> {
+    let missing = || {
+        let shown = String::from_utf8_lossy(octets);
+        Refusal::channel(ReplyCode::NotFound, format!("no exchange '{shown}' in vhost '{vhost}'"))
+    };
+    let text = std::str::from_utf8(octets).map_err(|_| missing())?;
+    text.parse().map_err(|_| missing())
+}
+
+fn limits(config: &Config) -> session::Limits {
+    let mechanisms: Vec<&str> = config
+        .access
+        .mechanisms
+        .values()
+        .map(|mechanism| mechanism.word())
+        .collect();
+    session::Limits {
+        server_properties: server_properties(config),
+        mechanisms: mechanisms.join(" "),
+        frame_max: config.amqp.frame_bytes_max,
+        initial_frame_max: config.amqp.initial_frame_bytes_max,
+        channel_max: config.amqp.channels_max,
+        heartbeat: config.amqp.heartbeat_s,
+        message_bytes_max: config.amqp.message_bytes_max.0,
+        consumers_per_channel: config
+            .amqp
+            .channel_consumers_max
+            .max()
+            .map(|max| max.min(u32::MAX.into()) as u32),
+    }
+}
+
+fn server_properties(config: &Config) -> Table {
+    let cluster = config.node.cluster_name.as_deref().unwrap_or(config.node.name.as_str());
+    Table::from([
+        ("capabilities", Value::Table(session::server_capabilities())),
+        ("cluster_name", cluster.into()),
+        ("copyright", "Copyright (c) the Warren maintainers".into()),
+        ("information", "Licensed under the Apache License 2.0".into()),
+        ("platform", Value::from(concat!("Warren ", env!("CARGO_PKG_VERSION")))),
+        ("product", "RabbitMQ".into()),
+        ("version", RABBITMQ_VERSION.into()),
+    ])
+}

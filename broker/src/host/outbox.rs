@@ -1,0 +1,318 @@
+//! What is on its way to one client: the out-buffer, the deliveries of each channel, and the role of flusher.
+//!
+//! Queues write deliveries here while they hold their own lock (lock order: queue, then outbox, then nothing).
+//! Flushing is combined: whoever wants to flush tries to become the flusher; who fails leaves, because the flusher
+//! looks again. Above the high-water mark deliveries are refused and their consumers parked (I7).
+
+use model::{ConsumerId, DeliveryTag, Millis};
+use parking_lot::Mutex;
+use session::Ledger;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+use tokio::sync::Notify;
+
+use super::{cell::QueueCell, pool, socket::Socket};
+
+/// Above this many unwritten octets no delivery is taken: the consumer is parked.
+const HIGH_WATER_BYTES: usize = 512 * 1024;
+/// Below this many, parked consumers are told to go on.
+const LOW_WATER_BYTES: usize = 128 * 1024;
+
+/// A delivery's queue and place.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The queue.
+    pub cell: Arc<QueueCell>,
+    /// The place in it.
+    pub slot: queue::Slot,
+}
+
+/// A consumer that waits for room.
+pub type Parked = (Arc<QueueCell>, ConsumerId);
+
+/// One channel's side of the outbox.
+#[derive(Debug, Default)]
+pub struct ChannelOut {
+    /// Its deliveries.
+    pub ledger: Ledger<Place>,
+    /// Consumers that wait for the channel-wide prefetch limit.
+    pub parked: Vec<Parked>,
+}
+
+/// What other tasks tell the connection's own task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Letter {
+    /// A consumer went with its queue.
+    ConsumerGone {
+        /// Channel number.
+        channel: u16,
+        /// Consumer tag.
+        tag: String,
+    },
+    /// Close the connection with `CONNECTION_FORCED` and this reason.
+    Close {
+        /// Reason, shown to the client.
+        reason: String,
+    },
+}
+
+/// The part under the lock.
+#[derive(Debug, Default)]
+pub struct State {
+    buffer: Vec<u8>,
+    /// Sorted by channel number.
+    channels: Vec<(u16, ChannelOut)>,
+    parked: Vec<Parked>,
+    letters: Vec<Letter>,
+    /// Somebody is going to flush what is in the buffer.
+    promised: bool,
+    closed: bool,
+}
+
+/// What the flusher has taken out of the buffer.
+#[derive(Debug, Default)]
+struct Writing {
+    chunk: Vec<u8>,
+    written: usize,
+}
+
+/// A client's outbox.
+#[derive(Debug)]
+pub struct Outbox {
+    /// The socket, shared by the reader and whoever flushes.
+    pub socket: Socket,
+    state: Mutex<State>,
+    writing: Mutex<Writing>,
+    /// Octets written so far, for heartbeats and statistics.
+    pub sent: AtomicU64,
+    /// The socket took no more: the connection's task waits for it to be writable.
+    pub blocked: AtomicBool,
+    /// The connection's task should look up.
+    pub attention: Notify,
+}
+
+/// How a flush ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flushed {
+    All,
+    Blocked,
+    Dead,
+}
+
+impl State {
+    /// The buffer to append frames to.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.buffer.capacity() == 0 {
+            self.buffer = pool::take();
+        }
+        &mut self.buffer
+    }
+
+    /// The channel's deliveries, if it is open.
+    pub fn channel(&mut self, number: u16) -> Option<&mut ChannelOut> {
+        let at = self.channels.binary_search_by_key(&number, |(n, _)| *n).ok()?;
+        Some(&mut self.channels[at].1)
+    }
+
+    /// All channels, by number.
+    pub fn channels(&mut self) -> impl Iterator<Item = (u16, &mut ChannelOut)> {
+        self.channels.iter_mut().map(|(number, channel)| (*number, channel))
+    }
+
+    /// Opens a channel.
+    pub fn open_channel(&mut self, number: u16) {
+        if let Err(at) = self.channels.binary_search_by_key(&number, |(n, _)| *n) {
+            self.channels.insert(at, (number, ChannelOut::default()));
+        }
+    }
+
+    /// Forgets a channel and hands out what it held.
+    pub fn close_channel(&mut self, number: u16) -> Option<ChannelOut> {
+        let at = self.channels.binary_search_by_key(&number, |(n, _)| *n).ok()?;
+        Some(self.channels.remove(at).1)
+    }
+
+    /// True if no further delivery may be written now; the consumer is then noted for later.
+    fn is_full_for(&mut self, consumer: &Parked) -> bool {
+        let full = self.closed || self.buffer.len() > HIGH_WATER_BYTES;
+        if full && !self.closed {
+            self.parked.push(consumer.clone());
+        }
+        full
+    }
+
+    /// Books a delivery and gives its tag and the buffer to write it to; `None` = the consumer has to wait.
+    pub fn admit(
+        &mut self,
+        channel: u16,
+        consumer: impl Fn() -> Parked,
+        slot: Option<queue::Slot>,
+        now: Millis,
+    ) -> Option<(DeliveryTag, &mut Vec<u8>)> {
+        if self.closed || self.buffer.len() > HIGH_WATER_BYTES {
+            self.is_full_for(&consumer());
+            return None;
+        }
+        let out = self.channel(channel)?;
+        let tag = match slot {
+            None => out.ledger.number(),
+            Some(_) if !out.ledger.has_room() => {
+                out.parked.push(consumer());
+                return None;
+            }
+            Some(slot) => out.ledger.book(
+                Place {
+                    cell: consumer().0,
+                    slot,
+                },
+                true,
+                now,
+            ),
+        };
+        Some((tag, self.buffer()))
+    }
+
+    /// Leaves a letter for the connection's task.
+    pub fn post(&mut self, letter: Letter) {
+        self.letters.push(letter);
+    }
+
+    /// True for the first to write since the last flush: that one has to flush.
+    pub fn promise_flush(&mut self) -> bool {
+        !std::mem::replace(&mut self.promised, true)
+    }
+}
+
+impl Outbox {
+    /// An outbox for a connected socket.
+    pub fn new(socket: Socket) -> Self {
+        Outbox {
+            socket,
+            state: Mutex::default(),
+            writing: Mutex::default(),
+            sent: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            attention: Notify::new(),
+        }
+    }
+
+    /// The locked part. Never lock a queue while holding it.
+    pub fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Leaves a letter and wakes the connection's task.
+    pub fn post(&self, letter: Letter) {
+        self.state.lock().post(letter);
+        self.attention.notify_one();
+    }
+
+    /// True once the socket has failed.
+    pub fn is_dead(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// The letters that have come.
+    pub fn letters(&self) -> Vec<Letter> {
+        std::mem::take(&mut self.state.lock().letters)
+    }
+
+    /// Octets that wait to be written.
+    pub fn waiting_bytes(&self) -> usize {
+        self.state.lock().buffer.len()
+    }
+
+    /// Nothing is written from now on; what waits is dropped.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.parked.clear();
+        pool::give_back(std::mem::take(&mut state.buffer));
+    }
+
+    /// Writes what can be written. Never waits: what the socket does not take is left to the connection's task.
+    /// Returns consumers that may go on; the caller, who holds no lock, tells their queues.
+    #[must_use]
+    pub fn flush(&self) -> Vec<Parked> {
+        loop {
+            let Some(mut writing) = self.writing.try_lock() else {
+                return Vec::new();
+            };
+            let flushed = self.write(&mut writing);
+            drop(writing);
+            match flushed {
+                Flushed::Blocked => {
+                    self.blocked.store(true, Ordering::Release);
+                    self.attention.notify_one();
+                    return self.unpark_below_low_water();
+                }
+                Flushed::Dead => {
+                    self.close();
+                    self.attention.notify_one();
+                    return Vec::new();
+                }
+                // Whoever wrote while we held the role has left it to us.
+                Flushed::All if self.waiting_bytes() == 0 => return self.unpark_below_low_water(),
+                Flushed::All => {}
+            }
+        }
+    }
+
+    fn unpark_below_low_water(&self) -> Vec<Parked> {
+        let mut state = self.state.lock();
+        if state.parked.is_empty() || state.buffer.len() > LOW_WATER_BYTES {
+            return Vec::new();
+        }
+        std::mem::take(&mut state.parked)
+    }
+
+    fn write(&self, writing: &mut Writing) -> Flushed {
+        loop {
+            if writing.written == writing.chunk.len() && !self.next_chunk(writing) {
+                return if self.socket.has_unsent_records() {
+                    self.write_records()
+                } else {
+                    Flushed::All
+                };
+            }
+            match self.socket.try_write(&writing.chunk[writing.written..]) {
+                Ok(0) => return Flushed::Dead,
+                Ok(octets) => {
+                    writing.written += octets;
+                    self.sent.fetch_add(octets as u64, Ordering::Relaxed);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
+                Err(_) => return Flushed::Dead,
+            }
+        }
+    }
+
+    fn write_records(&self) -> Flushed {
+        match self.socket.try_write(&[]) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Flushed::Dead,
+            _ if self.socket.has_unsent_records() => Flushed::Blocked,
+            _ => Flushed::All,
+        }
+    }
+
+    /// Swaps the full buffer for the written chunk; gives both back to the pool when there is nothing to write.
+    fn next_chunk(&self, writing: &mut Writing) -> bool {
+        writing.chunk.clear();
+        writing.written = 0;
+        let mut state = self.state.lock();
+        state.promised = false;
+        if state.buffer.is_empty() {
+            pool::give_back(std::mem::take(&mut state.buffer));
+            drop(state);
+            pool::give_back(std::mem::take(&mut writing.chunk));
+            return false;
+        }
+        std::mem::swap(&mut state.buffer, &mut writing.chunk);
+        true
+    }
+}

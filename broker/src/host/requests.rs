@@ -1,0 +1,159 @@
+//! Clients' requests on the catalogue: decided on the published state, committed as one command where they change it.
+
+use access::User;
+use catalog::{Answer, Command, Conditions, Decision, Open, QueueRecord, Request};
+use model::{QueueName, Refusal, ReplyCode, UserName, VhostName};
+use std::{net::IpAddr, sync::Arc};
+
+use super::{cell::QueueCell, node::Node};
+
+impl Node {
+    /// Decides a request and performs what comes of it.
+    pub fn request(&self, client: &catalog::Client, request: Request) -> Result<Answer, Refusal> {
+        match self.decide(client, request)? {
+            Decision::Unchanged(answer) => Ok(answer),
+            Decision::Commit(command) => self.commit(command),
+            Decision::CommitIf(command, record, conditions) => self.commit_if(command, &record, conditions),
+        }
+    }
+
+    fn decide(&self, client: &catalog::Client, request: Request) -> Result<Decision, Refusal> {
+        catalog::decide(&self.snapshot().catalog, client, request)
+    }
+
+    /// Deletes a queue if its counts allow; answers how many messages were ready.
+    pub fn delete_queue(
+        &self,
+        client: &catalog::Client,
+        name: QueueName,
+        conditions: Conditions,
+    ) -> Result<u64, Refusal> {
+        match self.decide(client, Request::DeleteQueue { name, conditions })? {
+            Decision::CommitIf(command, record, conditions) => {
+                let ready = self.ready(&record);
+                self.commit_if(command, &record, conditions)?;
+                Ok(ready)
+            }
+            Decision::Commit(command @ Command::DeleteQueue(id)) => {
+                let ready = self
+                    .snapshot()
+                    .cell(id)
+                    .map_or(0, |cell| cell.hold().queue.counts().ready.messages);
+                self.commit(command)?;
+                Ok(ready)
+            }
+            Decision::Commit(command) => self.commit(command).map(|_| 0),
+            Decision::Unchanged(_) => Ok(0),
+        }
+    }
+
+    fn ready(&self, record: &QueueRecord) -> u64 {
+        self.snapshot()
+            .cell(record.id)
+            .map_or(0, |cell| cell.hold().queue.counts().ready.messages)
+    }
+
+    /// The counts are judged under the queue's lock and the queue takes nothing more before the lock is gone, so
+    /// nothing slips in between.
+    fn commit_if(&self, command: Command, record: &QueueRecord, conditions: Conditions) -> Result<Answer, Refusal> {
+        if let Some(cell) = self.snapshot().cell(record.id) {
+            let mut held = cell.hold();
+            let counts = held.queue.counts();
+            conditions.check(record, counts.consumers as u64, counts.ready.messages)?;
+            held.dead = true;
+        }
+        self.commit(command)
+    }
+
+    /// A queue's place on this node.
+    pub fn cell(&self, record: &QueueRecord) -> Result<Arc<QueueCell>, Refusal> {
+        let missing = || Refusal::channel(ReplyCode::NotFound, format!("no {}", record.title()));
+        self.snapshot().cell(record.id).cloned().ok_or_else(missing)
+    }
+
+    /// Checks a log-in; the reason of a refusal is for the log.
+    pub fn log_in(&self, user: &str, password: &[u8], from: IpAddr) -> Result<Arc<User>, String> {
+        let refused = |why: String| format!("{user}: {why}");
+        let snapshot = self.snapshot();
+        let found = snapshot
+            .catalog
+            .access()
+            .log_in(user, password)
+            .map_err(|why| refused(why.to_string()))?;
+        let loopback_only = self.config().access.loopback_users.get(user).is_some_and(|only| *only);
+        match loopback_only && !from.is_loopback() {
+            true => Err(refused(format!("user can only connect via localhost, not from {from}"))),
+            false => Ok(found.clone()),
+        }
+    }
+
+    /// May this user open a connection to that virtual host now?
+    pub fn admit(&self, user: &UserName, vhost: &VhostName) -> Result<(), Refusal> {
+        let mut open = Open {
+            in_vhost: 0,
+            of_user: 0,
+        };
+        let mut all = 0;
+        for profile in self.clients().all().iter().filter_map(|client| client.profile()) {
+            all += 1;
+            open.in_vhost += u64::from(profile.vhost == *vhost);
+            open.of_user += u64::from(profile.user == *user);
+        }
+        match self.config().amqp.connections_max.max() {
+            Some(max) if all >= max => {
+                let text = format!("connection refused: node connection limit ({max}) is reached");
+                Err(Refusal::connection(ReplyCode::NotAllowed, text))
+            }
+            _ => catalog::check_enter(&self.snapshot().catalog, user, vhost, open),
+        }
+    }
+
+    /// May this user open one more channel?
+    pub fn admit_channel(&self, user: &UserName) -> Result<(), Refusal> {
+        let node_max = self.config().amqp.node_channels_max.max();
+        let snapshot = self.snapshot();
+        let user_is_limited = snapshot
+            .catalog
+            .access()
+            .user(user.as_str())
+            .is_some_and(|u| u.limits.channels().is_some());
+        if node_max.is_none() && !user_is_limited {
+            return Ok(());
+        }
+        let (mut all, mut own) = (0, 0);
+        for client in self.clients().all() {
+            let channels = client.outbox().lock().channels().count() as u64;
+            all += channels;
+            own += if client.profile().is_some_and(|profile| profile.user == *user) {
+                channels
+            } else {
+                0
+            };
+        }
+        if let Some(max) = node_max.filter(|max| all >= *max) {
+            let text = format!(
+                "number of channels opened on node '{}' has reached the maximum allowed limit of ({max})",
+                self.name()
+            );
+            return Err(Refusal::connection(ReplyCode::NotAllowed, text));
+        }
+        catalog::check_channel(&snapshot.catalog, user, own)
+    }
+
+    /// A connection's exclusive queues go with it.
+    pub fn connection_closed(&self, client: &catalog::Client) {
+        let owner = client.owner();
+        let owns = |record: &&Arc<QueueRecord>| record.owner.as_ref() == Some(&owner);
+        let snapshot = self.snapshot();
+        let has_any = snapshot
+            .catalog
+            .vhost(client.vhost.as_str())
+            .is_some_and(|vhost| vhost.queues().any(|q| owns(&q)));
+        if !has_any {
+            return;
+        }
+        if let Err(refusal) = self.commit(Command::ConnectionClosed(owner)) {
+            tracing::error!("exclusive queues of connection {} stay: {refusal}", client.connection.0);
+        }
+    }
+}

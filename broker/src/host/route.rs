@@ -1,0 +1,112 @@
+//! Where a publish goes, remembered per connection: exchange and key to queues, checked and resolved once per
+//! generation of the catalogue.
+//!
+//! A hit takes no lock and allocates nothing. What depends on more than exchange and key (headers exchanges, CC,
+//! random choice) is resolved each time.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use model::{Generation, Refusal};
+use session::Publication;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+use super::{
+    cell::QueueCell,
+    node::{Node, Snapshot},
+};
+
+/// Remembered routes per connection; above this all are forgotten.
+const ROUTES_MAX: usize = 4096;
+
+/// Where a message goes.
+#[derive(Debug, Default)]
+pub struct Route {
+    /// Queues, each once.
+    pub cells: SmallVec<[Arc<QueueCell>; 1]>,
+    /// The requester that a direct reply is for.
+    pub direct_reply: Option<String>,
+}
+
+/// One connection's memory.
+#[derive(Debug, Default)]
+pub struct RouteCache {
+    generation: Option<Generation>,
+    client: Option<catalog::Client>,
+    last: Option<(Arc<[u8]>, Arc<Route>)>,
+    known: HashMap<Arc<[u8]>, Arc<Route>, RandomState>,
+    key: Vec<u8>,
+}
+
+impl RouteCache {
+    /// Whose publishes these are.
+    pub fn enter(&mut self, client: catalog::Client) {
+        self.client = Some(client);
+        self.generation = None;
+    }
+
+    /// Forgets all if the catalogue has changed.
+    pub fn refresh(&mut self, snapshot: &Snapshot) {
+        if self.generation != Some(snapshot.generation()) {
+            self.generation = Some(snapshot.generation());
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.last = None;
+        self.known.clear();
+    }
+
+    /// The route of a message, or why it may not be published.
+    pub fn find(&mut self, message: &Publication<'_>, node: &Node) -> Result<Arc<Route>, Refusal> {
+        if !message.extra_keys.is_empty() {
+            return Ok(self.resolve(message, node)?.0);
+        }
+        if let Some((key, route)) = &self.last
+            && is_key_of(key, message)
+        {
+            return Ok(route.clone());
+        }
+        self.key.clear();
+        self.key.push(message.exchange.len() as u8);
+        self.key.extend_from_slice(message.exchange);
+        self.key.extend_from_slice(message.routing_key);
+        if let Some((key, route)) = self.known.get_key_value(self.key.as_slice()) {
+            self.last = Some((key.clone(), route.clone()));
+            return Ok(route.clone());
+        }
+        let (route, cacheable) = self.resolve(message, node)?;
+        if cacheable {
+            self.remember(route.clone());
+        }
+        Ok(route)
+    }
+
+    fn resolve(&self, message: &Publication<'_>, node: &Node) -> Result<(Arc<Route>, bool), Refusal> {
+        let client = self
+            .client
+            .as_ref()
+            .expect("a publish comes once the connection is open");
+        node.snapshot().resolve(client, message)
+    }
+
+    fn remember(&mut self, route: Arc<Route>) {
+        if self.known.len() >= ROUTES_MAX {
+            self.forget();
+        }
+        let key: Arc<[u8]> = self.key.as_slice().into();
+        self.last = Some((key.clone(), route.clone()));
+        self.known.insert(key, route);
+    }
+}
+
+/// A key is the length of the exchange's name, the name, and the routing key.
+fn is_key_of(key: &[u8], message: &Publication<'_>) -> bool {
+    let Some((length, names)) = key.split_first() else {
+        return false;
+    };
+    let split = usize::from(*length).min(names.len());
+    let (exchange, routing_key) = names.split_at(split);
+    exchange == message.exchange && routing_key == message.routing_key
+}

@@ -1,0 +1,141 @@
+//! Certificates of the TLS listeners, read again when their files change, so that rotation needs no restart.
+//!
+//! A broken new pair is logged and the old one keeps serving.
+
+use anyhow::Context;
+use parking_lot::Mutex;
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use crate::config::{TlsOptions, TlsVersion, Verify};
+
+/// The certificates of one set of TLS options.
+#[derive(Debug)]
+pub struct Certificates {
+    options: TlsOptions,
+    loaded: Mutex<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    stamps: Vec<Option<SystemTime>>,
+}
+
+impl Certificates {
+    /// Reads certificate, key and authorities.
+    pub fn load(options: &TlsOptions) -> anyhow::Result<Self> {
+        let loaded = Loaded {
+            config: server_config(options)?,
+            stamps: stamps(options),
+        };
+        Ok(Certificates {
+            options: options.clone(),
+            loaded: Mutex::new(loaded),
+        })
+    }
+
+    /// A TLS machine for a new connection, with the files as they are now.
+    pub fn accept(&self) -> Result<ServerConnection, rustls::Error> {
+        ServerConnection::new(self.current())
+    }
+
+    /// The configuration, read again if a file has changed.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        let mut loaded = self.loaded.lock();
+        let stamps = stamps(&self.options);
+        if stamps != loaded.stamps {
+            match server_config(&self.options) {
+                Ok(config) => {
+                    tracing::info!("TLS certificates were read again");
+                    loaded.config = config;
+                }
+                Err(error) => {
+                    tracing::error!("TLS certificates changed but cannot be used, keeping the old: {error:#}")
+                }
+            }
+            loaded.stamps = stamps;
+        }
+        loaded.config.clone()
+    }
+}
+
+fn files(options: &TlsOptions) -> [Option<&PathBuf>; 3] {
+    [
+        options.cert_file.as_ref(),
+        options.key_file.as_ref(),
+        options.ca_file.as_ref(),
+    ]
+}
+
+fn stamps(options: &TlsOptions) -> Vec<Option<SystemTime>> {
+    let modified = |path: &PathBuf| std::fs::metadata(path).and_then(|facts| facts.modified()).ok();
+    files(options).into_iter().map(|path| path.and_then(modified)).collect()
+}
+
+fn server_config(options: &TlsOptions) -> anyhow::Result<Arc<ServerConfig>> {
+    let chain = certificates(required(&options.cert_file, "ssl_options.certfile")?)?;
+    let key = private_key(required(&options.key_file, "ssl_options.keyfile")?)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions(options))?;
+    let builder = match options.verify {
+        Verify::None => builder.with_no_client_auth(),
+        Verify::Peer => builder.with_client_cert_verifier(verifier(options)?),
+    };
+    let config = builder
+        .with_single_cert(chain, key)
+        .context("certificate and key do not fit together")?;
+    Ok(Arc::new(config))
+}
+
+fn required<'a>(path: &'a Option<PathBuf>, key: &str) -> anyhow::Result<&'a Path> {
+    path.as_deref()
+        .with_context(|| format!("{key} is not set: a TLS listener needs a certificate and its key"))
+}
+
+fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
+    let found = read().with_context(|| format!("cannot read certificates from {}", path.display()))?;
+    anyhow::ensure!(!found.is_empty(), "{} holds no PEM certificate", path.display());
+    Ok(found)
+}
+
+fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_file(path).with_context(|| format!("cannot read a private key from {}", path.display()))
+}
+
+fn verifier(options: &TlsOptions) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(required(&options.ca_file, "ssl_options.cacertfile")?)? {
+        roots.add(authority)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = if options.peer_cert_required {
+        builder
+    } else {
+        builder.allow_unauthenticated()
+    };
+    Ok(builder.build()?)
+}
+
+fn versions(options: &TlsOptions) -> Vec<&'static rustls::SupportedProtocolVersion> {
+    let wanted: Vec<_> = options.versions.values().collect();
+    let has = |version| wanted.is_empty() || wanted.contains(&&version);
+    let mut versions = Vec::new();
+    if has(TlsVersion::V13) {
+        versions.push(&rustls::version::TLS13);
+    }
+    if has(TlsVersion::V12) {
+        versions.push(&rustls::version::TLS12);
+    }
+    versions
+}

@@ -1,0 +1,108 @@
+//! A broker node from start to stop: read the configuration, bind every port, serve, stop in order.
+//!
+//! All ports are bound before any is served, so a node that cannot do its work never says that it is ready.
+
+use anyhow::Context;
+use std::{process::ExitCode, sync::Arc};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    admin,
+    config::{self, Config, ServerArgs},
+    host::{self, Node, listener},
+    observe,
+};
+
+/// Runs `warren server`. Exit code 0 after an orderly stop, 1 if the node could not start or serve.
+pub fn main(args: &ServerArgs) -> ExitCode {
+    if args.print_config_reference {
+        print_reference();
+        return ExitCode::SUCCESS;
+    }
+    let loaded = match config::load(args, &config::Process) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&problems.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    match start(loaded.config, &loaded.warnings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The reference goes to standard output, to be read or redirected.
+#[expect(clippy::print_stdout, reason = "the page is what was asked for")]
+fn print_reference() {
+    print!("{}", config::reference_page());
+}
+
+/// What keeps a node from starting goes to standard error: the log may not be up.
+#[expect(clippy::print_stderr, reason = "there may be no log yet")]
+fn complain(what: &str) {
+    eprintln!("BOOT FAILED\n===========\n{what}");
+}
+
+fn start(config: Config, warnings: &[String]) -> anyhow::Result<()> {
+    observe::start_log(&config.log, &config.node.name)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let backlog = config.listeners.socket.backlog;
+    let admin_address = config.admin;
+    let amqp = listener::bind_all(&config.listeners)?;
+    let admin =
+        listener::bind(admin_address, backlog).with_context(|| format!("cannot listen on {admin_address} (admin)"))?;
+    let node = Arc::new(Node::new(config)?);
+    tokio::spawn(host::run_timers(node.clone()));
+    tokio::spawn(serve_http(admin, admin::routes(node.clone()), node.clone()));
+    let mut listeners = Vec::new();
+    for bound in amqp {
+        let port = bound.port()?;
+        tracing::info!("started {} listener on {}", port.protocol, port.address);
+        node.announce(port);
+        listeners.push(tokio::spawn(bound.run(node.clone())));
+    }
+    node.started();
+    tracing::info!("node {} is ready", node.name());
+    wait_for_stop().await?;
+    tracing::info!("stopping: no new connections, clients are told");
+    node.stop().await;
+    for listener in listeners {
+        // A listener that panicked has nothing left to stop.
+        let _ = listener.await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Serves HTTP until the node stops.
+async fn serve_http(listener: TcpListener, routes: axum::Router, node: Arc<Node>) {
+    let stopping = node.stopping().clone();
+    let served = axum::serve(listener, routes).with_graceful_shutdown(async move { stopping.cancelled().await });
+    if let Err(error) = served.await {
+        tracing::error!("HTTP listener ended: {error}");
+    }
+}
+
+async fn wait_for_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("received SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("received SIGINT"),
+    }
+    Ok(())
+}
