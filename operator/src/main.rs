@@ -32,6 +32,9 @@ enum Command {
         /// Write one file per definition into this directory instead.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// Print the JSON schema of the values of the chart warren-cluster instead.
+        #[arg(long, conflicts_with = "out")]
+        values_schema: bool,
     },
     /// Print every object that a manifest of RabbitClusters would become. Needs no cluster.
     Preview {
@@ -108,8 +111,13 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(options) => run_operator(options),
-        Command::Crd { out: None } => print(&crd::yaml(&crd::definitions()?)?),
-        Command::Crd { out: Some(directory) } => write_definitions(&directory),
+        Command::Crd {
+            values_schema: true, ..
+        } => print(&format!("{:#}\n", crd::values_schema()?)),
+        Command::Crd {
+            out: Some(directory), ..
+        } => write_definitions(&directory),
+        Command::Crd { out: None, .. } => print(&crd::yaml(&crd::definitions()?)?),
         Command::Preview { file, namespace, image } => {
             print(&preview::preview(&read(&file)?, &namespace, &image.default_image)?)
         }

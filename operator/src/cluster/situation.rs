@@ -48,6 +48,8 @@ pub struct PodSeen {
     pub revision: String,
     /// Image that it was asked to run.
     pub image: String,
+    /// Whether its process runs.
+    pub running: bool,
     /// Whether it takes clients.
     pub ready: bool,
     /// Whether it ever did.
@@ -116,6 +118,7 @@ fn pod_seen(names: &Names, pod: &Pod) -> Option<PodSeen> {
             .first()
             .and_then(|container| container.image.clone())
             .unwrap_or_default(),
+        running: is_running(pod),
         ready,
         ever_ready: ready || was_ready(pod),
         terminating: pod.metadata.deletion_timestamp.is_some(),
@@ -127,6 +130,18 @@ fn pod_seen(names: &Names, pod: &Pod) -> Option<PodSeen> {
 fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+fn is_running(pod: &Pod) -> bool {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_ref());
+    let mut states = statuses
+        .into_iter()
+        .flatten()
+        .filter_map(|container| container.state.as_ref());
+    states.any(|state| state.running.is_some())
 }
 
 /// The kubelet writes `Initialized` and `Ready=False` together when it takes a pod on; a later date on `Ready` means that it was

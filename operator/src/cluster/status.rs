@@ -90,10 +90,11 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
 
 /// How many nodes there should be: what the plan says, else what is wanted and can be.
 fn nodes(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome) -> u32 {
+    let wanted = cluster.spec.replicas.try_into().unwrap_or(0);
     match outcome {
         Outcome::Done(carried) if carried.plan.refused.is_none() => carried.plan.replicas,
-        Outcome::Done(carried) => carried.plan.replicas.max(cluster.spec.replicas.try_into().unwrap_or(0)),
-        Outcome::Paused | Outcome::Failed(..) => seen.set.as_ref().map_or(0, |set| set.replicas),
+        Outcome::Done(carried) => carried.plan.replicas.max(wanted),
+        Outcome::Paused | Outcome::Failed(..) => seen.set.as_ref().map_or(wanted, |set| set.replicas),
     }
 }
 
@@ -103,7 +104,8 @@ fn number(count: u32) -> i32 {
 
 /// The tags that pods run, each once.
 fn running(seen: &Situation) -> String {
-    let versions = seen.pods.iter().filter_map(|pod| pod.image.parse::<Reference>().ok());
+    let running = seen.pods.iter().filter(|pod| pod.running);
+    let versions = running.filter_map(|pod| pod.image.parse::<Reference>().ok());
     let mut versions: Vec<_> = versions.map(|image| image.version()).collect();
     versions.sort();
     versions.dedup();
@@ -241,6 +243,14 @@ impl View<'_> {
         let Outcome::Done(carried) = self.outcome else {
             return claim("Progressing", false, "Halted", "nothing is being changed");
         };
+        if carried.plan.replicas == 0 && self.nodes > 0 {
+            return claim(
+                "Progressing",
+                false,
+                "Halted",
+                "no node starts until the wanted number is one that can be",
+            );
+        }
         let leaving = self.seen.pods.iter().filter(|pod| pod.ordinal >= self.nodes).count();
         let unseen = self.seen.set.as_ref().is_none_or(|set| set.revision.is_none());
         let old = self.old().count();
@@ -292,7 +302,8 @@ impl View<'_> {
 
     fn old(&self) -> impl Iterator<Item = &PodSeen> {
         let revision = self.seen.set.as_ref().and_then(|set| set.revision.clone());
-        self.pods().filter(move |pod| Some(&pod.revision) != revision.as_ref())
+        self.pods()
+            .filter(move |pod| revision.as_ref().is_some_and(|revision| pod.revision != *revision))
     }
 
     fn is_degraded(&self) -> Claim {
@@ -387,12 +398,12 @@ impl View<'_> {
     }
 
     fn phase(&self, old: &RabbitClusterStatus) -> Phase {
-        match self.outcome {
+        let asked = match self.outcome {
             Outcome::Paused => return Phase::Paused,
             Outcome::Failed(..) => return Phase::Failed,
-            Outcome::Done(_) => {}
-        }
-        if self.nodes == 0 {
+            Outcome::Done(carried) => carried.plan.replicas,
+        };
+        if asked == 0 {
             return if self.seen.pods.is_empty() {
                 Phase::Stopped
             } else {

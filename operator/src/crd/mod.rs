@@ -5,11 +5,14 @@
 //! talks to Kubernetes.
 
 mod print;
-#[allow(unreachable_pub, reason = "KubeSchema derives on a hidden copy of each struct, which inherits `pub`")]
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema derives on a hidden copy of each struct, which inherits `pub`"
+)]
 mod rabbit_cluster;
 mod status;
 
-pub use print::{definitions, file_name, yaml};
+pub use print::{definitions, file_name, values_schema, yaml};
 pub use rabbit_cluster::{
     Image, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention, RetentionPolicy,
     Scheduling, SecretName, Service, ServiceType,

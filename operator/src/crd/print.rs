@@ -4,7 +4,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::RabbitCluster;
 
@@ -72,5 +72,58 @@ fn thin(schema: &mut Value, foreign: bool) {
         if let Some(inner) = schema.get_mut(key) {
             thin(inner, foreign);
         }
+    }
+}
+
+/// JSON schema of the values of the chart `warren-cluster`: the spec under `cluster`, and nothing that is not known.
+///
+/// # Errors
+/// As [`definitions`].
+pub fn values_schema() -> Result<Value, serde_json::Error> {
+    let [definition] = [thinned(RabbitCluster::crd())?];
+    let version = definition
+        .spec
+        .versions
+        .first()
+        .and_then(|version| version.schema.as_ref());
+    let mut spec = serde_json::to_value(version)?["openAPIV3Schema"]["properties"]["spec"].take();
+    strict(&mut spec);
+    let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    Ok(json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "global": {"type": "object"},
+            "name": {"type": "string", "maxLength": 40, "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$"},
+            "labels": texts,
+            "annotations": texts,
+            "cluster": spec,
+        },
+    }))
+}
+
+/// A definition's schema drops unknown fields; helm shall refuse them. What only Kubernetes understands goes. Depth as in [`thin`].
+fn strict(schema: &mut Value) {
+    let Value::Object(schema) = schema else { return };
+    if schema.contains_key("x-kubernetes-int-or-string") {
+        schema.insert("type".into(), json!(["integer", "string"]));
+    }
+    schema.retain(|key, _| !key.starts_with("x-kubernetes-"));
+    for property in schema
+        .get_mut("properties")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flat_map(|all| all.values_mut())
+    {
+        strict(property);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get_mut(key) {
+            strict(inner);
+        }
+    }
+    if schema.contains_key("properties") {
+        schema.insert("additionalProperties".into(), json!(false));
     }
 }

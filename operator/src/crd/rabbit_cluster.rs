@@ -186,13 +186,23 @@ pub struct SecretName {
 }
 
 /// CPU and memory of one node.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
 pub struct Resources {
     /// What the scheduler sets aside.
     #[serde(default)]
+    #[schemars(extend("maxProperties" = 10))]
+    #[x_kube(
+        validation = Rule::new("self.all(name, type(self[name]) == int || isQuantity(self[name]))")
+            .message("resources.requests must be amounts such as 500m or 1Gi")
+    )]
     pub requests: BTreeMap<String, Quantity>,
     /// What the node may use at most. A memory limit is what the broker's memory watermark is a share of.
     #[serde(default)]
+    #[schemars(extend("maxProperties" = 10))]
+    #[x_kube(
+        validation = Rule::new("self.all(name, type(self[name]) == int || isQuantity(self[name]))")
+            .message("resources.limits must be amounts such as 500m or 1Gi")
+    )]
     pub limits: BTreeMap<String, Quantity>,
 }
 
@@ -216,7 +226,7 @@ impl Default for Resources {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(
-        "!isQuantity(self.storage) || !isQuantity(oldSelf.storage) || quantity(self.storage).compareTo(quantity(oldSelf.storage)) >= 0"
+        "type(self.storage) != string || type(oldSelf.storage) != string || !isQuantity(self.storage) || !isQuantity(oldSelf.storage) || quantity(self.storage).compareTo(quantity(oldSelf.storage)) >= 0"
     ).message("persistence.storage may not shrink: volumes can only grow"),
     validation = Rule::new(
         "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
@@ -227,7 +237,7 @@ pub struct Persistence {
     #[serde(default = "default::storage")]
     #[schemars(length(max = 40))]
     #[x_kube(
-        validation = Rule::new("isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))")
+        validation = Rule::new("type(self) == string && isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))")
             .message("persistence.storage must be a size above zero, such as 10Gi")
     )]
     pub storage: Quantity,

@@ -1,0 +1,81 @@
+{{/* Names, labels and the rights of the operator, each said once. */}}
+
+{{- define "warren.name" -}}
+{{- if contains "warren" .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-warren-operator" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "warren.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "warren.name" .) -}}
+{{- end -}}
+
+{{- define "warren.selector" -}}
+app.kubernetes.io/name: warren-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "warren.labels" -}}
+{{ include "warren.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: warren
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "warren.image" -}}
+{{- with .Values.image -}}
+{{- .repository -}}{{- with .tag }}:{{ . }}{{- end -}}{{- with .digest }}@{{ . }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "warren.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 999
+runAsGroup: 999
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "warren.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* What the operator may do where it looks after RabbitClusters. Secrets are neither listed nor watched: only those named after a cluster are asked for. */}}
+{{- define "warren.rules" -}}
+- apiGroups: [warren.dev]
+  resources: [rabbitclusters]
+  verbs: [get, list, watch]
+- apiGroups: [warren.dev]
+  resources: [rabbitclusters/status]
+  verbs: [patch]
+- apiGroups: [warren.dev]
+  resources: [rabbitclusters/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, get, patch]
+- apiGroups: [""]
+  resources: [configmaps, serviceaccounts, services]
+  verbs: [create, get, list, patch, watch]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [create, get, list, patch, watch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [create, get, list, patch, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [delete, list, watch]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [list, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

@@ -1,0 +1,181 @@
+//! The charts, rendered by helm and compared. Without helm in PATH (or in HELM) these tests fail with a word on where to get it, unless
+//! WARREN_WITHOUT_HELM is set: a comparison that silently did not happen would not be missed.
+
+use std::process::Command;
+
+use operator::preview::preview;
+use serde_yaml::Value;
+
+use crate::manifests::repository;
+
+/// Standard output, or standard error as the error. `None` where helm was declared absent.
+fn helm(arguments: &[&str]) -> Option<Result<String, String>> {
+    let program = std::env::var("HELM").unwrap_or_else(|_| "helm".into());
+    let output = Command::new(program)
+        .args(arguments)
+        .args(["--kube-version", "1.33.0"]) // a helm built without release flags takes Kubernetes for an old one
+        .current_dir(repository().join("charts"))
+        .output();
+    match output {
+        Ok(output) if output.status.success() => Some(Ok(String::from_utf8(output.stdout).unwrap())),
+        Ok(output) => Some(Err(String::from_utf8(output.stderr).unwrap())),
+        Err(_) if std::env::var_os("WARREN_WITHOUT_HELM").is_some() => None,
+        Err(error) => panic!("helm: {error}; eval \"$(tests/kube/up env)\" puts one in PATH"),
+    }
+}
+
+fn documents(text: &str) -> Vec<Value> {
+    let documents = serde_yaml::Deserializer::from_str(text);
+    let values = documents.map(|document| serde::Deserialize::deserialize(document).unwrap());
+    values.filter(|value: &Value| !value.is_null()).collect()
+}
+
+fn golden(name: &str, arguments: &[&str]) {
+    let Some(rendered) = helm(arguments) else { return };
+    let rendered = rendered.unwrap();
+    let file = repository().join(format!("operator/tests/operator/golden/{name}.yaml"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, &rendered).unwrap();
+    }
+    let stored = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        stored == rendered,
+        "{name} differs; look at it with `helm template`, then UPDATE_GOLDEN=1 accepts it"
+    );
+}
+
+const NAMED: [&str; 5] = ["template", "warren", "warren-operator", "--namespace", "warren-system"];
+
+fn operator_chart(more: &[&str]) -> Vec<Value> {
+    let arguments = [&NAMED, more].concat();
+    helm(&arguments)
+        .map(|rendered| documents(&rendered.unwrap()))
+        .unwrap_or_default()
+}
+
+#[test]
+fn the_operator_chart_renders_as_reviewed() {
+    golden(
+        "chart-operator",
+        &[&NAMED[..], &["--set", "crds.install=false"]].concat(),
+    );
+}
+
+#[test]
+fn the_operator_chart_for_two_namespaces_renders_as_reviewed() {
+    let more = ["--set", "crds.install=false", "--set", "watchNamespaces={blue,green}"];
+    golden("chart-operator-namespaces", &[&NAMED[..], &more].concat());
+}
+
+#[test]
+fn definitions_come_with_the_chart_and_outlive_it() {
+    let objects = operator_chart(&[]);
+    let definitions: Vec<_> = objects
+        .iter()
+        .filter(|object| object["kind"] == "CustomResourceDefinition")
+        .collect();
+    for definition in &definitions {
+        assert_eq!(definition["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    }
+    assert!(objects.is_empty() || definitions.len() == operator::crd::definitions().unwrap().len());
+}
+
+#[test]
+fn the_operator_has_no_right_that_it_does_not_use() {
+    for more in [&[][..], &["--set", "watchNamespaces={blue,green}"]] {
+        for object in operator_chart(more) {
+            let kind = object["kind"].as_str().unwrap().to_owned();
+            assert_ne!(object["roleRef"]["name"], "cluster-admin");
+            for rule in object["rules"].as_sequence().into_iter().flatten() {
+                let list = |key: &str| rule[key].as_sequence().cloned().unwrap_or_default();
+                let all = [list("apiGroups"), list("resources"), list("verbs")].concat();
+                assert!(!all.contains(&Value::from("*")), "{kind}: a wildcard in {rule:?}");
+                let resources = list("resources");
+                for forbidden in ["pods/exec", "pods/attach", "roles", "rolebindings", "nodes"] {
+                    assert!(!resources.contains(&Value::from(forbidden)), "{kind}: {forbidden}");
+                }
+                if resources.contains(&Value::from("secrets")) {
+                    assert_eq!(
+                        list("verbs"),
+                        ["create", "get", "patch"].map(Value::from),
+                        "secrets are never listed"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_operators_pod_satisfies_the_restricted_standard() {
+    for object in operator_chart(&[])
+        .iter()
+        .filter(|object| object["kind"] == "Deployment" || object["kind"] == "Pod")
+    {
+        let pod = if object["kind"] == "Pod" {
+            &object["spec"]
+        } else {
+            &object["spec"]["template"]["spec"]
+        };
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        let container = &pod["containers"][0]["securityContext"];
+        assert_eq!(container["allowPrivilegeEscalation"], false);
+        assert_eq!(container["readOnlyRootFilesystem"], true);
+        assert_eq!(container["capabilities"]["drop"][0], "ALL");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_refused_by_the_schema() {
+    let cases = [
+        ("warren-operator", "replicaz=1", "replicaz"),
+        ("warren-operator", "log.level=7", "level"),
+        ("warren-operator", "image.pullPolicy=Sometimes", "pullPolicy"),
+        ("warren-cluster", "cluster.replica=1", "replica"),
+        ("warren-cluster", "cluster.replicas=many", "replicas"),
+        ("warren-cluster", "cluster.persistence.size=1Gi", "size"),
+    ];
+    for (chart, value, named) in cases {
+        let Some(rendered) = helm(&["template", "x", chart, "--set", value]) else {
+            return;
+        };
+        let refused = rendered.expect_err(value);
+        assert!(refused.contains(named), "{value} gave {refused}");
+    }
+}
+
+#[test]
+fn the_cluster_chart_renders_a_cluster_that_the_operator_takes() {
+    let values = [
+        "--set",
+        "cluster.replicas=3",
+        "--set",
+        "cluster.config=heartbeat = 30",
+        "--set",
+        "cluster.image.tag=1.4.0",
+    ];
+    let Some(rendered) = helm(&[&["template", "orders", "warren-cluster"][..], &values].concat()) else {
+        return;
+    };
+    let rendered = rendered.unwrap();
+    let objects = preview(&rendered, "shop", &"localhost/warren:dev".parse().unwrap()).unwrap();
+    for expected in [
+        "name: orders-server",
+        "replicas: 3",
+        "heartbeat = 30",
+        "image: localhost/warren:1.4.0",
+    ] {
+        assert!(objects.contains(expected), "{expected} is not in\n{objects}");
+    }
+}
+
+#[test]
+fn a_cluster_chart_without_values_leaves_every_default_to_the_definition() {
+    let Some(rendered) = helm(&["template", "orders", "warren-cluster"]) else {
+        return;
+    };
+    let objects = documents(&rendered.unwrap());
+    assert_eq!(objects.len(), 1);
+    assert_eq!(objects[0]["spec"], serde_yaml::from_str::<Value>("{}").unwrap());
+}

@@ -1,0 +1,83 @@
+//! The generated files equal what the generator prints now, and what the schema must not lose is named.
+
+use operator::crd;
+use serde_json::Value;
+
+use crate::manifests::repository;
+
+fn schema() -> Value {
+    let definitions = crd::definitions().unwrap();
+    let version = &definitions[0].spec.versions[0];
+    serde_json::to_value(version.schema.as_ref().unwrap()).unwrap()["openAPIV3Schema"].clone()
+}
+
+#[test]
+fn generated_files_equal_their_generator() {
+    for definition in crd::definitions().unwrap() {
+        let now = crd::yaml(std::slice::from_ref(&definition)).unwrap();
+        for directory in ["crds", "charts/warren-operator/files"] {
+            let file = format!("{directory}/{}", crd::file_name(&definition));
+            let stored = std::fs::read_to_string(repository().join(&file)).unwrap();
+            assert!(
+                stored == now,
+                "{file} is stale: cargo run -p operator -- crd --out {directory}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_cluster_chart_takes_exactly_the_fields_of_the_definition() {
+    let file = "charts/warren-cluster/values.schema.json";
+    let stored = std::fs::read_to_string(repository().join(file)).unwrap();
+    let now = format!("{:#}\n", crd::values_schema().unwrap());
+    assert!(
+        stored == now,
+        "{file} is stale: cargo run -p operator -- crd --values-schema > {file}"
+    );
+}
+
+#[test]
+fn the_definition_is_small_enough_for_client_side_apply() {
+    let text = crd::yaml(&crd::definitions().unwrap()).unwrap();
+    assert!(text.len() < 100_000, "{} bytes; an annotation holds 262144", text.len());
+}
+
+#[test]
+fn every_field_of_ours_is_described_and_nothing_is_nullable() {
+    let schema = schema();
+    assert!(!schema.to_string().contains("nullable"));
+    let spec = schema["properties"]["spec"]["properties"].as_object().unwrap();
+    for (name, field) in spec {
+        assert!(field["description"].is_string(), "spec.{name} has no description");
+    }
+    let affinity = &spec["scheduling"]["properties"]["affinity"];
+    assert!(affinity["description"].is_string());
+    assert!(
+        !affinity["properties"].to_string().contains("description"),
+        "Kubernetes' own essays are stripped"
+    );
+}
+
+#[test]
+fn scale_and_columns_are_those_that_users_type() {
+    let definition = &crd::definitions().unwrap()[0];
+    let version = &definition.spec.versions[0];
+    let scale = version.subresources.as_ref().unwrap().scale.as_ref().unwrap();
+    assert_eq!(scale.spec_replicas_path, ".spec.replicas");
+    assert_eq!(scale.label_selector_path.as_deref(), Some(".status.selector"));
+    let columns: Vec<_> = version
+        .additional_printer_columns
+        .iter()
+        .flatten()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(
+        columns,
+        ["Ready", "Phase", "Nodes", "Version", "Age", "Image", "Reason"]
+    );
+    assert_eq!(
+        definition.spec.names.short_names.as_deref(),
+        Some(["rmq".to_owned()].as_slice())
+    );
+}

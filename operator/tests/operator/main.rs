@@ -1,0 +1,9 @@
+//! What the operator promises, tested through its own door: manifests by golden files, the plan by tables and by random histories,
+//! the printed definitions and the charts by comparison with what they are generated from.
+
+mod charts;
+mod definitions;
+mod manifests;
+mod plan;
+mod plan_histories;
+mod status;

@@ -1,0 +1,320 @@
+//! Manifests as a user would write them, and every object that becomes of them. The goldens show the whole; the asserts below name what
+//! matters, so that a careless `UPDATE_GOLDEN=1` cannot lose it. A golden whose pod template changes means that an upgrade of the
+//! operator restarts every cluster.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use operator::cluster::image::Reference;
+use operator::preview::preview;
+use serde_yaml::Value;
+
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operator")
+}
+
+fn image() -> Reference {
+    "localhost/warren:dev".parse().unwrap()
+}
+
+/// Objects by kind and name.
+fn objects(manifest: &str) -> BTreeMap<String, Value> {
+    let text = preview(manifest, "shop", &image()).unwrap();
+    let documents = text
+        .split("---\n")
+        .map(|document| serde_yaml::from_str::<Value>(document).unwrap());
+    let key = |object: &Value| {
+        format!(
+            "{}/{}",
+            object["kind"].as_str().unwrap(),
+            object["metadata"]["name"].as_str().unwrap()
+        )
+    };
+    documents.map(|object| (key(&object), object)).collect()
+}
+
+fn fixture(name: &str) -> String {
+    std::fs::read_to_string(here().join(format!("fixtures/{name}.yaml"))).unwrap()
+}
+
+fn cluster(spec: &str) -> String {
+    format!("{{apiVersion: warren.dev/v1alpha1, kind: RabbitCluster, metadata: {{name: orders}}, spec: {spec}}}")
+}
+
+fn pod(objects: &BTreeMap<String, Value>) -> Value {
+    objects["StatefulSet/orders-server"]["spec"]["template"].clone()
+}
+
+fn check(name: &str) {
+    let now = preview(&fixture(name), "shop", &image()).unwrap();
+    let file = here().join(format!("golden/{name}.yaml"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, &now).unwrap();
+    }
+    let stored = std::fs::read_to_string(&file).unwrap();
+    let differs = stored.lines().zip(now.lines()).position(|(old, new)| old != new);
+    assert!(
+        stored == now,
+        "{name}: differs from line {:?} on; UPDATE_GOLDEN=1 accepts it",
+        differs.map(|at| at + 1)
+    );
+}
+
+#[test]
+fn a_cluster_without_wishes() {
+    check("minimal");
+}
+
+#[test]
+fn a_cluster_with_every_wish() {
+    check("everything");
+}
+
+#[test]
+fn three_nodes() {
+    check("three-nodes");
+}
+
+#[test]
+fn the_example_can_be_previewed() {
+    let text = std::fs::read_to_string(repository().join("examples/hello.yaml")).unwrap();
+    assert!(objects(&text).contains_key("StatefulSet/hello-server"));
+}
+
+#[test]
+fn pods_satisfy_the_restricted_standard() {
+    let pod = pod(&objects(&cluster("{}")))["spec"].clone();
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["runAsUser"], 999);
+    assert_eq!(pod["securityContext"]["fsGroup"], 999);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    let broker = &pod["containers"][0]["securityContext"];
+    assert_eq!(broker["allowPrivilegeEscalation"], false);
+    assert_eq!(broker["readOnlyRootFilesystem"], true);
+    assert_eq!(broker["capabilities"]["drop"][0], "ALL");
+}
+
+#[test]
+fn probes_ask_the_admin_port_and_never_the_management_plugin() {
+    let pod = pod(&objects(&cluster("{}")))["spec"].clone();
+    let broker = &pod["containers"][0];
+    for (probe, path) in [
+        ("startupProbe", "/startup"),
+        ("readinessProbe", "/ready"),
+        ("livenessProbe", "/live"),
+    ] {
+        assert_eq!(broker[probe]["httpGet"]["path"], path);
+        assert_eq!(broker[probe]["httpGet"]["port"], "admin");
+    }
+    let ports = broker["ports"].as_sequence().unwrap();
+    let admin = ports.iter().find(|port| port["name"] == "admin").unwrap();
+    assert_eq!(admin["containerPort"], 15680);
+}
+
+#[test]
+fn pods_start_together_and_are_replaced_by_us_alone() {
+    let objects = objects(&cluster("{}"));
+    let server = &objects["StatefulSet/orders-server"]["spec"];
+    assert_eq!(server["podManagementPolicy"], "Parallel");
+    assert_eq!(server["updateStrategy"]["type"], "OnDelete");
+    assert_eq!(server["persistentVolumeClaimRetentionPolicy"]["whenScaled"], "Retain");
+    assert_eq!(
+        objects["Service/orders-nodes"]["spec"]["publishNotReadyAddresses"],
+        true
+    );
+}
+
+#[test]
+fn the_shared_secret_is_readable_by_the_group_alone() {
+    let pod = pod(&objects(&cluster("{}")))["spec"].clone();
+    let volumes = pod["volumes"].as_sequence().unwrap();
+    let secret = volumes.iter().find(|volume| volume["name"] == "secret").unwrap();
+    assert_eq!(secret["secret"]["secretName"], "orders-cookie");
+    assert_eq!(secret["secret"]["defaultMode"], 0o440);
+}
+
+#[test]
+fn the_number_of_nodes_is_not_part_of_the_pod_template() {
+    assert_eq!(
+        pod(&objects(&cluster("{replicas: 1}"))),
+        pod(&objects(&cluster("{replicas: 3}")))
+    );
+}
+
+#[test]
+fn a_changed_setting_changes_the_pod_template_and_an_equal_one_does_not() {
+    let template = |config: &str| pod(&objects(&cluster(&format!("{{config: {config}}}"))));
+    assert_ne!(template("'a = 1'"), template("'a = 2'"));
+    assert_eq!(template("'a = 1'"), template("\"a = 1\\n\\n\""));
+}
+
+#[test]
+fn with_separate_nodes_clients_are_sent_to_the_first() {
+    let selector = |replicas: u32| {
+        let objects = objects(&cluster(&format!("{{replicas: {replicas}}}")));
+        objects["Service/orders"]["spec"]["selector"]["statefulset.kubernetes.io/pod-name"].clone()
+    };
+    assert!(selector(1).is_null());
+    assert_eq!(selector(3), "orders-server-0");
+}
+
+#[test]
+fn secrets_outlive_the_cluster_exactly_as_long_as_its_volumes_do() {
+    let owner = |policy: &str| {
+        let spec = format!("{{persistence: {{retention: {{whenDeleted: {policy}}}}}}}");
+        let objects = objects(&cluster(&spec));
+        let kept =
+            objects["StatefulSet/orders-server"]["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"].clone();
+        assert_eq!(kept, policy);
+        objects["Secret/orders-cookie"]["metadata"]["ownerReferences"].clone()
+    };
+    assert!(owner("Retain").is_null());
+    assert_eq!(owner("Delete")[0]["kind"], "RabbitCluster");
+}
+
+#[test]
+fn a_service_has_a_port_only_for_what_listens() {
+    let ports = |plugins: &str| {
+        let objects = objects(&cluster(&format!("{{plugins: {plugins}}}")));
+        let ports = objects["Service/orders"]["spec"]["ports"]
+            .as_sequence()
+            .unwrap()
+            .clone();
+        ports
+            .iter()
+            .map(|port| port["port"].as_i64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ports("[]"), [5672]);
+    assert_eq!(ports("[rabbitmq_management]"), [5672, 15672]);
+    assert_eq!(ports("[management, prometheus]"), [5672, 15672, 15692]);
+}
+
+#[test]
+fn labels_of_the_user_cannot_replace_those_that_watches_select_by() {
+    let objects = objects(&cluster(
+        "{service: {labels: {app.kubernetes.io/managed-by: me, team: blue}}}",
+    ));
+    let labels = &objects["Service/orders"]["metadata"]["labels"];
+    assert_eq!(labels["app.kubernetes.io/managed-by"], "warren-operator");
+    assert_eq!(labels["team"], "blue");
+}
+
+#[test]
+fn whole_numbers_are_amounts_too() {
+    let objects = objects(&cluster("{resources: {requests: {cpu: 1}, limits: {cpu: 2}}}"));
+    let limits = &pod(&objects)["spec"]["containers"][0]["resources"]["limits"];
+    assert_eq!(limits["cpu"], "2");
+}
+
+#[test]
+fn bad_input_is_refused_with_the_field_the_value_and_what_would_be_right() {
+    let cases = [
+        (
+            "{replicas: -1}",
+            "document 1: spec.replicas: -1 cannot be negative: 0 stops the cluster and keeps its data",
+        ),
+        (
+            "{replica: 1}",
+            "document 1: unknown field spec.replica; known there: config, image,",
+        ),
+        (
+            "{image: {tags: a}}",
+            "document 1: unknown field spec.image.tags; known there: digest, pullPolicy,",
+        ),
+        (
+            "{replicas: many}",
+            "document 1: invalid type: string \"many\", expected i32",
+        ),
+        (
+            "{image: {repository: a/b}}",
+            "spec.image.repository: needs image.tag or image.digest beside it",
+        ),
+        (
+            "{image: {repository: 'a/b:1', tag: '2'}}",
+            "spec.image: 'a/b:1:2' names no image",
+        ),
+        (
+            "{image: {digest: sha256:12}}",
+            "spec.image.digest: 'sha256:12' must be sha256: and 64 hexadecimal digits",
+        ),
+        (
+            "{plugins: [Web]}",
+            "spec.plugins: 'Web' must be a name such as management",
+        ),
+        (
+            "{config: \"a = 1\\nnonsense\"}",
+            "spec.config: line 2, 'nonsense': expected 'key = value'",
+        ),
+        (
+            "{config: 'listeners.tcp.default = 1'}",
+            "spec.config: line 1: 'listeners.tcp.default' belongs to the operator",
+        ),
+        (
+            "{config: 'default_pass = x'}",
+            "belongs to the operator: the first user is the one of the default-user Secret",
+        ),
+        (
+            "{resources: {limits: {memory: lots}}}",
+            "spec.resources.limits.memory: 'lots' is no amount such as 500m or 1Gi",
+        ),
+        (
+            "{resources: {requests: {cpu: 2}, limits: {cpu: 1}}}",
+            "spec.resources.requests.cpu: '2' is more than the limit of 1",
+        ),
+        (
+            "{persistence: {storage: 0}}",
+            "spec.persistence.storage: '0' must be a size above zero, such as 10Gi",
+        ),
+        (
+            "{terminationGracePeriodSeconds: 1}",
+            "spec.terminationGracePeriodSeconds: 1 must be between 10 and 604800",
+        ),
+        (
+            "{service: {type: Foo}}",
+            "unknown variant `Foo`, expected one of `ClusterIP`, `NodePort`, `LoadBalancer`",
+        ),
+    ];
+    for (spec, expected) in cases {
+        let refused = preview(&cluster(spec), "shop", &image()).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{spec}\n gave {refused}\n not {expected}");
+    }
+}
+
+#[test]
+fn what_is_no_rabbitcluster_is_refused_by_name() {
+    let cases = [
+        ("", "the manifest holds no RabbitCluster"),
+        ("a: [", "document 1: not YAML"),
+        ("{apiVersion: v1, kind: Pod}", "found apiVersion v1 and kind Pod"),
+        (
+            "{apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster}",
+            "expected apiVersion warren.dev/v1alpha1 and kind RabbitCluster",
+        ),
+    ];
+    for (text, expected) in cases {
+        let refused = preview(text, "shop", &image()).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{text}\n gave {refused}");
+    }
+    let second = format!("{}\n---\n{}", cluster("{}"), cluster("{replicas: -2}"));
+    assert!(
+        preview(&second, "shop", &image())
+            .unwrap_err()
+            .to_string()
+            .starts_with("document 2: spec.replicas")
+    );
+}
+
+#[test]
+fn a_name_that_makes_no_service_is_refused() {
+    for name in ["1st", "a.b", "UP", "end-", &"a".repeat(41)] {
+        let text = cluster("{}").replace("orders", name);
+        let refused = preview(&text, "shop", &image()).unwrap_err().to_string();
+        assert!(refused.contains("metadata.name"), "{name} gave {refused}");
+    }
+}

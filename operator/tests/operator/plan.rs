@@ -1,0 +1,125 @@
+//! The plan, by tables. A node is written as ordinal, revision and state: `2b!` is ordinal 2, revision b, never ready. States: `+` ready,
+//! `-` was ready and is not, `!` never became ready, `x` terminating.
+
+use operator::cluster::plan::{Refused, Step, plan};
+use operator::cluster::situation::{PodSeen, SetSeen, Situation};
+
+fn pod(text: &str) -> PodSeen {
+    let mut letters = text.chars();
+    let ordinal = letters.next().and_then(|digit| digit.to_digit(10)).unwrap();
+    let revision = letters.next().unwrap().to_string();
+    let state = letters.next().unwrap();
+    PodSeen {
+        name: format!("pod-{ordinal}"),
+        ordinal,
+        uid: format!("uid-{text}"),
+        revision,
+        running: true,
+        ready: state == '+',
+        ever_ready: state != '!',
+        terminating: state == 'x',
+        ..PodSeen::default()
+    }
+}
+
+fn situation(replicas: u32, revision: Option<&str>, pods: &str) -> Situation {
+    Situation {
+        set: Some(SetSeen {
+            replicas,
+            revision: revision.map(str::to_owned),
+            generation: 1,
+        }),
+        pods: pods.split_whitespace().map(pod).collect(),
+        held: replicas,
+    }
+}
+
+/// `rest`, `wait`, or the pod to replace and why.
+fn told(step: &Step) -> String {
+    match step {
+        Step::Rest => "rest".into(),
+        Step::Wait(_) => "wait".into(),
+        Step::Replace(pod, why) => format!("{} {why:?}", pod.ordinal),
+    }
+}
+
+#[test]
+fn one_pod_at_a_time_the_highest_ordinal_first_and_only_while_the_others_are_ready() {
+    let cases = [
+        ("0b+ 1b+ 2b+", "rest"),
+        ("0a+ 1a+ 2a+", "2 Turn"),
+        ("0a+ 1a+ 2bx", "wait"),
+        ("0a+ 1a+", "wait"),
+        ("0a+ 1a+ 2b!", "wait"),
+        ("0a+ 1a+ 2b-", "wait"),
+        ("0a+ 1a+ 2b+", "1 Turn"),
+        ("0a+ 1b+ 2b+", "0 Turn"),
+        ("0b+ 1a+ 2b+", "1 Turn"),
+    ];
+    for (pods, expected) in cases {
+        assert_eq!(
+            told(&plan(3, true, &situation(3, Some("b"), pods)).step),
+            expected,
+            "{pods}"
+        );
+    }
+}
+
+#[test]
+fn a_broken_revision_does_not_lock_itself_in() {
+    let cases = [
+        ("0a+ 1a+ 2a!", "2 NeverReady"),
+        ("0a! 1a! 2a!", "2 NeverReady"),
+        ("0a- 1a! 2b!", "1 NeverReady"),
+        ("0a+ 1a- 2a+", "1 Down"),
+        ("0a- 1a- 2a+", "1 Down"),
+        ("0a- 1a- 2b!", "wait"),
+        ("0a- 1a- 2b+", "1 Down"),
+        ("0a+ 1a- 2bx", "wait"),
+    ];
+    for (pods, expected) in cases {
+        assert_eq!(
+            told(&plan(3, true, &situation(3, Some("b"), pods)).step),
+            expected,
+            "{pods}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_replaced_while_the_newest_template_is_unknown_or_a_new_pod_could_not_start() {
+    assert_eq!(told(&plan(1, true, &situation(1, None, "0a+")).step), "wait");
+    assert_eq!(told(&plan(1, false, &situation(1, Some("b"), "0a!")).step), "wait");
+    assert_eq!(told(&plan(1, true, &Situation::default()).step), "rest");
+}
+
+#[test]
+fn nodes_are_never_fewer_than_hold_messages_except_none() {
+    let refused = |wanted, held| Some(Refused { wanted, held });
+    // wanted, asked of the StatefulSet, ordinals with volumes -> asked now, refused
+    let cases = [
+        (3, Some(1), 1, 3, None),
+        (3, Some(3), 3, 3, None),
+        (1, Some(3), 3, 3, refused(1, 3)),
+        (0, Some(3), 3, 0, None),
+        (1, Some(0), 3, 0, refused(1, 3)),
+        (3, Some(0), 3, 3, None),
+        (5, Some(0), 3, 5, None),
+        (1, None, 0, 1, None),
+        (0, None, 0, 0, None),
+        (2, None, 3, 0, refused(2, 3)),
+    ];
+    for (wanted, asked, held, replicas, refusal) in cases {
+        let mut seen = situation(asked.unwrap_or(0), Some("a"), "");
+        seen.held = held;
+        if asked.is_none() {
+            seen.set = None;
+        }
+        let plan = plan(wanted, true, &seen);
+        assert_eq!(
+            (plan.replicas, plan.refused),
+            (replicas, refusal),
+            "wanted {wanted}, asked {asked:?}, held {held}"
+        );
+    }
+}

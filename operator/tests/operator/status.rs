@@ -1,0 +1,211 @@
+//! What users are told: never ready while not ready, the cause named, and nothing new said when nothing changed.
+
+use k8s_openapi::jiff::Timestamp;
+use operator::cluster::plan::plan;
+use operator::cluster::situation::{PodSeen, SetSeen, Situation};
+use operator::cluster::status::{Carried, Outcome, status};
+use operator::crd::{Phase, RabbitCluster, RabbitClusterStatus};
+
+const FIRST: &str = "2026-01-01T00:00:00Z";
+const LATER: &str = "2026-01-01T00:01:00Z";
+
+fn cluster(replicas: i32, old: Option<RabbitClusterStatus>) -> RabbitCluster {
+    let text = format!(
+        "{{metadata: {{name: orders, namespace: shop, uid: u1, generation: 7}}, spec: {{replicas: {replicas}}}}}"
+    );
+    let mut cluster: RabbitCluster = serde_yaml::from_str(&text).unwrap();
+    cluster.status = old;
+    cluster
+}
+
+fn pod(ordinal: u32, ready: bool) -> PodSeen {
+    PodSeen {
+        name: format!("orders-server-{ordinal}"),
+        ordinal,
+        revision: "a".into(),
+        image: "localhost/warren:1.4.0".into(),
+        running: true,
+        ready,
+        ever_ready: ready,
+        ..PodSeen::default()
+    }
+}
+
+fn seen(pods: Vec<PodSeen>) -> Situation {
+    let replicas = u32::try_from(pods.len()).unwrap();
+    Situation {
+        set: Some(SetSeen {
+            replicas,
+            revision: Some("a".into()),
+            generation: 1,
+        }),
+        pods,
+        held: replicas,
+    }
+}
+
+fn carried(wanted: i32, seen: &Situation) -> Outcome {
+    Outcome::Done(Carried {
+        plan: plan(wanted.try_into().unwrap(), true, seen),
+        image: "localhost/warren:1.4.0".parse().unwrap(),
+        volumes_growing: Vec::new(),
+        volumes_refused: None,
+        restore: None,
+    })
+}
+
+fn after(wanted: i32, old: Option<RabbitClusterStatus>, seen: &Situation, now: &str) -> RabbitClusterStatus {
+    let now: Timestamp = now.parse().unwrap();
+    status(&cluster(wanted, old), seen, &carried(wanted, seen), now)
+}
+
+/// Status, reason and message of a condition.
+fn condition<'a>(status: &'a RabbitClusterStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
+    let found = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+        .unwrap();
+    (&found.status, &found.reason, &found.message)
+}
+
+#[test]
+fn a_cluster_is_ready_when_every_node_is_and_not_before() {
+    let starting = after(2, None, &seen(vec![pod(0, true), pod(1, false)]), FIRST);
+    assert_eq!(
+        condition(&starting, "Ready"),
+        ("False", "NodesNotReady", "1 of 2 nodes take clients")
+    );
+    assert_eq!(
+        (starting.phase, starting.summary.nodes.as_str()),
+        (Some(Phase::Forming), "1/2")
+    );
+    assert_eq!(condition(&starting, "Progressing").1, "StartingNodes");
+    let running = after(2, Some(starting), &seen(vec![pod(0, true), pod(1, true)]), LATER);
+    assert_eq!(condition(&running, "Ready").0, "True");
+    assert_eq!((running.phase, running.ready_replicas), (Some(Phase::Running), 2));
+    assert_eq!(running.observed_generation, Some(7));
+    assert_eq!(running.version.current, "1.4.0");
+}
+
+#[test]
+fn a_node_that_is_being_deleted_is_not_ready_whatever_its_probe_says() {
+    let mut leaving = pod(0, true);
+    leaving.terminating = true;
+    let status = after(1, None, &seen(vec![leaving]), FIRST);
+    assert_eq!(condition(&status, "Ready").0, "False");
+    assert_eq!(condition(&status, "Available").0, "False");
+    assert!(!status.members[0].ready);
+}
+
+#[test]
+fn a_second_look_at_the_same_thing_says_nothing_new() {
+    let same = seen(vec![pod(0, true)]);
+    let first = after(1, None, &same, FIRST);
+    let second = after(1, Some(first.clone()), &same, LATER);
+    assert_eq!(
+        first, second,
+        "a status that differs would be written, and would cause another look"
+    );
+}
+
+#[test]
+fn a_condition_keeps_the_date_of_its_last_change() {
+    let date = |status: &RabbitClusterStatus, kind: &str| {
+        let found = status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == kind)
+            .unwrap();
+        found.last_transition_time.0.to_string()
+    };
+    let down = after(1, None, &seen(vec![pod(0, false)]), FIRST);
+    let up = after(1, Some(down), &seen(vec![pod(0, true)]), LATER);
+    assert_eq!(date(&up, "Ready"), LATER);
+    assert_eq!(date(&up, "Degraded"), FIRST);
+}
+
+#[test]
+fn the_cause_of_a_broken_node_is_named() {
+    let mut broken = pod(1, false);
+    broken.problem = Some("ErrImagePull: no such image".into());
+    let status = after(2, None, &seen(vec![pod(0, true), broken]), FIRST);
+    let message = "orders-server-1: ErrImagePull: no such image";
+    assert_eq!(condition(&status, "Degraded"), ("True", "NodeProblem", message));
+    assert_eq!(status.summary.reason, message);
+}
+
+#[test]
+fn a_node_that_was_ready_and_is_not_degrades_the_cluster() {
+    let mut lost = pod(0, false);
+    lost.ever_ready = true;
+    let old = after(1, None, &seen(vec![pod(0, true)]), FIRST);
+    let status = after(1, Some(old), &seen(vec![lost]), LATER);
+    assert_eq!(condition(&status, "Degraded").1, "NodeLost");
+    assert_eq!(status.phase, Some(Phase::Degraded));
+}
+
+#[test]
+fn fewer_nodes_than_hold_messages_are_refused_in_words() {
+    let three = seen(vec![pod(0, true), pod(1, true), pod(2, true)]);
+    let status = after(1, None, &three, FIRST);
+    let (holds, reason, message) = condition(&status, "ReconcileSuccess");
+    assert_eq!((holds, reason), ("False", "ScaleDownRefused"));
+    assert!(
+        message.starts_with("replicas 1 is refused: 3 nodes hold messages"),
+        "{message}"
+    );
+    assert_eq!(status.replicas, 3);
+    assert_eq!(condition(&status, "Ready").0, "True", "the nodes that run are well");
+}
+
+#[test]
+fn separate_nodes_are_called_separate() {
+    let status = after(2, None, &seen(vec![pod(0, true), pod(1, true)]), FIRST);
+    assert_eq!(condition(&status, "Clustered").1, "NodesAreSeparate");
+    let one = after(1, None, &seen(vec![pod(0, true)]), FIRST);
+    assert_eq!(condition(&one, "Clustered").0, "True");
+}
+
+#[test]
+fn stopping_and_stopped_are_told_apart() {
+    let mut stopping = seen(vec![pod(0, true)]);
+    stopping.set.as_mut().unwrap().replicas = 0;
+    assert_eq!(after(0, None, &stopping, FIRST).phase, Some(Phase::Stopping));
+    let stopped = after(
+        0,
+        None,
+        &Situation {
+            pods: Vec::new(),
+            ..stopping
+        },
+        FIRST,
+    );
+    assert_eq!(stopped.phase, Some(Phase::Stopped));
+    assert_eq!(condition(&stopped, "Ready"), ("False", "Stopped", "no node is wanted"));
+}
+
+#[test]
+fn a_failed_pass_says_why_and_still_counts_the_nodes() {
+    let outcome = Outcome::Failed("NameTaken".into(), "Service orders exists".into());
+    let now: Timestamp = FIRST.parse().unwrap();
+    let told = status(&cluster(1, None), &seen(vec![pod(0, true)]), &outcome, now);
+    assert_eq!(told.phase, Some(Phase::Failed));
+    assert_eq!(
+        condition(&told, "ReconcileSuccess"),
+        ("False", "NameTaken", "Service orders exists")
+    );
+    assert_eq!(
+        (told.summary.nodes.as_str(), told.summary.reason.as_str()),
+        ("1/1", "Service orders exists")
+    );
+}
+
+#[test]
+fn a_pause_is_shown_and_changes_nothing_else() {
+    let now: Timestamp = FIRST.parse().unwrap();
+    let told = status(&cluster(1, None), &seen(vec![pod(0, true)]), &Outcome::Paused, now);
+    assert_eq!(told.phase, Some(Phase::Paused));
+    assert_eq!(condition(&told, "Paused").0, "True");
+    assert_eq!(condition(&told, "Ready").0, "True");
+}
