@@ -232,14 +232,15 @@ fn limits(table: &Table) -> Result<VhostLimits, Refusal> {
     let mut limits = VhostLimits::default();
     for (key, value) in &table.0 {
         let number = value.as_integer().and_then(|n| i64::try_from(n).ok());
-        let wrong = || texts::validation_failed(format!("{key} should be number, actually was {}", value.term()));
+        let wrong = || texts::validation_failed(format!("{key} should be a number, actually was {}", value.term()));
         let number = Some(number.ok_or_else(wrong)?);
         match key.as_str() {
             "max-connections" => limits.connections_max = number,
             "max-queues" => limits.queues_max = number,
             _ => {
                 return Err(texts::validation_failed(format!(
-                    "Unrecognised terms [<<{key:?}>>] in limits"
+                    "Unrecognised terms [{{<<{key:?}>>,{}}}] in limits",
+                    value.term()
                 )));
             }
         }

@@ -120,10 +120,11 @@ fn policies_change_running_queues_and_the_highest_priority_wins() {
 }
 
 #[test]
-fn a_policy_that_says_nothing_to_classic_queues_leaves_the_place_to_the_next() {
+fn a_policy_with_a_key_foreign_to_classic_queues_leaves_the_place_to_the_next() {
     let mut fixture = Fixture::new();
     fixture.check("queue q");
-    fixture.apply(policy("quorum", ".*", 9, [("delivery-limit", Value::I64(1))].into()));
+    let table = [("delivery-limit", Value::I64(1)), ("max-length", Value::I64(1))].into();
+    fixture.apply(policy("quorum", ".*", 9, table));
     fixture.apply(policy("ttl", ".*", 1, [("message-ttl", Value::I64(1))].into()));
     let queue = fixture.catalog.queue("/", "q").unwrap();
     assert_eq!(queue.policy.as_ref().map(|policy| policy.name.as_ref()), Some("ttl"));

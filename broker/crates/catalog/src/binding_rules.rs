@@ -1,4 +1,4 @@
-//! What a binding must satisfy: both ends exist, an exclusive queue is its owner's, the source's type agrees.
+//! What a binding must satisfy: both ends exist, the source's type agrees, an exclusive queue is its owner's.
 //!
 //! Used twice: to decide on a snapshot, and again where the command is applied.
 

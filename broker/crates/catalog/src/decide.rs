@@ -190,8 +190,8 @@ impl Asker<'_> {
     fn bind(&self, binding: Binding) -> Decided {
         self.check_binding_access(&binding)?;
         binding_rules::check_ends(self.vhost, &binding)?;
-        binding_rules::check_owner(self.vhost, &binding, &self.client.owner())?;
         binding_rules::check_kind(self.vhost, &binding)?;
+        binding_rules::check_owner(self.vhost, &binding, &self.client.owner())?;
         match self.vhost.router.is_bound(&binding) {
             true => unchanged(),
             false => Ok(Decision::Commit(Command::Bind {

@@ -20,7 +20,7 @@ fn a_queue_declared_again_must_be_the_same() {
          queue q x-max-length=5 => {other} 'durable' for queue 'q' in vhost '/': received 'false' but current is 'true'
          queue q durable auto_delete => {other} 'auto_delete' for queue 'q' in vhost '/': received 'true' but current is 'false'
          queue q durable => {other} 'x-max-length' for queue 'q' in vhost '/': received none but current is the value '5' of type 'signedint'
-         queue q durable x-max-length=a => {other} 'x-max-length' for queue 'q' in vhost '/': received the value 'a' of type 'longstr' but current is the value '5' of type 'signedint'
+         queue q durable x-max-length=a => {other} 'x-max-length' for queue 'q' in vhost '/': received 'a' but current is '5'
          queue q durable exclusive => {LOCKED}"
     ));
 }
@@ -36,6 +36,7 @@ fn an_exclusive_queue_is_its_connections_alone() {
         "queue q exclusive => {LOCKED}
          queue q passive => {LOCKED}
          bind amq.fanout q:q k => {LOCKED}
+         bind amq.headers q:q k x-match=zz => CH PRECONDITION_FAILED - Invalid x-match field value <<\"zz\">>; expected all, any, all-with-x, or any-with-x
          unbind amq.direct q:q k => {LOCKED}
          unbind amq.direct q:q other => ok
          delete-queue q => {LOCKED}"
@@ -79,6 +80,7 @@ fn an_exchange_declared_again_must_be_the_same() {
          exchange x fanout durable => {other} 'type' for exchange 'x' in vhost '/': received 'fanout' but current is 'direct'
          exchange x direct durable internal => {other} 'internal' for exchange 'x' in vhost '/': received 'true' but current is 'false'
          exchange x direct durable alternate-exchange=a => {other} 'alternate-exchange' for exchange 'x' in vhost '/': received the value 'a' of type 'longstr' but current is none
+         exchange x x-random durable => {other} 'type' for exchange 'x' in vhost '/': received ''x-random'' but current is 'direct'
          exchange y zz => CH PRECONDITION_FAILED - unknown exchange type 'zz'
          exchange '' zz => CH PRECONDITION_FAILED - unknown exchange type 'zz'
          exchange y x-delayed-message x-delayed-type=topic => CH PRECONDITION_FAILED - unknown exchange type 'x-delayed-message'
@@ -96,8 +98,8 @@ fn bad_queues_are_refused_before_they_exist() {
         "queue q x-max-length=-1 => {bad} arg 'x-max-length' for queue 'q' in vhost '/': {{value_negative,-1}}
          queue q x-dead-letter-exchange=5 => {bad} type 'signedint' for arg 'x-dead-letter-exchange' in queue 'q' in vhost '/'
          queue q x-queue-type=quorum => {bad} property 'non-durable' for queue 'q' in vhost '/'
-         queue q durable exclusive x-queue-type=quorum => {bad} property 'exclusive-owner' for queue 'q' in vhost '/'
-         queue q durable auto_delete x-queue-type=stream => {bad} property 'auto-delete' for queue 'q' in vhost '/'
+         queue q exclusive x-queue-type=quorum => {bad} property 'exclusive-owner' for queue 'q' in vhost '/'
+         queue q auto_delete x-queue-type=stream => {bad} property 'auto-delete' for queue 'q' in vhost '/'
          queue q durable x-queue-type=quorum => {bad} arg 'x-queue-type' for queue 'q' in vhost '/': queue type 'quorum' is not supported, use 'classic'
          queue q durable x-queue-type=stream => {bad} arg 'x-queue-type' for queue 'q' in vhost '/': queue type 'stream' is not supported, use 'classic'
          queue q passive => CH NOT_FOUND - no queue 'q' in vhost '/'"

@@ -51,11 +51,21 @@ pub(crate) fn kind(text: &str) -> Result<ExchangeKind, Refusal> {
     }
 }
 
+/// A type as Erlang prints its name: in quotes of its own unless it is one plain word.
+fn atom(kind: ExchangeKind) -> String {
+    let name = kind.as_str();
+    if name.contains('-') {
+        format!("'{name}'")
+    } else {
+        name.to_owned()
+    }
+}
+
 /// Compares a declaration with the exchange that has the name.
 pub(crate) fn check_equivalent(exchange: &ExchangeRecord, spec: &ExchangeSpec) -> Result<(), Refusal> {
     let title = exchange.title();
     if exchange.kind != spec.kind {
-        return Err(texts::differs("type", &title, spec.kind, exchange.kind));
+        return Err(texts::differs("type", &title, atom(spec.kind), atom(exchange.kind)));
     }
     let flags = [
         ("durable", spec.durable, exchange.durable),
@@ -65,7 +75,7 @@ pub(crate) fn check_equivalent(exchange: &ExchangeRecord, spec: &ExchangeSpec) -
     if let Some((flag, received, current)) = flags.into_iter().find(|(_, received, current)| received != current) {
         return Err(texts::differs(flag, &title, received, current));
     }
-    let compared = exchange.args.check_redeclared(exchange.kind, &spec.arguments);
+    let compared = exchange.args.check_redeclared(&spec.arguments);
     compared.map_err(|difference| texts::precondition(difference.text(&title)))
 }
 

@@ -49,13 +49,15 @@ pub(crate) fn check_new(spec: &QueueSpec) -> Result<QueueArgs, Refusal> {
     let title = texts::queue_title(&spec.vhost, spec.name.as_str());
     let parsed = QueueArgs::parse(spec.arguments.clone());
     let args = parsed.map_err(|error| texts::precondition(error.text(&title)))?;
-    let replicated = args.kind != QueueKind::Classic;
     let broken = [
-        (!spec.durable && spec.owner.is_none(), "non-durable"),
+        (spec.auto_delete, "auto-delete"),
         (spec.owner.is_some(), "exclusive-owner"),
-        (spec.auto_delete && args.kind == QueueKind::Stream, "auto-delete"),
+        (!spec.durable, "non-durable"),
     ];
-    if let (true, Some((_, property))) = (replicated, broken.iter().find(|(is_so, _)| *is_so)) {
+    let first = broken
+        .iter()
+        .find(|(is_so, _)| *is_so && args.kind != QueueKind::Classic);
+    if let Some((_, property)) = first {
         return Err(texts::precondition(format!(
             "invalid property '{property}' for {title}"
         )));

@@ -1,6 +1,6 @@
 //! Arguments of `exchange.declare`, read once from their table.
 //!
-//! Only keys that an exchange of this type obeys are typed and compared; the rest is kept for display.
+//! Only keys that an exchange of this type obeys are typed; the rest is kept for display.
 
 use crate::queue_args::Inequivalent;
 use crate::{ExchangeKind, ExchangeName, Table, Value};
@@ -104,29 +104,13 @@ impl ExchangeArgs {
         })
     }
 
-    /// Compares with the arguments of a redeclaration of the same type.
+    /// Compares with the arguments of a redeclaration: RabbitMQ looks at the alternate exchange alone.
     ///
     /// # Errors
-    /// The first difference among the keys that the type obeys.
-    pub fn check_redeclared(&self, kind: ExchangeKind, received: &Table) -> Result<(), Inequivalent> {
-        for key in compared_keys(kind) {
-            Inequivalent::check(key, received.get(key), self.table.get(key))?;
-        }
-        Ok(())
-    }
-}
-
-fn compared_keys(kind: ExchangeKind) -> &'static [&'static str] {
-    match kind {
-        ExchangeKind::ConsistentHash => &["alternate-exchange", "hash-header", "hash-property"],
-        ExchangeKind::Delayed => &["alternate-exchange", "x-delayed-type"],
-        ExchangeKind::RecentHistory => &["alternate-exchange", "x-recent-history-length"],
-        ExchangeKind::Direct
-        | ExchangeKind::Fanout
-        | ExchangeKind::Topic
-        | ExchangeKind::Headers
-        | ExchangeKind::ModulusHash
-        | ExchangeKind::Random => &["alternate-exchange"],
+    /// When it differs.
+    pub fn check_redeclared(&self, received: &Table) -> Result<(), Inequivalent> {
+        let key = "alternate-exchange";
+        Inequivalent::check(key, received.get(key), self.table.get(key))
     }
 }
 
@@ -164,9 +148,9 @@ fn hash_property(value: &Value) -> Result<HashProperty, ExchangeArgsError> {
 fn delayed_kind(table: &Table) -> Result<ExchangeKind, ExchangeArgsError> {
     let text = table.get("x-delayed-type").and_then(Value::as_text).unwrap_or_default();
     match text.parse() {
-        Ok(ExchangeKind::Delayed) | Err(_) => Err(kind_error(format!(
-            "Invalid argument, 'x-delayed-type' must be an existing exchange type, got '{text}'"
-        ))),
+        Ok(ExchangeKind::Delayed) | Err(_) => Err(kind_error(
+            "Invalid argument, 'x-delayed-type' must be an existing exchange type",
+        )),
         Ok(kind) => Ok(kind),
     }
 }
@@ -177,8 +161,8 @@ fn history_length(table: &Table) -> Result<u64, ExchangeArgsError> {
         Some(value) => match value.as_integer().and_then(|n| u64::try_from(n).ok()) {
             Some(n) if n > 0 => Ok(n),
             _ => Err(kind_error(format!(
-                "Invalid argument, 'x-recent-history-length' must be a positive integer, got '{}'",
-                value.plain()
+                "Invalid argument {}, 'x-recent-history-length' must be a positive integer",
+                value.term()
             ))),
         },
     }

@@ -120,16 +120,11 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, PolicyError> {
     Err(PolicyError(text.into()))
 }
 
-/// RabbitMQ prints these values as Erlang strings, not binaries.
-fn quoted(value: &Value) -> String {
-    value.as_text().map_or_else(|| value.term(), |text| format!("{text:?}"))
-}
-
 fn parse_mode(mode: &Value, params: Option<&Value>) -> Result<HaMode, PolicyError> {
     let given = || params.map_or_else(|| "none".to_owned(), Value::term);
     match (mode.as_text(), params) {
         (Some("all"), None) => Ok(HaMode::All),
-        (Some("all"), Some(_)) => refuse(format!("ha-mode=\"all\" does not take parameters, got {}", given())),
+        (Some("all"), Some(_)) => refuse("ha-mode=\"all\" does not take parameters"),
         (Some("exactly"), params) => {
             let count = params
                 .and_then(Value::as_integer)
@@ -142,7 +137,7 @@ fn parse_mode(mode: &Value, params: Option<&Value>) -> Result<HaMode, PolicyErro
         }
         (Some("nodes"), Some(Value::Array(nodes))) => node_list(nodes),
         (Some("nodes"), _) => refuse(format!("ha-mode=\"nodes\" takes a list, {} given", given())),
-        _ => refuse(format!("{} is not a valid ha-mode value", quoted(mode))),
+        _ => refuse(format!("{} is not a valid ha-mode value", mode.term())),
     }
 }
 
@@ -150,14 +145,14 @@ fn node_list(nodes: &[Value]) -> Result<HaMode, PolicyError> {
     if nodes.is_empty() {
         return refuse("ha-mode=\"nodes\" list must be non-empty");
     }
-    let name = |node: &Value| match node.as_text() {
-        Some(text) => Ok(text.to_owned()),
-        None => refuse(format!(
-            "ha-mode=\"nodes\" takes a list of strings, {} was not a string",
-            node.term()
-        )),
-    };
-    Ok(HaMode::Nodes(nodes.iter().map(name).collect::<Result<_, _>>()?))
+    let (names, strange): (Vec<&Value>, Vec<&Value>) = nodes.iter().partition(|node| node.as_text().is_some());
+    if !strange.is_empty() {
+        let strange = Value::Array(strange.into_iter().cloned().collect()).term();
+        return refuse(format!(
+            "ha-mode=\"nodes\" takes a list of strings, {strange} was not a string"
+        ));
+    }
+    Ok(HaMode::Nodes(names.into_iter().map(Value::plain).collect()))
 }
 
 fn sync_mode(value: &Value) -> Result<bool, PolicyError> {
@@ -166,7 +161,7 @@ fn sync_mode(value: &Value) -> Result<bool, PolicyError> {
         Some("manual") => Ok(false),
         _ => refuse(format!(
             "ha-sync-mode must be \"manual\" or \"automatic\", got {}",
-            quoted(value)
+            value.term()
         )),
     }
 }
@@ -194,7 +189,7 @@ fn promote(table: &Table, key: &str) -> Result<Option<Promote>, PolicyError> {
         Some("always") => Ok(Some(Promote::Always)),
         _ => refuse(format!(
             "{key} must be \"always\" or \"when-synced\", got {}",
-            quoted(value)
+            value.term()
         )),
     }
 }

@@ -208,7 +208,7 @@ const RULES: &[Rule] = &[
     choice("queue-mode", false, "queue-mode value", |p, v| {
         keep(&mut p.lazy, mode(v))
     }),
-    choice("queue-version", true, "queue version", |_, v| {
+    choice("queue-version", true, "queue-version value", |_, v| {
         matches!(v.as_integer(), Some(1 | 2))
     }),
     choice("queue-master-locator", false, "master locator", |_, v| {
@@ -226,23 +226,15 @@ const RULES: &[Rule] = &[
 ];
 
 /// Keys that mean nothing to classic queues.
-const FOREIGN_TO_CLASSIC: &[&str] = &[
-    "delivery-limit",
-    "dead-letter-strategy",
-    "max-in-memory-length",
-    "max-in-memory-bytes",
-    "queue-leader-locator",
-];
+const FOREIGN_TO_CLASSIC: &[&str] = &["delivery-limit", "dead-letter-strategy", "queue-leader-locator"];
 /// Keys that mean nothing to quorum queues.
 const FOREIGN_TO_QUORUM: &[&str] = &[
     "ha-mode",
     "ha-params",
     "ha-sync-mode",
-    "ha-sync-batch-size",
     "ha-promote-on-shutdown",
     "ha-promote-on-failure",
     "queue-mode",
-    "queue-version",
     "queue-master-locator",
 ];
 
@@ -268,14 +260,15 @@ impl PolicyDefinition {
         Ok(PolicyDefinition { table, ..policy })
     }
 
-    /// True if at least one key means something to queues of this type; otherwise the next policy is looked at.
+    /// True if every key means something to queues of this type; otherwise the next policy is looked at, as RabbitMQ
+    /// does.
     pub fn concerns(&self, kind: QueueKind) -> bool {
         let foreign: &[&str] = match kind {
             QueueKind::Classic => FOREIGN_TO_CLASSIC,
             QueueKind::Quorum => FOREIGN_TO_QUORUM,
             QueueKind::Stream => &[],
         };
-        self.table.0.iter().any(|(key, _)| !foreign.contains(&key.as_str()))
+        self.table.0.iter().all(|(key, _)| !foreign.contains(&key.as_str()))
     }
 
     /// What holds for an object that a user's and an operator's policy match: the smaller of two numbers, the

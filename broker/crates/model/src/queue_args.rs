@@ -167,7 +167,7 @@ const RULES: &[Rule] = &[
     rule("x-queue-mode", CLASSIC, queue_mode),
     rule("x-queue-version", CLASSIC, queue_version),
     rule("x-single-active-consumer", NOT_STREAM, single_active_consumer),
-    rule("x-queue-type", ALL, |_, value| queue_kind(value).map(drop)),
+    rule(KIND, ALL, |_, value| queue_kind(value).map(drop)),
     rule("x-quorum-initial-group-size", QUORUM, |_, value| {
         at_least_one(value).map(drop)
     }),
@@ -189,6 +189,9 @@ const RULES: &[Rule] = &[
     rule("x-queue-master-locator", CLASSIC, master_locator),
 ];
 
+/// Names the type itself.
+const KIND: &str = "x-queue-type";
+
 /// Kept and obeyed, but a redeclaration with another value is no fault.
 const NOT_COMPARED: &str = "x-consumer-timeout";
 
@@ -196,26 +199,34 @@ impl QueueArgs {
     /// Reads the arguments of a declaration.
     ///
     /// # Errors
-    /// The first argument that RabbitMQ would refuse: by value first, then arguments foreign to the queue type.
+    /// The argument that RabbitMQ would tell: a wrong type first, then the first wrong value among the arguments of that
+    /// type, then the first argument, as sent, that means nothing to it.
     pub fn parse(table: Table) -> Result<Self, ArgumentError> {
+        let kind = table
+            .get(KIND)
+            .map(queue_kind)
+            .transpose()
+            .map_err(|error| error.of(KIND))?;
+        let kind = kind.unwrap_or_default();
         let mut args = QueueArgs {
-            kind: kind_of(&table),
+            kind,
             table,
             ..QueueArgs::default()
         };
-        let present = |args: &QueueArgs, key| args.table.get(key).cloned();
-        for rule in RULES {
-            if let Some(value) = present(&args, rule.key) {
+        for rule in RULES.iter().filter(|rule| rule.kinds.contains(&kind)) {
+            if let Some(value) = args.table.get(rule.key).cloned() {
                 (rule.read)(&mut args, &value).map_err(|error| error.of(rule.key))?;
             }
         }
-        let foreign = RULES
+        let mut known = args
+            .table
+            .0
             .iter()
-            .find(|rule| args.table.get(rule.key).is_some() && !rule.kinds.contains(&args.kind));
-        match foreign {
+            .filter_map(|(key, _)| RULES.iter().find(|rule| rule.key == key));
+        match known.find(|rule| !rule.kinds.contains(&kind)) {
             Some(rule) => Err(ArgumentError::Foreign {
                 key: rule.key,
-                module: args.kind.module(),
+                module: kind.module(),
             }),
             None => Ok(args),
         }
@@ -231,7 +242,11 @@ impl QueueArgs {
             .iter()
             .filter(|rule| rule.kinds.contains(&self.kind) && rule.key != NOT_COMPARED);
         for rule in compared {
-            Inequivalent::check(rule.key, received.get(rule.key), self.table.get(rule.key))?;
+            let (sent, own) = (received.get(rule.key), self.table.get(rule.key));
+            let both_classic = rule.key == KIND && is_classic(sent) && is_classic(own);
+            if !both_classic {
+                Inequivalent::check(rule.key, sent, own)?;
+            }
         }
         Ok(())
     }
@@ -278,7 +293,10 @@ impl Inequivalent {
 
     /// The explanation, for `what` such as `queue 'q' in vhost '/'`.
     pub fn text(&self, what: &str) -> String {
-        let (received, current) = (described(self.received.as_ref()), described(self.current.as_ref()));
+        let (received, current) = match (&self.received, &self.current) {
+            (Some(received), Some(current)) => (quoted(received), quoted(current)),
+            (received, current) => (described(received.as_ref()), described(current.as_ref())),
+        };
         format!(
             "inequivalent arg '{}' for {what}: received {received} but current is {current}",
             self.key
@@ -286,6 +304,11 @@ impl Inequivalent {
     }
 }
 
+fn quoted(value: &Value) -> String {
+    format!("'{}'", value.plain())
+}
+
+/// The type is told only where there is nothing to compare with.
 fn described(value: Option<&Value>) -> String {
     value.map_or_else(
         || "none".to_owned(),
@@ -298,10 +321,9 @@ fn keep<T>(place: &mut Option<T>, value: Result<T, ArgumentError>) -> Checked {
     Ok(())
 }
 
-/// The type is needed before the rules run; a bad value is found by its rule.
-fn kind_of(table: &Table) -> QueueKind {
-    let value = table.get("x-queue-type");
-    value.and_then(|value| queue_kind(value).ok()).unwrap_or_default()
+/// No type means classic.
+fn is_classic(kind: Option<&Value>) -> bool {
+    kind.is_none_or(|value| value.as_text() == Some("classic"))
 }
 
 fn queue_kind(value: &Value) -> Result<QueueKind, ArgumentError> {
@@ -313,7 +335,7 @@ fn queue_kind(value: &Value) -> Result<QueueKind, ArgumentError> {
 fn expiry(value: &Value) -> Result<Millis, ArgumentError> {
     match integer_of(value)? {
         ms if ms < 0 => Err(ArgumentError::value(format!("{{value_negative,{ms}}}"))),
-        ms if ms > i128::from(EXPIRY_MS_MAX) => Err(ArgumentError::value(format!("{{value_too_big,{ms}}}"))),
+        ms if ms > i128::from(EXPIRY_MS_MAX) => Err(ArgumentError::value(format!("{{value_too_large,{ms}}}"))),
         ms => Ok(Millis(u64::try_from(ms).unwrap_or(EXPIRY_MS_MAX))),
     }
 }

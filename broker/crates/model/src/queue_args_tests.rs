@@ -49,6 +49,30 @@ fn bad_arguments_are_refused_in_rabbitmqs_words() {
             "'x-delivery-limit' WHAT of queue type rabbit_classic_queue",
         ),
         (
+            [("x-expires", Value::I64(3_153_600_000_001))].into(),
+            "'x-expires' WHAT: {value_too_large,3153600000001}",
+        ),
+        (
+            [("x-delivery-limit", "a".into())].into(),
+            "'x-delivery-limit' WHAT of queue type rabbit_classic_queue",
+        ),
+        (
+            [("x-max-length", Value::I32(-1)), ("x-expires", Value::I32(0))].into(),
+            "'x-expires' WHAT: {value_zero,0}",
+        ),
+        (
+            [("x-expires", Value::I32(0)), ("x-queue-type", "zz".into())].into(),
+            "'x-queue-type' WHAT: \"unsupported queue type 'zz'\"",
+        ),
+        (
+            [("x-delivery-limit", Value::I32(1)), ("x-expires", Value::I32(0))].into(),
+            "'x-expires' WHAT: {value_zero,0}",
+        ),
+        (
+            [("x-max-age", "zz".into()), ("x-delivery-limit", Value::I32(1))].into(),
+            "'x-max-age' WHAT of queue type rabbit_classic_queue",
+        ),
+        (
             [("x-queue-type", "quorum".into()), ("x-max-priority", Value::I32(3))].into(),
             "'x-max-priority' WHAT of queue type rabbit_quorum_queue",
         ),
@@ -88,6 +112,22 @@ fn redeclaration_compares_numbers_by_value_and_names_the_difference() {
         text(&parse(Value::I32(5)), &plain),
         "inequivalent arg 'x-message-ttl' for queue 'q' in vhost '/': received none but current is the value '5' of type 'signedint'"
     );
+}
+
+#[test]
+fn no_queue_type_is_the_same_as_classic() {
+    let parse = |kind: &str| QueueArgs::parse([("x-queue-type", kind.into())].into()).unwrap();
+    let (none, classic, quorum) = (QueueArgs::default(), parse("classic"), parse("quorum"));
+    assert_eq!(none.check_redeclared(&classic.table), Ok(()));
+    assert_eq!(classic.check_redeclared(&none.table), Ok(()));
+    assert_eq!(
+        classic
+            .check_redeclared(&quorum.table)
+            .unwrap_err()
+            .text("queue 'q' in vhost '/'"),
+        "inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received 'quorum' but current is 'classic'"
+    );
+    assert!(quorum.check_redeclared(&none.table).is_err());
 }
 
 #[test]

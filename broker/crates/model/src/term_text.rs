@@ -25,7 +25,7 @@ impl Value {
 fn write_term(value: &Value, out: &mut String) {
     // Writing to a String cannot fail.
     let _ = match value {
-        Value::Void => write!(out, "undefined"),
+        Value::Void => write!(out, "null"),
         Value::Bool(on) => write!(out, "{on}"),
         Value::F32(n) => write!(out, "{n:?}"),
         Value::F64(n) => write!(out, "{n:?}"),

@@ -144,15 +144,12 @@ impl Index {
                 matching.for_each(|(_, target)| found(target));
             }
             Index::ConsistentHash { on, weights } => {
-                for key in hashed(on, parcel) {
-                    let weighted = weights.iter().map(|(target, weight)| (target, *weight));
-                    choose(key, weighted).into_iter().for_each(&mut *found);
-                }
+                let weighted = weights.iter().map(|(target, weight)| (target, *weight));
+                choose(hashed(on, parcel), weighted).into_iter().for_each(found);
             }
             Index::ModulusHash(all) => {
-                for key in parcel.keys {
-                    all.pick(mix(fnv(key))).into_iter().for_each(&mut *found);
-                }
+                let sum = parcel.keys.iter().fold(0, |sum, key| mix(sum ^ fnv(key)));
+                all.pick(sum).into_iter().for_each(found);
             }
             Index::Random(all) => {
                 parcel.cacheable = false;
@@ -162,25 +159,25 @@ impl Index {
     }
 }
 
-/// The numbers that a consistent-hash exchange chooses by: one for each key, or one for the header or property.
-fn hashed(on: &HashOn, parcel: &mut Parcel<'_>) -> Vec<u64> {
+/// The number that a consistent-hash exchange chooses by. Of several keys the routing key counts, which is the first.
+fn hashed(on: &HashOn, parcel: &mut Parcel<'_>) -> u64 {
     let octets = match on {
-        HashOn::RoutingKey => return parcel.keys.iter().map(|key| fnv(key)).collect(),
+        HashOn::RoutingKey => return parcel.keys.first().map_or(0, |key| fnv(key)),
         HashOn::Header(name) => parcel.headers().get(name).map(|value| value.plain().into_bytes()),
         HashOn::Property(which) => {
             parcel.cacheable = false;
             parcel.content.property(*which)
         }
     };
-    vec![fnv(&octets.unwrap_or_default())]
+    fnv(&octets.unwrap_or_default())
 }
 
 /// The binding key of a consistent-hash exchange is a weight.
 fn weight(key: &[u8]) -> Result<u64, BadBinding> {
     let text = String::from_utf8_lossy(key);
-    match text.parse::<u64>() {
-        Ok(0) => Err(BadBinding("The binding key must be greater than 0".into())),
-        Ok(weight) => Ok(weight),
+    match text.parse::<i64>() {
+        Ok(weight) if weight < 1 => Err(BadBinding("The binding key must be greater than 0".into())),
+        Ok(weight) => Ok(weight.unsigned_abs()),
         Err(_) => Err(BadBinding(format!("The binding key must be an integer: <<{text:?}>>"))),
     }
 }

@@ -224,6 +224,10 @@ impl Router {
         if !self.has_exchange(exchange) {
             return Err(NoSuchExchange);
         }
+        if exchange.is_empty() {
+            self.by_name(keys, out);
+            return Ok(sorted(out, true));
+        }
         let mut parcel = Parcel {
             keys,
             seed,
@@ -239,17 +243,19 @@ impl Router {
         while let Some(name) = walk.waiting.pop() {
             walk.visit(name, &mut parcel, out);
         }
-        out.sort_unstable();
-        out.dedup();
-        Ok(Routed {
-            cacheable: parcel.cacheable,
-        })
+        Ok(sorted(out, parcel.cacheable))
     }
 
     fn by_name(&self, keys: &[&[u8]], out: &mut Queues) {
         let names = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
         out.extend(names.filter_map(|name| self.queue(name)));
     }
+}
+
+fn sorted(out: &mut Queues, cacheable: bool) -> Routed {
+    out.sort_unstable();
+    out.dedup();
+    Routed { cacheable }
 }
 
 /// A message's way through exchanges bound to exchanges: each is visited once.
@@ -261,9 +267,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn visit(&mut self, name: &'a str, parcel: &mut Parcel<'_>, out: &mut Queues) {
-        if name.is_empty() {
-            return self.router.by_name(parcel.keys, out);
-        }
+        // The default exchange has no bindings of its own: as an alternate it takes nothing.
         let Some(exchange) = self.router.exchanges.get(name) else {
             return;
         };

@@ -97,6 +97,13 @@ fn the_alternate_takes_what_found_no_destination() {
 }
 
 #[test]
+fn the_default_exchange_as_alternate_takes_nothing() {
+    let mut router = router("exchange d direct\nqueue a 1");
+    router.set_alternate(&x("d"), Some(ExchangeName::default()));
+    assert!(route(&router, "d", &["a"]).is_empty());
+}
+
+#[test]
 fn an_exchange_as_destination_keeps_the_alternate_out() {
     let router = router(
         "exchange d direct\nexchange e direct\nexchange f fanout\nqueue b 2\nalternate d f\nbind d x:e k\nbind f q:b -",
@@ -143,6 +150,38 @@ fn weights_divide_keys_and_a_new_queue_takes_only_its_share() {
     router.bind(Arc::new(binding("c", "q:c", "4")));
     let after = spread(&router);
     assert!(before.iter().zip(&after).all(|(old, new)| old == new || *new == 3));
+}
+
+#[test]
+fn hashing_exchanges_choose_one_queue_even_for_several_keys() {
+    let router = router(
+        "exchange c x-consistent-hash\nexchange m x-modulus-hash\nqueue a 1\nqueue b 2\nqueue c 3
+         bind c q:a 1\nbind c q:b 1\nbind c q:c 1\nbind m q:a -\nbind m q:b -\nbind m q:c -",
+    );
+    for exchange in ["c", "m"] {
+        let chosen: BTreeSet<u64> = (0..100)
+            .map(|n| route(&router, exchange, &[&n.to_string()])[0])
+            .collect();
+        assert_eq!(chosen.len(), 3, "{exchange}");
+        assert!(
+            (0..100).all(|n| route(&router, exchange, &[&n.to_string(), "x", "y"]).len() == 1),
+            "{exchange}"
+        );
+    }
+}
+
+#[test]
+fn weights_are_whole_numbers_above_zero() {
+    let router = router("exchange c x-consistent-hash");
+    let check = |key: &str| {
+        router
+            .check_binding(&x("c"), key.as_bytes(), &Table::default())
+            .map_err(|bad| bad.0)
+    };
+    assert_eq!(check("1"), Ok(()));
+    assert_eq!(check("0"), Err("The binding key must be greater than 0".into()));
+    assert_eq!(check("-1"), Err("The binding key must be greater than 0".into()));
+    assert_eq!(check("a"), Err("The binding key must be an integer: <<\"a\">>".into()));
 }
 
 #[test]
