@@ -7,6 +7,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::{Api, Client};
 
+use crate::api_error::said;
 use crate::crd::RabbitCluster;
 use crate::lease::record;
 
@@ -18,13 +19,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No API server is configured, or it does not answer.
-    #[error("no Kubernetes API server: {0}")]
+    #[error("no Kubernetes API server: {}", said(.0))]
     Client(#[source] Box<kube::Error>),
     /// The resource is not served, or may not be read.
-    #[error("RabbitClusters cannot be read (is the CRD installed?): {0}")]
+    #[error("RabbitClusters cannot be read (is the CRD installed?): {}", said(.0))]
     Resource(#[source] Box<kube::Error>),
     /// The lease cannot be read.
-    #[error("the lease cannot be read: {0}")]
+    #[error("the lease cannot be read: {}", said(.0))]
     Lease(#[source] Box<kube::Error>),
     /// No operator renews the lease.
     #[error("no operator renewed the lease {0} within 20 seconds: is it running?")]

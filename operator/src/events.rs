@@ -5,6 +5,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder};
 
+use crate::api_error::said;
+
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -54,7 +56,11 @@ pub async fn publish(recorder: &Recorder, about: &ObjectReference, notes: &[Note
             secondary: None,
         };
         if let Err(error) = recorder.publish(&event, about).await {
-            tracing::warn!(%error, reason = note.reason, "the event could not be written");
+            tracing::warn!(
+                error = said(&error),
+                reason = note.reason,
+                "the event could not be written"
+            );
         }
     }
 }
@@ -79,6 +85,7 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
     let notes = new.iter().filter(changed).filter_map(|now| {
         let bad = match (now.type_.as_str(), now.status.as_str()) {
             ("Ready" | "Progressing", "True") => false,
+            ("VolumesSized", "False") if now.reason == "Growing" => false,
             ("Degraded", "True") => true,
             ("ReconcileSuccess" | "VolumesSized" | "Clustered", "False") => true,
             ("Paused", "True") => false,

@@ -13,6 +13,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
+use crate::api_error::said;
 use crate::cluster::names::{LABEL_MANAGED_BY, OPERATOR, map};
 
 /// A lease that did not change for this long is free.
@@ -160,7 +161,7 @@ impl Election {
             match self.round().await {
                 Ok(true) => return tracing::info!(lease = self.name, "the lease is ours"),
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, lease = self.name, "the lease cannot be reached"),
+                Err(error) => tracing::warn!(error = said(&error), lease = self.name, "the lease cannot be reached"),
             }
             pause(stop).await;
         }
@@ -173,7 +174,11 @@ impl Election {
             match self.round().await {
                 Ok(true) => {}
                 Ok(false) => self.leadership.give_up(),
-                Err(error) => tracing::warn!(%error, lease = self.name, "the lease could not be renewed"),
+                Err(error) => tracing::warn!(
+                    error = said(&error),
+                    lease = self.name,
+                    "the lease could not be renewed"
+                ),
             }
             if !self.leadership.holds() {
                 break;
@@ -194,7 +199,10 @@ impl Election {
             tokio::time::timeout(EVERY, self.leases.replace(&self.name, &PostParams::default(), &lease)).await;
         match written {
             Ok(Ok(_)) => tracing::info!(lease = self.name, "handed the lease back"),
-            Ok(Err(error)) => tracing::warn!(%error, "the lease could not be handed back; it runs out by itself"),
+            Ok(Err(error)) => tracing::warn!(
+                error = said(&error),
+                "the lease could not be handed back; it runs out by itself"
+            ),
             Err(_) => tracing::warn!("the lease could not be handed back in time; it runs out by itself"),
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Only `cluster::observe`, `cluster::act`, the status at the end of a pass, `lease` and `events` talk to the API server.
 
+mod api_error;
 pub mod check;
 pub mod cluster;
 pub mod crd;

@@ -21,6 +21,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
+use crate::api_error::said;
 use crate::cluster::image::Reference;
 use crate::cluster::names::{LABEL_INSTANCE, LABEL_MANAGED_BY, OPERATOR};
 use crate::cluster::reconcile::{Context, on_error, reconcile};
@@ -56,7 +57,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No API server is configured, or it does not answer.
-    #[error("no Kubernetes API server: {0}")]
+    #[error("no Kubernetes API server: {}", said(.0))]
     Client(#[source] Box<kube::Error>),
     /// The page cannot be served.
     #[error("cannot listen on {at}: {source}")]

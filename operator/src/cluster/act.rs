@@ -20,6 +20,7 @@ use super::plan::{Plan, Step, Why};
 use super::secrets::{Credentials, Verdict, Verdicts, draw_cookie};
 use super::situation::{PodSeen, set_seen};
 use super::validate::ValidCluster;
+use crate::api_error::said;
 use crate::crd::RabbitCluster;
 use crate::events::Note;
 use crate::lease::Leadership;
@@ -32,14 +33,6 @@ pub struct Error {
     what: String,
     #[source]
     source: Box<kube::Error>,
-}
-
-/// The API server's own sentence where there is one.
-fn said(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    }
 }
 
 /// What was done.

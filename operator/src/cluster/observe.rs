@@ -13,6 +13,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::names::{Names, selector_text};
+use crate::api_error::said;
 use crate::crd::RabbitCluster;
 
 /// What was found.
@@ -45,7 +46,7 @@ pub struct Taken {
 
 /// A read that failed, and so the whole observation.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {what}: {source}")]
+#[error("cannot read {what}: {}", said(source))]
 pub struct Error {
     what: String,
     source: kube::Error,

@@ -22,6 +22,7 @@ use super::secrets::{Verdicts, judge};
 use super::situation::{Situation, set_seen, situation};
 use super::status::{Carried, Outcome, status};
 use super::validate::{ValidCluster, validate};
+use crate::api_error::said;
 use crate::crd::{RabbitCluster, RabbitClusterStatus};
 use crate::events::{self, Note};
 use crate::lease::Leadership;
@@ -50,7 +51,7 @@ pub struct Context {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The cluster could not be read.
-    #[error("cannot read the RabbitCluster: {0}")]
+    #[error("cannot read the RabbitCluster: {}", said(.0))]
     Read(#[source] Box<kube::Error>),
     /// What belongs to it could not be read.
     #[error(transparent)]
@@ -59,7 +60,7 @@ pub enum Error {
     #[error(transparent)]
     Act(#[from] act::Error),
     /// The status could not be written.
-    #[error("cannot write the status: {0}")]
+    #[error("cannot write the status: {}", said(.0))]
     Status(#[source] Box<kube::Error>),
 }
 
@@ -86,7 +87,10 @@ pub async fn reconcile(cluster: Arc<DeserializeGuard<RabbitCluster>>, context: A
     }
     let began = Instant::now();
     let span = tracing::info_span!("pass", cluster = name, namespace);
-    let result = pass(&name, &namespace, &context).instrument(span.clone()).await;
+    // On the heap: a pass holds many objects, and a few hundred clusters may be waiting for theirs.
+    let result = Box::pin(pass(&name, &namespace, &context))
+        .instrument(span.clone())
+        .await;
     context
         .metrics
         .pass(began.elapsed(), result.as_ref().err().map(Error::step));
@@ -112,7 +116,7 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
     };
     let found = observe(&context.client, &cluster).await?;
     let mut seen = situation(&Names::new(name), &found);
-    let (outcome, notes, failure) = match carry_out(&cluster, &found, &seen, context).await {
+    let (outcome, notes, failure) = match Box::pin(carry_out(&cluster, &found, &seen, context)).await {
         Ok((outcome, None)) => (outcome, Vec::new(), None),
         Ok((outcome, Some(done))) => {
             seen.set = Some(set_seen(&done.server));
@@ -164,7 +168,7 @@ async fn carry_out(
         cluster,
         valid: &valid,
     };
-    let done = hand.act(found, &secrets, &plan, build(&valid, &shape)).await?;
+    let done = Box::pin(hand.act(found, &secrets, &plan, build(&valid, &shape))).await?;
     if done.replaced {
         context.metrics.replaced();
     }
