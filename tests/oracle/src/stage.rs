@@ -95,7 +95,11 @@ impl<'s> Stage<'s> {
             server,
             prefix: prefix.to_owned(),
             actors: BTreeMap::new(),
-            captures: Captures::new(),
+            // `?user` and `?password` are those that the stage logs in with.
+            captures: Captures::from([
+                ("user".to_owned(), server.user.clone()),
+                ("password".to_owned(), server.password.clone()),
+            ]),
             vhost: "/".to_owned(),
             trace: Vec::new(),
             created: Vec::new(),
