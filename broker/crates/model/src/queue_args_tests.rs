@@ -57,6 +57,20 @@ fn bad_arguments_are_refused_in_rabbitmqs_words() {
             "'x-delivery-limit' WHAT of queue type rabbit_classic_queue",
         ),
         (
+            [("x-queue-type", "quorum".into()), ("x-max-priority", Value::I32(3))].into(),
+            "'x-max-priority' WHAT of queue type rabbit_quorum_queue",
+        ),
+    ];
+    for (table, text) in cases {
+        assert_eq!(refusal(table), format!("invalid arg {}", text.replace("WHAT", what)));
+    }
+}
+
+#[test]
+fn of_several_faults_the_first_in_rabbitmqs_order_is_told() {
+    let what = "for queue 'q' in vhost '/'";
+    let cases: Vec<(Table, &str)> = vec![
+        (
             [("x-max-length", Value::I32(-1)), ("x-expires", Value::I32(0))].into(),
             "'x-expires' WHAT: {value_zero,0}",
         ),
@@ -71,10 +85,6 @@ fn bad_arguments_are_refused_in_rabbitmqs_words() {
         (
             [("x-max-age", "zz".into()), ("x-delivery-limit", Value::I32(1))].into(),
             "'x-max-age' WHAT of queue type rabbit_classic_queue",
-        ),
-        (
-            [("x-queue-type", "quorum".into()), ("x-max-priority", Value::I32(3))].into(),
-            "'x-max-priority' WHAT of queue type rabbit_quorum_queue",
         ),
     ];
     for (table, text) in cases {
