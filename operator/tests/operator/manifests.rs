@@ -212,75 +212,77 @@ fn whole_numbers_are_amounts_too() {
     assert_eq!(limits["cpu"], "2");
 }
 
+/// A spec, and what must be said about it.
+const REFUSED: [(&str, &str); 16] = [
+    (
+        "{replicas: -1}",
+        "document 1: spec.replicas: -1 cannot be negative: 0 stops the cluster and keeps its data",
+    ),
+    (
+        "{replica: 1}",
+        "document 1: unknown field spec.replica; known there: config, image,",
+    ),
+    (
+        "{image: {tags: a}}",
+        "document 1: unknown field spec.image.tags; known there: digest, pullPolicy,",
+    ),
+    (
+        "{replicas: many}",
+        "document 1: invalid type: string \"many\", expected i32",
+    ),
+    (
+        "{image: {repository: a/b}}",
+        "spec.image.repository: needs image.tag or image.digest beside it",
+    ),
+    (
+        "{image: {repository: 'a/b:1', tag: '2'}}",
+        "spec.image: 'a/b:1:2' names no image",
+    ),
+    (
+        "{image: {digest: sha256:12}}",
+        "spec.image.digest: 'sha256:12' must be sha256: and 64 hexadecimal digits",
+    ),
+    (
+        "{plugins: [Web]}",
+        "spec.plugins: 'Web' must be a name such as management",
+    ),
+    (
+        "{config: \"a = 1\\nnonsense\"}",
+        "spec.config: line 2, 'nonsense': expected 'key = value'",
+    ),
+    (
+        "{config: 'listeners.tcp.default = 1'}",
+        "spec.config: line 1: 'listeners.tcp.default' belongs to the operator",
+    ),
+    (
+        "{config: 'default_pass = x'}",
+        "belongs to the operator: the first user is the one of the default-user Secret",
+    ),
+    (
+        "{resources: {limits: {memory: lots}}}",
+        "spec.resources.limits.memory: 'lots' is no amount such as 500m or 1Gi",
+    ),
+    (
+        "{resources: {requests: {cpu: 2}, limits: {cpu: 1}}}",
+        "spec.resources.requests.cpu: '2' is more than the limit of 1",
+    ),
+    (
+        "{persistence: {storage: 0}}",
+        "spec.persistence.storage: '0' must be a size above zero, such as 10Gi",
+    ),
+    (
+        "{terminationGracePeriodSeconds: 1}",
+        "spec.terminationGracePeriodSeconds: 1 must be between 10 and 604800",
+    ),
+    (
+        "{service: {type: Foo}}",
+        "unknown variant `Foo`, expected one of `ClusterIP`, `NodePort`, `LoadBalancer`",
+    ),
+];
+
 #[test]
 fn bad_input_is_refused_with_the_field_the_value_and_what_would_be_right() {
-    let cases = [
-        (
-            "{replicas: -1}",
-            "document 1: spec.replicas: -1 cannot be negative: 0 stops the cluster and keeps its data",
-        ),
-        (
-            "{replica: 1}",
-            "document 1: unknown field spec.replica; known there: config, image,",
-        ),
-        (
-            "{image: {tags: a}}",
-            "document 1: unknown field spec.image.tags; known there: digest, pullPolicy,",
-        ),
-        (
-            "{replicas: many}",
-            "document 1: invalid type: string \"many\", expected i32",
-        ),
-        (
-            "{image: {repository: a/b}}",
-            "spec.image.repository: needs image.tag or image.digest beside it",
-        ),
-        (
-            "{image: {repository: 'a/b:1', tag: '2'}}",
-            "spec.image: 'a/b:1:2' names no image",
-        ),
-        (
-            "{image: {digest: sha256:12}}",
-            "spec.image.digest: 'sha256:12' must be sha256: and 64 hexadecimal digits",
-        ),
-        (
-            "{plugins: [Web]}",
-            "spec.plugins: 'Web' must be a name such as management",
-        ),
-        (
-            "{config: \"a = 1\\nnonsense\"}",
-            "spec.config: line 2, 'nonsense': expected 'key = value'",
-        ),
-        (
-            "{config: 'listeners.tcp.default = 1'}",
-            "spec.config: line 1: 'listeners.tcp.default' belongs to the operator",
-        ),
-        (
-            "{config: 'default_pass = x'}",
-            "belongs to the operator: the first user is the one of the default-user Secret",
-        ),
-        (
-            "{resources: {limits: {memory: lots}}}",
-            "spec.resources.limits.memory: 'lots' is no amount such as 500m or 1Gi",
-        ),
-        (
-            "{resources: {requests: {cpu: 2}, limits: {cpu: 1}}}",
-            "spec.resources.requests.cpu: '2' is more than the limit of 1",
-        ),
-        (
-            "{persistence: {storage: 0}}",
-            "spec.persistence.storage: '0' must be a size above zero, such as 10Gi",
-        ),
-        (
-            "{terminationGracePeriodSeconds: 1}",
-            "spec.terminationGracePeriodSeconds: 1 must be between 10 and 604800",
-        ),
-        (
-            "{service: {type: Foo}}",
-            "unknown variant `Foo`, expected one of `ClusterIP`, `NodePort`, `LoadBalancer`",
-        ),
-    ];
-    for (spec, expected) in cases {
+    for (spec, expected) in REFUSED {
         let refused = preview(&cluster(spec), "shop", &image()).unwrap_err().to_string();
         assert!(refused.contains(expected), "{spec}\n gave {refused}\n not {expected}");
     }
