@@ -2,12 +2,7 @@
 //!
 //! Decides by the name it is called by, else by the first argument, what this process is. Nothing else happens here.
 
-mod admin;
-mod config;
-mod host;
-mod observe;
-mod server;
-
+use broker::{config, server};
 use clap::Parser;
 use std::{path::Path, process::ExitCode};
 

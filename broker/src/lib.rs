@@ -1,0 +1,11 @@
+//! The broker's shell: everything that has sockets, clocks, files and chance, around the pure machines.
+//!
+//! A library so that its rooms have doors and tests can open them; the binary `warren` only picks a name.
+
+#![allow(unreachable_pub, reason = "in the shell `pub` says what a file offers to its neighbours; the door is this file")]
+
+pub mod admin;
+pub mod config;
+pub mod host;
+pub mod observe;
+pub mod server;
