@@ -65,6 +65,35 @@ fn a_closed_connection_takes_its_exclusive_queues_and_no_others() {
 }
 
 #[test]
+fn commands_decided_on_an_older_snapshot_are_judged_again() {
+    let mut fixture = Fixture::new();
+    fixture.check("queue q");
+    let old = fixture.catalog.clone();
+    let late = |line: &str| match decide(&old, &fixture.client, request(line, 1)) {
+        Ok(Decision::Commit(command)) => command,
+        other => panic!("{other:?}"),
+    };
+    let cases = [
+        (late("bind amq.direct q:q k"), "NOT_FOUND - no queue 'q' in vhost '/'"),
+        (
+            late("queue r"),
+            "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'r' in vhost '/': received 'false' but current is 'true'",
+        ),
+        (
+            late("exchange x fanout"),
+            "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'x' in vhost '/': received 'fanout' but current is 'direct'",
+        ),
+    ];
+    fixture.check("delete-queue q => ok\nqueue r durable\nexchange x direct");
+    for (command, text) in cases {
+        assert_eq!(
+            fixture.catalog.apply(command, &mut vec![]).unwrap_err().to_string(),
+            text
+        );
+    }
+}
+
+#[test]
 fn a_queue_declared_again_is_another_queue() {
     let mut fixture = Fixture::new();
     fixture.check("queue q");
