@@ -18,7 +18,7 @@ LABEL org.opencontainers.image.title="Warren" \
 COPY image/ /
 COPY --from=build /warren /warren-operator /usr/bin/
 COPY --from=build --chown=999:999 /data/ /var/lib/rabbitmq/
-ENV HOME=/var/lib/rabbitmq PATH=/usr/bin
+ENV HOME=/var/lib/rabbitmq PATH=/usr/bin RABBITMQ_LOGS=-
 USER 999:999
 VOLUME /var/lib/rabbitmq
 # AMQP, management, probes and administration

@@ -75,8 +75,8 @@ impl Login<'_> {
         })
     }
 
-    /// Opens a connection with a consumer, does `meanwhile` elsewhere, and waits for the broker to end it: the reason that was given.
-    pub(crate) fn end_of_connection(&self, meanwhile: impl FnOnce() -> Outcome + Send) -> Outcome<String> {
+    /// Opens a connection with a consumer, does something else meanwhile, and waits for the broker to end it: the reason that was given.
+    pub(crate) fn end_of_connection(&self, meanwhile: impl FnOnce() -> Outcome) -> Outcome<String> {
         talk(async {
             let (_connection, channel) = self.open().await?;
             let exclusive = QueueDeclareOptions {
@@ -94,10 +94,8 @@ impl Login<'_> {
                 FieldTable::default(),
             );
             let mut consumer = consume.await.map_err(text)?;
-            std::thread::scope(|scope| {
-                let done = scope.spawn(meanwhile);
-                done.join().unwrap_or_else(|_| Err("panicked".into()))
-            })?;
+            // The client goes on answering the broker on another thread.
+            tokio::task::block_in_place(meanwhile)?;
             match consumer.next().await {
                 Some(Err(error)) => Ok(text(error)),
                 other => Err(format!("the consumer was not told: {other:?}")),
@@ -158,7 +156,8 @@ fn text(error: lapin::Error) -> String {
 }
 
 fn talk<T>(conversation: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;

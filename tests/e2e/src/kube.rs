@@ -55,20 +55,27 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
 }
 
 fn install(image: &str) -> Outcome<String> {
-    let image = format!("image={image}");
-    let chart = "charts/warren-operator";
-    let place = [
+    let (repository, tag) = image
+        .rsplit_once(':')
+        .ok_or_else(|| format!("the image {image} has no tag"))?;
+    let (repository, tag) = (format!("image.repository={repository}"), format!("image.tag={tag}"));
+    let chart = [
         "upgrade",
         "--install",
         RELEASE,
-        chart,
+        "charts/warren-operator",
         "-n",
         SYSTEM,
         "--create-namespace",
-        "--set",
-        &image,
     ];
-    run("helm", &[&place[..], &["--wait", "--timeout", "2m"]].concat())
+    run(
+        "helm",
+        &[
+            &chart[..],
+            &["--set", &repository, "--set", &tag, "--wait", "--timeout", "2m"],
+        ]
+        .concat(),
+    )
 }
 
 fn upgrade(image: &str) -> Outcome {
