@@ -67,6 +67,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         listener::bind(admin_address, backlog).with_context(|| format!("cannot listen on {admin_address} (admin)"))?;
     let node = Arc::new(Node::new(config)?);
     tokio::spawn(host::run_timers(node.clone()));
+    tokio::spawn(host::alarms::watch_memory(node.clone()));
+    tokio::spawn(host::alarms::watch_disk(node.clone()));
     tokio::spawn(serve_http(admin, admin::routes(node.clone()), node.clone()));
     let mut listeners = Vec::new();
     for bound in amqp {

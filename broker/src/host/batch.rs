@@ -31,6 +31,8 @@ pub struct Batch {
     scratch: Vec<u8>,
     settled: Vec<Place>,
     now: Millis,
+    /// The client has published while an alarm was on.
+    published_in_alarm: bool,
 }
 
 impl Batch {
@@ -47,6 +49,7 @@ impl Batch {
             scratch: Vec::new(),
             settled: Vec::new(),
             now: Millis(0),
+            published_in_alarm: false,
         }
     }
 
@@ -60,6 +63,11 @@ impl Batch {
     /// The time of this batch.
     pub fn now(&self) -> Millis {
         self.now
+    }
+
+    /// True once after a publish during an alarm.
+    pub fn take_published_in_alarm(&mut self) -> bool {
+        std::mem::take(&mut self.published_in_alarm)
     }
 
     /// Routes are asked for on behalf of this client.
@@ -195,6 +203,7 @@ impl Host for Batch {
     }
 
     fn publish(&mut self, _channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal> {
+        self.published_in_alarm |= self.node.alarms().any();
         let route = self.routes.find(message, &self.node)?;
         if let Some(fault) = message.fault {
             return Err(fault.clone());

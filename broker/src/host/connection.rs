@@ -43,6 +43,8 @@ pub(super) struct Task {
     deadline: Option<Millis>,
     next_ack_look: Millis,
     deaf: bool,
+    /// Nothing is read while an alarm is on, since the client publishes.
+    alarmed: bool,
     over: bool,
 }
 
@@ -69,6 +71,7 @@ impl Task {
             deadline: Some(now.after(node.handshake_timeout())),
             next_ack_look: now.after(ACK_LOOK),
             deaf: false,
+            alarmed: false,
             over: false,
             node,
             client,
@@ -81,7 +84,7 @@ impl Task {
         let stopping = self.node.stopping().clone();
         let mut told_to_stop = false;
         while !self.over {
-            let reading = outbox.waiting_bytes() < REPLIES_BYTES_MAX;
+            let reading = !self.alarmed && outbox.waiting_bytes() < REPLIES_BYTES_MAX;
             let blocked = outbox.blocked.load(Ordering::Acquire);
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
             tokio::select! {
@@ -150,6 +153,24 @@ impl Task {
         self.batch.end();
         self.buffer = buffer;
         self.buffer.drain(..used);
+        if self.batch.take_published_in_alarm() && !self.over {
+            self.on_alarms();
+        }
+    }
+
+    /// Blocks a publishing client while an alarm is on, and lets it go on after the last one.
+    fn on_alarms(&mut self) {
+        let on = self.node.alarms().any();
+        if on == self.alarmed || (on && !self.machine.is_open()) {
+            return;
+        }
+        self.alarmed = on;
+        self.batch.begin();
+        match on {
+            true => self.machine.write_blocked(self.node.alarms().reason(), &mut self.batch),
+            false => self.machine.write_unblocked(&mut self.batch),
+        }
+        self.batch.end();
     }
 
     /// Performs what the machine wants until it wants octets again.
@@ -222,6 +243,8 @@ impl Task {
                     self.machine.consumer_gone(channel, &tag);
                 }
                 Letter::Close { reason } => self.force_close(&reason),
+                Letter::AlarmsChanged if self.alarmed => self.on_alarms(),
+                Letter::AlarmsChanged => {}
             }
         }
     }
@@ -254,7 +277,7 @@ impl Task {
         let sent = self.client.outbox().sent.load(Ordering::Relaxed);
         let received = self.client.received.load(Ordering::Relaxed);
         let Some(heartbeat) = &mut self.heartbeat else { return };
-        let Beat { send, dead, .. } = heartbeat.look(now, sent, received, false);
+        let Beat { send, dead, .. } = heartbeat.look(now, sent, received, self.alarmed);
         if dead {
             let seconds = self.machine.tuned().heartbeat;
             tracing::error!(

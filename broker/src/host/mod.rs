@@ -2,6 +2,7 @@
 //!
 //! Here things are done and nothing is decided. The data path is described in ARCHITECTURE.md, "The life of a publish".
 
+pub mod alarms;
 mod batch;
 mod cell;
 mod client;

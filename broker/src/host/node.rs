@@ -22,6 +22,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    alarms::Alarms,
     cell::{CellSink, QueueCell},
     client::Client,
     clients::Clients,
@@ -57,6 +58,7 @@ pub struct Node {
     clients: Clients,
     timers: Timers,
     direct_replies: DirectReplies,
+    alarms: Alarms,
     ports: Mutex<Vec<Port>>,
     stopping: CancellationToken,
     started: AtomicBool,
@@ -161,6 +163,7 @@ impl Node {
             clients: Clients::default(),
             timers: Timers::default(),
             direct_replies: DirectReplies::default(),
+            alarms: Alarms::default(),
             ports: Mutex::default(),
             stopping: CancellationToken::new(),
             started: AtomicBool::new(false),
@@ -214,6 +217,11 @@ impl Node {
     /// Addresses of direct replies.
     pub fn direct_replies(&self) -> &DirectReplies {
         &self.direct_replies
+    }
+
+    /// Memory and disk alarms.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// Cancelled when the node stops.

@@ -54,6 +54,8 @@ pub enum Letter {
         /// Consumer tag.
         tag: String,
     },
+    /// A memory or disk alarm was set or cleared.
+    AlarmsChanged,
     /// Close the connection with `CONNECTION_FORCED` and this reason.
     Close {
         /// Reason, shown to the client.

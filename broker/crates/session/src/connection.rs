@@ -13,7 +13,7 @@ use crate::{
     close,
     content::{self, Content},
     handshake::Handshake,
-    replies::Pending,
+    replies::{self, Pending},
 };
 
 /// What the server offers and allows.
@@ -193,7 +193,7 @@ impl Connection {
         }
         match wire::class_method_ids(frame.payload) {
             (10, 50) => {
-                crate::replies::write_connection_close_ok(host.out());
+                replies::write_connection_close_ok(host.out());
                 Progress::Next
             }
             (10, 51) => Progress::Stop(Step::Close),
@@ -322,6 +322,20 @@ impl Connection {
     /// Closes the connection on an operator's or the node's behalf with `CONNECTION_FORCED`.
     pub fn force_close<H: Host>(&mut self, reason: &str, host: &mut H) -> Step {
         self.fail(close::forced(reason), (0, 0), false, host)
+    }
+
+    /// Tells a client that understands it why nothing is read from it any more.
+    pub fn write_blocked<H: Host>(&self, reason: &str, host: &mut H) {
+        if self.client_can("connection.blocked") {
+            replies::write_blocked(host.out(), reason);
+        }
+    }
+
+    /// Takes `write_blocked` back.
+    pub fn write_unblocked<H: Host>(&self, host: &mut H) {
+        if self.client_can("connection.blocked") {
+            replies::write_unblocked(host.out());
+        }
     }
 
     /// A queue that went away took this consumer with it.

@@ -64,6 +64,16 @@ pub(crate) fn write_connection_close_ok(out: &mut Vec<u8>) {
     wire::method(out, 0, AMQPClass::Connection(ok));
 }
 
+pub(crate) fn write_blocked(out: &mut Vec<u8>, reason: &str) {
+    let blocked = connection::AMQPMethod::Blocked(connection::Blocked { reason: reason.into() });
+    wire::method(out, 0, AMQPClass::Connection(blocked));
+}
+
+pub(crate) fn write_unblocked(out: &mut Vec<u8>) {
+    let unblocked = connection::AMQPMethod::Unblocked(connection::Unblocked {});
+    wire::method(out, 0, AMQPClass::Connection(unblocked));
+}
+
 pub(crate) fn write_channel(out: &mut Vec<u8>, number: u16, method: channel::AMQPMethod) {
     wire::method(out, number, AMQPClass::Channel(method));
 }

@@ -197,7 +197,7 @@ fn describe(channel: u16, payload: &[u8]) -> String {
 
 fn start_ok(mechanism: &str, response: &[u8], properties: &Table) -> AMQPClass {
     AMQPClass::Connection(wire::connection::AMQPMethod::StartOk(wire::connection::StartOk {
-        client_properties: wire::to_field_table(properties).unwrap(),
+        client_properties: wire::to_field_table(properties).expect("plain values fit"),
         mechanism: mechanism.into(),
         response: response.to_vec().into(),
         locale: "xx".into(),
@@ -236,7 +236,7 @@ fn tx(method: wire::tx::AMQPMethod) -> AMQPClass {
 
 fn publish(exchange: &str, key: &str, mandatory: bool, properties: &wire::Properties, body: &[u8]) -> Vec<u8> {
     let mut octets = Vec::new();
-    let properties = properties.encode().unwrap();
+    let properties = properties.encode().expect("short properties fit");
     wire::publish(
         &mut octets,
         &wire::Publishing {

@@ -1,0 +1,134 @@
+//! What the API answers instead of success: status and `{error, reason}`, in RabbitMQ's words.
+//!
+//! Handlers return it with `?`; nothing here decides who may do what.
+
+use api::ApiError;
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use model::{Refusal, ReplyCode};
+use serde_json::Value;
+
+/// A request that was not done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    status: StatusCode,
+    /// RabbitMQ sends no body for some.
+    body: Option<ApiError>,
+}
+
+impl Failure {
+    fn with(status: StatusCode, body: ApiError) -> Self {
+        Failure {
+            status,
+            body: Some(body),
+        }
+    }
+
+    /// 404: no such object or path.
+    pub fn not_found() -> Self {
+        Self::with(StatusCode::NOT_FOUND, ApiError::not_found())
+    }
+
+    /// 404 in the words of an AMQP refusal.
+    pub fn missing(reason: impl Into<Value>) -> Self {
+        Self::with(StatusCode::NOT_FOUND, ApiError::new("not_found", reason))
+    }
+
+    /// 400: the request makes no sense.
+    pub fn bad_request(reason: impl Into<Value>) -> Self {
+        Self::with(StatusCode::BAD_REQUEST, ApiError::bad_request(reason))
+    }
+
+    /// 400 of another kind, such as `page_out_of_range`.
+    pub fn bad(error: &str, reason: impl Into<Value>) -> Self {
+        Self::with(StatusCode::BAD_REQUEST, ApiError::new(error, reason))
+    }
+
+    /// 401: this user may not do that.
+    pub fn not_authorised(reason: &str) -> Self {
+        Self::with(StatusCode::UNAUTHORIZED, ApiError::not_authorised(reason))
+    }
+
+    /// 401: wrong password or unknown user.
+    pub fn login_failed() -> Self {
+        Self::with(StatusCode::UNAUTHORIZED, ApiError::login_failed())
+    }
+
+    /// 401 without a body: nobody has logged in.
+    pub fn anonymous() -> Self {
+        Failure {
+            status: StatusCode::UNAUTHORIZED,
+            body: None,
+        }
+    }
+
+    /// 405: there is such a path, but not for this.
+    pub fn not_allowed() -> Self {
+        Failure {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            body: None,
+        }
+    }
+
+    /// 413: the body is larger than the configuration allows.
+    pub fn too_large(bytes_max: u64) -> Self {
+        let reason = format!("the body is larger than management.http.max_body_size ({bytes_max} bytes)");
+        Self::with(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::new("payload_too_large", reason),
+        )
+    }
+
+    /// An AMQP refusal where RabbitMQ names code and text, such as `404 NOT_FOUND - no exchange …`.
+    pub fn coded(refusal: &Refusal) -> Self {
+        Self::bad_request(format!("{} {refusal}", refusal.code as u16))
+    }
+}
+
+/// Refusals of operations that RabbitMQ does over AMQP.
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.code {
+            ReplyCode::NotFound => Failure::missing(refusal.text),
+            ReplyCode::AccessRefused => Failure::not_authorised("Access refused."),
+            _ => Failure::bad_request(refusal.text),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = match self.body {
+            Some(body) => (self.status, Json(body)).into_response(),
+            None => self.status.into_response(),
+        };
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"RabbitMQ Management\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amqp_refusals_get_the_status_that_rabbitmq_gives_them() {
+        let cases = [
+            (ReplyCode::NotFound, StatusCode::NOT_FOUND),
+            (ReplyCode::AccessRefused, StatusCode::UNAUTHORIZED),
+            (ReplyCode::PreconditionFailed, StatusCode::BAD_REQUEST),
+            (ReplyCode::ResourceLocked, StatusCode::BAD_REQUEST),
+        ];
+        for (code, status) in cases {
+            assert_eq!(Failure::from(Refusal::channel(code, "x")).status, status, "{code:?}");
+        }
+        let coded = Failure::coded(&Refusal::channel(ReplyCode::NotFound, "no exchange 'x'"));
+        assert_eq!(coded, Failure::bad_request("404 NOT_FOUND - no exchange 'x'"));
+    }
+}
