@@ -21,8 +21,12 @@ pub(super) fn build(cluster: &ValidCluster) -> ConfigMap {
     }
 }
 
+/// Logs go to standard output: the root of the file system is read-only.
 fn conf(cluster: &ValidCluster) -> String {
-    let mut text = format!("# by the operator\ncluster_name = {}\n", cluster.names.cluster);
+    let mut text = format!(
+        "# by the operator\ncluster_name = {}\nlog.console = true\nlog.file = false\n",
+        cluster.names.cluster
+    );
     if let Some(config) = cluster
         .spec
         .config
