@@ -120,7 +120,12 @@ impl Credentials {
     pub fn data(&self, names: &Names, namespace: &str) -> BTreeMap<String, ByteString> {
         let Self { username, password } = self;
         let host = format!("{}.{namespace}.svc", names.cluster);
-        let uri = format!("amqp://{}:{}@{host}:{PORT_AMQP}/", escaped(username), escaped(password));
+        // The virtual host is spelt out: a path of '/' alone is the nameless one to most clients, and the default one to some.
+        let uri = format!(
+            "amqp://{}:{}@{host}:{PORT_AMQP}/%2F",
+            escaped(username),
+            escaped(password)
+        );
         let conf = format!("default_user = {username}\ndefault_pass = {password}\n");
         let pairs = [
             ("username", username.clone()),
@@ -239,7 +244,7 @@ mod tests {
         let text = |key: &str| std::str::from_utf8(&data[key].0).unwrap();
         assert_eq!(
             text("connection_string"),
-            "amqp://alice:p%2Fw%401@orders.shop.svc:5672/"
+            "amqp://alice:p%2Fw%401@orders.shop.svc:5672/%2F"
         );
         assert_eq!(
             text("default_user.conf"),
