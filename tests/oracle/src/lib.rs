@@ -8,6 +8,7 @@ mod command;
 mod confirms;
 pub mod expect;
 pub mod host;
+mod http;
 pub mod lex;
 pub mod lines;
 pub mod management;

@@ -38,6 +38,16 @@ impl Management {
         })
     }
 
+    /// The same API with another login.
+    #[must_use]
+    pub fn log_in_as(&self, user: &str, password: &str) -> Self {
+        let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        Self {
+            authorization,
+            ..self.clone()
+        }
+    }
+
     /// Sends one request and returns status and body (null if it is not JSON).
     ///
     /// # Errors

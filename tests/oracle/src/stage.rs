@@ -124,6 +124,10 @@ impl<'s> Stage<'s> {
     /// Plays one line; returns how many of the following lines it consumed.
     fn step(&mut self, line: &Line, after: &[Line]) -> Result<usize> {
         match line.kind {
+            Kind::Do if line.text.starts_with("eventually http ") => {
+                let text = self.with_captures(line.text.trim_start_matches("eventually http "));
+                self.http_eventually(&lex::words(&text)?).map(|()| 0)
+            }
             Kind::Do if line.text.starts_with("eventually ") => self.eventually(line, after),
             Kind::Do => self.act(line, after).map(|()| 0),
             Kind::Expect => self.expect(line).map(|()| 0),
@@ -201,7 +205,7 @@ impl<'s> Stage<'s> {
         if let Some(actor) = self.actors.get_mut(&target.connection) {
             match reply {
                 "channel.close-ok" => _ = actor.channels.remove(&target.channel),
-                "connection.close-ok" => actor.over = true,
+                "connection.close-ok" | "connection.close" => actor.over = true,
                 _ => {}
             }
         }
