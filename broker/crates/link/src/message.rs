@@ -1,0 +1,240 @@
+//! What the command line asks a node, and the answers: one JSON document a frame.
+//!
+//! Names are plain text here; the node parses them. Variants are only ever added: a tool and a node of neighbouring
+//! releases understand each other.
+
+use crate::term::Term;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Most octets of a request.
+pub const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Most octets of one frame of an answer; long lists come in several.
+pub const REPLY_BYTES_MAX: usize = 4 << 20;
+
+/// Whose policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PolicyLevel {
+    /// A user's.
+    User,
+    /// An operator's, which overrides.
+    Operator,
+}
+
+/// Whose connections.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// Those in a virtual host.
+    Vhost(String),
+    /// Those of a user.
+    User(String),
+    /// All.
+    All,
+}
+
+/// What is listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Listing {
+    /// Users.
+    Users,
+    /// Virtual hosts.
+    Vhosts,
+    /// Permissions in a virtual host.
+    Permissions(String),
+    /// Permissions of a user.
+    UserPermissions(String),
+    /// Topic permissions in a virtual host.
+    TopicPermissions(String),
+    /// Topic permissions of a user.
+    UserTopicPermissions(String),
+    /// Policies of a virtual host.
+    Policies(String, PolicyLevel),
+    /// Parameters of a virtual host.
+    Parameters(String),
+    /// Global parameters.
+    GlobalParameters,
+    /// Limits of one virtual host, or of all that have some.
+    VhostLimits(Option<String>),
+    /// Limits of one user, or of all that have some.
+    UserLimits(Option<String>),
+    /// Queues of a virtual host.
+    Queues(String),
+    /// Exchanges of a virtual host.
+    Exchanges(String),
+    /// Bindings of a virtual host.
+    Bindings(String),
+    /// Client connections.
+    Connections,
+    /// Channels.
+    Channels,
+    /// Consumers of a virtual host.
+    Consumers(String),
+}
+
+/// What a node is asked to do or tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "fields are named as the commands' arguments are")]
+pub enum Request {
+    /// Rows with these columns, in several answers.
+    List { what: Listing, columns: Vec<String> },
+    /// `add_user`
+    AddUser { name: String, password: String },
+    /// `delete_user`
+    DeleteUser { name: String },
+    /// `change_password`
+    ChangePassword { name: String, password: String },
+    /// `clear_password`
+    ClearPassword { name: String },
+    /// `authenticate_user`
+    Authenticate { name: String, password: String },
+    /// `set_user_tags`
+    SetUserTags { name: String, tags: Vec<String> },
+    /// `add_vhost`
+    AddVhost {
+        name: String,
+        description: String,
+        tags: Vec<String>,
+        default_queue_type: Option<String>,
+    },
+    /// `delete_vhost`
+    DeleteVhost { name: String },
+    /// `set_permissions`
+    SetPermissions {
+        vhost: String,
+        user: String,
+        configure: String,
+        write: String,
+        read: String,
+    },
+    /// `clear_permissions`
+    ClearPermissions { vhost: String, user: String },
+    /// `set_topic_permissions`
+    SetTopicPermissions {
+        vhost: String,
+        user: String,
+        exchange: String,
+        write: String,
+        read: String,
+    },
+    /// `clear_topic_permissions`
+    ClearTopicPermissions {
+        vhost: String,
+        user: String,
+        exchange: Option<String>,
+    },
+    /// `set_policy`, `set_operator_policy`; the definition is JSON
+    SetPolicy {
+        vhost: String,
+        level: PolicyLevel,
+        name: String,
+        pattern: String,
+        apply_to: String,
+        priority: i64,
+        definition: String,
+    },
+    /// `clear_policy`, `clear_operator_policy`
+    ClearPolicy {
+        vhost: String,
+        level: PolicyLevel,
+        name: String,
+    },
+    /// `set_parameter`; the value is JSON
+    SetParameter {
+        vhost: String,
+        component: String,
+        name: String,
+        value: String,
+    },
+    /// `clear_parameter`
+    ClearParameter {
+        vhost: String,
+        component: String,
+        name: String,
+    },
+    /// `set_global_parameter`; the value is JSON
+    SetGlobalParameter { name: String, value: String },
+    /// `clear_global_parameter`
+    ClearGlobalParameter { name: String },
+    /// `set_vhost_limits`; the limits are JSON
+    SetVhostLimits { vhost: String, limits: String },
+    /// `clear_vhost_limits`
+    ClearVhostLimits { vhost: String },
+    /// `set_user_limits`; the limits are JSON
+    SetUserLimits { user: String, limits: String },
+    /// `clear_user_limits`; `all` clears all
+    ClearUserLimits { user: String, limit: String },
+    /// `purge_queue`
+    PurgeQueue { vhost: String, name: String },
+    /// `delete_queue`; answers how many messages were ready
+    DeleteQueue {
+        vhost: String,
+        name: String,
+        if_empty: bool,
+        if_unused: bool,
+    },
+    /// `close_connection`
+    CloseConnection { pid: String, reason: String },
+    /// `close_all_connections`, `close_all_user_connections`; answers how many
+    CloseConnections { scope: Scope, limit: u64, reason: String },
+    /// Whether the node serves clients.
+    IsRunning,
+    /// All that `status` shows.
+    Status,
+    /// `stop`, `shutdown`: answers with the process id, then the process ends.
+    Stop,
+}
+
+/// Why a request is refused, as far as tools tell it apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// The user exists.
+    UserExists(String),
+    /// No such user.
+    NoSuchUser(String),
+    /// No such virtual host.
+    NoSuchVhost(String),
+    /// No such thing, the request says what.
+    NotFound,
+    /// Name and password do not belong together.
+    WrongPassword,
+    /// A pattern that does not compile: pattern, reason.
+    BadPattern(String, String),
+    /// A text that is no JSON.
+    BadJson,
+    /// Refused by a rule, in its words.
+    Validation(String),
+    /// The queue has consumers.
+    InUse,
+    /// The queue has messages.
+    NotEmpty,
+    /// Refused for another reason, in RabbitMQ's words where it has some.
+    Refused(String),
+    /// A request that this node does not know.
+    Unknown,
+}
+
+/// One frame of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Rows of a list; more follow.
+    Rows(Vec<Vec<Term>>),
+    /// The end: it is done, and this is what it answers.
+    Done(Term),
+    /// The end: refused.
+    Failed(Failure),
+}
+
+/// A message as the content of a frame.
+///
+/// # Errors
+/// When it cannot be written as JSON, which no message here is.
+pub fn encode(message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(message)
+}
+
+/// A message out of the content of a frame. JSON deeper than the parser's bound of 128 is refused.
+///
+/// # Errors
+/// When it is none.
+pub fn decode<T: DeserializeOwned>(content: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(content)
+}
