@@ -11,7 +11,7 @@ macro_rules! topics {
 }
 
 const TOPICS: &[(&str, &str)] = topics! {
-    "declare" "queue_arguments" "exchange" "bind" "topic" "headers" "consume" "get" "ack" "qos" "confirm"
+    "declare" "queue_arguments" "exchange" "exchange_plugins" "bind" "topic" "headers" "consume" "get" "ack" "qos" "confirm"
     "tx" "handshake" "frames" "channel" "publish" "reply_to"
     "permission" "expiry" "length" "policy" "dead_letter" "priority" "trace" "management" "alarm"
 };

@@ -21,6 +21,10 @@ const LIMITS: &str = "consumer_timeout = 25000\nmax_message_size = 2097152\n";
 /// What RabbitMQ takes only in its other configuration file: how often it looks for late acknowledgements.
 const ADVANCED: &str = "[{rabbit, [{channel_tick_interval, 1000}]}].\n";
 
+/// What is switched on in RabbitMQ: the management API and the exchange types that it has as plugins and Warren built in.
+const RABBITMQ_PLUGINS: &str = "[rabbitmq_management,rabbitmq_consistent_hash_exchange,rabbitmq_random_exchange,\
+                       rabbitmq_recent_history_exchange,rabbitmq_sharding].\n";
+
 /// How long a broker may take to answer; RabbitMQ needs five seconds on an idle machine.
 const START: Duration = Duration::from_secs(120);
 
@@ -93,7 +97,7 @@ pub fn rabbitmq() -> Result<Host> {
          log.file = false\n{LIMITS}",
         ports.amqp, ports.management
     );
-    let mut env = rabbitmq_env(dir.path(), &ports, &config)?;
+    let mut env = rabbitmq_env(dir.path(), &ports, &config, RABBITMQ_PLUGINS)?;
     let advanced = dir.path().join("advanced.config");
     fs::write(&advanced, ADVANCED)?;
     env.push((
@@ -124,7 +128,7 @@ pub fn rabbitmq() -> Result<Host> {
     )
 }
 
-fn rabbitmq_env(dir: &Path, ports: &Ports, config: &str) -> Result<Vec<(String, String)>> {
+fn rabbitmq_env(dir: &Path, ports: &Ports, config: &str, plugins: &str) -> Result<Vec<(String, String)>> {
     let file = |name: &str, text: &str| -> Result<String> {
         let path = dir.join(name);
         fs::write(&path, text)?;
@@ -142,10 +146,7 @@ fn rabbitmq_env(dir: &Path, ports: &Ports, config: &str) -> Result<Vec<(String, 
         ("RABBITMQ_LOG_BASE", dir.join("log").display().to_string()),
         ("RABBITMQ_CONF_ENV_FILE", "/dev/null".to_owned()),
         ("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf", config)?),
-        (
-            "RABBITMQ_ENABLED_PLUGINS_FILE",
-            file("enabled_plugins", "[rabbitmq_management].\n")?,
-        ),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", file("enabled_plugins", plugins)?),
     ];
     Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
@@ -161,7 +162,7 @@ pub fn warren(binary: &Path, with_management: bool) -> Result<Host> {
          consumer_max_per_channel = 30\n{LIMITS}",
         ports.amqp, ports.management, ports.admin
     );
-    let env = rabbitmq_env(dir.path(), &ports, &config)?;
+    let env = rabbitmq_env(dir.path(), &ports, &config, "[rabbitmq_management].\n")?;
     let mut command = Command::new(binary);
     command
         .arg("server")
