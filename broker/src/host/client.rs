@@ -88,6 +88,11 @@ impl Client {
         self.profile.read().clone()
     }
 
+    /// Looks at what is known of an open connection, without a copy.
+    pub fn with_profile<R>(&self, look: impl FnOnce(&Profile) -> R) -> Option<R> {
+        self.profile.read().as_ref().map(look)
+    }
+
     /// RabbitMQ's name of a connection: `127.0.0.1:50000 -> 127.0.0.1:5672`.
     pub fn name(&self) -> String {
         format!("{} -> {}", self.peer, self.local)

@@ -4,7 +4,7 @@ use model::ConnectionId;
 use parking_lot::RwLock;
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::client::Client;
+use super::client::{Client, Profile};
 
 /// All client connections by id.
 #[derive(Debug, Default)]
@@ -29,6 +29,15 @@ impl Clients {
     /// All of them.
     pub fn all(&self) -> Vec<Arc<Client>> {
         self.0.read().values().cloned().collect()
+    }
+
+    /// How many open connections are like this.
+    pub fn count_open(&self, wanted: impl Fn(&Profile) -> bool) -> u64 {
+        self.0
+            .read()
+            .values()
+            .filter(|client| client.with_profile(&wanted).unwrap_or(false))
+            .count() as u64
     }
 
     /// How many there are.

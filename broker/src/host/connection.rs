@@ -37,6 +37,8 @@ pub(super) struct Task {
     pub(super) batch: Batch,
     pub(super) consumers: Consumers,
     pub(super) login: Option<super::control::Login>,
+    /// An exclusive queue has been declared: the catalogue must be told when the connection ends.
+    pub(super) owns_queues: bool,
     buffer: Vec<u8>,
     heartbeat: Option<Heartbeat>,
     /// End of the handshake's or the close's patience.
@@ -66,6 +68,7 @@ impl Task {
             batch: Batch::new(node.clone(), client.clone()),
             consumers: Consumers::default(),
             login: None,
+            owns_queues: false,
             buffer: Vec::new(),
             heartbeat: None,
             deadline: Some(now.after(node.handshake_timeout())),
@@ -84,7 +87,7 @@ impl Task {
         let stopping = self.node.stopping().clone();
         let mut told_to_stop = false;
         while !self.over {
-            let reading = !self.alarmed && outbox.waiting_bytes() < REPLIES_BYTES_MAX;
+            let reading = !self.alarmed && outbox.has_room(REPLIES_BYTES_MAX);
             let blocked = outbox.blocked.load(Ordering::Acquire);
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
             tokio::select! {

@@ -193,6 +193,7 @@ impl Task {
         {
             return self.look_at_reply_address(name);
         }
+        self.owns_queues |= declare.exclusive;
         let generated = short(names::drawn("amq.gen-"));
         let request = catalog::DeclareQueue {
             name: declare.name.unwrap_or_else(|| short(String::new())),
@@ -417,6 +418,9 @@ impl Task {
     }
 
     fn drop_exclusive_queues(&mut self) {
+        if !std::mem::take(&mut self.owns_queues) {
+            return;
+        }
         let Some(client) = self.login.as_ref().and_then(|login| login.client.clone()) else {
             return;
         };

@@ -73,6 +73,8 @@ pub struct State {
     letters: Vec<Letter>,
     /// Somebody is going to flush what is in the buffer.
     promised: bool,
+    /// The connection's task reads no further until there is room.
+    starved: bool,
     closed: bool,
 }
 
@@ -214,6 +216,13 @@ impl Outbox {
         self.attention.notify_one();
     }
 
+    /// True while fewer octets wait than `bytes_max`; else the connection's task is told when all are written.
+    pub fn has_room(&self, bytes_max: usize) -> bool {
+        let mut state = self.state.lock();
+        state.starved = state.buffer.len() >= bytes_max;
+        !state.starved
+    }
+
     /// True once the socket has failed.
     pub fn is_dead(&self) -> bool {
         self.state.lock().closed
@@ -310,6 +319,9 @@ impl Outbox {
         state.promised = false;
         if state.buffer.is_empty() {
             pool::give_back(std::mem::take(&mut state.buffer));
+            if std::mem::take(&mut state.starved) {
+                self.attention.notify_one();
+            }
             drop(state);
             pool::give_back(std::mem::take(&mut writing.chunk));
             return false;

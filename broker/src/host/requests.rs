@@ -87,25 +87,27 @@ impl Node {
         }
     }
 
-    /// May this user open a connection to that virtual host now?
+    /// May this user open a connection to that virtual host now? Others are counted only where a limit asks for it.
     pub fn admit(&self, user: &UserName, vhost: &VhostName) -> Result<(), Refusal> {
-        let mut open = Open {
-            in_vhost: 0,
-            of_user: 0,
+        if let Some(max) = self.config().amqp.connections_max.max()
+            && self.clients().count_open(|_| true) >= max
+        {
+            let text = format!("connection refused: node connection limit ({max}) is reached");
+            return Err(Refusal::connection(ReplyCode::NotAllowed, text));
+        }
+        let catalog = &self.snapshot().catalog;
+        let vhost_limit = catalog
+            .vhost(vhost.as_str())
+            .and_then(|found| found.limits().connections());
+        let user_limit = catalog
+            .access()
+            .user(user.as_str())
+            .and_then(|found| found.limits.connections());
+        let open = Open {
+            in_vhost: vhost_limit.map_or(0, |_| self.clients().count_open(|profile| profile.vhost == *vhost)),
+            of_user: user_limit.map_or(0, |_| self.clients().count_open(|profile| profile.user == *user)),
         };
-        let mut all = 0;
-        for profile in self.clients().all().iter().filter_map(|client| client.profile()) {
-            all += 1;
-            open.in_vhost += u64::from(profile.vhost == *vhost);
-            open.of_user += u64::from(profile.user == *user);
-        }
-        match self.config().amqp.connections_max.max() {
-            Some(max) if all >= max => {
-                let text = format!("connection refused: node connection limit ({max}) is reached");
-                Err(Refusal::connection(ReplyCode::NotAllowed, text))
-            }
-            _ => catalog::check_enter(&self.snapshot().catalog, user, vhost, open),
-        }
+        catalog::check_enter(catalog, user, vhost, open)
     }
 
     /// May this user open one more channel?
@@ -143,15 +145,6 @@ impl Node {
     /// A connection's exclusive queues go with it.
     pub fn connection_closed(&self, client: &catalog::Client) {
         let owner = client.owner();
-        let owns = |record: &&Arc<QueueRecord>| record.owner.as_ref() == Some(&owner);
-        let snapshot = self.snapshot();
-        let has_any = snapshot
-            .catalog
-            .vhost(client.vhost.as_str())
-            .is_some_and(|vhost| vhost.queues().any(|q| owns(&q)));
-        if !has_any {
-            return;
-        }
         if let Err(refusal) = self.commit(Command::ConnectionClosed(owner)) {
             tracing::error!("exclusive queues of connection {} stay: {refusal}", client.connection.0);
         }
