@@ -159,7 +159,7 @@ pub fn warren(binary: &Path, with_management: bool) -> Result<Host> {
     let (dir, ports) = (tempfile::tempdir()?, Ports::free()?);
     let config = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\nadmin.tcp.port = {}\n\
-         consumer_max_per_channel = 30\n{LIMITS}",
+         consumer_max_per_channel = 30\nchannel_tick_interval = 1000\n{LIMITS}",
         ports.amqp, ports.management, ports.admin
     );
     let env = rabbitmq_env(dir.path(), &ports, &config, "[rabbitmq_management].\n")?;
