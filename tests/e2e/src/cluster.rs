@@ -75,6 +75,10 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         "fewer nodes is refused by a condition as long as nodes cannot be drained",
         fewer_nodes,
     );
+    checks.check(
+        "stopped and without its volume, a node is gone as the condition said",
+        fewer_nodes_by_hand,
+    );
 }
 
 /// Deletes the broker and makes it again.
@@ -203,7 +207,6 @@ fn children() -> Outcome {
         "secret/hello-default-user",
         "configmap/hello-config",
         "serviceaccount/hello-server",
-        "poddisruptionbudget/hello",
     ];
     children.iter().try_for_each(|child| kubectl(&["get", child]).map(drop))
 }
@@ -309,7 +312,8 @@ fn two_nodes() -> Outcome {
         "-o",
         "jsonpath={.subsets[*].addresses[*].targetRef.name}",
     ])?;
-    equal(led_to.trim(), POD)
+    equal(led_to.trim(), POD)?;
+    kubectl(&["get", "poddisruptionbudget", NAME]).map(drop)
 }
 
 fn fewer_nodes() -> Outcome {
@@ -319,5 +323,16 @@ fn fewer_nodes() -> Outcome {
         says(&message, "drain")
     })?;
     equal(field("statefulset", "hello-server", "{.spec.replicas}")?.as_str(), "2")?;
-    kubectl(&["scale", "rmq", NAME, "--replicas=2"]).map(drop)
+    Ok(())
+}
+
+/// As the condition says: stop, give up the volume, start.
+fn fewer_nodes_by_hand() -> Outcome {
+    kubectl(&["scale", "rmq", NAME, "--replicas=0"])?;
+    within(READY_LIMIT, || {
+        equal(field("rmq", NAME, "{.status.phase}")?.as_str(), "Stopped")
+    })?;
+    kubectl(&["delete", "pvc", "data-hello-server-1", "--timeout=60s"])?;
+    kubectl(&["scale", "rmq", NAME, "--replicas=1"])?;
+    settled()
 }

@@ -2,7 +2,7 @@
 //! to the `restricted` standard.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
@@ -64,6 +64,8 @@ fn in_namespace<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 /// A local port that leads to a Service for as long as this lives.
 pub(crate) struct Forward {
     child: Child,
+    // kubectl tells of each connection here, and dies if nobody holds the other end.
+    _out: BufReader<ChildStdout>,
     /// The local port.
     pub(crate) port: u16,
 }
@@ -85,11 +87,8 @@ impl Forward {
             .spawn();
         let mut child = child.map_err(|error| format!("cannot run kubectl: {error}"))?;
         let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
-            BufReader::new(out)
-                .read_line(&mut line)
-                .map_err(|error| error.to_string())?;
-        }
+        let mut out = BufReader::new(child.stdout.take().ok_or("kubectl has no standard output")?);
+        out.read_line(&mut line).map_err(|error| error.to_string())?;
         // "Forwarding from 127.0.0.1:40001 -> 5672"
         let local = line
             .split("127.0.0.1:")
@@ -97,6 +96,7 @@ impl Forward {
             .and_then(|rest| rest.split(' ').next()?.parse().ok());
         let forward = Self {
             child,
+            _out: out,
             port: local.unwrap_or_default(),
         };
         if forward.port == 0 {
