@@ -13,7 +13,12 @@ pub struct Plugins {
 }
 
 /// A plugin that is built in, and what it brings along.
-const BUILT_IN: [(&str, &[&str]); 4] = [
+const BUILT_IN: [(&str, &[&str]); 9] = [
+    ("rabbitmq_consistent_hash_exchange", &[]),
+    ("rabbitmq_delayed_message_exchange", &[]),
+    ("rabbitmq_random_exchange", &[]),
+    ("rabbitmq_recent_history_exchange", &[]),
+    ("rabbitmq_sharding", &[]),
     (
         "rabbitmq_management",
         &["rabbitmq_management_agent", "rabbitmq_web_dispatch"],

@@ -46,6 +46,8 @@ pub struct Node {
     pub name: NodeName,
     /// The node's own directory.
     pub data: DataDirectory,
+    /// Home of the user that runs the node: the place of `.erlang.cookie`.
+    pub home: Option<PathBuf>,
     /// Directory with the cluster secret's files `current`, `next`, `previous`.
     pub secret_directory: Option<PathBuf>,
     /// The secret given by environment variable.
@@ -263,6 +265,8 @@ impl Resources {
 pub struct Queues {
     /// Longest time that a delivery may stay without acknowledgement.
     pub ack_timeout: Milliseconds,
+    /// How often deliveries over that time are looked for.
+    pub ack_look: Milliseconds,
     /// Type of queues that do not say.
     pub default_type: QueueType,
     /// Where the leader of a new queue is placed.

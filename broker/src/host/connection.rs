@@ -24,8 +24,6 @@ use super::{
 
 /// Replies waiting for a client that does not read: above this we no longer read either.
 const REPLIES_BYTES_MAX: usize = 1024 * 1024;
-/// How often overdue acknowledgements are looked for, as in RabbitMQ.
-const ACK_LOOK: Millis = Millis(60_000);
 /// Longest sleep of a connection with nothing to wait for.
 const IDLE: Millis = Millis(3_600_000);
 
@@ -72,7 +70,7 @@ impl Task {
             buffer: Vec::new(),
             heartbeat: None,
             deadline: Some(now.after(node.handshake_timeout())),
-            next_ack_look: now.after(ACK_LOOK),
+            next_ack_look: now.after(node.ack_look()),
             deaf: false,
             alarmed: false,
             over: false,
@@ -271,7 +269,7 @@ impl Task {
         }
         self.beat(now);
         if self.next_ack_look <= now {
-            self.next_ack_look = now.after(ACK_LOOK);
+            self.next_ack_look = now.after(self.node.ack_look());
             self.expel_overdue_channels(now);
         }
     }

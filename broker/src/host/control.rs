@@ -189,7 +189,7 @@ impl Task {
 
     fn declare_queue(&mut self, declare: DeclareQueue) -> Outcome {
         if let Some(name) = &declare.name
-            && name.as_str().starts_with(PREFIX)
+            && (name.as_str() == REPLY_TO || name.as_str().starts_with(PREFIX))
         {
             return self.look_at_reply_address(name);
         }
@@ -226,7 +226,7 @@ impl Task {
 
     /// A responder may ask whether the requester is still there.
     fn look_at_reply_address(&self, name: &QueueName) -> Outcome {
-        if self.node.direct_replies().is_known(name.as_str()) {
+        if name.as_str() == REPLY_TO || self.node.direct_replies().is_known(name.as_str()) {
             return Ok(Answer::Queue {
                 name: name.clone(),
                 ready: 0,
@@ -478,15 +478,24 @@ fn refused(cell: &QueueCell, why: SubscribeError) -> Refusal {
     }
 }
 
-/// `x-priority`, the only consumer argument that changes deliveries of a classic queue.
+/// The consumer's priority, after all arguments that RabbitMQ checks have been checked.
 fn consumer_priority(cell: &QueueCell, arguments: &model::Table) -> Result<i32, Refusal> {
     let invalid = |text: String| Err(Refusal::channel(ReplyCode::PreconditionFailed, text));
     if arguments.get("x-stream-offset").is_some() {
-        let text = format!(
+        return invalid(format!(
             "invalid arg 'x-stream-offset' for {} of queue type rabbit_classic_queue",
             title(cell)
-        );
-        return invalid(text);
+        ));
+    }
+    if let Some(other) = arguments
+        .get("x-cancel-on-ha-failover")
+        .filter(|value| !matches!(value, Value::Bool(_)))
+    {
+        let why = format!("{{unacceptable_type,{}}}", other.type_name());
+        return invalid(format!(
+            "invalid arg 'x-cancel-on-ha-failover' for {}: {why}",
+            title(cell)
+        ));
     }
     match arguments.get("x-priority").map(|value| (value, value.as_integer())) {
         None => Ok(0),

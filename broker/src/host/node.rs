@@ -285,6 +285,11 @@ impl Node {
         Some(Millis(self.config.queues.ack_timeout.0)).filter(|timeout| timeout.0 > 0)
     }
 
+    /// How often overdue acknowledgements are looked for.
+    pub fn ack_look(&self) -> Millis {
+        Millis(self.config.queues.ack_look.0.max(1))
+    }
+
     /// Performs one command and publishes the new state. Clients touched by its events are flushed.
     pub fn commit(&self, command: Command) -> Result<Answer, Refusal> {
         let mut touched = Vec::new();

@@ -113,9 +113,9 @@ impl Conditions {
     /// # Errors
     /// `PRECONDITION_FAILED` when it is in use or not empty.
     pub fn check(self, queue: &QueueRecord, consumers: u64, ready: u64) -> Result<(), Refusal> {
-        match (self.if_unused && consumers > 0, self.if_empty && ready > 0) {
-            (true, _) => Err(texts::in_use(&queue.title())),
-            (false, true) => Err(texts::precondition(format!("{} not empty", queue.title()))),
+        match (self.if_empty && ready > 0, self.if_unused && consumers > 0) {
+            (true, _) => Err(texts::precondition(format!("{} not empty", queue.title()))),
+            (false, true) => Err(texts::in_use(&queue.title())),
             (false, false) => Ok(()),
         }
     }

@@ -221,14 +221,13 @@ impl Connection {
     }
 
     fn take_content<H: Host>(&mut self, frame: Frame<'_>, host: &mut H) -> Result<(), (Refusal, (u16, u16))> {
-        const PUBLISH: (u16, u16) = (60, 40);
         let at_frame = |refusal| (refusal, (0, 0));
         let max = self.limits.message_bytes_max;
         let channel = self.channels.get_mut(&frame.channel).expect("looked up by the caller");
         match (std::mem::take(&mut channel.content), frame.kind) {
             (Content::AwaitHeader(envelope), Kind::Header) => {
                 let header = wire::decode_header(frame.payload).map_err(|e| at_frame(e.refusal()))?;
-                content::check_header(&header).map_err(at_frame)?;
+                content::check_header(&header).map_err(|refusal| (refusal, content::PUBLISH))?;
                 let missing = header.body_size;
                 channel.content = Content::AwaitBody(Box::new(content::Partial {
                     envelope,
@@ -242,10 +241,10 @@ impl Connection {
                 partial.push(frame.payload).map_err(at_frame)?;
                 channel.content = Content::AwaitBody(partial);
             }
-            (content, kind) => return Err(at_frame(content::out_of_sequence(&content, kind))),
+            (content, kind) => return Err((content::out_of_sequence(&content, kind), content.culprit())),
         }
         self.finish_content(frame.channel, host)
-            .map_err(|refusal| (refusal, PUBLISH))
+            .map_err(|refusal| (refusal, content::PUBLISH))
     }
 
     /// Closes a channel or the connection for a refusal, as its scope says.

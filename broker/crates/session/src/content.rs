@@ -66,6 +66,19 @@ impl Partial {
     }
 }
 
+impl Content {
+    /// The method that a frame out of sequence is blamed on: the publish it broke, or none.
+    pub(crate) fn culprit(&self) -> (u16, u16) {
+        match self {
+            Content::None => (0, 0),
+            Content::AwaitHeader(_) | Content::AwaitBody(_) => PUBLISH,
+        }
+    }
+}
+
+/// Class and method id of `basic.publish`.
+pub(crate) const PUBLISH: (u16, u16) = (60, 40);
+
 /// Judges a header against the publish before it.
 pub(crate) fn check_header(header: &ContentHeader<'_>) -> Result<(), Refusal> {
     match (header.class_id, header.weight) {

@@ -1,6 +1,6 @@
 //! Dead letters: the `x-death` history that a message carries, and whether it runs in a circle.
 //!
-//! Wording, order and counting are those of RabbitMQ 3.x: one entry per queue and reason, the newest first; client
+//! Wording, order and counting are those of RabbitMQ 3.13: one entry per queue and reason, the newest first; client
 //! headers count as history. Entries this room does not change keep their octets.
 
 use model::{Table, Value};

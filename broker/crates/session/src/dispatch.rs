@@ -18,6 +18,9 @@ use crate::{
     replies::{self, Pending, Reply},
 };
 
+/// RabbitMQ's text for a short string that is not UTF-8.
+const NOT_TEXT: &str = "Malformed UTF-8 in shortstr";
+
 /// A question on a channel and how its success is told; `None` = nothing more to do.
 type Outcome = Result<Option<(Request, Reply)>, Refusal>;
 
@@ -44,7 +47,7 @@ impl Connection {
                 Progress::Stop(Step::Ask(Ask::UpdateSecret(secret)))
             }
             Ok(_) => {
-                let text = "unexpected method on channel 0";
+                let text = "unexpected method in connection state running";
                 refuse(self, Refusal::connection(ReplyCode::ChannelError, text), host)
             }
         }
@@ -56,10 +59,29 @@ impl Connection {
         match self.channels.get(&number).map(|channel| channel.stage) {
             None => self.on_method_without_channel(number, frame.payload, ids, host),
             Some(ChannelStage::Closing) => self.on_method_while_closing(number, ids, host),
-            Some(_) => match self.on_method(number, frame.payload, ids, host) {
-                Ok(progress) => progress,
-                Err(refusal) => self.refuse(number, refusal, ids, host),
-            },
+            Some(_) => self.on_method_in_sequence(number, frame.payload, ids, host),
+        }
+    }
+
+    fn on_method_in_sequence<H: Host>(
+        &mut self,
+        number: u16,
+        payload: &[u8],
+        ids: (u16, u16),
+        host: &mut H,
+    ) -> Progress {
+        let channel = self.channels.get(&number).expect("looked up by the caller");
+        if !matches!(channel.content, Content::None) {
+            let refusal = out_of_sequence(&channel.content, Kind::Method);
+            return self.refuse(number, refusal, channel.content.culprit(), host);
+        }
+        match self.on_method(number, payload, ids, host) {
+            Ok(progress) => progress,
+            // The method's name cannot be trusted where its strings cannot be read.
+            Err(refusal) if refusal.code == ReplyCode::FrameError && refusal.text == NOT_TEXT => {
+                self.refuse(number, refusal, (0, 0), host)
+            }
+            Err(refusal) => self.refuse(number, refusal, ids, host),
         }
     }
 
@@ -84,7 +106,7 @@ impl Connection {
         let max = self.tuned.channel_max;
         if max != 0 && self.channels.len() >= usize::from(max) {
             let text = format!("number of channels opened ({max}) has reached the negotiated channel_max ({max})");
-            return self.refuse(number, Refusal::connection(ReplyCode::NotAllowed, text), (20, 10), host);
+            return self.refuse(number, Refusal::connection(ReplyCode::NotAllowed, text), (0, 0), host);
         }
         self.channels.insert(number, Box::new(Channel::new()));
         self.pending = Some(Pending::OpenChannel(number));
@@ -109,9 +131,6 @@ impl Connection {
         host: &mut H,
     ) -> Result<Progress, Refusal> {
         let channel = self.channels.get_mut(&number).expect("looked up by the caller");
-        if !matches!(channel.content, Content::None) {
-            return Err(out_of_sequence(&channel.content, Kind::Method));
-        }
         let outcome = match wire::decode_method(payload).map_err(|e| e.refusal())? {
             Method::Publish(publish) => {
                 channel.content = Content::AwaitHeader(Envelope::of(&publish));

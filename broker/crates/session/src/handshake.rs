@@ -35,18 +35,18 @@ impl Connection {
                 host.out().extend_from_slice(&wire::ANSWER);
                 (buf.len(), Progress::Stop(Step::Close))
             }
-            Opening::Accepted(_) => {
-                self.write_start(host.out());
+            Opening::Accepted(version) => {
+                self.write_start(version.announced(), host.out());
                 self.stage = Stage::Handshake(Handshake::StartOk);
                 (wire::ANSWER.len(), Progress::Next)
             }
         }
     }
 
-    fn write_start(&self, out: &mut Vec<u8>) {
+    fn write_start(&self, (version_major, version_minor): (u8, u8), out: &mut Vec<u8>) {
         let start = connection::Start {
-            version_major: 0,
-            version_minor: 9,
+            version_major,
+            version_minor,
             // Our own properties: short keys and plain values always fit.
             server_properties: wire::to_field_table(&self.limits.server_properties).unwrap_or_default(),
             mechanisms: self.limits.mechanisms.as_str().into(),
@@ -56,6 +56,11 @@ impl Connection {
     }
 
     pub(crate) fn on_handshake_frame<H: Host>(&mut self, frame: Frame<'_>, host: &mut H) -> Progress {
+        if let Stage::Handshake(Handshake::Open) = self.stage
+            && frame.channel != 0
+        {
+            return self.refuse_early(&wire::unexpected_frame(&frame), (0, 0), host);
+        }
         match self.shake(frame, host) {
             Ok(progress) => progress,
             Err(reason) => {
@@ -164,17 +169,20 @@ impl Connection {
         Ok(Progress::Next)
     }
 
+    /// Once tuned, a client is told why it may not go on.
+    fn refuse_early<H: Host>(&mut self, refusal: &Refusal, method: (u16, u16), host: &mut H) -> Progress {
+        host.note(Note::ConnectionError { refusal });
+        close::write_connection_close(host.out(), refusal, method);
+        self.stage = Stage::Closing;
+        Progress::Stop(Step::Linger {
+            patience: close::patience(self.tuned.heartbeat),
+            deaf: false,
+        })
+    }
+
     pub(crate) fn on_vhost_answer<H: Host>(&mut self, answer: Answer, host: &mut H) -> Progress {
         match answer {
-            Answer::Refused(refusal) => {
-                host.note(Note::ConnectionError { refusal: &refusal });
-                close::write_connection_close(host.out(), &refusal, (10, 40));
-                self.stage = Stage::Closing;
-                Progress::Stop(Step::Linger {
-                    patience: close::patience(self.tuned.heartbeat),
-                    deaf: false,
-                })
-            }
+            Answer::Refused(refusal) => self.refuse_early(&refusal, (10, 40), host),
             _ => {
                 let ok = AMQPMethod::OpenOk(connection::OpenOk {});
                 wire::method(host.out(), 0, AMQPClass::Connection(ok));

@@ -65,6 +65,9 @@ fn queues() -> Vec<Key> {
         })
         .default("1800000")
         .doc("Longest time that a delivery may stay unacknowledged before its channel is closed."),
+        key("channel_tick_interval", |c: &mut Config, _, v| c.queues.ack_look = v)
+            .default("60000")
+            .doc("How often channels are searched for deliveries that stay unacknowledged too long."),
         key("default_queue_type", |c: &mut Config, _, v| c.queues.default_type = v)
             .default("classic")
             .doc("Type of queues that do not say."),
@@ -169,7 +172,6 @@ fn ignored() -> Vec<Key> {
         "message_store_shutdown_timeout",
         "collect_statistics",
         "collect_statistics_interval",
-        "channel_tick_interval",
     ];
     let mut all: Vec<_> = erlang.map(|name| no_effect(name, ERLANG)).into();
     let names = "the node announces its own product name";
