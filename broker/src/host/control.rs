@@ -42,7 +42,8 @@ impl Task {
                 client_properties,
             } => self.log_in(credentials, client_properties),
             Ask::EnterVhost(vhost) => self.enter_vhost(&vhost).unwrap_or_else(Answer::Refused),
-            Ask::UpdateSecret(secret) => self.update_secret(&secret).unwrap_or_else(Answer::Refused),
+            // Passwords do not expire: there is nothing to renew, and RabbitMQ's internal users are told so too.
+            Ask::UpdateSecret(_) => Answer::Done,
             Ask::Channel(number, request) => self.on_request(number, request).unwrap_or_else(Answer::Refused),
             Ask::Release(what) => {
                 self.release(what);
@@ -60,6 +61,7 @@ impl Task {
                 };
             }
         };
+        self.node.counters().logins.add(1);
         match self.node.log_in(&user, &password, self.client.peer.ip()) {
             Ok(found) => {
                 let impersonator = found.has_tag("impersonator");
@@ -75,7 +77,10 @@ impl Task {
                     impersonator,
                 })
             }
-            Err(reason) => Answer::LoginFailed { reason },
+            Err(reason) => {
+                self.node.counters().logins_failed.add(1);
+                Answer::LoginFailed { reason }
+            }
         }
     }
 
@@ -99,22 +104,11 @@ impl Task {
         };
         self.client
             .opened(profile, self.machine.client_can("consumer_cancel_notify"));
+        self.node.counters().connections_opened.add(1);
         self.batch.enter(login.client.clone().expect("just set"));
         tracing::info!(target: "connection", "connection {}: user '{}' authenticated and granted access to vhost '{vhost}'",
             self.client.name(), login.user);
         Ok(Answer::Done)
-    }
-
-    /// A new secret must be that of the same user.
-    fn update_secret(&mut self, secret: &[u8]) -> Outcome {
-        let user = self.identity().user.to_string();
-        match self.node.log_in(&user, secret, self.client.peer.ip()) {
-            Ok(_) => Ok(Answer::Done),
-            Err(reason) => Err(Refusal::connection(
-                ReplyCode::NotAllowed,
-                format!("New secret was refused: {reason}"),
-            )),
-        }
     }
 
     fn identity(&self) -> &catalog::Client {
@@ -179,6 +173,7 @@ impl Task {
     fn open_channel(&mut self, number: u16) -> Outcome {
         self.node.admit_channel(&self.identity().user)?;
         self.client.outbox().lock().open_channel(number);
+        self.node.counters().channels_opened.add(1);
         Ok(Answer::Done)
     }
 
@@ -411,6 +406,7 @@ impl Task {
         };
         for number in numbers {
             if let Some(mut out) = state.close_channel(number) {
+                self.node.counters().channels_closed.add(1);
                 out.ledger.take_all(|unacked| places.push(unacked.item));
             }
         }
