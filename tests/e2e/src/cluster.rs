@@ -14,6 +14,8 @@ use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
 const NAME: &str = "hello";
 const POD: &str = "hello-server-0";
 const READY_LIMIT: Duration = Duration::from_secs(120);
+/// How long a program in a pod may take; the handbooks' take half a minute on an idle machine.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(240);
 /// How late `kubectl get rmq` may be: the operator hears of a change, and writes it down.
 const LATE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -207,6 +209,7 @@ fn children() -> Outcome {
         "secret/hello-default-user",
         "configmap/hello-config",
         "serviceaccount/hello-server",
+        "poddisruptionbudget/hello-server",
     ];
     children.iter().try_for_each(|child| kubectl(&["get", child]).map(drop))
 }
@@ -271,9 +274,11 @@ fn in_a_pod(name: &str, image: &str, arguments: &[&str], environment: &[(&str, &
     });
     kubectl(&["delete", "pod", name, "--ignore-not-found"])?;
     apply(&pod.to_string())?;
-    let ended = within(READY_LIMIT, || match field("pod", name, "{.status.phase}")?.as_str() {
-        phase @ ("Succeeded" | "Failed") => Ok(phase.to_owned()),
-        phase => Err(phase.to_owned()),
+    let ended = within(PROGRAM_LIMIT, || {
+        match field("pod", name, "{.status.phase}")?.as_str() {
+            phase @ ("Succeeded" | "Failed") => Ok(phase.to_owned()),
+            phase => Err(phase.to_owned()),
+        }
     });
     equal(ended?.as_str(), "Succeeded")
         .map_err(|reason| format!("{reason}\n{}", kubectl(&["logs", name]).unwrap_or_default()))
@@ -312,8 +317,7 @@ fn two_nodes() -> Outcome {
         "-o",
         "jsonpath={.subsets[*].addresses[*].targetRef.name}",
     ])?;
-    equal(led_to.trim(), POD)?;
-    kubectl(&["get", "poddisruptionbudget", NAME]).map(drop)
+    equal(led_to.trim(), POD)
 }
 
 fn fewer_nodes() -> Outcome {
