@@ -237,7 +237,17 @@ fn with_login<T>(talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
 
 /// As an application would: the address comes from the secret.
 fn perf_in_a_pod(image: &str) -> Outcome {
-    let load = ["perf", "--uri", "$(AMQP_URL)", "--duration", "3", "--in-flight", "1000"];
+    let load = [
+        "perf",
+        "--uri",
+        "$(AMQP_URL)",
+        "--duration",
+        "3",
+        "--in-flight",
+        "1000",
+        "--prefetch",
+        "500",
+    ];
     in_a_pod("perf", image, &load, &[])
 }
 
