@@ -7,5 +7,6 @@
 pub mod admin;
 pub mod config;
 pub mod host;
+pub mod management;
 pub mod observe;
 pub mod server;

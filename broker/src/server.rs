@@ -13,7 +13,7 @@ use crate::{
     admin,
     config::{self, Config, ServerArgs},
     host::{self, Node, listener},
-    observe,
+    management, observe,
 };
 
 /// Runs `warren server`. Exit code 0 after an orderly stop, 1 if the node could not start or serve.
@@ -65,6 +65,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let amqp = listener::bind_all(&config.listeners)?;
     let admin =
         listener::bind(admin_address, backlog).with_context(|| format!("cannot listen on {admin_address} (admin)"))?;
+    let management = management::bind(&config)?;
     let node = Arc::new(Node::new(config)?);
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::alarms::watch_memory(node.clone()));
@@ -77,6 +78,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         node.announce(port);
         listeners.push(tokio::spawn(bound.run(node.clone())));
     }
+    if let Some(management) = management {
+        serve_management(management, &node);
+    }
     node.started();
     tracing::info!("node {} is ready", node.name());
     wait_for_stop().await?;
@@ -88,6 +92,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The HTTP API and the readings that its rates come from.
+fn serve_management(bound: management::Bound, node: &Arc<Node>) {
+    let port = bound.port();
+    tracing::info!("started {} listener on {}", port.protocol, port.address);
+    node.announce(port);
+    let samples = Arc::new(observe::Samples::default());
+    tokio::spawn(observe::sample(samples.clone(), node.clone()));
+    tokio::spawn(bound.run(node.clone(), samples));
 }
 
 /// Serves HTTP until the node stops.

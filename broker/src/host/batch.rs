@@ -11,11 +11,42 @@ use std::sync::Arc;
 use super::{
     cell::{CellSink, Errand, Held, QueueCell},
     client::Client,
+    counters::NodeCounters,
     message::Arriving,
     node::Node,
     outbox::Place,
     route::{Route, RouteCache},
 };
+
+/// Publishes of a batch, counted without sharing.
+#[derive(Default)]
+struct Tally {
+    published: u64,
+    routed: u64,
+    returned: u64,
+    dropped: u64,
+}
+
+impl Tally {
+    fn count(&mut self, fate: Fate, mandatory: bool) {
+        self.published += 1;
+        match (fate, mandatory) {
+            (Fate::Taken | Fate::Rejected, _) => self.routed += 1,
+            (Fate::Unroutable, true) => self.returned += 1,
+            (Fate::Unroutable, false) => self.dropped += 1,
+        }
+    }
+
+    fn hand_in(&mut self, counters: &NodeCounters) {
+        if self.published > 0 {
+            counters.published.add(self.published);
+            counters.routed.add(self.routed);
+            counters.returned.add(self.returned);
+            counters.dropped.add(self.dropped);
+            *self = Tally::default();
+        }
+    }
+}
 
 /// The data plane of one connection.
 pub struct Batch {
@@ -30,6 +61,7 @@ pub struct Batch {
     routes: RouteCache,
     scratch: Vec<u8>,
     settled: Vec<Place>,
+    tally: Tally,
     now: Millis,
     /// The client has published while an alarm was on.
     published_in_alarm: bool,
@@ -48,6 +80,7 @@ impl Batch {
             routes: RouteCache::default(),
             scratch: Vec::new(),
             settled: Vec::new(),
+            tally: Tally::default(),
             now: Millis(0),
             published_in_alarm: false,
         }
@@ -86,6 +119,7 @@ impl Batch {
         self.release();
         self.run_errands();
         self.flush();
+        self.tally.hand_in(self.node.counters());
         self.scratch = Vec::new();
     }
 
@@ -208,10 +242,12 @@ impl Host for Batch {
         if let Some(fault) = message.fault {
             return Err(fault.clone());
         }
-        Ok(match &route.direct_reply {
+        let fate = match &route.direct_reply {
             None => self.publish_to(&route, message),
             Some(address) => self.node.clone().reply_directly(address, message, &mut self.touched),
-        })
+        };
+        self.tally.count(fate, message.mandatory);
+        Ok(fate)
     }
 
     fn check_publish(&mut self, message: &Publication<'_>) -> Result<(), Refusal> {

@@ -3,11 +3,14 @@
 //! Written by the connection's own task, read by queues, management and whoever closes connections.
 
 use model::{ConnectionId, Millis, Table, UserName, VhostName};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use session::ChannelFacts;
 use std::{
     net::SocketAddr,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
+
+use tokio::sync::oneshot;
 
 use super::{outbox::Outbox, socket::Socket};
 
@@ -28,6 +31,8 @@ pub struct Client {
     /// Octets received so far.
     pub received: AtomicU64,
     profile: RwLock<Option<Profile>>,
+    /// Who waits to be told about the channels.
+    curious: Mutex<Vec<oneshot::Sender<Vec<ChannelFacts>>>>,
 }
 
 /// What is known once the connection is open.
@@ -58,6 +63,7 @@ impl Client {
             cancel_notices: AtomicBool::new(false),
             received: AtomicU64::new(0),
             profile: RwLock::new(None),
+            curious: Mutex::default(),
         }
     }
 
@@ -91,6 +97,27 @@ impl Client {
     /// Looks at what is known of an open connection, without a copy.
     pub fn with_profile<R>(&self, look: impl FnOnce(&Profile) -> R) -> Option<R> {
         self.profile.read().as_ref().map(look)
+    }
+
+    /// Asks the connection's task about its channels; the answer never comes if the connection ends before.
+    pub fn ask_channels(&self) -> oneshot::Receiver<Vec<ChannelFacts>> {
+        let (answer, asked) = oneshot::channel();
+        self.curious.lock().push(answer);
+        self.outbox.attention.notify_one();
+        asked
+    }
+
+    /// Answers whoever has asked.
+    pub fn tell_channels(&self, facts: impl Fn() -> Vec<ChannelFacts>) {
+        for curious in std::mem::take(&mut *self.curious.lock()) {
+            // Whoever asked may have given up.
+            let _ = curious.send(facts());
+        }
+    }
+
+    /// Nobody will be answered any more.
+    pub fn forget_curious(&self) {
+        self.curious.lock().clear();
     }
 
     /// RabbitMQ's name of a connection: `127.0.0.1:50000 -> 127.0.0.1:5672`.

@@ -237,6 +237,7 @@ impl Task {
             self.over = true;
             return;
         }
+        self.client.tell_channels(|| self.machine.channel_facts());
         for letter in self.client.outbox().letters() {
             match letter {
                 Letter::ConsumerGone { channel, tag } => {
@@ -323,6 +324,10 @@ impl Task {
         self.client.outbox().socket.say_goodbye();
         self.client.outbox().close();
         self.node.clients().leave(self.client.id);
+        self.client.forget_curious();
+        if self.client.profile().is_some() {
+            self.node.counters().connections_closed.add(1);
+        }
         pool::give_back(std::mem::take(&mut self.buffer));
         tracing::info!("closing AMQP connection {}", self.client.name());
     }

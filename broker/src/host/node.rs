@@ -9,7 +9,7 @@ use model::{
     ConnectionId, ConsumerId, ExchangeName, Generation, Millis, QueueId, Refusal, ReplyCode, Table, Value, VhostName,
 };
 use parking_lot::Mutex;
-use queue::Queue;
+use queue::{Counters, Queue};
 use session::Publication;
 use smallvec::SmallVec;
 use std::{
@@ -27,6 +27,7 @@ use super::{
     client::Client,
     clients::Clients,
     content::MessageContent,
+    counters::{NodeCounters, sum},
     direct_reply::{DirectReplies, PREFIX},
     listener::Port,
     route::Route,
@@ -68,6 +69,9 @@ pub struct Node {
     clock_zero: Instant,
     connections: AtomicU64,
     consumers: AtomicU64,
+    counters: NodeCounters,
+    /// What queues did that are gone.
+    retired: Mutex<Counters>,
 }
 
 impl Snapshot {
@@ -172,6 +176,8 @@ impl Node {
             clock_zero: Instant::now(),
             connections: AtomicU64::new(0),
             consumers: AtomicU64::new(0),
+            counters: NodeCounters::default(),
+            retired: Mutex::default(),
             name,
             config,
         };
@@ -212,6 +218,16 @@ impl Node {
     /// The queues' timer.
     pub fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    /// What happened here since the start.
+    pub fn counters(&self) -> &NodeCounters {
+        &self.counters
+    }
+
+    /// What the queues did that are gone.
+    pub fn retired(&self) -> Counters {
+        *self.retired.lock()
     }
 
     /// Addresses of direct replies.
@@ -319,6 +335,7 @@ impl Node {
             tracing::debug!(?event, "catalogue");
             match event {
                 Event::QueueDeclared(record) => {
+                    self.counters.queues_created.add(1);
                     next.cells.insert(record.id, self.begin(&record));
                 }
                 Event::QueueDeleted(record) => gone.extend(next.cells.remove(&record.id)),
@@ -380,8 +397,10 @@ impl Node {
     /// A deleted queue tells its consumers.
     fn bury(&self, cell: &Arc<QueueCell>, touched: &mut Vec<Arc<Client>>) {
         let mut errands = Vec::new();
+        self.counters.queues_deleted.add(1);
         let mut held = cell.hold();
         held.dead = true;
+        let did = *held.queue.counters();
         let mut sink = CellSink {
             cell,
             touched,
@@ -389,6 +408,9 @@ impl Node {
             now: self.now(),
         };
         held.queue.delete(&mut sink);
+        drop(held);
+        let mut retired = self.retired.lock();
+        *retired = sum(&retired, &did);
     }
 
     fn expel(&self, reason: &str, whom: impl Fn(&super::client::Profile) -> bool) {

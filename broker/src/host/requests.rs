@@ -10,6 +10,9 @@ use super::{cell::QueueCell, node::Node};
 impl Node {
     /// Decides a request and performs what comes of it.
     pub fn request(&self, client: &catalog::Client, request: Request) -> Result<Answer, Refusal> {
+        if matches!(request, Request::DeclareQueue(_)) {
+            self.counters().queues_declared.add(1);
+        }
         match self.decide(client, request)? {
             Decision::Unchanged(answer) => Ok(answer),
             Decision::Commit(command) => self.commit(command),

@@ -170,7 +170,7 @@ impl FromRequestParts<Arc<Api>> for Policymaker {
         let caller = Caller::from_request_parts(parts, api).await?;
         match caller.is_policymaker() {
             true => Ok(Policymaker(caller)),
-            false => Err(Failure::not_authorised("Not policymaker user")),
+            false => Err(Failure::not_authorised("User not authorised to access object")),
         }
     }
 }

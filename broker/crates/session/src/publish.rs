@@ -84,7 +84,10 @@ impl Connection {
         self.check_size(header.body_size)?;
         let channel = self.channels.get(&number).expect("a publish comes on an open channel");
         let edits = Edits::of(header, channel);
-        let fault = edits.fault.clone().or_else(|| self.property_fault(header, channel));
+        let fault = edits
+            .fault
+            .clone()
+            .or_else(|| property_fault(&header.seen, &self.user, self.impersonator));
         let message = Publication {
             exchange: publish.exchange,
             routing_key: publish.routing_key,
@@ -185,24 +188,53 @@ impl Connection {
         let text = format!("message size {octets} is larger than configured max size {max}");
         Err(Refusal::channel(ReplyCode::PreconditionFailed, text))
     }
+}
 
-    /// What is wrong with the properties, in RabbitMQ's order: user_id, then expiration.
-    fn property_fault(&self, header: &ContentHeader<'_>, _channel: &Channel) -> Option<Refusal> {
-        let seen = &header.seen;
-        if let Some(user) = seen.user_id
-            && user != self.user.as_bytes()
-            && !self.impersonator
-        {
-            let text = format!(
-                "user_id property set to '{}' but authenticated user was '{}'",
-                String::from_utf8_lossy(user),
-                self.user
-            );
-            return Some(Refusal::channel(ReplyCode::PreconditionFailed, text));
-        }
-        let error = expiration(seen.expiration?).err()?;
-        Some(Refusal::channel(ReplyCode::PreconditionFailed, error))
+/// What is wrong with the properties, in RabbitMQ's order: user_id, then expiration.
+fn property_fault(seen: &wire::Seen<'_>, user: &str, impersonator: bool) -> Option<Refusal> {
+    if let Some(claimed) = seen.user_id
+        && claimed != user.as_bytes()
+        && !impersonator
+    {
+        let claimed = String::from_utf8_lossy(claimed);
+        let text = format!("user_id property set to '{claimed}' but authenticated user was '{user}'");
+        return Some(Refusal::channel(ReplyCode::PreconditionFailed, text));
     }
+    let error = expiration(seen.expiration?).err()?;
+    Some(Refusal::channel(ReplyCode::PreconditionFailed, error))
+}
+
+/// Checks and edits the content of a message that comes from no connection, as that of a connection's publish, and
+/// hands the publication on. `header` is the payload of a content header frame.
+///
+/// # Errors
+/// The header is none.
+pub fn publish_alone<R>(
+    envelope: &wire::Publish<'_>,
+    header: &[u8],
+    body: &[u8],
+    (user, impersonator): (&str, bool),
+    publish: impl FnOnce(&Publication<'_>) -> R,
+) -> Result<R, Refusal> {
+    let header = wire::decode_header(header).map_err(|error| error.refusal())?;
+    let edits = Edits::of(&header, &Channel::new());
+    let fault = edits
+        .fault
+        .clone()
+        .or_else(|| property_fault(&header.seen, user, impersonator));
+    Ok(publish(&Publication {
+        exchange: envelope.exchange,
+        routing_key: envelope.routing_key,
+        mandatory: envelope.mandatory,
+        properties: edits.properties.as_deref().unwrap_or(header.properties),
+        headers: header.seen.headers,
+        extra_keys: &edits.extra_keys,
+        body,
+        persistent: header.seen.delivery_mode == Some(2),
+        priority: header.seen.priority.unwrap_or(0),
+        ttl: header.seen.expiration.and_then(|text| expiration(text).ok()),
+        fault: fault.as_ref(),
+    }))
 }
 
 /// What the broker changes in a message's properties on its way in.

@@ -1,0 +1,91 @@
+//! What happened on this node since it started, in numbers that only grow.
+//!
+//! The data path counts in plain fields of its own batch and adds them here once per batch.
+
+use queue::Counters;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counters that are added to from anywhere.
+        #[derive(Debug, Default)]
+        pub struct NodeCounters { $($(#[$doc])* pub $name: Counter,)* }
+
+        /// A copy of the counters.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct NodeCounts { $($(#[$doc])* pub $name: u64,)* }
+
+        impl NodeCounters {
+            /// What they show now.
+            pub fn read(&self) -> NodeCounts {
+                NodeCounts { $($name: self.$name.get(),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections that were opened.
+    connections_opened,
+    /// Connections that were open and ended.
+    connections_closed,
+    /// Channels that were opened.
+    channels_opened,
+    /// Channels that ended.
+    channels_closed,
+    /// Queues declared, whether new or not.
+    queues_declared,
+    /// Queues created.
+    queues_created,
+    /// Queues deleted.
+    queues_deleted,
+    /// Log-ins over AMQP, with and without success.
+    logins,
+    /// Log-ins over AMQP that were refused.
+    logins_failed,
+    /// Messages published.
+    published,
+    /// Messages that a queue took.
+    routed,
+    /// Mandatory messages without a queue.
+    returned,
+    /// Other messages without a queue.
+    dropped,
+}
+
+/// One number that grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// What it shows.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The numbers of two queues together.
+pub fn sum(a: &Counters, b: &Counters) -> Counters {
+    Counters {
+        published: a.published + b.published,
+        refused: a.refused + b.refused,
+        delivered: a.delivered + b.delivered,
+        delivered_no_ack: a.delivered_no_ack + b.delivered_no_ack,
+        got: a.got + b.got,
+        got_no_ack: a.got_no_ack + b.got_no_ack,
+        get_empty: a.get_empty + b.get_empty,
+        redelivered: a.redelivered + b.redelivered,
+        acked: a.acked + b.acked,
+        requeued: a.requeued + b.requeued,
+        rejected: a.rejected + b.rejected,
+        expired: a.expired + b.expired,
+        dropped: a.dropped + b.dropped,
+        delivery_limited: a.delivery_limited + b.delivery_limited,
+        purged: a.purged + b.purged,
+    }
+}

@@ -1,0 +1,184 @@
+//! What an administrator does to queues and clients beside the data path: publish, get, purge, close a connection.
+//!
+//! Each is checked like the same AMQP method of that user; nothing here is quicker than a client, or may more.
+
+use catalog::Client as Identity;
+use model::{ExchangeName, QueueName, Refusal, ReplyCode};
+use queue::{Got, Settle};
+use std::sync::Arc;
+
+use super::{
+    cell::{CellSink, QueueCell},
+    client::Client,
+    message::Message,
+    node::Node,
+    outbox::Letter,
+};
+
+/// A message to be published for somebody who is no AMQP client.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Where to.
+    pub exchange: ExchangeName,
+    /// With what key.
+    pub routing_key: String,
+    /// Its properties.
+    pub properties: wire::Properties,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// A message that was looked at.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Where it was published.
+    pub exchange: String,
+    /// With what key.
+    pub routing_key: String,
+    /// Its properties.
+    pub properties: wire::Properties,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// Whether it was delivered before.
+    pub redelivered: bool,
+    /// Ready messages behind it.
+    pub left: u64,
+}
+
+/// What becomes of messages that were looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// They are gone.
+    Acked,
+    /// They go back to their places.
+    Requeued,
+    /// They die, perhaps into a dead-letter exchange.
+    Rejected,
+}
+
+impl Node {
+    /// Publishes; true if a queue took the message.
+    ///
+    /// # Errors
+    /// As `basic.publish` of that user would be refused.
+    pub fn post(&self, identity: &Identity, post: &Post) -> Result<bool, Refusal> {
+        self.check_size(post.body.len() as u64)?;
+        let envelope = wire::Publish {
+            exchange: post.exchange.as_str().as_bytes(),
+            routing_key: post.routing_key.as_bytes(),
+            mandatory: true,
+            immediate: false,
+        };
+        let user = (identity.user.as_str(), self.may_impersonate(identity));
+        let header = content_header(post)?;
+        session::publish_alone(&envelope, &header, &post.body, user, |publication| {
+            let (route, _) = self.snapshot().resolve(identity, publication)?;
+            match publication.fault {
+                Some(fault) => Err(fault.clone()),
+                None => Ok(self.publish_to_cells(&route.cells, publication) > 0),
+            }
+        })?
+    }
+
+    fn check_size(&self, octets: u64) -> Result<(), Refusal> {
+        let max = self.config().amqp.message_bytes_max.0;
+        if octets <= max {
+            return Ok(());
+        }
+        let text = format!("message size {octets} is larger than configured max size {max}");
+        Err(Refusal::channel(ReplyCode::PreconditionFailed, text))
+    }
+
+    fn may_impersonate(&self, identity: &Identity) -> bool {
+        let snapshot = self.snapshot();
+        let user = snapshot.catalog.access().user(identity.user.as_str());
+        user.is_some_and(|user| user.has_tag("impersonator"))
+    }
+
+    fn readable(&self, identity: &Identity, queue: &QueueName) -> Result<Arc<QueueCell>, Refusal> {
+        let record = catalog::check_read(&self.snapshot().catalog, identity, queue)?;
+        self.cell(&record)
+    }
+
+    /// Takes up to `count` ready messages, then does with all of them what is asked for.
+    ///
+    /// # Errors
+    /// As `basic.get` of that user would be refused.
+    pub fn take(
+        &self,
+        identity: &Identity,
+        queue: &QueueName,
+        count: usize,
+        afterwards: Afterwards,
+    ) -> Result<Vec<Taken>, Refusal> {
+        let cell = self.readable(identity, queue)?;
+        let now = self.now();
+        let (mut touched, mut errands, mut slots, mut taken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut held = cell.hold();
+        let mut sink = CellSink {
+            cell: &cell,
+            touched: &mut touched,
+            errands: &mut errands,
+            now,
+        };
+        while taken.len() < count
+            && let Some(got) = held.queue.get(now, afterwards == Afterwards::Acked, &mut sink)
+        {
+            slots.extend(got.delivery.slot);
+            taken.push(copy(&got));
+        }
+        let how = match afterwards {
+            Afterwards::Requeued => Settle::Requeue,
+            Afterwards::Acked | Afterwards::Rejected => Settle::Reject,
+        };
+        // Just taken under this lock, so every slot is known.
+        let _ = held.queue.settle_all(now, slots, how, &mut sink);
+        let wake = cell.wants_waking(&held);
+        drop(held);
+        if let Some(at) = wake {
+            self.timers().wake_at(at, &cell);
+        }
+        self.run_errands(errands, &mut touched);
+        self.flush(&mut touched);
+        Ok(taken)
+    }
+
+    /// Removes the ready messages; answers how many.
+    ///
+    /// # Errors
+    /// As `queue.purge` of that user would be refused.
+    pub fn purge(&self, identity: &Identity, queue: &QueueName) -> Result<u64, Refusal> {
+        let cell = self.readable(identity, queue)?;
+        let purged = cell.hold().queue.purge();
+        Ok(purged)
+    }
+
+    /// Asks a connection to end, as after a log line by an administrator.
+    pub fn close_client(&self, client: &Client, reason: &str) {
+        let reason = reason.to_owned();
+        client.outbox().post(Letter::Close { reason });
+    }
+}
+
+/// The payload of the content header frame that a client would have sent.
+fn content_header(post: &Post) -> Result<Vec<u8>, Refusal> {
+    let properties = post.properties.encode();
+    let broken = |error: wire::PropertiesError| Refusal::channel(ReplyCode::PreconditionFailed, error.to_string());
+    let mut header = vec![0, 60, 0, 0];
+    header.extend_from_slice(&(post.body.len() as u64).to_be_bytes());
+    header.extend_from_slice(&properties.map_err(broken)?);
+    Ok(header)
+}
+
+fn copy(got: &Got<Message>) -> Taken {
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    Taken {
+        exchange: text(got.message.exchange()),
+        routing_key: text(got.message.routing_key()),
+        // Checked when the message came in.
+        properties: wire::Properties::decode(got.message.properties()).unwrap_or_default(),
+        body: got.message.body().to_vec(),
+        redelivered: got.delivery.redelivered,
+        left: got.ready_left,
+    }
+}

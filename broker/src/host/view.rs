@@ -1,0 +1,160 @@
+//! What the node shows of its queues and clients: copies taken under the locks that the data path holds anyway.
+//!
+//! Reads only. One queue or outbox is locked at a time and for a few copies, so looking costs the data path nothing.
+
+use catalog::QueueRecord;
+use queue::{Counters, Counts};
+use session::ChannelFacts;
+use std::{sync::Arc, time::Duration};
+
+use super::{cell::Consumer, client::Client, node::Node};
+
+/// A connection's task answers at once, unless the machine has stopped.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A queue with its live numbers.
+#[derive(Clone, Debug)]
+pub struct QueueView {
+    /// What was declared.
+    pub record: Arc<QueueRecord>,
+    /// What it holds now.
+    pub counts: Counts,
+    /// What it did since it began.
+    pub counters: Counters,
+    /// Tag of the exclusive consumer.
+    pub exclusive_consumer: Option<String>,
+    /// Tag of the single active consumer.
+    pub active_consumer: Option<String>,
+}
+
+/// A consumer of a queue.
+#[derive(Clone, Debug)]
+pub struct ConsumerView {
+    /// Its queue.
+    pub queue: Arc<QueueRecord>,
+    /// Tag, channel, connection and arguments.
+    pub consumer: Arc<Consumer>,
+    /// Takes without acknowledgement.
+    pub no_ack: bool,
+    /// The only one on its queue.
+    pub exclusive: bool,
+    /// Its limit of unacknowledged messages; 0 is none.
+    pub prefetch: u16,
+    /// False for the waiting ones of a single-active-consumer queue.
+    pub active: bool,
+}
+
+/// A channel of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelView {
+    /// Number.
+    pub number: u16,
+    /// Deliveries that wait for an acknowledgement.
+    pub unacked: usize,
+    /// Limit of the whole channel; 0 is none.
+    pub global_prefetch: u16,
+    /// Acknowledgements that wait for a commit.
+    pub uncommitted_acks: usize,
+    /// Limit of each new consumer; 0 is none.
+    pub prefetch: u16,
+    /// Consumers on it.
+    pub consumers: usize,
+    /// Publishes are confirmed.
+    pub confirm: bool,
+    /// Publishes wait for a commit.
+    pub transactional: bool,
+    /// Publishes that wait for a commit.
+    pub uncommitted: usize,
+}
+
+impl Node {
+    /// A queue's numbers; all zero for a queue that is just being deleted.
+    pub fn queue_view(&self, record: &Arc<QueueRecord>) -> QueueView {
+        let snapshot = self.snapshot();
+        let mut view = QueueView {
+            record: record.clone(),
+            counts: Counts::default(),
+            counters: Counters::default(),
+            exclusive_consumer: None,
+            active_consumer: None,
+        };
+        let Some(cell) = snapshot.cell(record.id) else {
+            return view;
+        };
+        let held = cell.hold();
+        view.counts = held.queue.counts();
+        view.counters = *held.queue.counters();
+        if held.queue.has_exclusive_consumer() {
+            view.exclusive_consumer = held.queue.consumers().next().map(|first| first.handle.tag.to_string());
+        }
+        if let Some(id) = held.queue.single_active_consumer() {
+            let active = held.queue.consumers().find(|consumer| consumer.id == id);
+            view.active_consumer = active.map(|consumer| consumer.handle.tag.to_string());
+        }
+        view
+    }
+
+    /// The consumers of a queue.
+    pub fn consumers_of(&self, record: &Arc<QueueRecord>) -> Vec<ConsumerView> {
+        let snapshot = self.snapshot();
+        let Some(cell) = snapshot.cell(record.id) else {
+            return Vec::new();
+        };
+        let held = cell.hold();
+        let view = |consumer: queue::ConsumerView<'_, Arc<Consumer>>| ConsumerView {
+            queue: record.clone(),
+            consumer: consumer.handle.clone(),
+            no_ack: consumer.no_ack,
+            exclusive: consumer.exclusive,
+            prefetch: consumer.prefetch,
+            active: consumer.active,
+        };
+        held.queue.consumers().map(view).collect()
+    }
+
+    /// A queue's numbers alone.
+    pub fn queue_numbers(&self, record: &QueueRecord) -> (Counts, Counters) {
+        let snapshot = self.snapshot();
+        let Some(cell) = snapshot.cell(record.id) else {
+            return Default::default();
+        };
+        let held = cell.hold();
+        (held.queue.counts(), *held.queue.counters())
+    }
+
+    /// A connection's channels, by number; none when it ends meanwhile. Its own task is asked, since it alone knows.
+    pub async fn channels_of(&self, client: &Client) -> Vec<ChannelView> {
+        let asked = tokio::time::timeout(PATIENCE, client.ask_channels()).await;
+        let facts = asked.ok().and_then(Result::ok).unwrap_or_default();
+        let mut state = client.outbox().lock();
+        let view = |facts: ChannelFacts| {
+            let out = state.channel(facts.number)?;
+            Some(ChannelView {
+                number: facts.number,
+                unacked: out.ledger.unacked_count(),
+                global_prefetch: out.ledger.prefetch(),
+                uncommitted_acks: out.ledger.held_count(),
+                prefetch: facts.prefetch,
+                consumers: facts.consumer_count,
+                confirm: facts.confirm,
+                transactional: facts.transactional,
+                uncommitted: facts.uncommitted,
+            })
+        };
+        facts.into_iter().filter_map(view).collect()
+    }
+
+    /// The connections that have logged in, in the order in which they came.
+    pub fn open_clients(&self) -> Vec<Arc<Client>> {
+        let mut all = self.clients().all();
+        all.retain(|client| client.profile().is_some());
+        all
+    }
+}
+
+impl Client {
+    /// How many channels are open.
+    pub fn channel_count(&self) -> usize {
+        self.outbox().lock().channels().count()
+    }
+}

@@ -1,0 +1,143 @@
+//! `/channels`: the channels of the open connections.
+
+use api::{Channel, ConnectionDetails};
+use axum::{
+    Router,
+    extract::{Path, State},
+    routing::get,
+};
+use std::sync::Arc;
+
+use super::{
+    Api,
+    answer::Outcome,
+    caller::Caller,
+    connections::{self, Open},
+    consumers,
+    failure::Failure,
+    list::Parameters,
+};
+use crate::host::{ChannelView, ConsumerView};
+
+/// The routes of this resource.
+pub fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/channels", get(list))
+        .route("/channels/{name}", get(one))
+        .route("/vhosts/{vhost}/channels", get(of_vhost))
+}
+
+/// A channel with its connection.
+#[derive(Debug)]
+struct Row {
+    open: Arc<Open>,
+    view: ChannelView,
+    name: String,
+}
+
+async fn rows(api: &Api, opens: Vec<Open>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for open in opens {
+        let open = Arc::new(open);
+        let connection = open.client.name();
+        let views = api.node.channels_of(&open.client).await;
+        rows.extend(views.into_iter().map(|view| Row {
+            name: format!("{connection} ({})", view.number),
+            open: open.clone(),
+            view,
+        }));
+    }
+    rows
+}
+
+fn shape(api: &Api, row: &Row) -> Channel {
+    let Row { open, view, name } = row;
+    Channel {
+        name: name.clone(),
+        number: view.number,
+        node: api.node.name().to_string(),
+        connection_details: ConnectionDetails {
+            name: open.client.name(),
+            peer_host: open.client.peer.ip().to_string(),
+            peer_port: open.client.peer.port(),
+        },
+        user: open.profile.user.to_string(),
+        user_who_performed_action: open.profile.user.to_string(),
+        vhost: open.profile.vhost.to_string(),
+        state: "running".to_owned(),
+        idle_since: None,
+        prefetch_count: view.prefetch.into(),
+        global_prefetch_count: view.global_prefetch.into(),
+        consumer_count: view.consumers as u64,
+        confirm: view.confirm,
+        transactional: view.transactional,
+        messages_unacknowledged: view.unacked as u64,
+        // A publish is confirmed in the same read that brought it.
+        messages_unconfirmed: 0,
+        messages_uncommitted: view.uncommitted as u64,
+        acks_uncommitted: view.uncommitted_acks as u64,
+        message_stats: None,
+        consumer_details: None,
+        deliveries: None,
+        publishes: None,
+    }
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    let rows = rows(&api, connections::seen(&api, &caller)).await;
+    query.pages(rows, |row| &row.name, |row| shape(&api, row))
+}
+
+async fn of_vhost(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(vhost): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    let vhost = caller.look_into(&api, &vhost)?;
+    let mut opens = connections::seen(&api, &caller);
+    opens.retain(|open| open.profile.vhost == vhost);
+    let rows = rows(&api, opens).await;
+    query.pages(rows, |row| &row.name, |row| shape(&api, row))
+}
+
+/// `/connections/{name}/channels`
+pub async fn of_connection(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    let rows = rows(&api, vec![connections::find(&api, &caller, &name)?]).await;
+    query.pages(rows, |row| &row.name, |row| shape(&api, row))
+}
+
+async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    // A channel's name is its connection's and its number in brackets.
+    let connection = name.rsplit_once(" (").map_or("", |(connection, _)| connection);
+    let rows = rows(&api, vec![connections::find(&api, &caller, connection)?]).await;
+    let row = rows.iter().find(|row| row.name == name).ok_or_else(Failure::not_found)?;
+    query.one(Channel {
+        consumer_details: Some(consumers_on(&api, row)),
+        deliveries: Some(Vec::new()),
+        publishes: Some(Vec::new()),
+        ..shape(&api, row)
+    })
+}
+
+fn consumers_on(api: &Api, row: &Row) -> Vec<api::Consumer> {
+    let snapshot = api.node.snapshot();
+    let Some(vhost) = snapshot.catalog.vhost(row.open.profile.vhost.as_str()) else {
+        return Vec::new();
+    };
+    let is_own = |view: &ConsumerView| {
+        view.consumer.channel == row.view.number && view.consumer.client.id == row.open.client.id
+    };
+    let views = vhost.queues().flat_map(|record| api.node.consumers_of(record));
+    views.filter(is_own).map(|view| consumers::shape(api, &view)).collect()
+}

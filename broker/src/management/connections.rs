@@ -1,0 +1,168 @@
+//! `/connections`: who is connected, and how to end that.
+
+use api::Connection;
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::HeaderMap,
+    routing::get,
+};
+use model::VhostName;
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{
+    Api,
+    answer::{self, Outcome},
+    caller::{Administrator, Caller},
+    channels,
+    failure::Failure,
+    list::Parameters,
+};
+use crate::host::{Client, Profile};
+
+/// Said to clients whose administrator gave no reason.
+const REASON: &str = "Closed via management plugin";
+
+/// The routes of this resource.
+pub fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/connections", get(list))
+        .route("/vhosts/{vhost}/connections", get(of_vhost))
+        .route("/connections/{name}", get(one).delete(close))
+        .route("/connections/{name}/channels", get(channels::of_connection))
+        .route("/connections/username/{user}", get(of_user).delete(close_all))
+}
+
+/// An open connection with what is known of it.
+#[derive(Debug)]
+pub struct Open {
+    /// The connection.
+    pub client: Arc<Client>,
+    /// Who, where and how.
+    pub profile: Profile,
+    name: String,
+}
+
+/// The open connections that the caller may see: a monitor all, others their own.
+pub fn seen(api: &Api, caller: &Caller) -> Vec<Open> {
+    let open = |client: Arc<Client>| {
+        let profile = client.profile()?;
+        let name = client.name();
+        let visible = caller.is_monitor() || profile.user == caller.user.name;
+        visible.then_some(Open { client, profile, name })
+    };
+    let mut all: Vec<Open> = api.node.open_clients().into_iter().filter_map(open).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// One of them by its name.
+///
+/// # Errors
+/// 404, also for those that the caller may not see.
+pub fn find(api: &Api, caller: &Caller, name: &str) -> Result<Open, Failure> {
+    seen(api, caller).into_iter().find(|open| open.name == name).ok_or_else(Failure::not_found)
+}
+
+fn shape(api: &Api, open: &Open) -> Connection {
+    let Open { client, profile, name } = open;
+    let given = profile.client_properties.get("connection_name").and_then(|given| given.as_text());
+    let tls = client.outbox().socket.is_tls();
+    Connection {
+        name: name.clone(),
+        user_provided_name: given.map(str::to_owned),
+        node: api.node.name().to_string(),
+        kind: "network".to_owned(),
+        state: "running".to_owned(),
+        user: profile.user.to_string(),
+        user_who_performed_action: profile.user.to_string(),
+        vhost: profile.vhost.to_string(),
+        protocol: "AMQP 0-9-1".to_owned(),
+        auth_mechanism: profile.mechanism.clone(),
+        ssl: tls,
+        host: client.local.ip().to_string(),
+        port: client.local.port(),
+        peer_host: client.peer.ip().to_string(),
+        peer_port: client.peer.port(),
+        channel_max: profile.tuned.channel_max.into(),
+        frame_max: profile.tuned.frame_max.into(),
+        timeout: profile.tuned.heartbeat.into(),
+        connected_at: client.connected_at.0,
+        client_properties: api::to_json(&profile.client_properties),
+        channels: client.channel_count() as u64,
+        recv_oct: client.received.load(Ordering::Relaxed),
+        recv_oct_details: None,
+        send_oct: client.outbox().sent.load(Ordering::Relaxed),
+        send_oct_details: None,
+        send_pend: client.outbox().waiting_bytes() as u64,
+    }
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    query.pages(seen(&api, &caller), |open| &open.name, |open| shape(&api, open))
+}
+
+async fn of_vhost(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(vhost): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    let vhost: VhostName = caller.look_into(&api, &vhost)?;
+    let mut rows = seen(&api, &caller);
+    rows.retain(|open| open.profile.vhost == vhost);
+    query.pages(rows, |open| &open.name, |open| shape(&api, open))
+}
+
+async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    query.one(shape(&api, &find(&api, &caller, &name)?))
+}
+
+fn reason(headers: &HeaderMap) -> &str {
+    headers.get("x-reason").and_then(|reason| reason.to_str().ok()).unwrap_or(REASON)
+}
+
+/// Others than administrators may close their own.
+async fn close(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Outcome {
+    let open = find(&api, &caller, &name)?;
+    if !caller.is_administrator() && open.profile.user != caller.user.name {
+        return Err(Failure::not_authorised("User not authorised to access object"));
+    }
+    api.node.close_client(&open.client, reason(&headers));
+    answer::done()
+}
+
+async fn of_user(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(user): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    let mut rows = seen(&api, &caller);
+    rows.retain(|open| open.profile.user.as_str() == user);
+    query.pages(rows, |open| &open.name, |open| shape(&api, open))
+}
+
+async fn close_all(
+    State(api): State<Arc<Api>>,
+    Administrator(caller): Administrator,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+) -> Outcome {
+    for open in seen(&api, &caller) {
+        if open.profile.user.as_str() == user {
+            api.node.close_client(&open.client, reason(&headers));
+        }
+    }
+    answer::done()
+}

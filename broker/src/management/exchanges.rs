@@ -1,0 +1,153 @@
+//! `/exchanges`: where messages are published. The default exchange is called `amq.default` in paths.
+
+use api::Exchange;
+use axum::{
+    Router,
+    extract::{Path, State},
+    routing::{get, post},
+};
+use catalog::{DeclareExchange, ExchangeRecord, Request};
+use model::{ExchangeName, ReplyCode};
+use std::sync::Arc;
+
+use super::{
+    Api,
+    answer::{self, Outcome},
+    bindings,
+    body::Body,
+    caller::Caller,
+    failure::Failure,
+    list::Parameters,
+    messages,
+    permissions::bad_name,
+};
+
+/// The routes of this resource.
+pub fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/exchanges", get(list))
+        .route("/exchanges/{vhost}", get(of_vhost))
+        .route("/exchanges/{vhost}/{exchange}", get(one).put(put).delete(delete))
+        .route("/exchanges/{vhost}/{exchange}/bindings/source", get(bindings::from_exchange))
+        .route("/exchanges/{vhost}/{exchange}/bindings/destination", get(bindings::to_exchange))
+        .route("/exchanges/{vhost}/{exchange}/publish", post(messages::publish))
+}
+
+/// The exchange that a path means.
+///
+/// # Errors
+/// 400 when it can be no name.
+pub fn name(in_path: &str) -> Result<ExchangeName, Failure> {
+    match in_path {
+        "amq.default" => Ok(ExchangeName::default()),
+        other => other.parse().map_err(bad_name),
+    }
+}
+
+fn shape(record: &ExchangeRecord) -> Exchange {
+    Exchange {
+        name: record.name.to_string(),
+        vhost: record.vhost.to_string(),
+        kind: record.kind.as_str().to_owned(),
+        durable: record.durable,
+        auto_delete: record.auto_delete,
+        internal: record.internal,
+        arguments: api::to_json(&record.args.table),
+        policy: record.policy.as_ref().map(|policy| policy.name.to_string()),
+        user_who_performed_action: record.user.to_string(),
+        message_stats: None,
+        incoming: None,
+        outgoing: None,
+    }
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    let snapshot = api.node.snapshot();
+    let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(&api, vhost.name()));
+    let rows: Vec<_> = seen.flat_map(|vhost| vhost.exchanges()).collect();
+    query.pages(rows, |record| record.name.as_str(), |record| shape(record))
+}
+
+async fn of_vhost(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(vhost): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    let vhost = caller.look_into(&api, &vhost)?;
+    let snapshot = api.node.snapshot();
+    let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
+    let rows: Vec<_> = found.exchanges().collect();
+    query.pages(rows, |record| record.name.as_str(), |record| shape(record))
+}
+
+/// An exchange that the caller may see.
+///
+/// # Errors
+/// 404, or 401 for its virtual host.
+pub fn find(api: &Api, caller: &Caller, vhost: &str, exchange: &str) -> Result<Arc<ExchangeRecord>, Failure> {
+    let vhost = caller.look_into(api, vhost)?;
+    let name = name(exchange)?;
+    let snapshot = api.node.snapshot();
+    let found = snapshot.catalog.vhost(vhost.as_str()).and_then(|vhost| vhost.exchange(name.as_str()).cloned());
+    found.ok_or_else(Failure::not_found)
+}
+
+async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((vhost, exchange)): Path<(String, String)>,
+    query: Parameters,
+) -> Outcome {
+    let record = find(&api, &caller, &vhost, &exchange)?;
+    query.one(Exchange {
+        incoming: Some(Vec::new()),
+        outgoing: Some(Vec::new()),
+        ..shape(&record)
+    })
+}
+
+async fn put(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((vhost, exchange)): Path<(String, String)>,
+    body: Body,
+) -> Outcome {
+    let client = caller.enter(&api, &vhost).map_err(|failure| match failure == Failure::not_found() {
+        true => Failure::missing("vhost_not_found"),
+        false => failure,
+    })?;
+    let declare = DeclareExchange {
+        name: name(&exchange)?,
+        kind: body.text("type")?.unwrap_or("direct").to_owned(),
+        passive: false,
+        durable: body.boolean("durable", false)?,
+        auto_delete: body.boolean("auto_delete", false)?,
+        internal: body.boolean("internal", false)?,
+        arguments: body.arguments("arguments")?,
+    };
+    let existed = find(&api, &caller, &vhost, &exchange).is_ok();
+    api.node.request(&client, Request::DeclareExchange(declare))?;
+    answer::put(match existed {
+        true => catalog::Answer::Done,
+        false => catalog::Answer::Created,
+    })
+}
+
+async fn delete(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((vhost, exchange)): Path<(String, String)>,
+    query: Parameters,
+) -> Outcome {
+    let client = caller.enter(&api, &vhost)?;
+    let request = Request::DeleteExchange {
+        name: find(&api, &caller, &vhost, &exchange)?.name.clone(),
+        if_unused: query.is_true("if-unused"),
+    };
+    let refused = |refusal: model::Refusal| match refusal.code {
+        ReplyCode::NotFound => Failure::not_found(),
+        _ => Failure::from(refusal),
+    };
+    answer::deleted(api.node.request(&client, request).map_err(refused)?)
+}

@@ -1,0 +1,57 @@
+//! Headers of every answer: those of the configuration, caching off, and what browsers of other origins may do.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::sync::Arc;
+
+use super::Api;
+use crate::config::Management;
+
+/// Adds the headers; answers `OPTIONS` itself.
+pub async fn add(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let is_preflight = request.method() == Method::OPTIONS;
+    let mut response = match is_preflight {
+        true => StatusCode::OK.into_response(),
+        false => next.run(request).await,
+    };
+    let config = &api.node.config().management;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding, origin"));
+    for (name, value) in &config.headers {
+        // The configuration takes printable ASCII only.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    if let Some(origin) = origin.filter(|origin| is_allowed(config, origin)) {
+        allow(headers, origin, is_preflight.then_some((config.cors_age_s, wanted)));
+    }
+    response
+}
+
+fn is_allowed(config: &Management, origin: &HeaderValue) -> bool {
+    let matches = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
+    config.cors_origins.values().any(matches)
+}
+
+fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: Option<(u32, Option<HeaderValue>)>) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
+    let Some((age_s, wanted)) = preflight else { return };
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(age_s));
+    let methods = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, POST, PUT");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    if let Some(wanted) = wanted {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
+    }
+}

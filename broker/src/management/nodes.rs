@@ -1,0 +1,138 @@
+//! `/nodes`: this node and its machine. Numbers that only an Erlang runtime has are left out.
+
+use api::{Application, Context, Described, Node};
+use axum::{
+    Router,
+    extract::{Path, State},
+    routing::get,
+};
+use serde_json::json;
+use std::sync::Arc;
+
+use super::{
+    Api,
+    answer::Outcome,
+    caller::Monitor,
+    failure::Failure,
+    list::Parameters,
+    overview::{contexts, exchange_types},
+};
+use crate::{host::alarms, observe};
+
+/// The routes of this resource.
+pub fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/nodes", get(list))
+        .route("/nodes/{node}", get(one))
+        .route("/nodes/{node}/memory", get(memory))
+}
+
+fn mechanisms(api: &Api) -> Vec<Described> {
+    let described = |mechanism: &crate::config::Mechanism| Described {
+        name: mechanism.word().to_owned(),
+        description: format!("SASL {} authentication mechanism", mechanism.word()),
+        enabled: true,
+    };
+    api.node.config().access.mechanisms.values().map(described).collect()
+}
+
+fn applications(api: &Api) -> Vec<Application> {
+    let application = |name: &str| Application {
+        name: name.to_owned(),
+        description: String::new(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let plugins = api.node.config().plugins.enabled();
+    std::iter::once("rabbit").chain(plugins).map(application).collect()
+}
+
+fn log_files(api: &Api) -> Vec<String> {
+    let config = api.node.config();
+    let file = config.log.file_path(&config.node.name).map(|path| path.display().to_string());
+    let console = config.log.console.enabled.then(|| format!("<{}>", config.log.console.stream.word()));
+    file.into_iter().chain(console).collect()
+}
+
+fn shape(api: &Api) -> Node {
+    let config = api.node.config();
+    let machine = observe::look();
+    let counts = api.node.counters().read();
+    let alarms = api.node.alarms();
+    let memory = alarms::memory_used().unwrap_or_default();
+    let clients = api.node.clients().count() as u64;
+    Node {
+        name: api.node.name().to_string(),
+        kind: "disc".to_owned(),
+        running: true,
+        uptime: api.node.now().0.saturating_sub(api.node.started_at().0),
+        run_queue: 0,
+        processors: machine.processors,
+        os_pid: std::process::id().to_string(),
+        fd_used: machine.descriptors_used,
+        fd_total: machine.descriptors_max,
+        sockets_used: clients,
+        sockets_total: machine.descriptors_max,
+        mem_used: memory,
+        mem_used_details: None,
+        mem_limit: alarms::memory_limit(&config.resources),
+        mem_alarm: alarms.memory(),
+        mem_calculation_strategy: "rss".to_owned(),
+        disk_free: alarms::disk_free(config.node.data.as_path()).unwrap_or_default(),
+        disk_free_details: None,
+        disk_free_limit: alarms::disk_limit(&config.resources),
+        disk_free_alarm: alarms.disk(),
+        proc_used: machine.threads,
+        proc_total: machine.threads_max,
+        partitions: Vec::new(),
+        rates_mode: config.management.rates_mode.word().to_owned(),
+        net_ticktime: 0,
+        db_dir: config.node.data.as_path().display().to_string(),
+        log_files: log_files(api),
+        config_files: config.node.config_files.iter().map(|path| path.display().to_string()).collect(),
+        enabled_plugins: config.plugins.explicit.iter().cloned().collect(),
+        applications: applications(api),
+        auth_mechanisms: mechanisms(api),
+        exchange_types: exchange_types(),
+        contexts: contexts(api).into_iter().map(own_context).collect(),
+        cluster_links: Vec::new(),
+        channel_created: counts.channels_opened,
+        channel_closed: counts.channels_closed,
+        connection_created: counts.connections_opened,
+        connection_closed: counts.connections_closed,
+        queue_declared: counts.queues_declared,
+        queue_created: counts.queues_created,
+        queue_deleted: counts.queues_deleted,
+    }
+}
+
+/// In a node's own list the node goes without saying.
+fn own_context(context: Context) -> Context {
+    Context {
+        node: None,
+        ssl_opts: None,
+        ..context
+    }
+}
+
+async fn list(State(api): State<Arc<Api>>, _: Monitor, query: Parameters) -> Outcome {
+    query.all([shape(&api)])
+}
+
+fn is_this(api: &Api, node: &str) -> Result<(), Failure> {
+    match node == api.node.name().as_ref() {
+        true => Ok(()),
+        false => Err(Failure::not_found()),
+    }
+}
+
+async fn one(State(api): State<Arc<Api>>, _: Monitor, Path(node): Path<String>, query: Parameters) -> Outcome {
+    is_this(&api, &node)?;
+    query.one(shape(&api))
+}
+
+/// Only the whole is known; it is told under the names that tools add up.
+async fn memory(State(api): State<Arc<Api>>, _: Monitor, Path(node): Path<String>, query: Parameters) -> Outcome {
+    is_this(&api, &node)?;
+    let rss = alarms::memory_used().unwrap_or_default();
+    query.one(json!({"memory": {"strategy": "rss", "total": {"rss": rss, "allocated": rss, "erlang": rss}}}))
+}

@@ -1,0 +1,162 @@
+//! `/overview`: what this broker is and how much goes through it, as far as the caller may see.
+
+use api::{Context, Described, Listener, ObjectTotals, Overview, Rates, SampleRetention};
+use axum::{Router, extract::State, routing::get};
+use model::ExchangeKind;
+use serde_json::Value;
+use std::sync::Arc;
+
+use super::{
+    Api,
+    answer::Outcome,
+    caller::Caller,
+    cluster_name, connections,
+    list::Parameters,
+    stats::{self, Sum},
+};
+use crate::{
+    config::RatesMode,
+    host::{NodeCounts, RABBITMQ_VERSION},
+    observe::{Change, QueueReading},
+};
+
+/// The routes of this resource.
+pub fn routes() -> Router<Arc<Api>> {
+    Router::new().route("/overview", get(read))
+}
+
+/// The exchange types that can be declared.
+pub fn exchange_types() -> Vec<Described> {
+    let kinds = [
+        (ExchangeKind::Direct, "AMQP direct exchange, as per the AMQP specification"),
+        (ExchangeKind::Fanout, "AMQP fanout exchange, as per the AMQP specification"),
+        (ExchangeKind::Headers, "AMQP headers exchange, as per the AMQP specification"),
+        (ExchangeKind::Topic, "AMQP topic exchange, as per the AMQP specification"),
+        (ExchangeKind::ConsistentHash, "Consistent hashing exchange"),
+        (ExchangeKind::ModulusHash, "Modulus hashing exchange"),
+        (ExchangeKind::Random, "Random exchange"),
+    ];
+    let described = |(kind, description): (ExchangeKind, &str)| Described {
+        name: kind.as_str().to_owned(),
+        description: description.to_owned(),
+        enabled: true,
+    };
+    kinds.into_iter().map(described).collect()
+}
+
+/// The ports that are served.
+pub fn listeners(api: &Api) -> Vec<Listener> {
+    let listener = |port: crate::host::listener::Port| Listener {
+        node: api.node.name().to_string(),
+        protocol: port.protocol.to_owned(),
+        ip_address: port.address.ip().to_string(),
+        port: port.address.port(),
+        socket_opts: Value::Array(Vec::new()),
+    };
+    api.node.ports().into_iter().map(listener).collect()
+}
+
+/// The HTTP applications among the ports.
+pub fn contexts(api: &Api) -> Vec<Context> {
+    let context = |port: crate::host::listener::Port| {
+        let description = match port.protocol {
+            "http" => "Warren Management",
+            "http/prometheus" => "Warren Prometheus",
+            _ => return None,
+        };
+        Some(Context {
+            node: Some(api.node.name().to_string()),
+            description: description.to_owned(),
+            path: "/".to_owned(),
+            port: port.address.port().to_string(),
+            ssl_opts: Some(Value::Array(Vec::new())),
+        })
+    };
+    api.node.ports().into_iter().filter_map(context).collect()
+}
+
+type NodeNumber = fn(&NodeCounts) -> u64;
+
+/// Names and numbers of what came and went.
+pub const CHURN: [(&str, NodeNumber); 7] = [
+    ("channel_closed", |c| c.channels_closed),
+    ("channel_created", |c| c.channels_opened),
+    ("connection_closed", |c| c.connections_closed),
+    ("connection_created", |c| c.connections_opened),
+    ("queue_created", |c| c.queues_created),
+    ("queue_declared", |c| c.queues_declared),
+    ("queue_deleted", |c| c.queues_deleted),
+];
+
+/// What happens to messages before a queue sees them.
+const ROUTING: [(&str, NodeNumber); 3] = [
+    ("publish", |c| c.published),
+    ("return_unroutable", |c| c.returned),
+    ("drop_unroutable", |c| c.dropped),
+];
+
+fn add(rates: &mut Rates, now: &NodeCounts, change: Option<&Change<NodeCounts>>, numbers: &[(&str, NodeNumber)]) {
+    for (name, number) in numbers {
+        match change {
+            Some(change) => rates.set_with_rate(name, number(now), change.rate(number)),
+            None => rates.set(name, number(now)),
+        }
+    }
+}
+
+fn sums(api: &Api, caller: &Caller) -> (Sum, QueueReading) {
+    let snapshot = api.node.snapshot();
+    let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(api, vhost.name()));
+    stats::of_queues(api, seen.flat_map(|vhost| vhost.queues()))
+}
+
+fn object_totals(api: &Api, caller: &Caller, queues: &QueueReading) -> ObjectTotals {
+    let snapshot = api.node.snapshot();
+    let seen = || snapshot.catalog.vhosts().filter(|vhost| caller.sees(api, vhost.name()));
+    let open = connections::seen(api, caller);
+    ObjectTotals {
+        channels: open.iter().map(|open| open.client.channel_count() as u64).sum(),
+        connections: open.len() as u64,
+        consumers: queues.counts.consumers as u64,
+        exchanges: seen().map(|vhost| vhost.exchanges().count() as u64).sum(),
+        queues: seen().map(|vhost| vhost.queue_count() as u64).sum(),
+    }
+}
+
+async fn read(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    let config = &api.node.config().management;
+    let (sum, reading) = sums(&api, &caller);
+    let change = (config.rates_mode != RatesMode::None).then(|| api.samples.of_node());
+    let now = api.node.counters().read();
+    let mut churn = Rates::default();
+    add(&mut churn, &now, change.as_ref(), &CHURN);
+    let mut message_stats = sum.message_stats.unwrap_or_default();
+    if caller.is_monitor() {
+        // What was published is counted once, not once for each queue; others see what reached their queues.
+        add(&mut message_stats, &now, change.as_ref(), &ROUTING);
+    }
+    let statistics = !(config.disable_stats || query.is_true("disable_stats"));
+    let totals = statistics || config.enable_queue_totals || query.is_true("enable_queue_totals");
+    query.one(Overview {
+        management_version: RABBITMQ_VERSION.to_owned(),
+        rates_mode: config.rates_mode.word().to_owned(),
+        sample_retention_policies: SampleRetention::default(),
+        exchange_types: exchange_types(),
+        product_version: env!("CARGO_PKG_VERSION").to_owned(),
+        product_name: "Warren".to_owned(),
+        rabbitmq_version: RABBITMQ_VERSION.to_owned(),
+        cluster_name: cluster_name::of(&api),
+        erlang_version: String::new(),
+        erlang_full_version: String::new(),
+        disable_stats: !statistics,
+        enable_queue_totals: totals,
+        message_stats: if statistics { message_stats } else { Rates::default() },
+        churn_rates: statistics.then_some(churn),
+        queue_totals: if totals { sum.queue_totals } else { Rates::default() },
+        object_totals: object_totals(&api, &caller, &reading),
+        statistics_db_event_queue: 0,
+        node: caller.is_monitor().then(|| api.node.name().to_string()),
+        listeners: caller.is_monitor().then(|| listeners(&api)),
+        contexts: caller.is_monitor().then(|| contexts(&api)),
+    })
+}

@@ -1,0 +1,245 @@
+//! `/queues`: queues with what they hold and did, their creation and end, and what is asked of one.
+
+use api::{OwnerDetails, Queue, Totals};
+use axum::{
+    Router,
+    extract::{Path, State},
+    routing::{delete, get, post},
+};
+use catalog::{Conditions, DeclareQueue, QueueRecord, Request};
+use model::{QueueName, ReplyCode};
+use std::sync::Arc;
+
+use super::{
+    Api,
+    answer::{self, Outcome},
+    bindings,
+    body::Body,
+    caller::{Caller, Policymaker},
+    consumers,
+    failure::Failure,
+    list::Parameters,
+    messages,
+    permissions::bad_name,
+    stats,
+};
+use crate::host::QueueView;
+
+/// The routes of this resource.
+pub fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/queues", get(list))
+        .route("/queues/{vhost}", get(of_vhost))
+        .route("/queues/{vhost}/{queue}", get(one).put(put).delete(remove))
+        .route("/queues/{vhost}/{queue}/bindings", get(bindings::to_queue))
+        .route("/queues/{vhost}/{queue}/contents", delete(purge))
+        .route("/queues/{vhost}/{queue}/get", post(messages::get))
+        .route("/queues/{vhost}/{queue}/actions", post(act))
+        .route("/rebalance/queues", post(rebalance))
+}
+
+/// How much of a queue is shown.
+#[derive(Clone, Copy, Debug)]
+struct Detail {
+    statistics: bool,
+    totals: bool,
+}
+
+impl Detail {
+    fn of(api: &Api, query: &Parameters) -> Self {
+        let config = &api.node.config().management;
+        let statistics = !(config.disable_stats || query.is_true("disable_stats"));
+        let totals = statistics || config.enable_queue_totals || query.is_true("enable_queue_totals");
+        Detail { statistics, totals }
+    }
+}
+
+fn owner(api: &Api, record: &QueueRecord) -> Option<OwnerDetails> {
+    let client = api.node.clients().get(record.owner.as_ref()?.connection)?;
+    Some(OwnerDetails {
+        name: client.name(),
+        peer_host: client.peer.ip().to_string(),
+        peer_port: client.peer.port(),
+    })
+}
+
+fn totals(view: &QueueView, detail: Detail) -> Totals {
+    if !detail.totals {
+        return Totals::default();
+    }
+    let (ready, unacked) = (view.counts.ready, view.counts.unacked);
+    Totals {
+        messages: ready.messages + unacked.messages,
+        messages_ready: ready.messages,
+        messages_unacknowledged: unacked.messages,
+        messages_ram: ready.messages + unacked.messages,
+        messages_persistent: ready.persistent + unacked.persistent,
+        message_bytes: ready.bytes + unacked.bytes,
+        message_bytes_ready: ready.bytes,
+        message_bytes_unacknowledged: unacked.bytes,
+        message_bytes_ram: ready.bytes + unacked.bytes,
+        message_bytes_persistent: ready.persistent_bytes + unacked.persistent_bytes,
+        ..Totals::default()
+    }
+}
+
+fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail) -> Queue {
+    let view = api.node.queue_view(record);
+    let rates = detail.statistics.then(|| stats::of_queue(api, &view));
+    let mut totals = totals(&view, detail);
+    if let Some(rates) = &rates {
+        totals.messages_details = rates.depth.map(|depth| depth.messages);
+        totals.messages_ready_details = rates.depth.map(|depth| depth.ready);
+        totals.messages_unacknowledged_details = rates.depth.map(|depth| depth.unacked);
+    }
+    let capacity = if view.counts.ready.messages == 0 && view.counts.consumers > 0 { 1.0 } else { 0.0 };
+    Queue {
+        name: record.name.to_string(),
+        vhost: record.vhost.to_string(),
+        durable: record.durable,
+        auto_delete: record.auto_delete,
+        exclusive: record.owner.is_some(),
+        arguments: api::to_json(&record.args.table),
+        kind: record.args.kind.to_string(),
+        node: record.leader.to_string(),
+        state: Some("running".to_owned()),
+        policy: record.policy.as_ref().map(|policy| policy.name.to_string()),
+        operator_policy: record.operator_policy.as_ref().map(|policy| policy.name.to_string()),
+        effective_policy_definition: api::to_json(&record.effective_policy().table),
+        consumers: view.counts.consumers as u64,
+        consumer_capacity: capacity,
+        consumer_utilisation: capacity,
+        exclusive_consumer_tag: view.exclusive_consumer.clone(),
+        single_active_consumer_tag: view.active_consumer.clone(),
+        memory: stats::memory_of_queue(&view),
+        idle_since: None,
+        head_message_timestamp: None,
+        owner_pid_details: owner(api, record),
+        message_stats: rates.map(|rates| rates.message_stats),
+        consumer_details: None,
+        deliveries: None,
+        incoming: None,
+        totals,
+    }
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    let snapshot = api.node.snapshot();
+    let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(&api, vhost.name()));
+    let rows: Vec<_> = seen.flat_map(|vhost| vhost.queues()).collect();
+    let detail = Detail::of(&api, &query);
+    query.pages(rows, |record| record.name.as_str(), |record| shape(&api, record, detail))
+}
+
+async fn of_vhost(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(vhost): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    let vhost = caller.look_into(&api, &vhost)?;
+    let snapshot = api.node.snapshot();
+    let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
+    let rows: Vec<_> = found.queues().collect();
+    let detail = Detail::of(&api, &query);
+    query.pages(rows, |record| record.name.as_str(), |record| shape(&api, record, detail))
+}
+
+/// A queue that the caller may see.
+///
+/// # Errors
+/// 404, or 401 for its virtual host.
+pub fn find(api: &Api, caller: &Caller, vhost: &str, queue: &str) -> Result<Arc<QueueRecord>, Failure> {
+    let vhost = caller.look_into(api, vhost)?;
+    let snapshot = api.node.snapshot();
+    snapshot.catalog.queue(vhost.as_str(), queue).cloned().ok_or_else(Failure::not_found)
+}
+
+async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((vhost, queue)): Path<(String, String)>,
+    query: Parameters,
+) -> Outcome {
+    let record = find(&api, &caller, &vhost, &queue)?;
+    let consumers = api.node.consumers_of(&record);
+    query.one(Queue {
+        consumer_details: Some(consumers.iter().map(|view| consumers::shape(&api, view)).collect()),
+        deliveries: Some(Vec::new()),
+        incoming: Some(Vec::new()),
+        ..shape(&api, &record, Detail::of(&api, &query))
+    })
+}
+
+async fn put(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((vhost, queue)): Path<(String, String)>,
+    body: Body,
+) -> Outcome {
+    let client = caller.enter(&api, &vhost)?;
+    if let Some(node) = body.text("node")?.filter(|node| *node != api.node.name().as_ref()) {
+        return Err(Failure::bad_request(format!("Node {node} could not be contacted")));
+    }
+    let name: QueueName = queue.parse().map_err(bad_name)?;
+    let declare = DeclareQueue {
+        generated: name.clone(),
+        name,
+        passive: false,
+        durable: body.boolean("durable", false)?,
+        exclusive: false,
+        auto_delete: body.boolean("auto_delete", false)?,
+        arguments: body.arguments("arguments")?,
+    };
+    answer::put(api.node.request(&client, Request::DeclareQueue(declare))?)
+}
+
+async fn remove(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((vhost, queue)): Path<(String, String)>,
+    query: Parameters,
+) -> Outcome {
+    let client = caller.enter(&api, &vhost)?;
+    let name = find(&api, &caller, &vhost, &queue)?.name.clone();
+    let conditions = Conditions {
+        if_unused: query.is_true("if-unused"),
+        if_empty: query.is_true("if-empty"),
+    };
+    api.node.delete_queue(&client, name, conditions)?;
+    answer::done()
+}
+
+async fn purge(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((vhost, queue)): Path<(String, String)>,
+) -> Outcome {
+    let client = caller.enter(&api, &vhost)?;
+    let name = find(&api, &caller, &vhost, &queue)?.name.clone();
+    let refused = |refusal: model::Refusal| match refusal.code {
+        ReplyCode::NotFound => Failure::not_found(),
+        _ => Failure::from(refusal),
+    };
+    api.node.purge(&client, &name).map_err(refused)?;
+    answer::done()
+}
+
+/// Synchronising a queue that has no mirrors is done at once.
+async fn act(
+    State(api): State<Arc<Api>>,
+    Policymaker(caller): Policymaker,
+    Path((vhost, queue)): Path<(String, String)>,
+    body: Body,
+) -> Outcome {
+    find(&api, &caller, &vhost, &queue)?;
+    match body.required_text("action")? {
+        "sync" | "cancel_sync" => answer::done(),
+        other => Err(Failure::bad_request(vec!["unknown", other])),
+    }
+}
+
+/// One node leads everything: there is nothing to spread.
+async fn rebalance(_: super::caller::Administrator) -> Outcome {
+    answer::done()
+}

@@ -1,0 +1,125 @@
+//! `/vhosts`: virtual hosts with what is in them, and their creation and end.
+
+use api::Vhost;
+use axum::{
+    Router,
+    extract::{Path, State},
+    routing::get,
+};
+use catalog::{Answer, Command, VhostMetadata};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Api,
+    answer::{self, Outcome},
+    body::{Body, tags},
+    caller::{Administrator, Caller},
+    failure::Failure,
+    list::Parameters,
+    permissions, stats, topic_permissions,
+};
+
+/// The routes of this resource.
+pub fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/vhosts", get(list))
+        .route("/vhosts/{vhost}", get(one).put(put).delete(delete))
+        .route("/vhosts/{vhost}/permissions", get(permissions::of_vhost))
+        .route("/vhosts/{vhost}/topic-permissions", get(topic_permissions::of_vhost))
+}
+
+fn shape(api: &Api, vhost: &catalog::Vhost) -> Vhost {
+    let metadata = vhost.metadata();
+    let more = BTreeMap::from([
+        ("description".to_owned(), Value::from(metadata.description.as_str())),
+        ("tags".to_owned(), Value::from(metadata.tags.clone())),
+    ]);
+    let totals = stats::of_vhost(api, vhost);
+    Vhost {
+        name: vhost.name().to_string(),
+        description: metadata.description.clone(),
+        tags: metadata.tags.clone(),
+        default_queue_type: metadata
+            .default_queue_type
+            .map_or_else(|| "undefined".to_owned(), |kind| kind.to_string()),
+        metadata: more,
+        tracing: metadata.tracing,
+        cluster_state: BTreeMap::from([(api.node.name().to_string(), "running".to_owned())]),
+        message_stats: totals.message_stats,
+        totals: totals.queue_totals,
+    }
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    let snapshot = api.node.snapshot();
+    let rows: Vec<_> = snapshot
+        .catalog
+        .vhosts()
+        .filter(|vhost| caller.sees(&api, vhost.name()))
+        .collect();
+    query.pages(rows, |vhost| vhost.name().as_str(), |vhost| shape(&api, vhost))
+}
+
+async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(vhost): Path<String>,
+    query: Parameters,
+) -> Outcome {
+    let name = caller.look_into(&api, &vhost)?;
+    let snapshot = api.node.snapshot();
+    let found = snapshot.catalog.vhost(name.as_str()).ok_or_else(Failure::not_found)?;
+    query.one(shape(&api, found))
+}
+
+/// What the body says over what there is: keys that are missing keep their values.
+fn metadata(body: &Body, before: VhostMetadata) -> Result<VhostMetadata, Failure> {
+    let kind = match body.text("default_queue_type")? {
+        None => before.default_queue_type,
+        Some("undefined" | "") => None,
+        Some(word) => {
+            let bad = || Failure::bad_request(format!("unknown default_queue_type '{word}', use 'classic'"));
+            Some(word.parse().map_err(|_| bad())?)
+        }
+    };
+    Ok(VhostMetadata {
+        description: body.text("description")?.map_or(before.description, str::to_owned),
+        tags: body.get("tags").map_or(Ok(before.tags), tags)?,
+        default_queue_type: kind,
+        tracing: body.boolean("tracing", before.tracing)?,
+    })
+}
+
+/// Whoever creates a virtual host may do everything in it.
+async fn put(
+    State(api): State<Arc<Api>>,
+    Administrator(caller): Administrator,
+    Path(vhost): Path<String>,
+    body: Body,
+) -> Outcome {
+    let name: model::VhostName = vhost.parse().map_err(permissions::bad_name)?;
+    let before = api.node.snapshot().catalog.vhost(&vhost).map(|found| found.metadata().clone());
+    let metadata = metadata(&body, before.unwrap_or_default())?;
+    let command = Command::PutVhost {
+        name: name.clone(),
+        metadata,
+    };
+    let answer = api.node.commit(command)?;
+    if answer == Answer::Created {
+        let everything = permissions::everything();
+        api.node.commit(Command::SetPermissions {
+            vhost: name,
+            user: caller.user.name.clone(),
+            permissions: everything,
+        })?;
+    }
+    answer::put(answer)
+}
+
+async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(vhost): Path<String>) -> Outcome {
+    let name = vhost.parse().map_err(permissions::bad_name)?;
+    // The only refusal is that there is none.
+    let answer = api.node.commit(Command::DeleteVhost(name));
+    answer::deleted(answer.map_err(|_| Failure::not_found())?)
+}

@@ -1,0 +1,58 @@
+//! What the process has of its machine: descriptors, threads, processors. Read from the kernel when asked.
+//!
+//! What cannot be read counts as zero; nothing is guessed. Memory and disk belong to the alarms.
+
+use std::fs;
+
+/// What the kernel says about this process and its machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Open file descriptors.
+    pub descriptors_used: u64,
+    /// How many there may be.
+    pub descriptors_max: u64,
+    /// Processors that may be used.
+    pub processors: u64,
+    /// Threads of this process.
+    pub threads: u64,
+    /// Most threads of this process.
+    pub threads_max: u64,
+}
+
+/// Looks at the machine.
+pub fn look() -> Machine {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    Machine {
+        descriptors_used: fs::read_dir("/proc/self/fd").map_or(0, |all| all.count() as u64),
+        descriptors_max: soft_limit(&limits, "Max open files"),
+        processors: std::thread::available_parallelism().map_or(0, |n| n.get() as u64),
+        threads: fs::read_dir("/proc/self/task").map_or(0, |all| all.count() as u64),
+        threads_max: soft_limit(&limits, "Max processes"),
+    }
+}
+
+/// A line such as `Max open files   1024   4096   files`.
+fn soft_limit(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let word = line.and_then(|rest| rest.split_whitespace().next());
+    word.map_or(0, |word| word.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_lines_are_read() {
+        let limits = "Max open files            1024                 524288               files\n";
+        assert_eq!(soft_limit(limits, "Max open files"), 1024);
+        assert_eq!(soft_limit(limits, "Max processes"), 0);
+        assert_eq!(soft_limit("Max open files  unlimited unlimited files", "Max open files"), u64::MAX);
+    }
+
+    #[test]
+    fn this_process_has_descriptors_and_threads() {
+        let machine = look();
+        assert!(machine.descriptors_used > 2 && machine.threads > 0 && machine.processors > 0);
+    }
+}
