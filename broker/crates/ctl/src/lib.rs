@@ -1,1 +1,22 @@
-//! placeholder
+//! `rabbitmqctl` and `rabbitmq-diagnostics`: RabbitMQ's commands, texts and exit codes over the peer port.
+//!
+//! Each command is defined once, in `commands`. This side checks arguments and prints; the node decides and acts.
+//! What is not there is refused by name, never pretended.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool talks on its standard streams"
+)]
+
+mod client;
+mod command;
+mod commands;
+mod format;
+mod help;
+mod node;
+mod options;
+mod problem;
+mod run;
+
+pub use run::{Tool, main};

@@ -59,9 +59,11 @@ pub struct Challenge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof([u8; 32]);
 
-/// How the node takes a proof, or a hello that leads nowhere.
+/// What the node says to a hello and to a proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
+    /// Prove that you know the secret.
+    Prove(Challenge),
     /// Accepted; here is the node's own proof.
     Welcome(Proof),
     /// Not the secret.

@@ -97,6 +97,10 @@ pub enum Request {
     },
     /// `delete_vhost`
     DeleteVhost { name: String },
+    /// `set_vhost_tags`
+    SetVhostTags { vhost: String, tags: Vec<String> },
+    /// `trace_on`, `trace_off`
+    Trace { vhost: String, on: bool },
     /// `set_permissions`
     SetPermissions {
         vhost: String,
@@ -200,8 +204,6 @@ pub enum Failure {
     BadPattern(String, String),
     /// A text that is no JSON.
     BadJson,
-    /// Refused by a rule, in its words.
-    Validation(String),
     /// The queue has consumers.
     InUse,
     /// The queue has messages.

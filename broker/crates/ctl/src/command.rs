@@ -1,0 +1,221 @@
+//! What a command is: name, usage, help, arguments, columns and what it does. One value per command.
+//!
+//! Nothing here runs; `run` does, with what is said here.
+
+use crate::client::Client;
+use crate::node::Target;
+use crate::options::{Kind, Options, Switch, switch};
+use crate::problem::{Problem, TIMEOUT};
+use link::{Failure, Request, Term};
+
+/// What a command works with.
+pub(crate) struct Session<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) target: &'a Target,
+    pub(crate) options: &'a Options,
+    /// Arguments after the command's name.
+    pub(crate) arguments: &'a [String],
+    pub(crate) command: &'static Command,
+    pub(crate) cookie_hash: String,
+}
+
+impl Session<'_> {
+    /// The argument at this place, which was counted before.
+    pub(crate) fn argument(&self, place: usize) -> String {
+        self.arguments.get(place).cloned().unwrap_or_default()
+    }
+
+    /// The virtual host.
+    pub(crate) fn vhost(&self) -> String {
+        self.options.vhost().to_owned()
+    }
+
+    /// Asks the node for something that is no list.
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Term, Problem> {
+        self.ask_or(request, Problem::from)
+    }
+
+    /// As `ask`, with words of its own for the node's failures.
+    pub(crate) fn ask_or(
+        &mut self,
+        request: &Request,
+        words: impl FnOnce(Failure) -> Problem,
+    ) -> Result<Term, Problem> {
+        let answer = self.client.ask(request, |_| Ok(()));
+        answer.map_err(|problem| self.timed_out(problem))?.map_err(words)
+    }
+
+    /// Asks for a list.
+    pub(crate) fn list(
+        &mut self,
+        request: &Request,
+        each: impl FnMut(Vec<Term>) -> Result<(), Problem>,
+    ) -> Result<Result<Term, Failure>, Problem> {
+        let answer = self.client.ask(request, each);
+        answer.map_err(|problem| self.timed_out(problem))
+    }
+
+    /// A timeout names command, node and the value that was used.
+    fn timed_out(&self, problem: Problem) -> Problem {
+        match problem.exit {
+            TIMEOUT => timeout(self.command, self.target, self.options),
+            _ => problem,
+        }
+    }
+}
+
+/// What is said of an operation that took too long.
+pub(crate) fn timeout(command: &Command, target: &Target, options: &Options) -> Problem {
+    let value = options.number("timeout").or(command.timeout).unwrap_or_default();
+    let text = format!(
+        "Error: operation {} on node {} timed out. Timeout value used: {value}",
+        command.name, target.name
+    );
+    Problem::plain(TIMEOUT, text)
+}
+
+/// What a command shows when it is done.
+pub(crate) enum Output {
+    /// Nothing.
+    Nothing,
+    /// A sentence.
+    Text(String),
+    /// A sentence, and as JSON these values instead.
+    Both(String, Term),
+    /// Rows were printed already.
+    Printed,
+}
+
+/// A command of one or more tools.
+#[derive(Clone, Copy)]
+pub(crate) struct Command {
+    /// Name.
+    pub(crate) name: &'static str,
+    /// What stands after the name in usage lines.
+    pub(crate) usage: &'static str,
+    /// One sentence.
+    pub(crate) help: &'static str,
+    /// Under which heading the help lists it.
+    pub(crate) section: &'static str,
+    /// Whether `rabbitmq-diagnostics` has it too.
+    pub(crate) diagnostics: bool,
+    /// Whether `rabbitmqctl` has it.
+    pub(crate) ctl: bool,
+    /// Fewest and most arguments.
+    pub(crate) counts: (usize, usize),
+    /// Options of its own.
+    pub(crate) switches: &'static [Switch],
+    /// Columns that may be asked for, with the number of those that are shown unasked; they come first.
+    pub(crate) columns: Option<(&'static [&'static str], usize)>,
+    /// Seconds that it may take, unless said otherwise.
+    pub(crate) timeout: Option<i64>,
+    /// What is wrong with the arguments, if anything.
+    pub(crate) check: fn(&Options, &[String]) -> Result<(), Problem>,
+    /// Informational lines before it begins.
+    pub(crate) banner: fn(&Target, &Options, &[String]) -> String,
+    /// Does it.
+    pub(crate) run: fn(&mut Session<'_>) -> Result<Output, Problem>,
+}
+
+/// Most arguments of a command that takes any number.
+pub(crate) const ANY: usize = usize::MAX;
+
+impl Command {
+    /// A command without arguments; the rest is said by the methods below.
+    pub(crate) const fn new(name: &'static str, run: fn(&mut Session<'_>) -> Result<Output, Problem>) -> Self {
+        Command {
+            name,
+            usage: "",
+            help: "",
+            section: "",
+            diagnostics: false,
+            ctl: true,
+            counts: (0, 0),
+            switches: &[],
+            columns: None,
+            timeout: None,
+            check: |_, _| Ok(()),
+            banner: |_, _, _| String::new(),
+            run,
+        }
+    }
+
+    /// Usage and one sentence of help.
+    pub(crate) const fn help(mut self, usage: &'static str, help: &'static str) -> Self {
+        self.usage = usage;
+        self.help = help;
+        self
+    }
+
+    /// How many arguments it takes.
+    pub(crate) const fn takes(mut self, fewest: usize, most: usize) -> Self {
+        self.counts = (fewest, most);
+        self
+    }
+
+    /// Options of its own.
+    pub(crate) const fn with(mut self, switches: &'static [Switch]) -> Self {
+        self.switches = switches;
+        self
+    }
+
+    /// Columns, of which the first `shown` are the default.
+    pub(crate) const fn columns(mut self, columns: &'static [&'static str], shown: usize) -> Self {
+        self.columns = Some((columns, shown));
+        self.counts = (0, ANY);
+        self.timeout = Some(60);
+        self
+    }
+
+    /// Informational lines.
+    pub(crate) const fn banner(mut self, banner: fn(&Target, &Options, &[String]) -> String) -> Self {
+        self.banner = banner;
+        self
+    }
+
+    /// A check of the arguments.
+    pub(crate) const fn checked(mut self, check: fn(&Options, &[String]) -> Result<(), Problem>) -> Self {
+        self.check = check;
+        self
+    }
+
+    /// Both tools have it.
+    pub(crate) const fn in_both(mut self) -> Self {
+        self.diagnostics = true;
+        self
+    }
+
+    /// Only `rabbitmq-diagnostics` has it.
+    pub(crate) const fn in_diagnostics(mut self) -> Self {
+        self.diagnostics = true;
+        self.ctl = false;
+        self
+    }
+
+    /// Under which heading the help lists it.
+    pub(crate) const fn under(mut self, section: &'static str) -> Self {
+        self.section = section;
+        self
+    }
+}
+
+/// Separate columns come as arguments, split at commas and spaces.
+pub(crate) fn asked_columns(arguments: &[String]) -> Vec<String> {
+    let words = arguments.iter().flat_map(|argument| argument.split([',', ' ']));
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// `--limit` and the like.
+pub(crate) const fn number(name: &'static str) -> Switch {
+    switch(name, Kind::Number)
+}
+
+/// `--description` and the like.
+pub(crate) const fn text(name: &'static str) -> Switch {
+    switch(name, Kind::Text)
+}
+
+/// `--global` and the like.
+pub(crate) const fn flag(name: &'static str) -> Switch {
+    switch(name, Kind::Flag)
+}

@@ -1,0 +1,258 @@
+//! Health checks and small questions: each is answered by the node, and a failed check says so by its exit code.
+//!
+//! A check that would always succeed without looking is not here.
+
+use crate::command::{Command, Output, Session};
+use crate::commands::status::{alarm_lines, at, listeners, of_listeners};
+use crate::format;
+use crate::problem::{DATA, Problem, UNAVAILABLE};
+use link::{Request, Term};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+const CHECKS: &str = "Monitoring, observability and health checks";
+const USAGE: &str = "[--timeout <timeout>]";
+/// How long a listener may take to accept a connection.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("alarms", |session| {
+        let (status, name) = (session.ask(&Request::Status)?, &session.target.name);
+        let lines = alarm_lines(&status);
+        let none = format!("Node {name} reported no alarms, local or clusterwide");
+        let text = if lines.is_empty() { none } else { lines.join("\n") };
+        let alarms = at(&status, &["alarms"]).cloned().unwrap_or(Term::List(Vec::new()));
+        Ok(Output::Both(text, result(session, vec![("alarms", alarms)])))
+    })
+    .help(USAGE, "Lists the alarms of the node")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Asking node {} to report any known resource alarms ...", target.name))
+    .under(CHECKS),
+    Command::new("check_alarms", |session| {
+        check_alarms(session, "no alarms, local or clusterwide")
+    })
+    .help(USAGE, "Fails if there is an alarm")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Asking node {} to report any local resource alarms ...", target.name))
+    .under(CHECKS),
+    Command::new("check_local_alarms", |session| check_alarms(session, "no local alarms"))
+        .help(USAGE, "Fails if this node has an alarm")
+        .in_diagnostics()
+        .banner(|target, _, _| format!("Asking node {} to report any local resource alarms ...", target.name))
+        .under(CHECKS),
+    Command::new("check_port_connectivity", check_port_connectivity)
+        .help(USAGE, "Connects to every port that the node listens on")
+        .in_diagnostics()
+        .banner(|target, _, _| {
+            format!(
+                "Testing TCP connections to all active listeners on node {} ...",
+                target.name
+            )
+        })
+        .under(CHECKS),
+    Command::new("check_port_listener", check_port_listener)
+        .help(
+            "<port> [--timeout <timeout>]",
+            "Fails if the node does not listen on the port",
+        )
+        .takes(1, 1)
+        .checked(|_, args| match args[0].parse::<u16>() {
+            Ok(1..) => Ok(()),
+            _ => Err(Problem::arguments(
+                DATA,
+                "Bad argument: Argument must be a positive integer",
+            )),
+        })
+        .in_diagnostics()
+        .banner(|target, _, args| {
+            format!(
+                "Asking node {} if there's an active listener on port {} ...",
+                target.name, args[0]
+            )
+        })
+        .under(CHECKS),
+    Command::new("check_protocol_listener", check_protocol_listener)
+        .help(
+            "<protocol> [--timeout <timeout>]",
+            "Fails if the node does not listen for the protocol",
+        )
+        .takes(1, 1)
+        .in_diagnostics()
+        .banner(|target, _, args| {
+            format!(
+                "Asking node {} if there's an active listener for protocol {} ...",
+                target.name, args[0]
+            )
+        })
+        .under(CHECKS),
+    Command::new("check_running", |session| match is_running(session)? {
+        true => Ok(Output::Text(running(session))),
+        false => {
+            let why = "is not running or has not fully booted yet (check with is_booting)";
+            let text = format!("RabbitMQ on node {} {why}", session.target.name);
+            Err(Problem::plain(UNAVAILABLE, text))
+        }
+    })
+    .help(USAGE, "Fails if the node does not serve clients")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Checking if RabbitMQ is running on node {} ...", target.name))
+    .under(CHECKS),
+    Command::new("erlang_cookie_hash", |session| {
+        Ok(Output::Text(session.cookie_hash.clone()))
+    })
+    .help(USAGE, "Shows a hash of the shared secret, to compare without telling")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Asking node {} its Erlang cookie hash...", target.name))
+    .under(CHECKS),
+    Command::new("is_booting", |session| {
+        let name = session.target.name.clone();
+        let text = match is_running(session)? {
+            true => "is fully booted (check with is_running), stopped or has not started booting yet",
+            false => "is booting or stopping",
+        };
+        Ok(Output::Text(format!("RabbitMQ on node {name} {text}")))
+    })
+    .help(USAGE, "Says whether the node is starting")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Asking node {} for its boot status ...", target.name))
+    .under(CHECKS),
+    Command::new("is_running", |session| {
+        let is = is_running(session)?;
+        let not = format!(
+            "RabbitMQ on node {} is not running or has not fully booted yet",
+            session.target.name
+        );
+        let text = if is { running(session) } else { not };
+        let pairs = [("message", Term::text(&text)), ("result", Term::Bool(is))];
+        let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        Ok(Output::Both(text, Term::Map(pairs)))
+    })
+    .help(USAGE, "Says whether the node serves clients")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Asking node {} for its status ...", target.name))
+    .under(CHECKS),
+    Command::new("listeners", |session| {
+        let status = session.ask(&Request::Status)?;
+        let list = at(&status, &["listeners"]).cloned().unwrap_or(Term::List(Vec::new()));
+        let name = Term::atom(&session.target.name);
+        let pairs = [("listeners", list), ("node", name), ("result", Term::text("ok"))];
+        let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        Ok(Output::Both(listeners(&status).join("\n"), Term::Map(pairs)))
+    })
+    .help(USAGE, "Lists the ports that the node listens on")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Asking node {} to report its protocol listeners ...", target.name))
+    .under(CHECKS),
+    Command::new("server_version", |session| {
+        let status = session.ask(&Request::Status)?;
+        Ok(Output::Text(
+            at(&status, &["rabbitmq_version"]).map(format::text).unwrap_or_default(),
+        ))
+    })
+    .help(USAGE, "Shows the version of RabbitMQ that the node is compatible with")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Asking node {} for its RabbitMQ version...", target.name))
+    .under(CHECKS),
+];
+
+fn is_running(session: &mut Session<'_>) -> Result<bool, Problem> {
+    Ok(session.ask(&Request::IsRunning)? == Term::Bool(true))
+}
+
+fn running(session: &Session<'_>) -> String {
+    format!("RabbitMQ on node {} is fully booted and running", session.target.name)
+}
+
+/// A check's answer for machines.
+fn result(session: &Session<'_>, more: Vec<(&str, Term)>) -> Term {
+    let own = [("node", Term::atom(&session.target.name)), ("result", Term::text("ok"))];
+    let pairs = more.into_iter().chain(own);
+    Term::Map(pairs.map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn check_alarms(session: &mut Session<'_>, none: &str) -> Result<Output, Problem> {
+    let status = session.ask(&Request::Status)?;
+    let lines = alarm_lines(&status);
+    match lines.is_empty() {
+        true => {
+            let ok = Term::Map(vec![("result".to_owned(), Term::text("ok"))]);
+            Ok(Output::Both(
+                format!("Node {} reported {none}", session.target.name),
+                ok,
+            ))
+        }
+        false => Err(Problem::plain(UNAVAILABLE, lines.join("\n"))),
+    }
+}
+
+fn check_port_listener(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let (port, name) = (session.argument(0), session.target.name.clone());
+    let ports = of_listeners(&session.ask(&Request::Status)?, "port");
+    match ports.contains(&port) {
+        true => {
+            let answer = result(session, vec![("port", Term::text(&port))]);
+            Ok(Output::Both(
+                format!("A listener for port {port} is running on node {name}."),
+                answer,
+            ))
+        }
+        false => Err(Problem::plain(
+            UNAVAILABLE,
+            format!(
+                "No listener for port {port} is active on node {name}. Found listeners that use the following ports: {}",
+                sorted(ports).join(", ")
+            ),
+        )),
+    }
+}
+
+fn check_protocol_listener(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let (protocol, name) = (session.argument(0), session.target.name.clone());
+    let protocols = of_listeners(&session.ask(&Request::Status)?, "protocol");
+    match protocols.contains(&protocol) {
+        true => Ok(Output::Text(format!(
+            "A listener for protocol {protocol} is running on node {name}."
+        ))),
+        false => Err(Problem::error(
+            UNAVAILABLE,
+            format!(
+                "No listener for protocol {protocol} is active on node {name}. Found listeners for the following \
+                 protocols: {}",
+                sorted(protocols).join(", ")
+            ),
+        )),
+    }
+}
+
+fn check_port_connectivity(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let status = session.ask(&Request::Status)?;
+    let (host, name) = (&session.target.host, &session.target.name);
+    let ports = sorted(of_listeners(&status, "port"));
+    let closed: Vec<String> = ports.iter().filter(|port| !accepts(host, port)).cloned().collect();
+    match closed.is_empty() {
+        true => Ok(Output::Text(format!(
+            "Successfully connected to ports {} on node {name}.",
+            ports.join(", ")
+        ))),
+        false => Err(Problem::plain(
+            UNAVAILABLE,
+            format!(
+                "Connection to ports of the following listeners on node {name} failed: {}",
+                closed.join(", ")
+            ),
+        )),
+    }
+}
+
+fn accepts(host: &str, port: &str) -> bool {
+    let Ok(port) = port.parse::<u16>() else { return false };
+    let addresses = (host, port).to_socket_addrs();
+    addresses.is_ok_and(|mut all| all.any(|address| TcpStream::connect_timeout(&address, CONNECT_PATIENCE).is_ok()))
+}
+
+/// Numbers by value, words by letter; each once.
+fn sorted(mut all: Vec<String>) -> Vec<String> {
+    all.sort_by_key(|item| (item.parse::<u32>().ok(), item.clone()));
+    all.dedup();
+    all
+}

@@ -1,0 +1,177 @@
+//! Lists of what is there: queues, exchanges, bindings, connections, channels, consumers.
+//!
+//! Only columns that the node knows are named; the others are refused as unknown.
+
+use crate::command::Command;
+use crate::commands::List;
+use link::Listing;
+
+const MONITORING: &str = "Monitoring, observability and health checks";
+const QUEUES: &[&str] = &[
+    "name",
+    "messages",
+    "durable",
+    "auto_delete",
+    "arguments",
+    "policy",
+    "operator_policy",
+    "effective_policy_definition",
+    "pid",
+    "owner_pid",
+    "exclusive",
+    "exclusive_consumer_tag",
+    "messages_ready",
+    "messages_unacknowledged",
+    "messages_persistent",
+    "message_bytes",
+    "message_bytes_ready",
+    "message_bytes_unacknowledged",
+    "message_bytes_persistent",
+    "consumers",
+    "slave_pids",
+    "mirror_pids",
+    "synchronised_slave_pids",
+    "synchronised_mirror_pids",
+    "state",
+    "type",
+    "leader",
+    "members",
+    "online",
+];
+const EXCHANGES: &[&str] = &[
+    "name",
+    "type",
+    "durable",
+    "auto_delete",
+    "internal",
+    "arguments",
+    "policy",
+];
+const BINDINGS: &[&str] = &[
+    "source_name",
+    "source_kind",
+    "destination_name",
+    "destination_kind",
+    "routing_key",
+    "arguments",
+];
+const CONNECTIONS: &[&str] = &[
+    "user",
+    "peer_host",
+    "peer_port",
+    "state",
+    "pid",
+    "name",
+    "port",
+    "host",
+    "ssl",
+    "channels",
+    "protocol",
+    "auth_mechanism",
+    "vhost",
+    "timeout",
+    "frame_max",
+    "channel_max",
+    "client_properties",
+    "recv_oct",
+    "send_oct",
+    "connected_at",
+];
+const CHANNELS: &[&str] = &[
+    "pid",
+    "user",
+    "consumer_count",
+    "messages_unacknowledged",
+    "connection",
+    "name",
+    "number",
+    "vhost",
+    "acks_uncommitted",
+    "global_prefetch_count",
+];
+const CONSUMERS: &[&str] = &[
+    "queue_name",
+    "channel_pid",
+    "consumer_tag",
+    "ack_required",
+    "prefetch_count",
+    "active",
+    "arguments",
+    "activity_status",
+];
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("list_bindings", |session| {
+        let what = Listing::Bindings(session.vhost());
+        List::asked(session).print(session, what)
+    })
+    .columns(BINDINGS, BINDINGS.len())
+    .help(
+        "[--vhost <vhost>] [--no-table-headers] [<column> ...] [--timeout <timeout>]",
+        "Lists the bindings of a virtual host",
+    )
+    .in_both()
+    .banner(|_, options, _| format!("Listing bindings for vhost {}...", options.vhost()))
+    .under(MONITORING),
+    Command::new("list_channels", |session| {
+        List::asked(session).print(session, Listing::Channels)
+    })
+    .columns(CHANNELS, 4)
+    .help("[--no-table-headers] [<column> ...]", "Lists the channels of the node")
+    .in_both()
+    .banner(|_, _, _| "Listing channels ...".into())
+    .under(MONITORING),
+    Command::new("list_connections", |session| {
+        List::asked(session).print(session, Listing::Connections)
+    })
+    .columns(CONNECTIONS, 4)
+    .help(
+        "[--no-table-headers] [<column> ...] [--timeout <timeout>]",
+        "Lists the AMQP connections of the node",
+    )
+    .in_both()
+    .banner(|_, _, _| "Listing connections ...".into())
+    .under(MONITORING),
+    Command::new("list_consumers", |session| {
+        let what = Listing::Consumers(session.vhost());
+        List::asked(session).print(session, what)
+    })
+    .columns(CONSUMERS, 7)
+    .help(
+        "[--vhost <vhost>] [--no-table-headers] [<column> ...] [--timeout <timeout>]",
+        "Lists the consumers of a virtual host",
+    )
+    .in_both()
+    .banner(|_, options, _| format!("Listing consumers in vhost {} ...", options.vhost()))
+    .under(MONITORING),
+    Command::new("list_exchanges", |session| {
+        let what = Listing::Exchanges(session.vhost());
+        List::asked(session).print(session, what)
+    })
+    .columns(EXCHANGES, 2)
+    .help(
+        "[--vhost <vhost>] [--no-table-headers] [<column> ...] [--timeout <timeout>]",
+        "Lists the exchanges of a virtual host",
+    )
+    .in_both()
+    .banner(|_, options, _| format!("Listing exchanges for vhost {} ...", options.vhost()))
+    .under(MONITORING),
+    Command::new("list_queues", |session| {
+        let what = Listing::Queues(session.vhost());
+        List::asked(session).print(session, what)
+    })
+    .columns(QUEUES, 2)
+    .help(
+        "[--vhost <vhost>] [--online] [--offline] [--local] [--no-table-headers] [<column>, ...] [--timeout <timeout>]",
+        "Lists the queues of a virtual host",
+    )
+    .in_both()
+    .banner(|_, options, _| {
+        let seconds = options.number("timeout").unwrap_or(60);
+        format!(
+            "Timeout: {seconds}.0 seconds ...\nListing queues for vhost {} ...",
+            options.vhost()
+        )
+    })
+    .under(MONITORING),
+];

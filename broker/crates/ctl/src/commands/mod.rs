@@ -1,0 +1,230 @@
+//! The commands, one file per subject. A command that is not in the list does not exist.
+//!
+//! What RabbitMQ has and this broker does not is named here, so that it is refused and not taken for a typing error.
+
+mod checks;
+mod limits;
+mod lists;
+mod operations;
+mod parameters;
+mod permissions;
+mod policies;
+mod status;
+mod users;
+mod vhosts;
+
+use crate::command::{Command, Output, Session, asked_columns};
+use crate::format::{Format, Printer};
+use crate::problem::Problem;
+use link::{Failure, Listing, Request};
+
+/// The version whose commands these are.
+pub(crate) const VERSION: &str = "3.13.7";
+
+const GROUPS: [&[Command]; 10] = [
+    operations::NODES,
+    users::COMMANDS,
+    permissions::COMMANDS,
+    lists::COMMANDS,
+    status::COMMANDS,
+    checks::COMMANDS,
+    parameters::COMMANDS,
+    policies::COMMANDS,
+    vhosts::COMMANDS,
+    operations::COMMANDS,
+];
+
+/// All commands, limits with their subjects.
+pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
+    GROUPS.iter().copied().flatten().chain(limits::COMMANDS)
+}
+
+/// Commands of RabbitMQ 3.13 that are refused by name.
+pub(crate) const NOT_HERE: &[&str] = &[
+    "activate_free_disk_space_monitoring",
+    "add_signing_key",
+    "add_super_stream",
+    "add_uaa_key",
+    "autocomplete",
+    "await_online_nodes",
+    "cancel_sync_queue",
+    "certificates",
+    "change_cluster_node_type",
+    "check_certificate_expiration",
+    "cipher_suites",
+    "clear_auth_backend_cache",
+    "cluster_status",
+    "command_line_arguments",
+    "consistent_hash_exchange_ring_state",
+    "consume_event_stream",
+    "deactivate_free_disk_space_monitoring",
+    "decode",
+    "delete_shovel",
+    "delete_super_stream",
+    "disable_auth_attempt_source_tracking",
+    "discover_peers",
+    "enable_auth_attempt_source_tracking",
+    "enable_feature_flag",
+    "encode",
+    "environment",
+    "erlang_cookie_sources",
+    "eval",
+    "eval_file",
+    "exec",
+    "export_definitions",
+    "federation_status",
+    "force_boot",
+    "force_gc",
+    "force_reset",
+    "forget_cluster_node",
+    "hash_password",
+    "hipe_compile",
+    "import_definitions",
+    "join_cluster",
+    "list_ciphers",
+    "list_deprecated_features",
+    "list_feature_flags",
+    "list_hashes",
+    "list_mqtt_connections",
+    "list_network_interfaces",
+    "list_node_auth_attempt_stats",
+    "list_stomp_connections",
+    "list_stream_connections",
+    "list_unresponsive_queues",
+    "log_location",
+    "log_tail",
+    "log_tail_stream",
+    "maybe_stuck",
+    "memory_breakdown",
+    "observer",
+    "os_env",
+    "quorum_status",
+    "reclaim_quorum_memory",
+    "reconcile_vhosts",
+    "remote_shell",
+    "remove_classic_queue_mirroring_from_policies",
+    "rename_cluster_node",
+    "report",
+    "reset",
+    "reset_node_auth_attempt_metrics",
+    "reset_stats_db",
+    "resolve_hostname",
+    "resolver_info",
+    "restart_federation_link",
+    "restart_shovel",
+    "restart_vhost",
+    "resume_listeners",
+    "rotate_logs",
+    "runtime_thread_stats",
+    "schema_info",
+    "set_cluster_name",
+    "set_disk_free_limit",
+    "set_log_level",
+    "set_vm_memory_high_watermark",
+    "shovel_status",
+    "start_app",
+    "stop_app",
+    "suspend_listeners",
+    "sync_queue",
+    "tls_versions",
+    "update_cluster_nodes",
+    "update_vhost_metadata",
+    "wait",
+];
+
+/// How a list is shown.
+struct List {
+    columns: Vec<String>,
+    with_header: bool,
+    /// A blank line stands for no rows.
+    blank: bool,
+}
+
+impl List {
+    fn of(columns: &[&str]) -> Self {
+        List {
+            columns: columns.iter().map(|&name| name.to_owned()).collect(),
+            with_header: true,
+            blank: true,
+        }
+    }
+
+    fn without_header(mut self) -> Self {
+        self.with_header = false;
+        self
+    }
+
+    /// Columns that are asked for, else the command's default.
+    fn asked(session: &Session<'_>) -> Self {
+        let (all, shown) = session.command.columns.unwrap_or((&[], 0));
+        let mut list = List::of(&all[..shown]);
+        let asked = asked_columns(session.arguments);
+        if !asked.is_empty() {
+            list.columns = asked;
+        }
+        list.blank = false;
+        list
+    }
+
+    fn print(self, session: &mut Session<'_>, what: Listing) -> Result<Output, Problem> {
+        self.print_or(session, what, Problem::from)
+    }
+
+    fn print_or(
+        self,
+        session: &mut Session<'_>,
+        what: Listing,
+        words: impl FnOnce(Failure) -> Problem,
+    ) -> Result<Output, Problem> {
+        let silent = session.options.flag("silent") || session.options.is_off("table-headers");
+        let format = Format::of(session.options)?;
+        let mut printer = Printer::new(format, &self.columns, self.with_header && !silent);
+        let request = Request::List {
+            what,
+            columns: self.columns,
+        };
+        session.list(&request, |row| printer.row(row))?.map_err(words)?;
+        printer.end(self.blank)?;
+        Ok(Output::Printed)
+    }
+}
+
+/// `Failure::NoSuchUser` as an Erlang term: what commands say that do not look for the user themselves.
+fn bare_user(failure: Failure) -> Problem {
+    match failure {
+        Failure::NoSuchUser(name) => {
+            Problem::error(crate::problem::UNAVAILABLE, format!("{{:no_such_user, \"{name}\"}}"))
+        }
+        other => other.into(),
+    }
+}
+
+/// Clearing in a virtual host that does not exist finds nothing to clear.
+fn nothing_to_clear(failure: Failure) -> Problem {
+    match failure {
+        Failure::NoSuchVhost(_) => Problem::error(crate::problem::UNAVAILABLE, "Parameter does not exist"),
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_there_once_and_says_what_it_is_for() {
+        let mut names: Vec<_> = all().map(|command| command.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for command in all() {
+            assert!(
+                !command.help.is_empty() && !command.section.is_empty(),
+                "{}",
+                command.name
+            );
+            assert!(!NOT_HERE.contains(&command.name), "{}", command.name);
+        }
+    }
+}

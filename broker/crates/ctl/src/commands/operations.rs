@@ -1,0 +1,207 @@
+//! Stopping the node, queues, closing connections.
+//!
+//! What is stopped or closed is told first.
+
+use crate::command::{Command, Output, Session, flag, number};
+use crate::options::{Kind, short};
+use crate::problem::{Problem, USAGE};
+use link::{Failure, Request, Scope, Term};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const OPERATIONS: &str = "Operations";
+/// How long a stopped node's process may take to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) const NODES: &[Command] = &[
+    Command::new("await_startup", |session| match session.ask(&Request::IsRunning)? {
+        Term::Bool(true) => Ok(Output::Nothing),
+        _ => Err(Problem::error(crate::problem::UNAVAILABLE, "rabbit_is_not_running")),
+    })
+    .help("", "Succeeds once the node serves clients")
+    .in_both()
+    .under("Nodes"),
+    Command::new("shutdown", shutdown)
+        .help(
+            "[--wait] [--timeout <timeout>]",
+            "Stops the node and waits until its process has ended",
+        )
+        .with(&[flag("wait")])
+        .under("Nodes"),
+    Command::new("stop", stop)
+        .help(
+            "[--idempotent] [<pidfile>]",
+            "Stops the node; with its pid file, waits until its process has ended",
+        )
+        .takes(0, 1)
+        .with(&[flag("idempotent")])
+        .banner(|target, _, _| format!("Stopping and halting node {} ...", target.name))
+        .under("Nodes"),
+];
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("close_all_connections", close_all)
+        .help(
+            "[--vhost <vhost> --limit <limit>] [-n <node> --global] <explanation>",
+            "Closes the connections in a virtual host, or all with --global",
+        )
+        .takes(1, 1)
+        .with(&[flag("global"), number("limit")])
+        .banner(|target, options, args| match options.flag("global") {
+            true => format!(
+                "Closing all connections to node {} (across all vhosts), reason: {}...",
+                target.name, args[0]
+            ),
+            false => format!(
+                "Closing all connections in vhost {}, reason: {}...",
+                options.vhost(),
+                args[0]
+            ),
+        })
+        .under(OPERATIONS),
+    Command::new("close_all_user_connections", |session| {
+        let (user, reason) = (session.argument(0), session.argument(1));
+        let scope = Scope::User(user);
+        let request = Request::CloseConnections {
+            scope,
+            limit: 0,
+            reason,
+        };
+        session.ask(&request).map(|_| Output::Nothing)
+    })
+    .help("<username> <explanation>", "Closes the connections of a user")
+    .takes(2, 2)
+    .banner(|_, _, args| format!("Closing connections of user {}, reason: {}...", args[0], args[1]))
+    .under(OPERATIONS),
+    Command::new("close_connection", |session| {
+        let (pid, reason) = (session.argument(0), session.argument(1));
+        session
+            .ask(&Request::CloseConnection { pid, reason })
+            .map(|_| Output::Nothing)
+    })
+    .help(
+        "<connection pid> <explanation>",
+        "Closes the connection with this pid, as list_connections shows it",
+    )
+    .takes(2, 2)
+    .banner(|_, _, args| format!("Closing connection {}, reason: {}...", args[0], args[1]))
+    .under(OPERATIONS),
+    Command::new("delete_queue", delete_queue)
+        .help(
+            "<queue_name> [--if-empty|-e] [--if-unused|-u] [--timeout <timeout>]",
+            "Deletes a queue",
+        )
+        .takes(1, 1)
+        .with(&[short("if-empty", 'e', Kind::Flag), short("if-unused", 'u', Kind::Flag)])
+        .banner(|_, options, args| {
+            let condition = match (options.flag("if-empty"), options.flag("if-unused")) {
+                (true, true) => "if queue is empty and unused ",
+                (true, false) => "if queue is empty ",
+                (false, true) => "if queue is unused ",
+                (false, false) => "",
+            };
+            format!(
+                "Deleting queue '{}' on vhost '{}' {condition}...",
+                args[0],
+                options.vhost()
+            )
+        })
+        .under("Queues"),
+    Command::new("purge_queue", |session| {
+        let (vhost, name) = (session.vhost(), session.argument(0));
+        session
+            .ask(&Request::PurgeQueue { vhost, name })
+            .map(|_| Output::Nothing)
+    })
+    .help("<queue> [--timeout <timeout>]", "Removes the ready messages of a queue")
+    .takes(1, 1)
+    .banner(|_, options, args| format!("Purging queue '{}' in vhost '{}' ...", args[0], options.vhost()))
+    .under("Queues"),
+];
+
+fn count(term: &Term) -> i64 {
+    match term {
+        Term::Integer(number) => *number,
+        _ => 0,
+    }
+}
+
+fn close_all(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let scope = match session.options.flag("global") {
+        true => Scope::All,
+        false => Scope::Vhost(session.vhost()),
+    };
+    let limit = u64::try_from(session.options.number("limit").unwrap_or(0)).unwrap_or(0);
+    let reason = session.argument(0);
+    let closed = session.ask(&Request::CloseConnections { scope, limit, reason })?;
+    Ok(Output::Text(format!("Closed {} connections", count(&closed))))
+}
+
+fn delete_queue(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let request = Request::DeleteQueue {
+        vhost: session.vhost(),
+        name: session.argument(0),
+        if_empty: session.options.flag("if-empty"),
+        if_unused: session.options.flag("if-unused"),
+    };
+    let words = |failure| match failure {
+        Failure::NotFound => Problem::error(USAGE, "Queue not found"),
+        other => other.into(),
+    };
+    let ready = count(&session.ask_or(&request, words)?);
+    Ok(Output::Text(format!(
+        "Queue was successfully deleted with {ready} ready messages"
+    )))
+}
+
+fn stop(session: &mut Session<'_>) -> Result<Output, Problem> {
+    session.ask(&Request::Stop)?;
+    if let Some(file) = session.arguments.first() {
+        let pid = std::fs::read_to_string(file)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        let pid = pid.ok_or_else(|| Problem::error(crate::problem::UNAVAILABLE, format!("no pid in {file}")))?;
+        wait_for_process(pid)?;
+    }
+    Ok(Output::Nothing)
+}
+
+fn shutdown(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let pid = count(&session.ask(&Request::Stop)?);
+    let name = session.target.name.clone();
+    if session.options.is_off("wait") {
+        return Ok(Output::Text(format!(
+            "Shutting down RabbitMQ node {name} running at PID {pid}"
+        )));
+    }
+    println!("Shutting down RabbitMQ node {name} running at PID {pid}");
+    println!("Waiting for PID {pid} to terminate");
+    session.client.wait_for_end();
+    wait_for_process(pid)?;
+    Ok(Output::Text(format!(
+        "RabbitMQ node {name} running at PID {pid} successfully shut down"
+    )))
+}
+
+/// A process of this machine; one of another is gone from here at once.
+fn wait_for_process(pid: i64) -> Result<(), Problem> {
+    let place = format!("/proc/{pid}/stat");
+    let deadline = Instant::now() + STOP_PATIENCE;
+    // A zombie has ended: its parent only has not looked yet.
+    let lives = || {
+        let text = std::fs::read_to_string(Path::new(&place)).unwrap_or_default();
+        text.rsplit(") ")
+            .next()
+            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+    };
+    while lives() {
+        if Instant::now() > deadline {
+            return Err(Problem::error(
+                crate::problem::TIMEOUT,
+                format!("PID {pid} does not terminate"),
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Virtual hosts.
+//!
+//! Creating one that exists changes nothing and is no error.
+
+use crate::command::{ANY, Command, Output, text};
+use crate::commands::List;
+use link::{Listing, Request};
+
+const VHOSTS: &str = "Virtual hosts";
+const COLUMNS: &[&str] = &["name", "description", "tags", "default_queue_type", "tracing"];
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("add_vhost", |session| {
+        let tags = session.options.text("tags").unwrap_or_default();
+        let tags = tags.split(',').map(|tag| tag.trim().to_owned());
+        let request = Request::AddVhost {
+            name: session.argument(0),
+            description: session.options.text("description").unwrap_or_default().to_owned(),
+            tags: tags.filter(|tag| !tag.is_empty()).collect(),
+            default_queue_type: session.options.text("default-queue-type").map(str::to_owned),
+        };
+        session.ask(&request).map(|_| Output::Nothing)
+    })
+    .help(
+        "<vhost> [--description <description> --tags \"<tag1>,<tag2>,<...>\" --default-queue-type <quorum|classic|stream>]",
+        "Creates a virtual host",
+    )
+    .takes(1, 1)
+    .with(&[text("description"), text("tags"), text("default-queue-type")])
+    .banner(|_, _, args| format!("Adding vhost \"{}\" ...", args[0]))
+    .under(VHOSTS),
+    Command::new("delete_vhost", |session| {
+        let name = session.argument(0);
+        session.ask(&Request::DeleteVhost { name }).map(|_| Output::Nothing)
+    })
+    .help("<vhost>", "Deletes a virtual host with all it holds")
+    .takes(1, 1)
+    .banner(|_, _, args| format!("Deleting vhost \"{}\" ...", args[0]))
+    .under(VHOSTS),
+    Command::new("list_vhosts", |session| List::asked(session).print(session, Listing::Vhosts))
+        .help("[--no-table-headers] [<column> ...] [--timeout <timeout>]", "Lists virtual hosts")
+        .columns(COLUMNS, 1)
+        .in_both()
+        .banner(|_, _, _| "Listing vhosts ...".into())
+        .under("Access Control"),
+    Command::new("set_vhost_tags", |session| {
+        let (vhost, tags) = (session.argument(0), session.arguments[1..].to_vec());
+        session.ask(&Request::SetVhostTags { vhost, tags }).map(|_| Output::Nothing)
+    })
+    .help("<vhost> <tag> [...]", "Replaces the tags of a virtual host")
+    .takes(1, ANY)
+    .banner(|_, _, args| format!("Setting tags for virtual host \"{}\" to [{}] ...", args[0], args[1..].join(", ")))
+    .under(VHOSTS),
+    Command::new("trace_off", |session| {
+        let vhost = session.vhost();
+        session.ask(&Request::Trace { vhost, on: false })?;
+        Ok(Output::Text(format!("Trace disabled for vhost {}", session.vhost())))
+    })
+    .help("[--vhost <vhost>]", "Ends copies of all messages to amq.rabbitmq.trace")
+    .banner(|_, options, _| format!("Stopping tracing for vhost \"{}\" ...", options.vhost()))
+    .under(VHOSTS),
+    Command::new("trace_on", |session| {
+        let vhost = session.vhost();
+        session.ask(&Request::Trace { vhost, on: true })?;
+        Ok(Output::Text(format!("Trace enabled for vhost {}", session.vhost())))
+    })
+    .help("[--vhost <vhost>]", "Sends copies of all messages to amq.rabbitmq.trace")
+    .banner(|_, options, _| format!("Starting tracing for vhost \"{}\" ...", options.vhost()))
+    .under(VHOSTS),
+];

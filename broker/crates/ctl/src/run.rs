@@ -1,0 +1,229 @@
+//! One call of a tool: find the command, check it, connect, say what is going to happen, do it, say what came of it.
+//!
+//! Nothing is printed on standard output before the node has been reached.
+
+use crate::client::{self, Client};
+use crate::command::{Command, Output, Session, asked_columns, timeout};
+use crate::commands;
+use crate::format::{self, Format};
+use crate::help;
+use crate::node::Target;
+use crate::options::Options;
+use crate::problem::{CONFIG, Problem, USAGE};
+use link::Term;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// The tools that this crate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// `rabbitmqctl`
+    Ctl,
+    /// `rabbitmq-diagnostics`
+    Diagnostics,
+}
+
+impl Tool {
+    /// The name that it is called by.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Tool::Ctl => "rabbitmqctl",
+            Tool::Diagnostics => "rabbitmq-diagnostics",
+        }
+    }
+
+    fn has(self, command: &Command) -> bool {
+        match self {
+            Tool::Ctl => command.ctl,
+            Tool::Diagnostics => command.diagnostics,
+        }
+    }
+
+    /// Its commands.
+    pub(crate) fn commands(self) -> impl Iterator<Item = &'static Command> {
+        commands::all().filter(move |command| self.has(command))
+    }
+}
+
+/// Runs a tool with its arguments, the tool's own name left out.
+pub fn main(tool: Tool, arguments: &[String]) -> ExitCode {
+    match run(tool, arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{}", problem.text);
+            ExitCode::from(problem.exit)
+        }
+    }
+}
+
+fn run(tool: Tool, line: &[String]) -> Result<(), Problem> {
+    let first = Options::read(line, &[]);
+    if first.flag("version") {
+        println!("{}", commands::VERSION);
+        return Ok(());
+    }
+    let Some(name) = first_argument(line) else {
+        let page = help::overview(tool);
+        return match first.flag("help") {
+            true => Ok(println!("{page}")),
+            false => Err(Problem::plain(USAGE, page)),
+        };
+    };
+    if let Some(done) = local(tool, &name, &first) {
+        return done;
+    }
+    let command = find(tool, &name)?;
+    let options = Options::read(line, command.switches);
+    if options.flag("help") {
+        return Ok(println!("{}", help::of(tool, command)));
+    }
+    let arguments: Vec<String> = options.arguments.iter().skip(1).cloned().collect();
+    check(command, &options, &arguments).map_err(|problem| with_usage(problem, tool, command, line))?;
+    execute(command, &options, &arguments)
+}
+
+/// The command's name, which options of any command may precede.
+fn first_argument(line: &[String]) -> Option<String> {
+    let every: Vec<_> = commands::all().flat_map(|command| command.switches).copied().collect();
+    Options::read(line, &every).arguments.into_iter().next()
+}
+
+/// What needs no node.
+fn local(tool: Tool, name: &str, options: &Options) -> Option<Result<(), Problem>> {
+    match name {
+        "version" if tool.commands().any(|command| command.name == "status") => {
+            Some(Ok(println!("{}", commands::VERSION)))
+        }
+        "help" => Some(match options.arguments.get(1) {
+            None => Ok(println!("{}", help::overview(tool))),
+            Some(name) => find(tool, name).map(|command| println!("{}", help::of(tool, command))),
+        }),
+        _ => None,
+    }
+}
+
+fn find(tool: Tool, name: &str) -> Result<&'static Command, Problem> {
+    if let Some(command) = tool.commands().find(|command| command.name == name) {
+        return Ok(command);
+    }
+    if commands::NOT_HERE.contains(&name) {
+        let text = format!(
+            "\nCommand '{name}' is not implemented by Warren {}. \n",
+            env!("CARGO_PKG_VERSION")
+        );
+        return Err(Problem::plain(USAGE, text));
+    }
+    let close = tool
+        .commands()
+        .map(|command| (strsim::jaro(command.name, name), command.name));
+    let best = close
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(score, _)| *score > 0.9);
+    let text = match best {
+        Some((_, best)) => format!("\nCommand '{name}' not found. \nDid you mean '{best}'? \n"),
+        None => format!("\nCommand '{name}' not found. \n{}", help::overview(tool)),
+    };
+    Err(Problem::plain(USAGE, text))
+}
+
+fn check(command: &Command, options: &Options, arguments: &[String]) -> Result<(), Problem> {
+    if !options.invalid.is_empty() {
+        let lines = options.invalid.iter().map(|(name, value)| format!("{name} : {value}"));
+        let lines: Vec<String> = lines.collect();
+        let text = format!("Invalid options for this command:\n{}", lines.join("\n"));
+        return Err(Problem::arguments(USAGE, text));
+    }
+    match arguments.len() {
+        count if count < command.counts.0 => return Err(Problem::arguments(USAGE, "not enough arguments.")),
+        count if count > command.counts.1 => return Err(Problem::arguments(USAGE, "too many arguments.")),
+        _ => {}
+    }
+    if let Some((known, _)) = command.columns {
+        let mut unknown = asked_columns(arguments);
+        unknown.retain(|column| !known.contains(&column.as_str()));
+        if !unknown.is_empty() {
+            let text = format!("Info key(s) {} are not supported", unknown.join(","));
+            return Err(Problem::arguments(USAGE, text));
+        }
+    }
+    (command.check)(options, arguments)
+}
+
+fn with_usage(problem: Problem, tool: Tool, command: &Command, line: &[String]) -> Problem {
+    if !problem.is_usage {
+        return problem;
+    }
+    let text = format!(
+        "Error (argument validation): {}\nArguments given:\n\t{}\n{}",
+        problem.text,
+        line.join(" "),
+        help::usage(tool, command)
+    );
+    Problem::plain(problem.exit, text)
+}
+
+fn execute(command: &'static Command, options: &Options, arguments: &[String]) -> Result<(), Problem> {
+    let format = Format::of(options)?;
+    let target = Target::of(options).map_err(|why| Problem::plain(CONFIG, why))?;
+    let deadline = deadline(command, options).map_err(|()| timeout(command, &target, options))?;
+    let cookie = client::cookie(options.text("erlang-cookie"))?;
+    let mut client = Client::connect(&target, &cookie)?;
+    client.set_deadline(deadline);
+    let banner = (command.banner)(&target, options, arguments);
+    if !banner.is_empty() && !options.quiet() && !format.is_for_machines() {
+        println!("{banner}");
+    }
+    let mut session = Session {
+        client: &mut client,
+        target: &target,
+        options,
+        arguments,
+        command,
+        cookie_hash: cookie.hash(),
+    };
+    match (command.run)(&mut session) {
+        Ok(output) => Ok(show(output, format, &target)),
+        Err(problem) if format == Format::Json && !problem.is_usage => Err(as_json(&problem, &target)),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// When the command must be done; a negative number of seconds is for ever, zero is over already.
+fn deadline(command: &Command, options: &Options) -> Result<Option<Instant>, ()> {
+    match options.number("timeout").or(command.timeout) {
+        None => Ok(None),
+        Some(0) => Err(()),
+        Some(seconds) => Ok(u64::try_from(seconds)
+            .ok()
+            .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)))),
+    }
+}
+
+fn show(output: Output, format: Format, target: &Target) {
+    let json = |pairs: Vec<(String, Term)>| println!("{}", format::json(&Term::Map(pairs)));
+    let pair = |key: &str, value: Term| (key.to_owned(), value);
+    match (output, format) {
+        (Output::Printed, _) => {}
+        (Output::Nothing, Format::Json) => json(vec![
+            pair("node", Term::atom(&target.name)),
+            pair("result", Term::text("ok")),
+        ]),
+        (Output::Text(text), Format::Json) => json(vec![pair("message", Term::text(text))]),
+        (Output::Both(_, term), Format::Json) => println!("{}", format::json(&term)),
+        (Output::Both(_, term), Format::Erlang) => println!("{}", format::erlang(&term)),
+        (Output::Nothing, _) => {}
+        (Output::Text(text) | Output::Both(text, _), _) => println!("{text}"),
+    }
+}
+
+/// Failures for machines.
+fn as_json(problem: &Problem, target: &Target) -> Problem {
+    let message = problem.text.strip_prefix("Error:\n").unwrap_or(&problem.text);
+    let pairs = [
+        ("message", Term::text(message)),
+        ("node", Term::atom(&target.name)),
+        ("result", Term::text("error")),
+    ];
+    let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Problem::plain(problem.exit, format::json(&Term::Map(pairs)))
+}
