@@ -242,9 +242,16 @@ impl Host for Batch {
         if let Some(fault) = message.fault {
             return Err(fault.clone());
         }
-        let fate = match &route.direct_reply {
-            None => self.publish_to(&route, message),
-            Some(address) => self.node.clone().reply_directly(address, message, &mut self.touched),
+        if let Some(address) = &route.direct_reply {
+            let fate = self.node.clone().reply_directly(address, message, &mut self.touched);
+            self.tally.count(fate, message.mandatory);
+            return Ok(fate);
+        }
+        // First, since it may be refused. A message held for later counts as routed.
+        let delayed = self.node.keep(&route, message)?;
+        let fate = match self.publish_to(&route, message) {
+            Fate::Unroutable if delayed => Fate::Taken,
+            fate => fate,
         };
         self.tally.count(fate, message.mandatory);
         Ok(fate)

@@ -1,6 +1,9 @@
 //! A message's headers and properties as routing asks for them: decoded only when an exchange looks.
 
 use model::{HashProperty, Table};
+use session::Publication;
+
+use super::delayed;
 
 /// What an exchange may look at.
 #[derive(Debug)]
@@ -38,4 +41,13 @@ impl routing::Content for MessageContent<'_> {
         };
         text.map(String::into_bytes)
     }
+
+    fn is_delayed(&mut self) -> bool {
+        delayed::delay_ms(&self.headers()).is_some()
+    }
+}
+
+/// A message's headers, decoded.
+pub fn headers(publication: &Publication<'_>) -> Table {
+    routing::Content::headers(&mut MessageContent::of(publication.properties, publication.headers))
 }

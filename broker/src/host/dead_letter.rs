@@ -50,8 +50,6 @@ impl Node {
             routing_key: message.routing_key(),
         };
         let letter = session::dead_letter(message.properties(), &death, target.routing_key.as_deref());
-        let snapshot = self.snapshot();
-        let cells = snapshot.route_unchecked(&from.vhost, target.exchange.as_str(), &letter.keys, &letter.properties);
         let properties = wire::Properties::decode(&letter.properties).unwrap_or_default();
         let publication = Publication {
             exchange: target.exchange.as_str().as_bytes(),
@@ -59,16 +57,19 @@ impl Node {
             mandatory: false,
             properties: &letter.properties,
             headers: None,
-            extra_keys: &[],
+            extra_keys: &letter.keys[1..],
             body: message.body(),
             persistent: properties.delivery_mode == Some(2),
             priority: properties.priority.unwrap_or(0),
             ttl: None,
             fault: None,
         };
+        let snapshot = self.snapshot();
+        let route = snapshot.route_unchecked(&from.vhost, target.exchange.as_str(), &publication);
+        self.keep_or_drop(&route, &publication);
         let mut scratch = Vec::new();
         let mut arriving = Arriving::new(&publication, &mut scratch);
-        for cell in cells {
+        for cell in route.cells {
             if why != Death::Rejected && session::is_cycle(&letter.headers, cell.name.as_str()) {
                 tracing::warn!(queue = %cell.name, vhost = %cell.vhost, "message dropped: dead-letter cycle");
                 continue;
@@ -77,7 +78,8 @@ impl Node {
         }
     }
 
-    fn enqueue(
+    /// Puts a message into a queue; `None` if the queue is gone.
+    pub(super) fn enqueue(
         &self,
         cell: &Arc<QueueCell>,
         arriving: &mut Arriving<'_>,

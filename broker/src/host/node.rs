@@ -6,7 +6,8 @@
 use arc_swap::ArcSwap;
 use catalog::{Answer, Catalog, Command, Event, QueueRecord};
 use model::{
-    ConnectionId, ConsumerId, ExchangeName, Generation, Millis, QueueId, Refusal, ReplyCode, Table, Value, VhostName,
+    ConnectionId, ConsumerId, ExchangeName, Generation, Millis, QueueId, QueueName, Refusal, ReplyCode, Table, Value,
+    VhostName,
 };
 use parking_lot::Mutex;
 use queue::{Counters, Queue};
@@ -28,8 +29,11 @@ use super::{
     clients::Clients,
     content::MessageContent,
     counters::{NodeCounters, sum},
+    delayed::Delayed,
     direct_reply::{DirectReplies, PREFIX},
+    keepers::Keeper,
     listener::Port,
+    recent_history::Histories,
     route::Route,
     timers::Timers,
 };
@@ -58,6 +62,8 @@ pub struct Node {
     snapshot: ArcSwap<Snapshot>,
     clients: Clients,
     timers: Timers,
+    delayed: Delayed,
+    histories: Histories,
     direct_replies: DirectReplies,
     alarms: Alarms,
     ports: Mutex<Vec<Port>>,
@@ -97,8 +103,8 @@ impl Snapshot {
         if message.exchange.is_empty() && message.routing_key.starts_with(PREFIX.as_bytes()) {
             let address = String::from_utf8_lossy(message.routing_key).into_owned();
             let route = Route {
-                cells: SmallVec::new(),
                 direct_reply: Some(address),
+                ..Route::default()
             };
             return Ok((Arc::new(route), false));
         }
@@ -106,14 +112,8 @@ impl Snapshot {
         keys.push(message.routing_key);
         keys.extend(message.extra_keys.iter().map(Vec::as_slice));
         let mut content = MessageContent::of(message.properties, message.headers);
-        let (cells, cacheable) = self.find(&client.vhost, exchange.as_str(), &keys, &mut content);
-        Ok((
-            Arc::new(Route {
-                cells,
-                direct_reply: None,
-            }),
-            cacheable,
-        ))
+        let (route, cacheable) = self.find(&client.vhost, exchange.as_str(), &keys, &mut content);
+        Ok((Arc::new(route), cacheable))
     }
 
     fn find(
@@ -122,29 +122,43 @@ impl Snapshot {
         exchange: &str,
         keys: &[&[u8]],
         content: &mut dyn routing::Content,
-    ) -> (SmallVec<[Arc<QueueCell>; 1]>, bool) {
-        let Some(vhost) = self.catalog.vhost(vhost.as_str()) else {
-            return (SmallVec::new(), false);
+    ) -> (Route, bool) {
+        let Some(record) = self.catalog.vhost(vhost.as_str()) else {
+            return (Route::default(), false);
         };
         let mut queues = routing::Queues::new();
-        let routed = vhost
+        let routed = record
             .router()
             .route(exchange, keys, content, rand::random(), &mut queues);
-        let cells = queues.iter().filter_map(|id| self.cells.get(id).cloned()).collect();
-        (cells, routed.is_ok_and(|routed| routed.cacheable))
+        let Ok(routed) = routed else {
+            return (Route::default(), false);
+        };
+        let route = Route {
+            cells: queues.iter().filter_map(|id| self.cells.get(id).cloned()).collect(),
+            keepers: routed
+                .keepers
+                .into_iter()
+                .map(|keeper| Keeper::new(keeper, vhost))
+                .collect(),
+            direct_reply: None,
+        };
+        (route, routed.cacheable)
     }
 
-    /// The queues of a message that the node itself sends, such as a dead letter. Without the exchange: none.
-    pub fn route_unchecked(
-        &self,
-        vhost: &VhostName,
-        exchange: &str,
-        keys: &[Vec<u8>],
-        properties: &[u8],
-    ) -> SmallVec<[Arc<QueueCell>; 1]> {
-        let keys: SmallVec<[&[u8]; 1]> = keys.iter().map(Vec::as_slice).collect();
-        self.find(vhost, exchange, &keys, &mut MessageContent::of(properties, None))
-            .0
+    /// The place of the queue that has this name.
+    pub fn cell_by_name(&self, vhost: &VhostName, queue: &QueueName) -> Option<Arc<QueueCell>> {
+        let record = self.catalog.vhost(vhost.as_str())?.queue(queue.as_str())?;
+        self.cells.get(&record.id).cloned()
+    }
+
+    /// The way of a message from an exchange where the node itself sends it, such as a dead letter. Without the
+    /// exchange: nowhere.
+    pub fn route_unchecked(&self, vhost: &VhostName, exchange: &str, message: &Publication<'_>) -> Route {
+        let mut keys: SmallVec<[&[u8]; 1]> = SmallVec::new();
+        keys.push(message.routing_key);
+        keys.extend(message.extra_keys.iter().map(Vec::as_slice));
+        let mut content = MessageContent::of(message.properties, None);
+        self.find(vhost, exchange, &keys, &mut content).0
     }
 }
 
@@ -166,6 +180,8 @@ impl Node {
             snapshot: ArcSwap::from_pointee(empty),
             clients: Clients::default(),
             timers: Timers::default(),
+            delayed: Delayed::default(),
+            histories: Histories::default(),
             direct_replies: DirectReplies::default(),
             alarms: Alarms::default(),
             ports: Mutex::default(),
@@ -218,6 +234,16 @@ impl Node {
     /// The queues' timer.
     pub fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    /// Messages that delayed exchanges hold.
+    pub fn delayed(&self) -> &Delayed {
+        &self.delayed
+    }
+
+    /// Messages that exchanges remember.
+    pub fn histories(&self) -> &Histories {
+        &self.histories
     }
 
     /// What happened here since the start.
@@ -333,6 +359,7 @@ impl Node {
         let mut gone = Vec::new();
         for event in events {
             tracing::debug!(?event, "catalogue");
+            self.follow_keepers(next, &event);
             match event {
                 Event::QueueDeclared(record) => {
                     self.counters.queues_created.add(1);

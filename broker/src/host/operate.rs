@@ -75,7 +75,7 @@ impl Node {
             let (route, _) = self.snapshot().resolve(identity, publication)?;
             match publication.fault {
                 Some(fault) => Err(fault.clone()),
-                None => Ok(self.publish_to_cells(&route.cells, publication) > 0),
+                None => Ok(self.keep(&route, publication)? | (self.publish_to_cells(&route.cells, publication) > 0)),
             }
         })?
     }

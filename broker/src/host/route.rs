@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::{
     cell::QueueCell,
+    keepers::Keeper,
     node::{Node, Snapshot},
 };
 
@@ -24,6 +25,8 @@ const ROUTES_MAX: usize = 4096;
 pub struct Route {
     /// Queues, each once.
     pub cells: SmallVec<[Arc<QueueCell>; 1]>,
+    /// Exchanges on the way that keep the message.
+    pub keepers: Vec<Keeper>,
     /// The requester that a direct reply is for.
     pub direct_reply: Option<String>,
 }

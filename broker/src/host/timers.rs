@@ -1,4 +1,5 @@
-//! One timer for all queues: message expiry and unused queues, by next deadline and never by scan.
+//! One timer for all queues and delayed exchanges: message expiry, unused queues, delays that are over, by next deadline
+//! and never by scan.
 //!
 //! A queue is entered once per earliest deadline; a stale entry costs one look.
 
@@ -38,6 +39,11 @@ impl Timers {
         }
     }
 
+    /// Something may be due earlier than the timer knows.
+    pub fn rouse(&self) {
+        self.earlier.notify_one();
+    }
+
     /// Leaves work that cannot be done where it came up: errands to run and clients to flush.
     pub fn leave_errands(&self, mut errands: Vec<Errand>, mut touched: Vec<Arc<Client>>) {
         if errands.is_empty() && touched.is_empty() {
@@ -69,10 +75,11 @@ const IDLE_MS: u64 = 3_600_000;
 /// Runs until the node stops.
 pub async fn run(node: Arc<Node>) {
     loop {
-        let wait = node
-            .timers()
-            .next()
-            .map_or(IDLE_MS, |at| at.0.saturating_sub(node.now().0).min(IDLE_MS));
+        let next = [node.timers().next(), node.delayed().next()]
+            .into_iter()
+            .flatten()
+            .min();
+        let wait = next.map_or(IDLE_MS, |at| at.0.saturating_sub(node.now().0).min(IDLE_MS));
         tokio::select! {
             () = node.stopping().cancelled() => return,
             () = node.timers().earlier.notified() => look(&node),
@@ -100,6 +107,7 @@ fn look(node: &Arc<Node>) {
             node.timers().wake_at(at, &cell);
         }
     }
+    node.release_delayed(now, &mut touched, &mut errands);
     node.run_errands(errands, &mut touched);
     node.flush(&mut touched);
 }

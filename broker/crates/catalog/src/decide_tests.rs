@@ -83,7 +83,8 @@ fn an_exchange_declared_again_must_be_the_same() {
          exchange x x-random durable => {other} 'type' for exchange 'x' in vhost '/': received ''x-random'' but current is 'direct'
          exchange y zz => CH PRECONDITION_FAILED - unknown exchange type 'zz'
          exchange '' zz => CH PRECONDITION_FAILED - unknown exchange type 'zz'
-         exchange y x-delayed-message x-delayed-type=topic => CH PRECONDITION_FAILED - unknown exchange type 'x-delayed-message'
+         exchange y x-delayed-message x-delayed-type=zz => CH PRECONDITION_FAILED - unknown exchange type 'zz'
+         exchange y x-delayed-message => CH PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing exchange type
          exchange '' direct => CH ACCESS_REFUSED - operation not permitted on the default exchange
          exchange '' direct passive => CH ACCESS_REFUSED - operation not permitted on the default exchange
          exchange y direct passive => CH NOT_FOUND - no exchange 'y' in vhost '/'

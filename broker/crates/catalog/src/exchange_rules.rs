@@ -41,14 +41,10 @@ fn internal_user() -> UserName {
     INTERNAL_USER.parse().unwrap_or_default()
 }
 
-/// Reads the type's name. Types that need help from a queue that does not exist yet are unknown.
+/// Reads the type's name.
 pub(crate) fn kind(text: &str) -> Result<ExchangeKind, Refusal> {
-    match text.parse() {
-        Ok(ExchangeKind::Delayed | ExchangeKind::RecentHistory) | Err(_) => {
-            Err(texts::precondition(format!("unknown exchange type '{text}'")))
-        }
-        Ok(kind) => Ok(kind),
-    }
+    text.parse()
+        .map_err(|_| texts::precondition(format!("unknown exchange type '{text}'")))
 }
 
 /// A type as Erlang prints its name: in quotes of its own unless it is one plain word.

@@ -94,6 +94,11 @@ impl ExchangeRecord {
         crate::texts::exchange_title(&self.vhost, self.name.as_str())
     }
 
+    /// The type by which it routes: its own, or the one a delayed exchange was told.
+    pub fn routes_as(&self) -> ExchangeKind {
+        self.args.delayed_kind.unwrap_or(self.kind)
+    }
+
     /// Where messages go that find no destination: by argument, else by policy.
     pub fn alternate(&self) -> Option<ExchangeName> {
         let by_policy = || effective(self.policy.as_deref(), self.operator_policy.as_deref()).alternate_exchange;

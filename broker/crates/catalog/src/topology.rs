@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::record::{ExchangeRecord, Owner, QueueRecord};
 use crate::state::Vhost;
 use crate::{binding_rules, exchange_rules, policies, queue_rules, texts};
-use model::{ExchangeName, QueueArgs, QueueId, Refusal, VhostName};
+use model::{ExchangeKind, ExchangeName, QueueArgs, QueueId, Refusal, VhostName};
 use routing::Binding;
 use std::sync::Arc;
 
@@ -33,7 +33,6 @@ impl Change<'_> {
             exchange_rules::check_equivalent(existing, &spec)?;
             return Ok(Answer::Done);
         }
-        exchange_rules::kind(spec.kind.as_str())?;
         let args = exchange_rules::check_new(&spec.vhost, spec.name.as_str(), spec.kind, &spec.arguments)?;
         let mut record = ExchangeRecord {
             vhost: spec.vhost.clone(),
@@ -58,7 +57,10 @@ impl Change<'_> {
         if !record.name.is_default() {
             found
                 .router
-                .add_exchange(&record.name, record.kind, record.args.hash_on.clone());
+                .add_exchange(&record.name, record.routes_as(), record.args.hash_on.clone());
+            if record.kind == ExchangeKind::Delayed {
+                found.router.set_delaying(&record.name);
+            }
             found.router.set_alternate(&record.name, record.alternate());
         }
         found.exchanges.insert(record.name.clone(), record.clone());

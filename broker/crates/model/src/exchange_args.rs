@@ -80,17 +80,18 @@ impl ExchangeArgs {
     /// The first argument that cannot be obeyed: `alternate-exchange` first, then those of the type.
     pub fn parse(kind: ExchangeKind, table: Table) -> Result<Self, ExchangeArgsError> {
         let alternate = table.get("alternate-exchange").map(alternate).transpose()?;
-        let hash_on = if kind == ExchangeKind::ConsistentHash {
-            hash_on(&table)?
-        } else {
-            HashOn::RoutingKey
-        };
         let delayed_kind = if kind == ExchangeKind::Delayed {
             Some(delayed_kind(&table)?)
         } else {
             None
         };
-        let history_length = if kind == ExchangeKind::RecentHistory {
+        let routes_as = delayed_kind.unwrap_or(kind);
+        let hash_on = if routes_as == ExchangeKind::ConsistentHash {
+            hash_on(&table)?
+        } else {
+            HashOn::RoutingKey
+        };
+        let history_length = if routes_as == ExchangeKind::RecentHistory {
             history_length(&table)?
         } else {
             0
@@ -146,12 +147,15 @@ fn hash_property(value: &Value) -> Result<HashProperty, ExchangeArgsError> {
 }
 
 fn delayed_kind(table: &Table) -> Result<ExchangeKind, ExchangeArgsError> {
-    let text = table.get("x-delayed-type").and_then(Value::as_text).unwrap_or_default();
+    let invalid = || kind_error("Invalid argument, 'x-delayed-type' must be an existing exchange type");
+    let text = table
+        .get("x-delayed-type")
+        .and_then(Value::as_text)
+        .ok_or_else(invalid)?;
     match text.parse() {
-        Ok(ExchangeKind::Delayed) | Err(_) => Err(kind_error(
-            "Invalid argument, 'x-delayed-type' must be an existing exchange type",
-        )),
+        Ok(ExchangeKind::Delayed) => Err(invalid()),
         Ok(kind) => Ok(kind),
+        Err(_) => Err(kind_error(format!("unknown exchange type '{text}'"))),
     }
 }
 

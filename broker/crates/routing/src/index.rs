@@ -18,6 +18,8 @@ pub trait Content {
     fn headers(&mut self) -> Table;
     /// A property as octets, if the message has it.
     fn property(&mut self, which: HashProperty) -> Option<Vec<u8>>;
+    /// True if a delayed exchange has to hold the message.
+    fn is_delayed(&mut self) -> bool;
 }
 
 /// A message on its way: keys, a number that stands for chance, and its content.
@@ -31,6 +33,11 @@ pub(crate) struct Parcel<'a> {
 }
 
 impl Parcel<'_> {
+    pub(crate) fn is_delayed(&mut self) -> bool {
+        self.cacheable = false;
+        self.content.is_delayed()
+    }
+
     fn headers(&mut self) -> &Table {
         self.cacheable = false;
         self.headers.get_or_insert_with(|| self.content.headers())
@@ -60,7 +67,8 @@ impl From<BadMatch> for BadBinding {
 }
 
 impl Index {
-    /// An empty index. A delayed exchange routes as its inner type, one with a history as a fanout.
+    /// An empty index. One with a history routes as a fanout; a delayed one comes as its inner type, and as direct where
+    /// that is not known.
     pub(crate) fn new(kind: ExchangeKind, hash_on: HashOn) -> Self {
         match kind {
             ExchangeKind::Direct | ExchangeKind::Delayed => Index::Direct(OrdMap::new()),

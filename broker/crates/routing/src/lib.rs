@@ -15,4 +15,4 @@ mod topic;
 
 pub use binding::{Binding, Destination};
 pub use index::{BadBinding, Content};
-pub use router::{NoSuchExchange, Queues, Routed, Router};
+pub use router::{Keeper, NoSuchExchange, Queues, Routed, Router};

@@ -22,15 +22,30 @@ pub type Queues = SmallVec<[QueueId; 4]>;
 pub struct NoSuchExchange;
 
 /// How a message was routed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routed {
     /// The same keys on the same exchange go to the same queues until something is declared, bound or deleted.
     pub cacheable: bool,
+    /// Exchanges on the way that keep the message, in the order in which it met them.
+    pub keepers: Vec<Keeper>,
+}
+
+/// An exchange that keeps a message for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// The message ends here until its delay is over, and goes on from here then.
+    Delays(ExchangeName),
+    /// The message goes on, and is given to those who bind later.
+    Remembers(ExchangeName),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Exchange {
     index: Index,
+    /// Holds messages that have a delay.
+    delays: bool,
+    /// Gives its last messages to new bindings.
+    remembers: bool,
     /// Where a message goes that finds no destination here.
     alternate: Option<ExchangeName>,
     /// Bindings that start here.
@@ -71,10 +86,13 @@ pub struct Router {
 }
 
 impl Router {
-    /// Adds an exchange. The default exchange needs none: it is every queue's name.
+    /// Adds an exchange; a delayed one under the type by which it routes. The default exchange needs none: it is every
+    /// queue's name.
     pub fn add_exchange(&mut self, name: &ExchangeName, kind: ExchangeKind, hash_on: HashOn) {
         let exchange = Exchange {
             index: Index::new(kind, hash_on),
+            delays: false,
+            remembers: kind == ExchangeKind::RecentHistory,
             alternate: None,
             outgoing: 0,
         };
@@ -85,6 +103,13 @@ impl Router {
     pub fn set_alternate(&mut self, name: &ExchangeName, alternate: Option<ExchangeName>) {
         if let Some(exchange) = self.exchanges.get_mut(name) {
             Arc::make_mut(exchange).alternate = alternate;
+        }
+    }
+
+    /// Messages with a delay are held at this exchange.
+    pub fn set_delaying(&mut self, name: &ExchangeName) {
+        if let Some(exchange) = self.exchanges.get_mut(name) {
+            Arc::make_mut(exchange).delays = true;
         }
     }
 
@@ -226,7 +251,11 @@ impl Router {
         }
         if exchange.is_empty() {
             self.by_name(keys, out);
-            return Ok(sorted(out, true));
+            sort(out);
+            return Ok(Routed {
+                cacheable: true,
+                keepers: Vec::new(),
+            });
         }
         let mut parcel = Parcel {
             keys,
@@ -239,11 +268,16 @@ impl Router {
             router: self,
             waiting: vec![exchange],
             seen: BTreeSet::new(),
+            keepers: Vec::new(),
         };
         while let Some(name) = walk.waiting.pop() {
             walk.visit(name, &mut parcel, out);
         }
-        Ok(sorted(out, parcel.cacheable))
+        sort(out);
+        Ok(Routed {
+            keepers: walk.keepers,
+            cacheable: parcel.cacheable,
+        })
     }
 
     fn by_name(&self, keys: &[&[u8]], out: &mut Queues) {
@@ -252,10 +286,9 @@ impl Router {
     }
 }
 
-fn sorted(out: &mut Queues, cacheable: bool) -> Routed {
+fn sort(out: &mut Queues) {
     out.sort_unstable();
     out.dedup();
-    Routed { cacheable }
 }
 
 /// A message's way through exchanges bound to exchanges: each is visited once.
@@ -263,6 +296,7 @@ struct Walk<'a> {
     router: &'a Router,
     waiting: Vec<&'a str>,
     seen: BTreeSet<&'a str>,
+    keepers: Vec<Keeper>,
 }
 
 impl<'a> Walk<'a> {
@@ -272,6 +306,9 @@ impl<'a> Walk<'a> {
             return;
         };
         if !self.seen.insert(name) {
+            return;
+        }
+        if self.is_kept(name, exchange, parcel) {
             return;
         }
         let mut lost = true;
@@ -286,6 +323,25 @@ impl<'a> Walk<'a> {
             self.waiting
                 .extend(exchange.alternate.as_ref().map(ExchangeName::as_str));
         }
+    }
+
+    /// True if the message goes no further now.
+    fn is_kept(&mut self, name: &str, exchange: &Exchange, parcel: &mut Parcel<'_>) -> bool {
+        if !exchange.delays && !exchange.remembers {
+            return false;
+        }
+        // A name that is in the map has parsed before.
+        let Ok(name) = name.parse::<ExchangeName>() else {
+            return false;
+        };
+        if exchange.delays && parcel.is_delayed() {
+            self.keepers.push(Keeper::Delays(name));
+            return true;
+        }
+        if exchange.remembers {
+            self.keepers.push(Keeper::Remembers(name));
+        }
+        false
     }
 }
 

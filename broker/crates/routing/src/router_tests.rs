@@ -9,6 +9,7 @@ use proptest::prelude::*;
 struct Message {
     headers: Table,
     property: Option<Vec<u8>>,
+    delayed: bool,
 }
 
 impl Content for Message {
@@ -17,6 +18,9 @@ impl Content for Message {
     }
     fn property(&mut self, _: HashProperty) -> Option<Vec<u8>> {
         self.property.clone()
+    }
+    fn is_delayed(&mut self) -> bool {
+        self.delayed
     }
 }
 
@@ -28,13 +32,14 @@ fn q(name: &str) -> QueueName {
     name.parse().unwrap()
 }
 
-/// Lines of `exchange NAME TYPE`, `alternate NAME OTHER`, `queue NAME ID`, `bind SOURCE q:NAME|x:NAME KEY`.
+/// Lines of `exchange NAME TYPE`, `delaying NAME`, `alternate NAME OTHER`, `queue NAME ID`, `bind SOURCE q:NAME|x:NAME KEY`.
 fn router(script: &str) -> Router {
     let mut router = Router::default();
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let words: Vec<&str> = line.split(' ').collect();
         match words[0] {
             "exchange" => router.add_exchange(&x(words[1]), words[2].parse().unwrap(), HashOn::RoutingKey),
+            "delaying" => router.set_delaying(&x(words[1])),
             "alternate" => router.set_alternate(&x(words[1]), Some(x(words[2]))),
             "queue" => router.add_queue(&q(words[1]), QueueId(words[2].parse().unwrap())),
             "bind" => assert!(router.bind(Arc::new(binding(words[1], words[2], words[3]))), "{line}"),
@@ -196,7 +201,7 @@ fn a_consistent_hash_can_follow_a_header() {
     let to = |who: &str, key: &[u8]| {
         let mut message = Message {
             headers: [("who", who.into())].into(),
-            property: None,
+            ..Message::default()
         };
         let mut out = Queues::new();
         router.route("c", &[key], &mut message, 0, &mut out).unwrap();
@@ -384,4 +389,46 @@ proptest! {
             }
         }
     }
+}
+
+/// Queue ids and keepers of a message published to `exchange` with key `k`.
+fn kept(router: &Router, exchange: &str, delayed: bool) -> (Vec<u64>, Routed) {
+    let mut out = Queues::new();
+    let mut message = Message {
+        delayed,
+        ..Message::default()
+    };
+    let routed = router.route(exchange, &[b"k"], &mut message, 0, &mut out).unwrap();
+    (out.iter().map(|id| id.0).collect(), routed)
+}
+
+#[test]
+fn a_delayed_message_ends_at_the_delaying_exchange_even_behind_another() {
+    let router = router(
+        "queue a 1\nqueue b 2\nexchange front fanout\nexchange late topic\nexchange lost fanout\ndelaying late
+         alternate late lost\nbind front q:a -\nbind front x:late -\nbind late q:b #\nbind lost q:a -",
+    );
+    let held = |cacheable| Routed {
+        cacheable,
+        keepers: vec![Keeper::Delays(x("late"))],
+    };
+    assert_eq!(kept(&router, "late", true), (vec![], held(false)));
+    assert_eq!(kept(&router, "front", true), (vec![1], held(false)));
+    let passed = Routed {
+        cacheable: false,
+        keepers: vec![],
+    };
+    assert_eq!(kept(&router, "late", false), (vec![2], passed));
+}
+
+#[test]
+fn an_exchange_with_a_history_is_named_and_the_message_goes_on() {
+    let router = router(
+        "queue a 1\nexchange front fanout\nexchange past x-recent-history\nbind front x:past -\nbind past q:a -",
+    );
+    let routed = Routed {
+        cacheable: true,
+        keepers: vec![Keeper::Remembers(x("past"))],
+    };
+    assert_eq!(kept(&router, "front", true), (vec![1], routed));
 }
