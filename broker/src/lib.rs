@@ -2,11 +2,15 @@
 //!
 //! A library so that its rooms have doors and tests can open them; the binary `warren` only picks a name.
 
-#![allow(unreachable_pub, reason = "in the shell `pub` says what a file offers to its neighbours; the door is this file")]
+#![allow(
+    unreachable_pub,
+    reason = "in the shell `pub` says what a file offers to its neighbours; the door is this file"
+)]
 
 pub mod admin;
 pub mod config;
 pub mod host;
 pub mod management;
 pub mod observe;
+pub mod peer;
 pub mod server;

@@ -12,6 +12,20 @@ use std::{path::Path, process::ExitCode};
 enum Command {
     /// Run a broker node.
     Server(config::ServerArgs),
+    /// Ask and operate a node, as rabbitmqctl does; `warren ctl help` lists its commands.
+    #[command(disable_help_flag = true)]
+    Ctl {
+        /// Arguments of rabbitmqctl.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Check a node, as rabbitmq-diagnostics does; `warren diagnostics help` lists its commands.
+    #[command(disable_help_flag = true)]
+    Diagnostics {
+        /// Arguments of rabbitmq-diagnostics.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Put load on a broker and measure it; `warren perf --help` lists its options.
     #[command(disable_help_flag = true)]
     Perf {
@@ -26,8 +40,12 @@ fn main() -> ExitCode {
     let called = arguments.first().map_or("warren", |path| file_name(path)).to_owned();
     match called.as_str() {
         "rabbitmq-server" => server::main(&config::ServerArgs::default()),
+        "rabbitmqctl" => ctl::main(ctl::Tool::Ctl, &arguments[1..]),
+        "rabbitmq-diagnostics" => ctl::main(ctl::Tool::Diagnostics, &arguments[1..]),
         _ => match Command::parse_from(arguments) {
             Command::Server(args) => server::main(&args),
+            Command::Ctl { arguments } => ctl::main(ctl::Tool::Ctl, &arguments),
+            Command::Diagnostics { arguments } => ctl::main(ctl::Tool::Diagnostics, &arguments),
             Command::Perf { arguments } => perf::main(std::iter::once("perf".to_owned()).chain(arguments)),
         },
     }

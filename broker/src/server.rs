@@ -13,7 +13,7 @@ use crate::{
     admin,
     config::{self, Config, ServerArgs},
     host::{self, Node, listener},
-    management, observe,
+    management, observe, peer,
 };
 
 /// Runs `warren server`. Exit code 0 after an orderly stop, 1 if the node could not start or serve.
@@ -65,12 +65,24 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let amqp = listener::bind_all(&config.listeners)?;
     let admin =
         listener::bind(admin_address, backlog).with_context(|| format!("cannot listen on {admin_address} (admin)"))?;
+    let peer_address = config::ListenAddress {
+        ip: None,
+        port: config.node.peer_port,
+    };
+    let peer_port =
+        listener::bind(peer_address, backlog).with_context(|| format!("cannot listen on {peer_address} (peers)"))?;
+    let peers = Arc::new(peer::Peers::new(&config.node)?);
     let management = management::bind(&config)?;
     let node = Arc::new(Node::new(config)?);
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::alarms::watch_memory(node.clone()));
     tokio::spawn(host::alarms::watch_disk(node.clone()));
     tokio::spawn(serve_http(admin, admin::routes(node.clone()), node.clone()));
+    node.announce(listener::Port {
+        protocol: "clustering",
+        address: peer_port.local_addr()?,
+    });
+    tokio::spawn(peer::serve(peer_port, peers, node.clone()));
     let mut listeners = Vec::new();
     for bound in amqp {
         let port = bound.port()?;

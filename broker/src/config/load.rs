@@ -226,6 +226,7 @@ impl Loader {
             Err(right) => self.bad_variable("RABBITMQ_NODENAME", wanted, right),
         }
         self.config.node.data = DataDirectory::of(args.data.as_deref(), variables, &self.config.node.name);
+        self.config.node.home = environment.variable("HOME").map(PathBuf::from);
         self.config.node.secret_directory.clone_from(&args.secret_dir);
         self.config.node.cookie = variables.value("RABBITMQ_ERLANG_COOKIE").map(Secret::new);
         self.config.node.pid_file = variables.value("RABBITMQ_PID_FILE").map(PathBuf::from);

@@ -86,7 +86,11 @@ const CHANNELS: &[&str] = &[
     "name",
     "number",
     "vhost",
+    "transactional",
+    "confirm",
+    "messages_uncommitted",
     "acks_uncommitted",
+    "prefetch_count",
     "global_prefetch_count",
 ];
 const CONSUMERS: &[&str] = &[

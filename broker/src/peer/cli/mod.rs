@@ -1,0 +1,150 @@
+//! The command line's requests: each is one decision on the catalogue or one view of the node.
+//!
+//! Whoever is here knows the cluster's secret and may do everything. Answers leave in bounded frames; a tool that does
+//! not read keeps nothing but its own connection waiting.
+
+mod access;
+mod clients;
+mod list;
+mod objects;
+mod parameters;
+mod queues;
+mod status;
+mod vhosts;
+
+use link::{Failure, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Term};
+use model::Refusal;
+use std::{io, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, sync::mpsc};
+
+use super::stream::{read_frame, write_frame};
+use crate::host::Node;
+
+/// How long a tool may keep quiet between requests, or not read.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Frames of an answer that wait to be written.
+const FRAMES_WAITING_MAX: usize = 4;
+
+/// What comes of a request.
+type Outcome = Result<Term, Failure>;
+
+/// Serves one tool until it leaves.
+pub async fn serve(mut tcp: TcpStream, node: &Arc<Node>) -> io::Result<()> {
+    while let Some(octets) = read_frame(&mut tcp, REQUEST_BYTES_MAX, PATIENCE).await? {
+        match link::decode(&octets) {
+            Ok(request) => answer(&mut tcp, node.clone(), request).await?,
+            Err(_) => reply(&mut tcp, &Reply::Failed(Failure::Unknown)).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Requests may lock and hash, so they are performed where blocking is allowed.
+async fn answer(tcp: &mut TcpStream, node: Arc<Node>, request: Request) -> io::Result<()> {
+    let (sender, mut frames) = mpsc::channel(FRAMES_WAITING_MAX);
+    let stops = request == Request::Stop;
+    let work = tokio::task::spawn_blocking(move || perform(&node, request, &sender));
+    while let Some(frame) = frames.recv().await {
+        reply(tcp, &frame).await?;
+    }
+    work.await.map_err(io::Error::other)?;
+    match stops {
+        true => stop(),
+        false => Ok(()),
+    }
+}
+
+async fn reply(tcp: &mut TcpStream, reply: &Reply) -> io::Result<()> {
+    let octets = link::encode(reply)?;
+    write_frame(tcp, &octets, REPLY_BYTES_MAX, PATIENCE).await
+}
+
+/// Stops as SIGTERM does.
+fn stop() -> io::Result<()> {
+    let own = rustix::process::getpid();
+    Ok(rustix::process::kill_process(own, rustix::process::Signal::TERM)?)
+}
+
+fn perform(node: &Node, request: Request, frames: &mpsc::Sender<Reply>) {
+    let outcome = match request {
+        Request::List { what, columns } => list::list(node, what, &columns, frames),
+        other => execute(node, other),
+    };
+    let last = match outcome {
+        Ok(term) => Reply::Done(term),
+        Err(failure) => Reply::Failed(failure),
+    };
+    // Without a receiver the tool is gone, and nobody waits for the answer.
+    let _ = frames.blocking_send(last);
+}
+
+fn execute(node: &Node, request: Request) -> Outcome {
+    match request {
+        Request::AddUser { .. }
+        | Request::DeleteUser { .. }
+        | Request::ChangePassword { .. }
+        | Request::ClearPassword { .. }
+        | Request::Authenticate { .. }
+        | Request::SetUserTags { .. }
+        | Request::SetPermissions { .. }
+        | Request::ClearPermissions { .. }
+        | Request::SetTopicPermissions { .. }
+        | Request::ClearTopicPermissions { .. } => access::execute(node, request),
+        Request::AddVhost { .. }
+        | Request::DeleteVhost { .. }
+        | Request::SetVhostTags { .. }
+        | Request::Trace { .. } => vhosts::execute(node, request),
+        Request::SetPolicy { .. }
+        | Request::ClearPolicy { .. }
+        | Request::SetParameter { .. }
+        | Request::ClearParameter { .. }
+        | Request::SetGlobalParameter { .. }
+        | Request::ClearGlobalParameter { .. }
+        | Request::SetVhostLimits { .. }
+        | Request::ClearVhostLimits { .. }
+        | Request::SetUserLimits { .. }
+        | Request::ClearUserLimits { .. } => parameters::execute(node, request),
+        Request::PurgeQueue { vhost, name } => queues::purge(node, &vhost, &name),
+        Request::DeleteQueue {
+            vhost,
+            name,
+            if_empty,
+            if_unused,
+        } => queues::delete(node, &vhost, &name, catalog::Conditions { if_unused, if_empty }),
+        Request::CloseConnection { pid, reason } => clients::close(node, &pid, &reason),
+        Request::CloseConnections { scope, limit, reason } => clients::close_all(node, &scope, limit, &reason),
+        Request::IsRunning => Ok(Term::Bool(node.has_started() && !node.stopping().is_cancelled())),
+        Request::Status => Ok(status::status(node)),
+        Request::Stop => Ok(Term::count(std::process::id())),
+        Request::List { .. } => Err(Failure::Unknown),
+    }
+}
+
+/// A name out of a request.
+fn name<T: std::str::FromStr<Err = model::NameError>>(text: &str) -> Result<T, Failure> {
+    text.parse()
+        .map_err(|error: model::NameError| Failure::Refused(error.to_string()))
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    Failure::Refused(refusal.text)
+}
+
+/// A virtual host that exists.
+fn existing_vhost(node: &Node, vhost: &str) -> Result<model::VhostName, Failure> {
+    let found = node.snapshot().catalog.vhost(vhost).map(|found| found.name().clone());
+    found.ok_or_else(|| Failure::NoSuchVhost(vhost.to_owned()))
+}
+
+/// A user that exists.
+fn existing_user(node: &Node, user: &str) -> Result<Arc<access_rules::User>, Failure> {
+    let found = node.snapshot().catalog.access().user(user).cloned();
+    found.ok_or_else(|| Failure::NoSuchUser(user.to_owned()))
+}
+
+/// Performs a command that answers nothing.
+fn commit(node: &Node, command: catalog::Command) -> Outcome {
+    node.commit(command).map(|_| Term::none()).map_err(refused)
+}
+
+use ::access as access_rules;

@@ -1,0 +1,41 @@
+//! Purging and deleting queues for an administrator, who needs no permission and no ownership.
+//!
+//! Conditions are judged under the queue's lock, as for a client.
+
+use catalog::{Command, Conditions, QueueRecord};
+use link::{Failure, Term};
+use std::sync::Arc;
+
+use super::{Outcome, refused};
+use crate::host::Node;
+
+fn record(node: &Node, vhost: &str, name: &str) -> Result<Arc<QueueRecord>, Failure> {
+    let found = node.snapshot().catalog.queue(vhost, name).cloned();
+    found.ok_or(Failure::NotFound)
+}
+
+pub(super) fn purge(node: &Node, vhost: &str, name: &str) -> Outcome {
+    let record = record(node, vhost, name)?;
+    let cell = node.cell(&record).map_err(|_| Failure::NotFound)?;
+    let purged = cell.hold().queue.purge();
+    Ok(Term::count(purged))
+}
+
+pub(super) fn delete(node: &Node, vhost: &str, name: &str, conditions: Conditions) -> Outcome {
+    let record = record(node, vhost, name)?;
+    let cell = node.cell(&record).map_err(|_| Failure::NotFound)?;
+    let ready = {
+        let mut held = cell.hold();
+        let counts = held.queue.counts();
+        if conditions.if_unused && counts.consumers > 0 {
+            return Err(Failure::InUse);
+        }
+        if conditions.if_empty && counts.ready.messages > 0 {
+            return Err(Failure::NotEmpty);
+        }
+        held.dead = true;
+        counts.ready.messages
+    };
+    node.commit(Command::DeleteQueue(record.id)).map_err(refused)?;
+    Ok(Term::count(ready))
+}

@@ -1,0 +1,158 @@
+//! What `status` and the checks show of the node.
+//!
+//! Erlang's own numbers have no counterpart and are left out rather than made up.
+
+use link::Term;
+use std::{fs, net::SocketAddr, sync::atomic::Ordering::Relaxed};
+
+use crate::{
+    config::Watermark,
+    host::{
+        Node, RABBITMQ_VERSION,
+        alarms::{disk_limit, memory_limit},
+        listener::Port,
+    },
+};
+
+fn map<const N: usize>(pairs: [(&str, Term); N]) -> Term {
+    Term::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn texts(items: impl IntoIterator<Item = impl Into<String>>) -> Term {
+    Term::List(items.into_iter().map(Term::text).collect())
+}
+
+/// Everything as one map, keys as `status --formatter json` has them.
+pub(super) fn status(node: &Node) -> Term {
+    let config = node.config();
+    let uptime = node.now().0.saturating_sub(node.started_at().0) / 1000;
+    let catalog = &node.snapshot().catalog;
+    map([
+        (
+            "active_plugins",
+            Term::List(config.plugins.enabled().into_iter().map(Term::atom).collect()),
+        ),
+        ("alarms", alarms(node)),
+        (
+            "config_files",
+            texts(config.node.config_files.iter().map(|path| path.display().to_string())),
+        ),
+        (
+            "data_directory",
+            Term::text(config.node.data.as_path().display().to_string()),
+        ),
+        ("disk_free", Term::count(node.alarms().disk_free.load(Relaxed))),
+        ("disk_free_limit", Term::count(disk_limit(&config.resources))),
+        (
+            "enabled_plugin_file",
+            Term::text(config.node.enabled_plugins_file.display().to_string()),
+        ),
+        (
+            "erlang_version",
+            Term::text(concat!("Warren ", env!("CARGO_PKG_VERSION"))),
+        ),
+        ("file_descriptors", file_descriptors(node)),
+        ("is_under_maintenance", Term::Bool(false)),
+        (
+            "listeners",
+            Term::List(node.ports().iter().map(|port| listener(node, port)).collect()),
+        ),
+        ("log_files", log_files(node)),
+        ("memory", memory(node)),
+        ("node", Term::atom(&**node.name())),
+        ("os", Term::text("Linux")),
+        ("pid", Term::count(std::process::id())),
+        ("product_name", Term::text("Warren")),
+        ("product_version", Term::text(env!("CARGO_PKG_VERSION"))),
+        ("rabbitmq_version", Term::text(RABBITMQ_VERSION)),
+        (
+            "totals",
+            map([
+                ("virtual_host_count", Term::count(catalog.vhosts().count())),
+                ("connection_count", Term::count(node.open_clients().len())),
+                ("queue_count", Term::count(catalog.queues().count())),
+            ]),
+        ),
+        ("uptime", Term::count(uptime)),
+        ("vm_memory_calculation_strategy", Term::atom("rss")),
+        (
+            "vm_memory_high_watermark_limit",
+            Term::count(memory_limit(&config.resources)),
+        ),
+        ("vm_memory_high_watermark_setting", watermark(config.resources.memory())),
+    ])
+}
+
+fn watermark(mark: Watermark) -> Term {
+    match mark {
+        Watermark::Absolute(bytes) => map([("absolute", Term::count(bytes.0))]),
+        Watermark::Relative(share) => map([("relative", Term::Float(share))]),
+    }
+}
+
+fn alarms(node: &Node) -> Term {
+    let alarm = |resource: &str| {
+        map([
+            ("node", Term::atom(&**node.name())),
+            ("resource", Term::atom(resource)),
+            ("type", Term::atom("resource_limit")),
+        ])
+    };
+    let memory = node.alarms().memory().then(|| alarm("memory"));
+    let disk = node.alarms().disk().then(|| alarm("disk"));
+    Term::List(memory.into_iter().chain(disk).collect())
+}
+
+/// What the process holds open, from the system.
+fn file_descriptors(node: &Node) -> Term {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let used = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    map([
+        ("total_limit", Term::count(limit.unwrap_or(u64::MAX))),
+        ("total_used", Term::count(used)),
+        ("sockets_used", Term::count(node.clients().count())),
+    ])
+}
+
+fn memory(node: &Node) -> Term {
+    let used = Term::count(node.alarms().memory_used.load(Relaxed));
+    map([("strategy", Term::atom("rss")), ("total", map([("rss", used)]))])
+}
+
+fn log_files(node: &Node) -> Term {
+    let log = &node.config().log;
+    let file = log
+        .file_path(&node.config().node.name)
+        .map(|path| path.display().to_string());
+    let console = log.console.enabled.then(|| "<stdout>".to_owned());
+    texts(file.into_iter().chain(console))
+}
+
+fn listener(node: &Node, port: &Port) -> Term {
+    map([
+        ("interface", Term::text(interface(port.address))),
+        ("node", Term::atom(&**node.name())),
+        ("port", Term::count(port.address.port())),
+        ("protocol", Term::atom(port.protocol)),
+        ("purpose", Term::text(purpose(port.protocol))),
+    ])
+}
+
+fn interface(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    }
+}
+
+fn purpose(protocol: &str) -> &'static str {
+    match protocol {
+        "amqp" => "AMQP 0-9-1 and AMQP 1.0",
+        "amqp/ssl" => "AMQP 0-9-1 and AMQP 1.0 over TLS",
+        "clustering" => "inter-node and CLI tool communication",
+        "http" => "HTTP API",
+        "https" => "HTTP API over TLS (HTTPS)",
+        "http/prometheus" => "Prometheus exporter API over HTTP",
+        _ => "",
+    }
+}

@@ -1,0 +1,58 @@
+//! Virtual hosts: creating, deleting, tags and tracing.
+//!
+//! What a change does not name stays as it was.
+
+use catalog::{Command, VhostMetadata};
+use link::{Failure, Request};
+
+use super::{Outcome, commit, existing_vhost, name};
+use crate::host::Node;
+
+pub(super) fn execute(node: &Node, request: Request) -> Outcome {
+    match request {
+        Request::AddVhost {
+            name,
+            description,
+            tags,
+            default_queue_type,
+        } => {
+            let kind = default_queue_type.map(|kind| kind.parse());
+            let metadata = VhostMetadata {
+                description,
+                tags,
+                default_queue_type: kind
+                    .transpose()
+                    .map_err(|error: model::UnknownQueueType| Failure::Refused(error.to_string()))?,
+                tracing: false,
+            };
+            add(node, &name, metadata)
+        }
+        Request::DeleteVhost { name } => commit(node, Command::DeleteVhost(existing_vhost(node, &name)?)),
+        Request::SetVhostTags { vhost, tags } => edit(node, &vhost, |metadata| metadata.tags = tags),
+        Request::Trace { vhost, on } => edit(node, &vhost, |metadata| metadata.tracing = on),
+        _ => Err(Failure::Unknown),
+    }
+}
+
+/// One that exists stays as it is, which is no error.
+fn add(node: &Node, vhost: &str, metadata: VhostMetadata) -> Outcome {
+    match existing_vhost(node, vhost) {
+        Ok(_) => Ok(link::Term::none()),
+        Err(_) => {
+            let name = name(vhost)?;
+            commit(node, Command::PutVhost { name, metadata })
+        }
+    }
+}
+
+fn edit(node: &Node, vhost: &str, change: impl FnOnce(&mut VhostMetadata)) -> Outcome {
+    let name = existing_vhost(node, vhost)?;
+    let mut metadata = node
+        .snapshot()
+        .catalog
+        .vhost(vhost)
+        .map(|vhost| vhost.metadata().clone())
+        .unwrap_or_default();
+    change(&mut metadata);
+    commit(node, Command::PutVhost { name, metadata })
+}

@@ -1,0 +1,170 @@
+//! Accepting peers: handshake with a deadline, verdict, then the channel they came for.
+//!
+//! A stranger costs one slot of a bounded number for at most ten seconds; when all are taken, new ones wait in the
+//! kernel's queue. A wrong secret is logged and counted.
+
+use anyhow::Context;
+use link::{Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, Proof, Proven, Verdict};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use super::{
+    cli,
+    secret::Secrets,
+    stream::{read_frame, write_frame},
+};
+use crate::host::Node;
+
+/// Longest time for a handshake.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+/// Handshakes at once.
+const HANDSHAKES_MAX: usize = 64;
+/// Command line connections at once.
+const SESSIONS_MAX: usize = 256;
+/// How often a mounted secret is looked at for the cookie file's sake.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The peer port's state.
+#[derive(Debug)]
+pub struct Peers {
+    secrets: Secrets,
+    handshakes: Arc<Semaphore>,
+    sessions: Arc<Semaphore>,
+    /// Handshakes refused since the start.
+    refused: AtomicU64,
+}
+
+impl Peers {
+    /// Finds the secret.
+    ///
+    /// # Errors
+    /// When there is none that is usable.
+    pub fn new(node: &crate::config::Node) -> anyhow::Result<Self> {
+        Ok(Peers {
+            secrets: Secrets::prepare(node).context("the cluster's shared secret")?,
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+            sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    fn refuse(&self, peer: SocketAddr, why: &str) {
+        let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(target: "connection", refused = count, "connection attempt from {peer} rejected: {why}");
+    }
+}
+
+/// Accepts until the node stops.
+pub async fn serve(listener: TcpListener, peers: Arc<Peers>, node: Arc<Node>) {
+    let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
+    loop {
+        tokio::select! {
+            () = node.stopping().cancelled() => return,
+            _ = refresh.tick() => {
+                if let Err(error) = peers.secrets.refresh() {
+                    tracing::warn!("the cookie file cannot follow the mounted secret: {error:#}");
+                }
+            }
+            (permit, accepted) = accept(&listener, &peers) => match accepted {
+                Ok((tcp, peer)) => drop(tokio::spawn(greet(tcp, peer, permit, peers.clone(), node.clone()))),
+                Err(error) => {
+                    // Out of descriptors or memory: others may leave meanwhile.
+                    tracing::warn!("cannot accept a peer: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+}
+
+/// A slot first, then a connection: what waits, waits in the kernel's queue.
+async fn accept(
+    listener: &TcpListener,
+    peers: &Peers,
+) -> (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>) {
+    // The semaphore is never closed, so there is always a permit to come.
+    let permit = peers.handshakes.clone().acquire_owned().await.ok();
+    (permit, listener.accept().await)
+}
+
+async fn greet(
+    mut tcp: TcpStream,
+    peer: SocketAddr,
+    slot: Option<OwnedSemaphorePermit>,
+    peers: Arc<Peers>,
+    node: Arc<Node>,
+) {
+    let shaken = tokio::time::timeout(HANDSHAKE_PATIENCE, shake_hands(&mut tcp, &peers, node.name())).await;
+    drop(slot);
+    let proven = match shaken {
+        Ok(Ok(proven)) => proven,
+        Ok(Err(why)) => return peers.refuse(peer, &why),
+        Err(_) => return peers.refuse(peer, "the handshake took too long"),
+    };
+    let Ok(_session) = peers.sessions.clone().try_acquire_owned() else {
+        return peers.refuse(peer, "too many command line connections");
+    };
+    tracing::debug!("{} came in from {peer}", proven.from);
+    match proven.channel {
+        Channel::Cli => {
+            if let Err(error) = cli::serve(tcp, &node).await {
+                tracing::debug!("{} is gone: {error}", proven.from);
+            }
+        }
+    }
+}
+
+/// Both prove the secret, the one that connects first. The error is for the log.
+async fn shake_hands(tcp: &mut TcpStream, peers: &Peers, own_name: &str) -> Result<Proven, String> {
+    let octets = read_message(tcp).await?;
+    let hello = match Hello::read(&octets) {
+        Ok(hello) => hello,
+        Err(why @ HandshakeError::Version(_)) => {
+            send(tcp, &Verdict::WrongVersion(link::PROTOCOL_VERSION)).await?;
+            return Err(why.to_string());
+        }
+        Err(why @ HandshakeError::Foreign) => return Err(why.to_string()),
+    };
+    if hello.to != own_name {
+        send(tcp, &Verdict::OtherNode(own_name.to_owned())).await?;
+        return Err(format!("{} looks for the node {}", hello.from, hello.to));
+    }
+    let challenge = link::challenge();
+    send(tcp, &Verdict::Prove(challenge.clone())).await?;
+    let proof: Proof = link::decode(&read_message(tcp).await?).map_err(|error| error.to_string())?;
+    let accepted = peers.secrets.accepted().map_err(|error| error.to_string())?;
+    let Some(own) = link::accept(&accepted, &hello, &challenge, proof) else {
+        send(tcp, &Verdict::WrongSecret).await?;
+        return Err(format!("invalid challenge reply from {}", hello.from));
+    };
+    send(tcp, &Verdict::Welcome(own)).await?;
+    Ok(Proven {
+        from: hello.from,
+        channel: hello.channel,
+    })
+}
+
+async fn read_message(tcp: &mut TcpStream) -> Result<Vec<u8>, String> {
+    match read_frame(tcp, HANDSHAKE_BYTES_MAX, HANDSHAKE_PATIENCE).await {
+        Ok(Some(octets)) => Ok(octets),
+        Ok(None) => Err("it closed the connection during the handshake".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn send(tcp: &mut TcpStream, verdict: &Verdict) -> Result<(), String> {
+    let octets = link::encode(verdict).map_err(|error| error.to_string())?;
+    let written = write_frame(tcp, &octets, HANDSHAKE_BYTES_MAX, HANDSHAKE_PATIENCE).await;
+    written.map_err(|error| error.to_string())
+}
