@@ -24,8 +24,8 @@ pub struct Caller {
 }
 
 /// A caller with the tag `monitoring` or `administrator`.
-#[derive(Clone, Debug)]
-pub struct Monitor(pub Caller);
+#[derive(Clone, Copy, Debug)]
+pub struct Monitor;
 
 /// A caller with the tag `policymaker` or `administrator`.
 #[derive(Clone, Debug)]
@@ -158,7 +158,7 @@ impl FromRequestParts<Arc<Api>> for Monitor {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
         let caller = Caller::from_request_parts(parts, api).await?;
         match caller.is_monitor() {
-            true => Ok(Monitor(caller)),
+            true => Ok(Monitor),
             false => Err(Failure::not_authorised("Not monitor user")),
         }
     }

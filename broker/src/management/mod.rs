@@ -13,6 +13,9 @@ mod channels;
 mod cluster_name;
 mod connections;
 mod consumers;
+mod definitions;
+mod definitions_export;
+mod definitions_import;
 mod exchanges;
 mod failure;
 mod features;
@@ -117,6 +120,7 @@ fn routes(api: Arc<Api>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
         .merge(cluster_name::routes())
         .merge(connections::routes())
         .merge(consumers::routes())
+        .merge(definitions::routes())
         .merge(exchanges::routes())
         .merge(features::routes())
         .merge(global_parameters::routes())

@@ -147,7 +147,10 @@ async fn put(
     Path((vhost, name)): Path<(String, String)>,
     body: Body,
 ) -> Outcome {
-    caller.govern(&api, &vhost)?;
+    caller.govern(&api, &vhost).map_err(|failure| match failure == Failure::not_found() {
+        true => Failure::missing("vhost_not_found"),
+        false => failure,
+    })?;
     set(&api, &vhost, PolicyLevel::User, &name, &body)
 }
 

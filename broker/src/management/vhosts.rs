@@ -73,7 +73,7 @@ async fn one(
     query.one(shape(&api, found))
 }
 
-/// What the body says over what there is: keys that are missing keep their values.
+/// What the body says. Description and tags that are missing become empty, as in RabbitMQ; the others stay.
 fn metadata(body: &Body, before: VhostMetadata) -> Result<VhostMetadata, Failure> {
     let kind = match body.text("default_queue_type")? {
         None => before.default_queue_type,
@@ -84,8 +84,8 @@ fn metadata(body: &Body, before: VhostMetadata) -> Result<VhostMetadata, Failure
         }
     };
     Ok(VhostMetadata {
-        description: body.text("description")?.map_or(before.description, str::to_owned),
-        tags: body.get("tags").map_or(Ok(before.tags), tags)?,
+        description: body.text("description")?.map_or_else(String::new, str::to_owned),
+        tags: body.get("tags").map_or(Ok(Vec::new()), tags)?,
         default_queue_type: kind,
         tracing: body.boolean("tracing", before.tracing)?,
     })
