@@ -39,6 +39,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Peers {
     secrets: Secrets,
+    patience: Duration,
     handshakes: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
     /// Handshakes refused since the start.
@@ -53,6 +54,7 @@ impl Peers {
     pub fn new(node: &crate::config::Node) -> anyhow::Result<Self> {
         Ok(Peers {
             secrets: Secrets::prepare(node).context("the cluster's shared secret")?,
+            patience: HANDSHAKE_PATIENCE,
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
             sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
             refused: AtomicU64::new(0),
@@ -105,7 +107,7 @@ async fn greet(
     peers: Arc<Peers>,
     node: Arc<Node>,
 ) {
-    let shaken = tokio::time::timeout(HANDSHAKE_PATIENCE, shake_hands(&mut tcp, &peers, node.name())).await;
+    let shaken = tokio::time::timeout(peers.patience, shake_hands(&mut tcp, &peers, node.name())).await;
     drop(slot);
     let proven = match shaken {
         Ok(Ok(proven)) => proven,
@@ -168,3 +170,7 @@ async fn send(tcp: &mut TcpStream, verdict: &Verdict) -> Result<(), String> {
     let written = write_frame(tcp, &octets, HANDSHAKE_BYTES_MAX, HANDSHAKE_PATIENCE).await;
     written.map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

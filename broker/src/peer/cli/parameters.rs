@@ -115,33 +115,28 @@ fn set_parameter(node: &Node, vhost: &str, component: String, name: String, valu
     commit(node, command)
 }
 
-fn set_user_limits(node: &Node, user: &str, limits: &str) -> Outcome {
-    let Value::Table(table) = parse(limits)? else {
+/// The definition is judged before the user is looked for, as RabbitMQ does.
+fn set_user_limits(node: &Node, user: &str, definition: &str) -> Outcome {
+    let Value::Table(table) = parse(definition)? else {
         return Err(Failure::BadJson);
     };
-    let found = existing_user(node, user)?;
-    let mut limits = found.limits;
+    let mut limits = existing_user(node, user).map_or_else(|_| UserLimits::default(), |user| user.limits);
     for (key, value) in &table.0 {
         let number = value.as_integer().and_then(|number| i64::try_from(number).ok());
-        let wrong = || {
-            Failure::Refused(format!(
-                "Validation failed\n\n{key} should be a number, actually was {}\n",
-                value.term()
-            ))
-        };
-        let number = Some(number.ok_or_else(wrong)?);
         match key.as_str() {
             "max-connections" => limits.connections_max = number,
             "max-channels" => limits.channels_max = number,
             _ => {
                 let terms = format!("[{{<<{key:?}>>,{}}}]", value.term());
-                return Err(Failure::Refused(format!(
-                    "Validation failed\n\nUnrecognised terms {terms} in user-limits\n"
-                )));
+                return Err(Failure::Refused(format!("Unrecognised terms {terms} in user-limits")));
             }
         }
+        if number.is_none() {
+            let text = format!("{key} should be a number, actually was {}", value.term());
+            return Err(Failure::Refused(text));
+        }
     }
-    put_user_limits(node, &found, limits)
+    put_user_limits(node, &*existing_user(node, user)?, limits)
 }
 
 fn clear_user_limits(node: &Node, user: &str, limit: &str) -> Outcome {

@@ -97,6 +97,66 @@ pub(super) const COMMANDS: &[Command] = &[
     .in_diagnostics()
     .banner(|target, _, _| format!("Checking if RabbitMQ is running on node {} ...", target.name))
     .under(CHECKS),
+    Command::new("check_if_node_is_mirror_sync_critical", alone)
+        .help(
+            USAGE,
+            "Fails if mirrored queues would lose their only synchronised copy with this node",
+        )
+        .in_diagnostics()
+        .banner(|target, _, _| {
+            let name = &target.name;
+            format!("Checking if node {name} is critical for data safety of any classic mirrored queues ...")
+        })
+        .under(CHECKS),
+    Command::new("check_if_node_is_quorum_critical", alone)
+        .help(USAGE, "Fails if quorum queues would lose their quorum with this node")
+        .in_diagnostics()
+        .banner(|target, _, _| {
+            format!(
+                "Checking if node {} is critical for quorum of any quorum queues ...",
+                target.name
+            )
+        })
+        .under(CHECKS),
+    Command::new("check_virtual_hosts", |session| {
+        let name = session.target.name.clone();
+        match is_running(session)? {
+            true => Ok(Output::Text(format!("Node {name} reported all vhosts as running"))),
+            false => Err(Problem::plain(
+                UNAVAILABLE,
+                format!("Node {name} does not serve its vhosts"),
+            )),
+        }
+    })
+    .help(USAGE, "Fails if a virtual host is not served")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Checking if all vhosts are running on node {} ...", target.name))
+    .under(CHECKS),
+    Command::new("node_health_check", |session| {
+        let lines = alarm_lines(&session.ask(&Request::Status)?);
+        let text = format!("resource alarm(s) in effect: {}", lines.join(", "));
+        match (is_running(session)?, lines.is_empty()) {
+            (true, true) => Ok(Output::Text("Health check passed".into())),
+            (true, false) => Err(Problem::error(UNAVAILABLE, text)),
+            (false, _) => Err(Problem::error(UNAVAILABLE, "the node is not running")),
+        }
+    })
+    .help(
+        USAGE,
+        "DEPRECATED. Fails if the node does not serve clients or has an alarm",
+    )
+    .in_both()
+    .banner(|target, options, _| {
+        let seconds = options.number("timeout").unwrap_or(70);
+        format!(
+            "This command is DEPRECATED and will be removed in a future version.\nIt performs intrusive, opinionated \
+             health checks and requires a fully booted node.\nUse one of the options covered in \
+             https://www.rabbitmq.com/monitoring.html#health-checks instead.\nTimeout: {seconds} seconds ...\nChecking \
+             health of node {} ...",
+            target.name
+        )
+    })
+    .under("Deprecated"),
     Command::new("erlang_cookie_hash", |session| {
         Ok(Output::Text(session.cookie_hash.clone()))
     })
@@ -157,6 +217,14 @@ pub(super) const COMMANDS: &[Command] = &[
 
 fn is_running(session: &mut Session<'_>) -> Result<bool, Problem> {
     Ok(session.ask(&Request::IsRunning)? == Term::Bool(true))
+}
+
+/// Nodes of this version are alone, so none is missed by others.
+fn alone(session: &mut Session<'_>) -> Result<Output, Problem> {
+    session.ask(&Request::IsRunning)?;
+    let name = &session.target.name;
+    let text = format!("Node {name} seems to be the only one in a single node cluster, the check does not apply");
+    Ok(Output::Text(text))
 }
 
 fn running(session: &Session<'_>) -> String {

@@ -68,6 +68,7 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "encode",
     "environment",
     "erlang_cookie_sources",
+    "erlang_version",
     "eval",
     "eval_file",
     "exec",
