@@ -170,8 +170,10 @@ impl Connection {
 
     fn frame_limit(&self) -> u32 {
         match self.stage {
-            Stage::Handshake(Handshake::Open) | Stage::Open | Stage::Closing => self.tuned.frame_max,
-            Stage::Handshake(_) => self.limits.initial_frame_max,
+            Stage::Handshake(Handshake::Open) | Stage::Open => self.tuned.frame_max,
+            // A log-in may fail before anything was tuned: a stranger gets no larger frame for that.
+            Stage::Closing if self.tuned != Tuned::default() => self.tuned.frame_max,
+            Stage::Handshake(_) | Stage::Closing => self.limits.initial_frame_max,
         }
     }
 
