@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 
 use crate::host::Settle;
 
+/// So many places of settled deliveries between others are not worth a clean-up.
+const GAPS_MIN: usize = 64;
+
 /// A delivery that the client has not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unacked<Q> {
@@ -190,7 +193,15 @@ impl<Q> Ledger<Q> {
         while matches!(self.unacked.front(), Some((_, None))) {
             self.unacked.pop_front();
         }
+        self.forget_gaps();
         Some(entry)
+    }
+
+    /// One delivery kept for ever must not keep the places of all that were settled after it.
+    fn forget_gaps(&mut self) {
+        if self.unacked.len() > GAPS_MIN + 2 * self.unacked_count {
+            self.unacked.retain(|(_, entry)| entry.is_some());
+        }
     }
 }
 
@@ -232,6 +243,16 @@ mod tests {
         for (tag, multiple) in [(1, false), (1, true), (3, false), (3, true), (0, false)] {
             assert_eq!(taken(&mut ledger, tag, multiple), Err(UnknownTag(DeliveryTag(tag))));
         }
+    }
+
+    #[test]
+    fn deliveries_settled_around_one_that_is_kept_leave_no_places() {
+        let mut ledger = booked(10_000);
+        for tag in 2..=10_000 {
+            assert_eq!(taken(&mut ledger, tag, false), Ok(vec![tag]));
+        }
+        assert!(ledger.unacked.len() <= GAPS_MIN + 2, "{}", ledger.unacked.len());
+        assert_eq!(taken(&mut ledger, 1, false), Ok(vec![1]));
     }
 
     #[test]
