@@ -208,6 +208,7 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
         let letter = Letter::ConsumerGone {
             channel: consumer.channel,
             tag: consumer.tag.to_string(),
+            id: consumer.id,
         };
         consumer.client.outbox().post(letter);
         if consumer.client.wants_cancel_notices() {

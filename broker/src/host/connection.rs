@@ -3,7 +3,7 @@
 //! The only place that awaits a client's socket. Must never decide about the protocol: an `if` about AMQP belongs
 //! into `session`.
 
-use model::{Millis, Refusal, ReplyCode};
+use model::{ConsumerId, Millis, Refusal, ReplyCode};
 use session::{Beat, Connection, Heartbeat, Host, Release, Step};
 use std::{
     io,
@@ -140,6 +140,7 @@ impl Task {
         if self.deaf {
             return self.buffer.clear();
         }
+        self.forget_consumers_gone();
         let buffer = std::mem::take(&mut self.buffer);
         let mut used = 0;
         self.batch.begin();
@@ -183,6 +184,7 @@ impl Task {
                 Step::Ask(ask) => {
                     self.batch.settle_down();
                     let answer = self.perform(ask);
+                    self.forget_consumers_gone();
                     self.batch.begin();
                     next = self.machine.answer(answer, &mut self.batch);
                     self.on_progress();
@@ -240,13 +242,25 @@ impl Task {
         self.client.tell_channels(|| self.machine.channel_facts());
         for letter in self.client.outbox().letters() {
             match letter {
-                Letter::ConsumerGone { channel, tag } => {
-                    self.consumers.remove(channel, &tag);
-                    self.machine.consumer_gone(channel, &tag);
-                }
+                Letter::ConsumerGone { channel, tag, id } => self.forget_consumer(channel, &tag, id),
                 Letter::Close { reason } => self.force_close(&reason),
                 Letter::AlarmsChanged if self.alarmed => self.on_alarms(),
                 Letter::AlarmsChanged => {}
+            }
+        }
+    }
+
+    fn forget_consumer(&mut self, channel: u16, tag: &str, id: ConsumerId) {
+        if self.consumers.remove_if(channel, tag, id) {
+            self.machine.consumer_gone(channel, tag);
+        }
+    }
+
+    /// A client that hears of a cancelled consumer, or deletes its queue, may use the tag again at once.
+    fn forget_consumers_gone(&mut self) {
+        for letter in self.client.outbox().consumers_gone() {
+            if let Letter::ConsumerGone { channel, tag, id } = letter {
+                self.forget_consumer(channel, &tag, id);
             }
         }
     }

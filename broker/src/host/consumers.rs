@@ -29,6 +29,13 @@ impl Consumers {
         self.0.remove(&(channel, tag.to_owned()))
     }
 
+    /// Forgets this very consumer; false if the tag means another one by now, or none.
+    pub fn remove_if(&mut self, channel: u16, tag: &str, id: ConsumerId) -> bool {
+        let key = (channel, tag.to_owned());
+        let is_meant = matches!(self.0.get(&key), Some(Subscribed::To(_, found)) if *found == id);
+        is_meant && self.0.remove(&key).is_some()
+    }
+
     /// Forgets all of a channel, or of the connection with `None`.
     pub fn remove_all(&mut self, channel: Option<u16>) -> Vec<Subscribed> {
         let Some(channel) = channel else {

@@ -53,6 +53,8 @@ pub enum Letter {
         channel: u16,
         /// Consumer tag.
         tag: String,
+        /// Which consumer: the tag may be another's by now.
+        id: ConsumerId,
     },
     /// A memory or disk alarm was set or cleared.
     AlarmsChanged,
@@ -226,6 +228,13 @@ impl Outbox {
     /// True once the socket has failed.
     pub fn is_dead(&self) -> bool {
         self.state.lock().closed
+    }
+
+    /// The letters about consumers that are gone; the others stay.
+    pub fn consumers_gone(&self) -> Vec<Letter> {
+        let mut state = self.state.lock();
+        let gone = |letter: &mut Letter| matches!(letter, Letter::ConsumerGone { .. });
+        state.letters.extract_if(.., gone).collect()
     }
 
     /// The letters that have come.
