@@ -43,6 +43,8 @@ pub(super) struct Task {
     deadline: Option<Millis>,
     next_ack_look: Millis,
     deaf: bool,
+    /// Octets wait in the buffer that were not looked at, since their answers found no room.
+    stalled: bool,
     /// Nothing is read while an alarm is on, since the client publishes.
     alarmed: bool,
     over: bool,
@@ -72,6 +74,7 @@ impl Task {
             deadline: Some(now.after(node.handshake_timeout())),
             next_ack_look: now.after(node.ack_look()),
             deaf: false,
+            stalled: false,
             alarmed: false,
             over: false,
             node,
@@ -89,7 +92,8 @@ impl Task {
             let blocked = outbox.blocked.load(Ordering::Acquire);
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
             tokio::select! {
-                ready = outbox.socket.readable(), if reading => self.on_readable(ready),
+                () = std::future::ready(()), if reading && self.stalled => self.on_room().await,
+                ready = outbox.socket.readable(), if reading && !self.stalled => self.on_readable(ready),
                 ready = outbox.socket.writable(), if blocked => self.on_writable(ready),
                 () = outbox.attention.notified() => self.on_letters(),
                 () = tokio::time::sleep(wait) => self.on_time(),
@@ -136,7 +140,14 @@ impl Task {
         }
     }
 
+    /// Goes on where answers found no room, and lets other tasks have their turn.
+    async fn on_room(&mut self) {
+        self.on_octets();
+        tokio::task::yield_now().await;
+    }
+
     fn on_octets(&mut self) {
+        self.stalled = false;
         if self.deaf {
             return self.buffer.clear();
         }
@@ -151,6 +162,11 @@ impl Task {
                 break;
             }
             self.take_step(step);
+            // A few octets can ask for many: what does not fit is asked for again when there is room.
+            if self.client.outbox().waiting_bytes() >= REPLIES_BYTES_MAX {
+                self.stalled = true;
+                break;
+            }
         }
         self.batch.end();
         self.buffer = buffer;
