@@ -258,6 +258,7 @@ impl Host for Batch {
     }
 
     fn check_publish(&mut self, message: &Publication<'_>) -> Result<(), Refusal> {
+        self.published_in_alarm |= self.node.alarms().any();
         self.routes.find(message, &self.node)?;
         message.fault.map_or(Ok(()), |fault| Err(fault.clone()))
     }

@@ -171,7 +171,9 @@ impl Task {
         self.batch.end();
         self.buffer = buffer;
         self.buffer.drain(..used);
-        if self.batch.take_published_in_alarm() && !self.over {
+        let publishes =
+            self.batch.take_published_in_alarm() || (self.node.alarms().any() && self.machine.is_receiving_content());
+        if publishes && !self.over {
             self.on_alarms();
         }
     }

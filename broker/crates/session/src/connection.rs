@@ -366,6 +366,12 @@ impl Connection {
         }
     }
 
+    /// True while a channel has begun a publish and waits for the rest.
+    pub fn is_receiving_content(&self) -> bool {
+        let mut channels = self.channels.values();
+        channels.any(|channel| !matches!(channel.content, Content::None))
+    }
+
     /// True once `connection.open-ok` has been sent and while nothing has closed it.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
