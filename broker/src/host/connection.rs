@@ -26,6 +26,8 @@ use super::{
 const REPLIES_BYTES_MAX: usize = 1024 * 1024;
 /// Longest sleep of a connection with nothing to wait for.
 const IDLE: Millis = Millis(3_600_000);
+/// Up to so many octets of a frame that is not complete are kept without a buffer.
+const LEFTOVER_BYTES_MAX: usize = 4096;
 
 /// What the task owns.
 pub(super) struct Task {
@@ -116,8 +118,9 @@ impl Task {
     }
 
     fn on_readable(&mut self, ready: io::Result<()>) {
-        if self.buffer.capacity() == 0 {
-            self.buffer = pool::take();
+        if self.buffer.capacity() <= LEFTOVER_BYTES_MAX {
+            let leftover = std::mem::replace(&mut self.buffer, pool::take());
+            self.buffer.extend_from_slice(&leftover);
         }
         if self.buffer.len() == self.buffer.capacity() {
             // A frame larger than the buffer: the machine refuses it if it may not be, so this is bounded.
@@ -135,8 +138,14 @@ impl Task {
                 self.over = true;
             }
         }
-        if self.buffer.is_empty() {
-            pool::give_back(std::mem::take(&mut self.buffer));
+        self.return_buffer();
+    }
+
+    /// Who sends part of a frame and falls silent holds that part and no whole buffer.
+    fn return_buffer(&mut self) {
+        if self.buffer.len() <= LEFTOVER_BYTES_MAX {
+            let leftover = self.buffer.as_slice().to_vec();
+            pool::give_back(std::mem::replace(&mut self.buffer, leftover));
         }
     }
 
