@@ -4,6 +4,11 @@
 //! `x-match` says so.
 
 use model::{Table, Value};
+use std::collections::BTreeMap;
+
+/// Up to so many pairs or headers are searched one by one; with more of both, headers are sorted first, so that two
+/// tables as large as a frame do not cost the product of their sizes.
+const SCAN_MAX: usize = 16;
 
 /// How many pairs must agree, and whether keys starting with `x-` count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +39,18 @@ impl HeaderMatch {
     }
 
     pub(crate) fn matches(&self, headers: &Table) -> bool {
-        let agrees = |(key, wanted): &(String, Value)| headers.get(key).is_some_and(|value| same(wanted, value));
+        if self.pairs.len().min(headers.0.len()) <= SCAN_MAX {
+            return self.judge(|key| headers.get(key));
+        }
+        let mut sorted = BTreeMap::new();
+        for (key, value) in &headers.0 {
+            sorted.entry(key.as_str()).or_insert(value);
+        }
+        self.judge(|key| sorted.get(key).copied())
+    }
+
+    fn judge<'a>(&self, find: impl Fn(&str) -> Option<&'a Value>) -> bool {
+        let agrees = |(key, wanted): &(String, Value)| find(key).is_some_and(|value| same(wanted, value));
         match self.mode {
             Mode::All => self.pairs.iter().all(agrees),
             Mode::Any => self.pairs.iter().any(agrees),
