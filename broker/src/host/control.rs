@@ -2,7 +2,7 @@
 //!
 //! Each answer is one decision on the published catalogue, and one command where something changes.
 
-use catalog::Conditions;
+use catalog::{Conditions, QueueRecord};
 use model::{ConsumerId, QueueName, Refusal, ReplyCode, UserName, Value, VhostName};
 use queue::{SubscribeError, Subscription};
 use session::{Answer, Ask, ConsumeRequest, Credentials, DeclareQueue, Release, Request};
@@ -18,6 +18,8 @@ use super::{
     outbox::Place,
 };
 
+/// So often a queue is declared that others delete meanwhile.
+const DECLARE_TRIES: u32 = 100;
 /// The pseudo-queue of direct replies.
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
@@ -199,13 +201,9 @@ impl Task {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments,
         };
-        let client = self.identity().clone();
-        let catalog::Answer::Queue { record, .. } =
-            self.node.request(&client, catalog::Request::DeclareQueue(request))?
-        else {
+        let Some((record, cell)) = self.declared(&request)? else {
             return Ok(Answer::Done);
         };
-        let cell = self.node.cell(&record)?;
         let now = self.batch.now();
         let counts = self.batch.on_cell(&cell, |state, _| {
             state.queue.touch(now);
@@ -217,6 +215,22 @@ impl Task {
             ready,
             consumers: counts.consumers as u32,
         })
+    }
+
+    /// Declares, and again where another client deletes the queue at the same moment.
+    fn declared(&self, request: &catalog::DeclareQueue) -> Result<Option<(Arc<QueueRecord>, Arc<QueueCell>)>, Refusal> {
+        let mut tries_left = DECLARE_TRIES;
+        loop {
+            tries_left -= 1;
+            let asked = catalog::Request::DeclareQueue(request.clone());
+            let catalog::Answer::Queue { record, .. } = self.node.request(self.identity(), asked)? else {
+                return Ok(None);
+            };
+            match self.node.cell(&record) {
+                Err(_) if tries_left > 0 => {}
+                found => return found.map(|cell| Some((record, cell))),
+            }
+        }
     }
 
     /// A responder may ask whether the requester is still there.
