@@ -73,6 +73,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         listener::bind(peer_address, backlog).with_context(|| format!("cannot listen on {peer_address} (peers)"))?;
     let peers = Arc::new(peer::Peers::new(&config.node)?);
     let management = management::bind(&config)?;
+    let scrapes = observe::bind_scrapes(&config)?;
     let node = Arc::new(Node::new(config)?);
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::alarms::watch_memory(node.clone()));
@@ -92,6 +93,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     if let Some(management) = management {
         serve_management(management, &node);
+    }
+    if let Some(scrapes) = scrapes {
+        serve_scrapes(scrapes, &node);
     }
     node.started();
     tracing::info!("node {} is ready", node.name());
@@ -114,6 +118,14 @@ fn serve_management(bound: management::Bound, node: &Arc<Node>) {
     let samples = Arc::new(observe::Samples::default());
     tokio::spawn(observe::sample(samples.clone(), node.clone()));
     tokio::spawn(bound.run(node.clone(), samples));
+}
+
+/// The metrics endpoint.
+fn serve_scrapes(bound: observe::Scrapes, node: &Arc<Node>) {
+    let port = bound.port();
+    tracing::info!("started {} listener on {}", port.protocol, port.address);
+    node.announce(port);
+    tokio::spawn(bound.run(node.clone()));
 }
 
 /// Serves HTTP until the node stops.

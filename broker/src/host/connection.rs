@@ -178,6 +178,7 @@ impl Task {
             }
         }
         self.batch.end();
+        self.count_confirms();
         self.buffer = buffer;
         self.buffer.drain(..used);
         let publishes =
@@ -200,6 +201,13 @@ impl Task {
             false => self.machine.write_unblocked(&mut self.batch),
         }
         self.batch.end();
+    }
+
+    fn count_confirms(&mut self) {
+        let confirmed = self.machine.take_confirmed();
+        if confirmed > 0 {
+            self.node.counters().confirmed.add(confirmed);
+        }
     }
 
     /// Performs what the machine wants until it wants octets again.

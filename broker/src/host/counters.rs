@@ -47,6 +47,8 @@ counters! {
     published,
     /// Messages that a queue took.
     routed,
+    /// Messages confirmed to their publishers.
+    confirmed,
     /// Mandatory messages without a queue.
     returned,
     /// Other messages without a queue.

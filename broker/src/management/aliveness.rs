@@ -21,12 +21,7 @@ pub fn routes() -> Router<Arc<Api>> {
     Router::new().route("/aliveness-test/{vhost}", get(test))
 }
 
-async fn test(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path(vhost): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn test(State(api): State<Arc<Api>>, caller: Caller, Path(vhost): Path<String>, query: Parameters) -> Outcome {
     let client = caller.enter(&api, &vhost)?;
     let name: QueueName = QUEUE.parse().map_err(bad_name)?;
     let declare = DeclareQueue {

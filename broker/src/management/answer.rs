@@ -23,7 +23,12 @@ pub fn put(answer: Answer) -> Outcome {
         Answer::Queue { created, .. } => created,
         Answer::Done | Answer::Absent => false,
     };
-    Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT }.into_response())
+    Ok(if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::NO_CONTENT
+    }
+    .into_response())
 }
 
 /// A `DELETE` was performed; what was absent before is not found.

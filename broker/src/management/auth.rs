@@ -22,12 +22,7 @@ async fn ways(query: Parameters) -> Outcome {
     query.one(json!({"oauth_enabled": false}))
 }
 
-async fn attempts(
-    State(api): State<Arc<Api>>,
-    _: Monitor,
-    Path(node): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn attempts(State(api): State<Arc<Api>>, _: Monitor, Path(node): Path<String>, query: Parameters) -> Outcome {
     if node != api.node.name().as_ref() {
         return Err(Failure::not_found());
     }

@@ -54,7 +54,10 @@ fn shape(vhost: &VhostName, binding: &routing::Binding) -> Binding {
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
-    let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(&api, vhost.name()));
+    let seen = snapshot
+        .catalog
+        .vhosts()
+        .filter(|vhost| caller.sees(&api, vhost.name()));
     query.all(seen.flat_map(|vhost| vhost.bindings().map(|binding| shape(vhost.name(), &binding))))
 }
 
@@ -88,7 +91,9 @@ pub async fn to_queue(
     query: Parameters,
 ) -> Outcome {
     let destination = Destination::Queue(super::queues::find(&api, &caller, &vhost, &queue)?.name.clone());
-    query.all(in_vhost(&api, &caller, &vhost, |vhost| vhost.bindings_to(&destination))?)
+    query.all(in_vhost(&api, &caller, &vhost, |vhost| {
+        vhost.bindings_to(&destination)
+    })?)
 }
 
 /// `/exchanges/{vhost}/{exchange}/bindings/source`
@@ -110,7 +115,9 @@ pub async fn to_exchange(
     query: Parameters,
 ) -> Outcome {
     let destination = Destination::Exchange(exchanges::find(&api, &caller, &vhost, &exchange)?.name.clone());
-    query.all(in_vhost(&api, &caller, &vhost, |vhost| vhost.bindings_to(&destination))?)
+    query.all(in_vhost(&api, &caller, &vhost, |vhost| {
+        vhost.bindings_to(&destination)
+    })?)
 }
 
 /// The two ends that a path names: `q` leads to a queue, `e` to an exchange.
@@ -133,7 +140,9 @@ async fn of_ends(
     query: Parameters,
 ) -> Outcome {
     let (source, destination) = ends(&source, &kind, &destination)?;
-    query.all(in_vhost(&api, &caller, &vhost, |vhost| vhost.bindings_between(&source, &destination))?)
+    query.all(in_vhost(&api, &caller, &vhost, |vhost| {
+        vhost.bindings_between(&source, &destination)
+    })?)
 }
 
 async fn bind(
@@ -150,7 +159,11 @@ async fn bind(
     }
     let arguments = body.arguments("arguments")?;
     let binding = routing::Binding::new(source, destination, key.as_bytes(), arguments);
-    let location = format!("{}/{}", encoded(binding.destination.name()), catalog::properties_key(&binding));
+    let location = format!(
+        "{}/{}",
+        encoded(binding.destination.name()),
+        catalog::properties_key(&binding)
+    );
     api.node.request(&client, Request::Bind(binding))?;
     // Percent-encoded, so it is always a header's value.
     let location = HeaderValue::from_str(&location).map_err(|_| Failure::bad_request("routing_key"))?;
@@ -172,7 +185,12 @@ fn encoded(text: &str) -> String {
 
 /// The binding that a path names. A `properties_key` is percent-encoded itself: a client that encodes it once more and
 /// one that follows `Location` mean the same.
-fn find(api: &Api, vhost: &str, (source, destination): &(ExchangeName, Destination), key: &str) -> Option<routing::Binding> {
+fn find(
+    api: &Api,
+    vhost: &str,
+    (source, destination): &(ExchangeName, Destination),
+    key: &str,
+) -> Option<routing::Binding> {
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(vhost)?;
     let names = |binding: &Arc<routing::Binding>| {
@@ -180,7 +198,10 @@ fn find(api: &Api, vhost: &str, (source, destination): &(ExchangeName, Destinati
         own == key || own == encoded_key(key)
     };
     let between = found.bindings_between(source, destination);
-    between.iter().find(|binding| names(binding)).map(|binding| binding.as_ref().clone())
+    between
+        .iter()
+        .find(|binding| names(binding))
+        .map(|binding| binding.as_ref().clone())
 }
 
 /// A key whose encoding was taken off with that of its path, but for the part that stands for arguments.

@@ -197,7 +197,10 @@ mod tests {
         assert_eq!(body.boolean("a", false), Ok(true));
         assert_eq!(body.boolean("b", true), Ok(false));
         assert_eq!(body.boolean("absent", true), Ok(true));
-        assert_eq!(body.boolean("c", true), Err(Failure::bad_request(json!(["not_boolean", "x"]))));
+        assert_eq!(
+            body.boolean("c", true),
+            Err(Failure::bad_request(json!(["not_boolean", "x"])))
+        );
         assert_eq!((body.integer("n"), body.integer("m")), (Ok(Some(-1)), Ok(Some(7))));
         assert!(body.integer("l").is_err());
     }
@@ -214,7 +217,10 @@ mod tests {
     #[test]
     fn missing_keys_are_listed_together() {
         let failure = body(&json!({"configure": ""})).require(&["configure", "write", "read"]);
-        assert_eq!(failure, Err(Failure::bad_request("[{key_missing,write},{key_missing,read}]")));
+        assert_eq!(
+            failure,
+            Err(Failure::bad_request("[{key_missing,write},{key_missing,read}]"))
+        );
     }
 
     #[test]

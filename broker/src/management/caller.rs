@@ -108,7 +108,12 @@ fn not_visible() -> Failure {
 }
 
 fn existing(api: &Api, vhost: &str) -> Result<VhostName, Failure> {
-    let found = api.node.snapshot().catalog.vhost(vhost).map(|found| found.name().clone());
+    let found = api
+        .node
+        .snapshot()
+        .catalog
+        .vhost(vhost)
+        .map(|found| found.name().clone());
     found.ok_or_else(Failure::not_found)
 }
 
@@ -146,9 +151,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         // The service always says whom it serves; if it did not, nobody would pass for local.
-        let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| {
-            peer.ip().to_canonical()
-        });
+        let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
         authenticate(&parts.headers, from, api)
     }
 }

@@ -112,16 +112,14 @@ pub async fn of_connection(
     query.pages(rows, |row| &row.name, |row| shape(&api, row))
 }
 
-async fn one(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path(name): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, query: Parameters) -> Outcome {
     // A channel's name is its connection's and its number in brackets.
     let connection = name.rsplit_once(" (").map_or("", |(connection, _)| connection);
     let rows = rows(&api, vec![connections::find(&api, &caller, connection)?]).await;
-    let row = rows.iter().find(|row| row.name == name).ok_or_else(Failure::not_found)?;
+    let row = rows
+        .iter()
+        .find(|row| row.name == name)
+        .ok_or_else(Failure::not_found)?;
     query.one(Channel {
         consumer_details: Some(consumers_on(&api, row)),
         deliveries: Some(Vec::new()),
@@ -135,9 +133,8 @@ fn consumers_on(api: &Api, row: &Row) -> Vec<api::Consumer> {
     let Some(vhost) = snapshot.catalog.vhost(row.open.profile.vhost.as_str()) else {
         return Vec::new();
     };
-    let is_own = |view: &ConsumerView| {
-        view.consumer.channel == row.view.number && view.consumer.client.id == row.open.client.id
-    };
+    let is_own =
+        |view: &ConsumerView| view.consumer.channel == row.view.number && view.consumer.client.id == row.open.client.id;
     let views = vhost.queues().flat_map(|record| api.node.consumers_of(record));
     views.filter(is_own).map(|view| consumers::shape(api, &view)).collect()
 }

@@ -61,12 +61,18 @@ pub fn seen(api: &Api, caller: &Caller) -> Vec<Open> {
 /// # Errors
 /// 404, also for those that the caller may not see.
 pub fn find(api: &Api, caller: &Caller, name: &str) -> Result<Open, Failure> {
-    seen(api, caller).into_iter().find(|open| open.name == name).ok_or_else(Failure::not_found)
+    seen(api, caller)
+        .into_iter()
+        .find(|open| open.name == name)
+        .ok_or_else(Failure::not_found)
 }
 
 fn shape(api: &Api, open: &Open) -> Connection {
     let Open { client, profile, name } = open;
-    let given = profile.client_properties.get("connection_name").and_then(|given| given.as_text());
+    let given = profile
+        .client_properties
+        .get("connection_name")
+        .and_then(|given| given.as_text());
     let tls = client.outbox().socket.is_tls();
     Connection {
         name: name.clone(),
@@ -114,26 +120,19 @@ async fn of_vhost(
     query.pages(rows, |open| &open.name, |open| shape(&api, open))
 }
 
-async fn one(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path(name): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, query: Parameters) -> Outcome {
     query.one(shape(&api, &find(&api, &caller, &name)?))
 }
 
 fn reason(headers: &HeaderMap) -> &str {
-    headers.get("x-reason").and_then(|reason| reason.to_str().ok()).unwrap_or(REASON)
+    headers
+        .get("x-reason")
+        .and_then(|reason| reason.to_str().ok())
+        .unwrap_or(REASON)
 }
 
 /// Others than administrators may close their own.
-async fn close(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Outcome {
+async fn close(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, headers: HeaderMap) -> Outcome {
     let open = find(&api, &caller, &name)?;
     if !caller.is_administrator() && open.profile.user != caller.user.name {
         return Err(Failure::not_authorised("User not authorised to access object"));
@@ -142,12 +141,7 @@ async fn close(
     answer::done()
 }
 
-async fn of_user(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path(user): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn of_user(State(api): State<Arc<Api>>, caller: Caller, Path(user): Path<String>, query: Parameters) -> Outcome {
     let mut rows = seen(&api, &caller);
     rows.retain(|open| open.profile.user.as_str() == user);
     query.pages(rows, |open| &open.name, |open| shape(&api, open))

@@ -61,7 +61,10 @@ fn all<'a>(api: &Api, queues: impl Iterator<Item = &'a Arc<QueueRecord>>) -> Vec
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
-    let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(&api, vhost.name()));
+    let seen = snapshot
+        .catalog
+        .vhosts()
+        .filter(|vhost| caller.sees(&api, vhost.name()));
     query.all(all(&api, seen.flat_map(|vhost| vhost.queues())))
 }
 

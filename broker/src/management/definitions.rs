@@ -35,7 +35,10 @@ pub fn routes() -> Router<Arc<Api>> {
 fn file(definitions: Definitions, query: &Parameters) -> Outcome {
     let mut response = Json(definitions).into_response();
     if let Some(name) = query.get("download") {
-        let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-@".contains(*c)).collect();
+        let plain: String = name
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || "._-@".contains(*c))
+            .collect();
         // Letters of a file name are always a header's value.
         if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename={plain}")) {
             response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
@@ -64,7 +67,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     given.is_none_or(|text| text.starts_with("application/json"))
 }
 
-fn load(api: &Api, caller: &super::caller::Caller, headers: &HeaderMap, octets: &Octets, vhost: Option<&str>) -> Result<Response, Failure> {
+fn load(
+    api: &Api,
+    caller: &super::caller::Caller,
+    headers: &HeaderMap,
+    octets: &Octets,
+    vhost: Option<&str>,
+) -> Result<Response, Failure> {
     if !is_json(headers) {
         return Ok(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response());
     }
@@ -73,7 +82,9 @@ fn load(api: &Api, caller: &super::caller::Caller, headers: &HeaderMap, octets: 
         serde_json::from_slice(&octets.0).map_err(|error| Failure::bad_request(error.to_string()))?;
     let commands = definitions_import::commands(api, &caller.user.name, read, vhost)?;
     for command in commands {
-        api.node.commit(command).map_err(|refusal| Failure::bad_request(refusal.text))?;
+        api.node
+            .commit(command)
+            .map_err(|refusal| Failure::bad_request(refusal.text))?;
     }
     answer::done()
 }
@@ -94,6 +105,10 @@ async fn import_vhost(
     headers: HeaderMap,
     octets: Octets,
 ) -> Outcome {
-    api.node.snapshot().catalog.vhost(&vhost).ok_or_else(Failure::not_found)?;
+    api.node
+        .snapshot()
+        .catalog
+        .vhost(&vhost)
+        .ok_or_else(Failure::not_found)?;
     load(&api, &caller, &headers, &octets, Some(&vhost))
 }

@@ -50,17 +50,26 @@ pub fn of_vhost(vhost: &catalog::Vhost) -> Definitions {
         queues: all
             .queues
             .iter()
-            .map(|own| QueueDefinition { vhost: None, ..queue(own) })
+            .map(|own| QueueDefinition {
+                vhost: None,
+                ..queue(own)
+            })
             .collect(),
         exchanges: all
             .exchanges
             .iter()
-            .map(|own| ExchangeDefinition { vhost: None, ..exchange(own) })
+            .map(|own| ExchangeDefinition {
+                vhost: None,
+                ..exchange(own)
+            })
             .collect(),
         bindings: all
             .bindings
             .iter()
-            .map(|own| BindingDefinition { vhost: None, ..binding(own) })
+            .map(|own| BindingDefinition {
+                vhost: None,
+                ..binding(own)
+            })
             .collect(),
         ..Definitions::default()
     }

@@ -28,7 +28,11 @@ type Read<T> = Result<T, Failure>;
 /// 400 for the first item that cannot be.
 pub fn commands(api: &Api, user: &UserName, file: Definitions, vhost: Option<&str>) -> Read<Vec<Command>> {
     let limits = other_parameters(&file, vhost)?;
-    let read = Reader { api, file: &file, vhost };
+    let read = Reader {
+        api,
+        file: &file,
+        vhost,
+    };
     let definitions = read.definitions()?;
     let mut commands = definitions.commands(&api.node.snapshot().catalog, api.node.name(), user);
     commands.extend(limits);
@@ -73,10 +77,25 @@ impl Reader<'_> {
         };
         if self.vhost.is_none() {
             let file = self.file;
-            out.users = file.users.iter().flatten().map(|user| self.user(user)).collect::<Read<_>>()?;
-            out.vhosts = file.vhosts.iter().flatten().map(|own| self.vhost_definition(own)).collect::<Read<_>>()?;
+            out.users = file
+                .users
+                .iter()
+                .flatten()
+                .map(|user| self.user(user))
+                .collect::<Read<_>>()?;
+            out.vhosts = file
+                .vhosts
+                .iter()
+                .flatten()
+                .map(|own| self.vhost_definition(own))
+                .collect::<Read<_>>()?;
             out.permissions = file.permissions.iter().flatten().map(permission).collect::<Read<_>>()?;
-            out.topic_permissions = file.topic_permissions.iter().flatten().map(topic).collect::<Read<_>>()?;
+            out.topic_permissions = file
+                .topic_permissions
+                .iter()
+                .flatten()
+                .map(topic)
+                .collect::<Read<_>>()?;
             out.global_parameters = self.global_parameters()?;
         }
         Ok(out)
@@ -96,7 +115,11 @@ impl Reader<'_> {
         let password = match (&own.password, own.password_hash.as_deref()) {
             (Some(password), None | Some("")) => {
                 users::check_password(password, &name, config)?;
-                PasswordHash::new(hash_algorithm(config.password_hashing), rand::random(), password.as_bytes())
+                PasswordHash::new(
+                    hash_algorithm(config.password_hashing),
+                    rand::random(),
+                    password.as_bytes(),
+                )
             }
             (_, hash) => {
                 let read = PasswordHash::from_base64(self.algorithm(own)?, hash.unwrap_or_default());
@@ -132,7 +155,9 @@ impl Reader<'_> {
                 .map_err(|error| Failure::bad_request(format!("user {}: {error}", own.name)));
         }
         let version = self.file.rabbit_version.as_deref().unwrap_or_default();
-        let is_old = ["3.5.", "3.4.", "3.3.", "3.2.", "3.1.", "3.0."].iter().any(|old| version.starts_with(old));
+        let is_old = ["3.5.", "3.4.", "3.3.", "3.2.", "3.1.", "3.0."]
+            .iter()
+            .any(|old| version.starts_with(old));
         Ok(match is_old {
             true => HashAlgorithm::Md5,
             false => hash_algorithm(self.api.node.config().access.password_hashing),
@@ -193,7 +218,11 @@ impl Reader<'_> {
 
     fn policies(&self) -> Read<Vec<PolicySpec>> {
         let own = self.file.policies.iter().map(|own| self.policy(own, PolicyLevel::User));
-        let operators = self.file.parameters.iter().filter(|own| own.component == OPERATOR_POLICY);
+        let operators = self
+            .file
+            .parameters
+            .iter()
+            .filter(|own| own.component == OPERATOR_POLICY);
         let operators = operators.map(|own| self.policy(&operator_policy(own)?, PolicyLevel::Operator));
         own.chain(operators).collect()
     }
@@ -233,7 +262,12 @@ fn operator_policy(own: &api::Parameter) -> Read<api::Policy> {
 
 /// Older files have description and tags only in `metadata`.
 fn vhost(own: &api::VhostDefinition) -> Read<catalog::VhostDefinition> {
-    let described = || own.metadata.get("description").and_then(Value::as_str).map(str::to_owned);
+    let described = || {
+        own.metadata
+            .get("description")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
     let labels = match (own.tags.is_empty(), own.metadata.get("tags")) {
         (true, Some(labels)) => tags(labels)?,
         _ => own.tags.clone(),
@@ -245,9 +279,8 @@ fn vhost(own: &api::VhostDefinition) -> Read<catalog::VhostDefinition> {
         metadata: VhostMetadata {
             description: own.description.clone().or_else(described).unwrap_or_default(),
             tags: labels,
-            default_queue_type: kind.map_err(|_| {
-                Failure::bad_request(format!("vhost {}: unknown default_queue_type", own.name))
-            })?,
+            default_queue_type: kind
+                .map_err(|_| Failure::bad_request(format!("vhost {}: unknown default_queue_type", own.name)))?,
             tracing: false,
         },
         limits: catalog::VhostLimits::default(),

@@ -28,8 +28,14 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/exchanges", get(list))
         .route("/exchanges/{vhost}", get(of_vhost))
         .route("/exchanges/{vhost}/{exchange}", get(one).put(put).delete(delete))
-        .route("/exchanges/{vhost}/{exchange}/bindings/source", get(bindings::from_exchange))
-        .route("/exchanges/{vhost}/{exchange}/bindings/destination", get(bindings::to_exchange))
+        .route(
+            "/exchanges/{vhost}/{exchange}/bindings/source",
+            get(bindings::from_exchange),
+        )
+        .route(
+            "/exchanges/{vhost}/{exchange}/bindings/destination",
+            get(bindings::to_exchange),
+        )
         .route("/exchanges/{vhost}/{exchange}/publish", post(messages::publish))
 }
 
@@ -63,7 +69,10 @@ fn shape(record: &ExchangeRecord) -> Exchange {
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
-    let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(&api, vhost.name()));
+    let seen = snapshot
+        .catalog
+        .vhosts()
+        .filter(|vhost| caller.sees(&api, vhost.name()));
     let rows: Vec<_> = seen.flat_map(|vhost| vhost.exchanges()).collect();
     query.pages(rows, |record| record.name.as_str(), |record| shape(record))
 }
@@ -89,7 +98,10 @@ pub fn find(api: &Api, caller: &Caller, vhost: &str, exchange: &str) -> Result<A
     let vhost = caller.look_into(api, vhost)?;
     let name = name(exchange)?;
     let snapshot = api.node.snapshot();
-    let found = snapshot.catalog.vhost(vhost.as_str()).and_then(|vhost| vhost.exchange(name.as_str()).cloned());
+    let found = snapshot
+        .catalog
+        .vhost(vhost.as_str())
+        .and_then(|vhost| vhost.exchange(name.as_str()).cloned());
     found.ok_or_else(Failure::not_found)
 }
 
@@ -113,10 +125,12 @@ async fn put(
     Path((vhost, exchange)): Path<(String, String)>,
     body: Body,
 ) -> Outcome {
-    let client = caller.enter(&api, &vhost).map_err(|failure| match failure == Failure::not_found() {
-        true => Failure::missing("vhost_not_found"),
-        false => failure,
-    })?;
+    let client = caller
+        .enter(&api, &vhost)
+        .map_err(|failure| match failure == Failure::not_found() {
+            true => Failure::missing("vhost_not_found"),
+            false => failure,
+        })?;
     let declare = DeclareExchange {
         name: name(&exchange)?,
         kind: body.text("type")?.unwrap_or("direct").to_owned(),

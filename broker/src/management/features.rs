@@ -9,12 +9,27 @@ use super::{Api, answer::Outcome, caller::Caller, list::Parameters};
 
 /// Features of RabbitMQ 3.13 that are always on here.
 const ENABLED: [(&str, &str); 6] = [
-    ("classic_mirrored_queue_version", "Support setting version for classic mirrored queues"),
-    ("drop_unroutable_metric", "Count unroutable publishes to be dropped in stats"),
-    ("empty_basic_get_metric", "Count AMQP `basic.get` on empty queues in stats"),
-    ("implicit_default_bindings", "Default bindings are implicit, instead of being stored in the database"),
+    (
+        "classic_mirrored_queue_version",
+        "Support setting version for classic mirrored queues",
+    ),
+    (
+        "drop_unroutable_metric",
+        "Count unroutable publishes to be dropped in stats",
+    ),
+    (
+        "empty_basic_get_metric",
+        "Count AMQP `basic.get` on empty queues in stats",
+    ),
+    (
+        "implicit_default_bindings",
+        "Default bindings are implicit, instead of being stored in the database",
+    ),
     ("user_limits", "Configure connection and channel limits for a user"),
-    ("virtual_host_metadata", "Virtual host metadata (description, tags, etc)"),
+    (
+        "virtual_host_metadata",
+        "Virtual host metadata (description, tags, etc)",
+    ),
 ];
 
 /// The routes of these resources.

@@ -47,26 +47,24 @@ pub fn value(body: &Body) -> Result<Value, Failure> {
 
 async fn list(State(api): State<Arc<Api>>, _: Policymaker, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
-    query.all(snapshot.catalog.global_parameters().map(|(name, value)| shape(name, value)))
+    query.all(
+        snapshot
+            .catalog
+            .global_parameters()
+            .map(|(name, value)| shape(name, value)),
+    )
 }
 
-async fn one(
-    State(api): State<Arc<Api>>,
-    _: Policymaker,
-    Path(name): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn one(State(api): State<Arc<Api>>, _: Policymaker, Path(name): Path<String>, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
-    let found = snapshot.catalog.global_parameter(&name).ok_or_else(Failure::not_found)?;
+    let found = snapshot
+        .catalog
+        .global_parameter(&name)
+        .ok_or_else(Failure::not_found)?;
     query.one(shape(&name, found))
 }
 
-async fn put(
-    State(api): State<Arc<Api>>,
-    _: Administrator,
-    Path(name): Path<String>,
-    body: Body,
-) -> Outcome {
+async fn put(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>, body: Body) -> Outcome {
     let command = Command::SetGlobalParameter {
         name: name.into(),
         value: value(&body)?,

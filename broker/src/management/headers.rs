@@ -23,7 +23,10 @@ pub async fn add(State(api): State<Arc<Api>>, request: Request, next: Next) -> R
     let config = &api.node.config().management;
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding, origin"));
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("accept, accept-encoding, origin"),
+    );
     for (name, value) in &config.headers {
         // The configuration takes printable ASCII only.
         if let Ok(value) = HeaderValue::from_str(value) {

@@ -18,7 +18,10 @@ pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/health/checks/alarms", get(alarms))
         .route("/health/checks/local-alarms", get(alarms))
-        .route("/health/checks/certificate-expiration/{within}/{unit}", get(certificates))
+        .route(
+            "/health/checks/certificate-expiration/{within}/{unit}",
+            get(certificates),
+        )
         .route("/health/checks/port-listener/{port}", get(port))
         .route("/health/checks/protocol-listener/{protocol}", get(protocol))
         .route("/health/checks/virtual-hosts", get(virtual_hosts))
@@ -67,11 +70,7 @@ async fn single_node(_: Caller) -> Outcome {
     })
 }
 
-async fn certificates(
-    State(api): State<Arc<Api>>,
-    _: Caller,
-    Path((within, unit)): Path<(String, String)>,
-) -> Outcome {
+async fn certificates(State(api): State<Arc<Api>>, _: Caller, Path((within, unit)): Path<(String, String)>) -> Outcome {
     let days_in = match unit.as_str() {
         "days" => 1,
         "weeks" => 7,
@@ -83,7 +82,11 @@ async fn certificates(
         }
     };
     let bad = || Failure::bad_request(format!("{within} is not a number of {unit}"));
-    let within_days = within.parse::<u32>().ok().and_then(|n| n.checked_mul(days_in)).ok_or_else(bad)?;
+    let within_days = within
+        .parse::<u32>()
+        .ok()
+        .and_then(|n| n.checked_mul(days_in))
+        .ok_or_else(bad)?;
     match api.node.config().listeners.tls.is_empty() {
         true => verdict(Health::ok()),
         false => Err(Failure::bad_request(format!(

@@ -231,7 +231,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_says_how_much_there_is() {
-        let got = page(&[("page", "2"), ("page_size", "2"), ("name", "q"), ("columns", "name")], 3).await;
+        let got = page(
+            &[("page", "2"), ("page_size", "2"), ("name", "q"), ("columns", "name")],
+            3,
+        )
+        .await;
         let expected = json!({"filtered_count": 3, "item_count": 1, "items": [{"name": "Q2"}], "page": 2,
             "page_count": 2, "page_size": 2, "total_count": 3});
         assert_eq!(got, Ok(expected));
@@ -249,7 +253,14 @@ mod tests {
         ];
         let got = page(&query, 12).await.unwrap();
         let lengths: Vec<&Value> = got["items"].as_array().unwrap().iter().collect();
-        assert_eq!(lengths, [&json!({"n": {"len": 3}}), &json!({"n": {"len": 3}}), &json!({"n": {"len": 2}})]);
+        assert_eq!(
+            lengths,
+            [
+                &json!({"n": {"len": 3}}),
+                &json!({"n": {"len": 3}}),
+                &json!({"n": {"len": 2}})
+            ]
+        );
     }
 
     #[tokio::test]

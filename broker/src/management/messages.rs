@@ -43,7 +43,10 @@ pub async fn publish(
         body: payload(body.required_text("payload")?, body.required_text("payload_encoding")?)?,
         properties: properties(&body)?,
     };
-    let routed = api.node.post(&client, &post).map_err(|refusal| Failure::coded(&refusal))?;
+    let routed = api
+        .node
+        .post(&client, &post)
+        .map_err(|refusal| Failure::coded(&refusal))?;
     Ok(Json(Published { routed }).into_response())
 }
 
@@ -64,7 +67,11 @@ fn properties(body: &Body) -> Result<Properties, Failure> {
     let given = match body.0.get("properties") {
         Some(Value::Object(fields)) => fields,
         Some(Value::Array(items)) if items.is_empty() => &empty,
-        other => return Err(Failure::bad_request(format!("properties must be an object, not {other:?}"))),
+        other => {
+            return Err(Failure::bad_request(format!(
+                "properties must be an object, not {other:?}"
+            )));
+        }
     };
     let text = |name: &'static str| match given.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -73,7 +80,10 @@ fn properties(body: &Body) -> Result<Properties, Failure> {
     };
     let number = |name: &'static str| match given.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => value.as_u64().map(Some).ok_or_else(|| Failure::bad_request(vec!["not_int", name])),
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| Failure::bad_request(vec!["not_int", name])),
     };
     let octet = |name: &'static str| {
         let small = |number: u64| u8::try_from(number).map_err(|_| Failure::bad_request(vec!["not_int", name]));
@@ -121,9 +131,16 @@ fn shown(properties: &Properties) -> Map<String, Value> {
         ("priority", properties.priority.map(u64::from)),
         ("timestamp", properties.timestamp),
     ];
-    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text.clone()?))));
-    let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, Value::from(number?))));
-    let headers = properties.headers.iter().map(|headers| ("headers", Value::Object(api::to_json(headers))));
+    let texts = texts
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, Value::from(text.clone()?))));
+    let numbers = numbers
+        .into_iter()
+        .filter_map(|(name, number)| Some((name, Value::from(number?))));
+    let headers = properties
+        .headers
+        .iter()
+        .map(|headers| ("headers", Value::Object(api::to_json(headers))));
     let all = texts.chain(numbers).chain(headers);
     all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -141,7 +158,9 @@ pub async fn get(
     let count = count.ok_or_else(|| Failure::bad_request("count must not be negative"))?;
     let afterwards = afterwards(body.required_text("ackmode")?)?;
     let encode = encoding(body.required_text("encoding")?)?;
-    let truncate = body.integer("truncate")?.map(|octets| usize::try_from(octets).unwrap_or(0));
+    let truncate = body
+        .integer("truncate")?
+        .map(|octets| usize::try_from(octets).unwrap_or(0));
     let queue = queue.parse().map_err(bad_name)?;
     let taken = api.node.take(&client, &queue, count, afterwards).map_err(refused)?;
     let shape = |message: &Taken| got(message, truncate, encode);
@@ -230,8 +249,14 @@ mod tests {
     #[test]
     fn bodies_travel_as_text_or_base64() {
         assert_eq!(payload("aGk=", "base64"), Ok(b"hi".to_vec()));
-        assert_eq!(payload("!", "base64"), Err(Failure::bad_request(vec!["not_base64", "!"])));
-        assert_eq!(payload("x", "zz"), Err(Failure::bad_request(vec!["unsupported_encoding", "zz"])));
+        assert_eq!(
+            payload("!", "base64"),
+            Err(Failure::bad_request(vec!["not_base64", "!"]))
+        );
+        assert_eq!(
+            payload("x", "zz"),
+            Err(Failure::bad_request(vec!["unsupported_encoding", "zz"]))
+        );
         assert_eq!(encoding("auto").unwrap()(&[0xff]), ("/w==".to_owned(), "base64"));
         assert_eq!(encoding("auto").unwrap()(b"hi"), ("hi".to_owned(), "string"));
     }

@@ -104,7 +104,8 @@ impl Bound {
     pub async fn run(self, node: Arc<Node>, samples: Arc<Samples>) {
         let stopping = node.stopping().clone();
         let service = routes(Arc::new(Api { node, samples }));
-        let served = axum::serve(self.listener, service).with_graceful_shutdown(async move { stopping.cancelled().await });
+        let served =
+            axum::serve(self.listener, service).with_graceful_shutdown(async move { stopping.cancelled().await });
         if let Err(error) = served.await {
             tracing::error!("management API ended: {error}");
         }

@@ -48,8 +48,15 @@ fn applications(api: &Api) -> Vec<Application> {
 
 fn log_files(api: &Api) -> Vec<String> {
     let config = api.node.config();
-    let file = config.log.file_path(&config.node.name).map(|path| path.display().to_string());
-    let console = config.log.console.enabled.then(|| format!("<{}>", config.log.console.stream.word()));
+    let file = config
+        .log
+        .file_path(&config.node.name)
+        .map(|path| path.display().to_string());
+    let console = config
+        .log
+        .console
+        .enabled
+        .then(|| format!("<{}>", config.log.console.stream.word()));
     file.into_iter().chain(console).collect()
 }
 
@@ -88,7 +95,12 @@ fn shape(api: &Api) -> Node {
         net_ticktime: 0,
         db_dir: config.node.data.as_path().display().to_string(),
         log_files: log_files(api),
-        config_files: config.node.config_files.iter().map(|path| path.display().to_string()).collect(),
+        config_files: config
+            .node
+            .config_files
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect(),
         enabled_plugins: config.plugins.explicit.iter().cloned().collect(),
         applications: applications(api),
         auth_mechanisms: mechanisms(api),

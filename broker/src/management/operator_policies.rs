@@ -65,11 +65,7 @@ async fn put(
     policies::set(&api, &vhost, PolicyLevel::Operator, &name, &body)
 }
 
-async fn delete(
-    State(api): State<Arc<Api>>,
-    _: Administrator,
-    Path((vhost, name)): Path<(String, String)>,
-) -> Outcome {
+async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, name)): Path<(String, String)>) -> Outcome {
     not_frozen(&api)?;
     policies::clear(&api, &vhost, PolicyLevel::Operator, &name)
 }

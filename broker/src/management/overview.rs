@@ -28,10 +28,22 @@ pub fn routes() -> Router<Arc<Api>> {
 /// The exchange types that can be declared.
 pub fn exchange_types() -> Vec<Described> {
     let kinds = [
-        (ExchangeKind::Direct, "AMQP direct exchange, as per the AMQP specification"),
-        (ExchangeKind::Fanout, "AMQP fanout exchange, as per the AMQP specification"),
-        (ExchangeKind::Headers, "AMQP headers exchange, as per the AMQP specification"),
-        (ExchangeKind::Topic, "AMQP topic exchange, as per the AMQP specification"),
+        (
+            ExchangeKind::Direct,
+            "AMQP direct exchange, as per the AMQP specification",
+        ),
+        (
+            ExchangeKind::Fanout,
+            "AMQP fanout exchange, as per the AMQP specification",
+        ),
+        (
+            ExchangeKind::Headers,
+            "AMQP headers exchange, as per the AMQP specification",
+        ),
+        (
+            ExchangeKind::Topic,
+            "AMQP topic exchange, as per the AMQP specification",
+        ),
         (ExchangeKind::ConsistentHash, "Consistent hashing exchange"),
         (ExchangeKind::ModulusHash, "Modulus hashing exchange"),
         (ExchangeKind::Random, "Random exchange"),
@@ -89,8 +101,9 @@ pub const CHURN: [(&str, NodeNumber); 7] = [
 ];
 
 /// What happens to messages before a queue sees them.
-const ROUTING: [(&str, NodeNumber); 3] = [
+const ROUTING: [(&str, NodeNumber); 4] = [
     ("publish", |c| c.published),
+    ("confirm", |c| c.confirmed),
     ("return_unroutable", |c| c.returned),
     ("drop_unroutable", |c| c.dropped),
 ];

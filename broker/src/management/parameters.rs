@@ -33,7 +33,10 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/parameters", get(list))
         .route("/parameters/{component}", get(of_component))
         .route("/parameters/{component}/{vhost}", get(of_vhost))
-        .route("/parameters/{component}/{vhost}/{name}", get(one).put(put).delete(delete))
+        .route(
+            "/parameters/{component}/{vhost}/{name}",
+            get(one).put(put).delete(delete),
+        )
 }
 
 /// The parameters of a virtual host, by component.
@@ -84,7 +87,9 @@ async fn of_vhost(
     query: Parameters,
 ) -> Outcome {
     caller.look_into(&api, &vhost)?;
-    query.all(rows(&api, &caller, |own| own.component == component && own.vhost == vhost))
+    query.all(rows(&api, &caller, |own| {
+        own.component == component && own.vhost == vhost
+    }))
 }
 
 async fn one(
@@ -121,7 +126,10 @@ async fn put(
 
 fn has_limits(api: &Api, vhost: &str) -> bool {
     let snapshot = api.node.snapshot();
-    snapshot.catalog.vhost(vhost).is_some_and(|found| found.limits() != VhostLimits::default())
+    snapshot
+        .catalog
+        .vhost(vhost)
+        .is_some_and(|found| found.limits() != VhostLimits::default())
 }
 
 async fn delete(

@@ -76,7 +76,11 @@ pub async fn of_vhost(
     Path(name): Path<String>,
     query: Parameters,
 ) -> Outcome {
-    api.node.snapshot().catalog.vhost(&name).ok_or_else(Failure::not_found)?;
+    api.node
+        .snapshot()
+        .catalog
+        .vhost(&name)
+        .ok_or_else(Failure::not_found)?;
     query.all(rows(&api, |vhost, _| vhost.as_str() == name))
 }
 
@@ -136,11 +140,7 @@ async fn put(
     answer::put(api.node.commit(command).map_err(|_| no_vhost_or_user())?)
 }
 
-async fn delete(
-    State(api): State<Arc<Api>>,
-    _: Administrator,
-    Path((vhost, user)): Path<(String, String)>,
-) -> Outcome {
+async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, user)): Path<(String, String)>) -> Outcome {
     let command = Command::ClearPermissions {
         vhost: vhost.parse().map_err(bad_name)?,
         user: user.parse().map_err(bad_name)?,

@@ -83,7 +83,12 @@ fn failed(problem: impl std::fmt::Display) -> Failure {
 
 /// Sets a policy of one level from the body of its `PUT`.
 pub fn set(api: &Api, vhost: &str, level: PolicyLevel, name: &str, body: &Body) -> Outcome {
-    let found = api.node.snapshot().catalog.vhost(vhost).map(|vhost| vhost.name().clone());
+    let found = api
+        .node
+        .snapshot()
+        .catalog
+        .vhost(vhost)
+        .map(|vhost| vhost.name().clone());
     let vhost = found.ok_or_else(|| Failure::missing("vhost_not_found"))?;
     body.require(&["pattern", "definition"])?;
     let empty = Map::new();
@@ -98,7 +103,12 @@ pub fn set(api: &Api, vhost: &str, level: PolicyLevel, name: &str, body: &Body) 
         level,
         pattern: body.required_text("pattern")?.to_owned(),
         apply_to: body.text("apply-to")?.unwrap_or("all").parse().map_err(failed)?,
-        priority: priority.ok_or_else(|| failed(format!("priority should be a number, actually was {}", body.0["priority"])))?,
+        priority: priority.ok_or_else(|| {
+            failed(format!(
+                "priority should be a number, actually was {}",
+                body.0["priority"]
+            ))
+        })?,
         definition: table(definition)?,
     };
     answer::put(api.node.commit(Command::SetPolicy(spec))?)
@@ -106,7 +116,12 @@ pub fn set(api: &Api, vhost: &str, level: PolicyLevel, name: &str, body: &Body) 
 
 /// Clears a policy of one level.
 pub fn clear(api: &Api, vhost: &str, level: PolicyLevel, name: &str) -> Outcome {
-    let found = api.node.snapshot().catalog.vhost(vhost).map(|vhost| vhost.name().clone());
+    let found = api
+        .node
+        .snapshot()
+        .catalog
+        .vhost(vhost)
+        .map(|vhost| vhost.name().clone());
     let command = Command::ClearPolicy {
         vhost: found.ok_or_else(Failure::not_found)?,
         level,
@@ -147,10 +162,12 @@ async fn put(
     Path((vhost, name)): Path<(String, String)>,
     body: Body,
 ) -> Outcome {
-    caller.govern(&api, &vhost).map_err(|failure| match failure == Failure::not_found() {
-        true => Failure::missing("vhost_not_found"),
-        false => failure,
-    })?;
+    caller
+        .govern(&api, &vhost)
+        .map_err(|failure| match failure == Failure::not_found() {
+            true => Failure::missing("vhost_not_found"),
+            false => failure,
+        })?;
     set(&api, &vhost, PolicyLevel::User, &name, &body)
 }
 

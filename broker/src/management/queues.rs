@@ -92,7 +92,11 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail) -> Queue {
         totals.messages_ready_details = rates.depth.map(|depth| depth.ready);
         totals.messages_unacknowledged_details = rates.depth.map(|depth| depth.unacked);
     }
-    let capacity = if view.counts.ready.messages == 0 && view.counts.consumers > 0 { 1.0 } else { 0.0 };
+    let capacity = if view.counts.ready.messages == 0 && view.counts.consumers > 0 {
+        1.0
+    } else {
+        0.0
+    };
     Queue {
         name: record.name.to_string(),
         vhost: record.vhost.to_string(),
@@ -125,10 +129,17 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail) -> Queue {
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
-    let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(&api, vhost.name()));
+    let seen = snapshot
+        .catalog
+        .vhosts()
+        .filter(|vhost| caller.sees(&api, vhost.name()));
     let rows: Vec<_> = seen.flat_map(|vhost| vhost.queues()).collect();
     let detail = Detail::of(&api, &query);
-    query.pages(rows, |record| record.name.as_str(), |record| shape(&api, record, detail))
+    query.pages(
+        rows,
+        |record| record.name.as_str(),
+        |record| shape(&api, record, detail),
+    )
 }
 
 async fn of_vhost(
@@ -142,7 +153,11 @@ async fn of_vhost(
     let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
     let rows: Vec<_> = found.queues().collect();
     let detail = Detail::of(&api, &query);
-    query.pages(rows, |record| record.name.as_str(), |record| shape(&api, record, detail))
+    query.pages(
+        rows,
+        |record| record.name.as_str(),
+        |record| shape(&api, record, detail),
+    )
 }
 
 /// A queue that the caller may see.
@@ -152,7 +167,11 @@ async fn of_vhost(
 pub fn find(api: &Api, caller: &Caller, vhost: &str, queue: &str) -> Result<Arc<QueueRecord>, Failure> {
     let vhost = caller.look_into(api, vhost)?;
     let snapshot = api.node.snapshot();
-    snapshot.catalog.queue(vhost.as_str(), queue).cloned().ok_or_else(Failure::not_found)
+    snapshot
+        .catalog
+        .queue(vhost.as_str(), queue)
+        .cloned()
+        .ok_or_else(Failure::not_found)
 }
 
 async fn one(
@@ -210,11 +229,7 @@ async fn remove(
     answer::done()
 }
 
-async fn purge(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path((vhost, queue)): Path<(String, String)>,
-) -> Outcome {
+async fn purge(State(api): State<Arc<Api>>, caller: Caller, Path((vhost, queue)): Path<(String, String)>) -> Outcome {
     let client = caller.enter(&api, &vhost)?;
     let name = find(&api, &caller, &vhost, &queue)?.name.clone();
     let refused = |refusal: model::Refusal| match refusal.code {

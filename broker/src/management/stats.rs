@@ -16,17 +16,18 @@ use crate::{
 type Number = fn(&Counters) -> u64;
 
 /// Names and numbers of what happens to messages in queues.
-const MESSAGES: [(&str, Number); 10] = [
+const MESSAGES: [(&str, Number); 9] = [
     ("publish", |c| c.published),
     ("deliver", |c| c.delivered),
     ("deliver_no_ack", |c| c.delivered_no_ack),
     ("get", |c| c.got),
     ("get_no_ack", |c| c.got_no_ack),
     ("get_empty", |c| c.get_empty),
-    ("deliver_get", |c| c.delivered + c.delivered_no_ack + c.got + c.got_no_ack),
+    ("deliver_get", |c| {
+        c.delivered + c.delivered_no_ack + c.got + c.got_no_ack
+    }),
     ("redeliver", |c| c.redelivered),
     ("ack", |c| c.acked),
-    ("reject", |c| c.rejected),
 ];
 
 /// How fast a queue grows.
@@ -102,7 +103,10 @@ pub fn memory_of_queue(view: &QueueView) -> u64 {
 }
 
 /// What these queues hold and did.
-pub fn of_queues<'a>(api: &Api, queues: impl Iterator<Item = &'a std::sync::Arc<catalog::QueueRecord>>) -> (Sum, QueueReading) {
+pub fn of_queues<'a>(
+    api: &Api,
+    queues: impl Iterator<Item = &'a std::sync::Arc<catalog::QueueRecord>>,
+) -> (Sum, QueueReading) {
     let mut now = QueueReading::default();
     let mut ids: Vec<QueueId> = Vec::new();
     for record in queues {

@@ -58,7 +58,11 @@ pub async fn of_vhost(
     Path(name): Path<String>,
     query: Parameters,
 ) -> Outcome {
-    api.node.snapshot().catalog.vhost(&name).ok_or_else(Failure::not_found)?;
+    api.node
+        .snapshot()
+        .catalog
+        .vhost(&name)
+        .ok_or_else(Failure::not_found)?;
     query.all(rows(&api, |vhost, _| vhost.as_str() == name))
 }
 
@@ -117,11 +121,7 @@ fn clear_on(api: &Api, vhost: &str, user: &str, exchange: Option<ExchangeName>) 
     answer::deleted(api.node.commit(command).map_err(|_| Failure::not_found())?)
 }
 
-async fn clear(
-    State(api): State<Arc<Api>>,
-    _: Administrator,
-    Path((vhost, user)): Path<(String, String)>,
-) -> Outcome {
+async fn clear(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, user)): Path<(String, String)>) -> Outcome {
     clear_on(&api, &vhost, &user, None)
 }
 

@@ -50,12 +50,7 @@ async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
     query.all(rows(&api, |user| sees(&caller, user)))
 }
 
-async fn of_user(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path(name): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn of_user(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
     snapshot.catalog.access().user(&name).ok_or_else(Failure::not_found)?;
     query.all(rows(&api, |user| user.as_str() == name && sees(&caller, user)))
@@ -94,11 +89,7 @@ async fn set(
 }
 
 /// Clearing what is not set is no error.
-async fn clear(
-    State(api): State<Arc<Api>>,
-    _: Administrator,
-    Path((user, limit)): Path<(String, String)>,
-) -> Outcome {
+async fn clear(State(api): State<Arc<Api>>, _: Administrator, Path((user, limit)): Path<(String, String)>) -> Outcome {
     let (name, mut limits) = found(&api, &user)?;
     match limit.as_str() {
         "max-connections" => limits.connections_max = None,

@@ -46,7 +46,9 @@ pub fn limits(limits: UserLimits) -> Limits {
         ("max-connections", limits.connections_max),
         ("max-channels", limits.channels_max),
     ];
-    let set = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let set = named
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     set.collect()
 }
 
@@ -81,26 +83,18 @@ async fn without_permissions(State(api): State<Arc<Api>>, _: Administrator, quer
     query.all(access.users().filter(may_nothing).map(|user| shape(user)))
 }
 
-async fn one(
-    State(api): State<Arc<Api>>,
-    _: Administrator,
-    Path(name): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn one(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.access().user(&name).ok_or_else(Failure::not_found)?;
     query.one(shape(found))
 }
 
 /// The user that a body of `PUT /users/{user}` describes.
-async fn put(
-    State(api): State<Arc<Api>>,
-    _: Administrator,
-    Path(name): Path<String>,
-    body: Body,
-) -> Outcome {
+async fn put(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>, body: Body) -> Outcome {
     let name: UserName = name.parse().map_err(bad_name)?;
-    let own_tags = body.get("tags").ok_or_else(|| Failure::bad_request("tags_not_present"))?;
+    let own_tags = body
+        .get("tags")
+        .ok_or_else(|| Failure::bad_request("tags_not_present"))?;
     let user = access::User {
         password: password(&body, &name, &api.node.config().access)?,
         tags: tags(own_tags)?,
@@ -118,7 +112,9 @@ fn password(body: &Body, user: &UserName, config: &Access) -> Result<PasswordHas
             Ok(PasswordHash::new(default, rand::random(), password.as_bytes()))
         }
         (None, Some(hash)) => {
-            let algorithm = body.text("hashing_algorithm")?.map_or(Ok(default), str::parse::<HashAlgorithm>);
+            let algorithm = body
+                .text("hashing_algorithm")?
+                .map_or(Ok(default), str::parse::<HashAlgorithm>);
             let algorithm = algorithm.map_err(|error| Failure::bad_request(error.to_string()))?;
             PasswordHash::from_base64(algorithm, hash).map_err(|error| bad_hash(hash, &error))
         }
@@ -141,15 +137,17 @@ pub fn check_password(password: &str, user: &UserName, config: &Access) -> Resul
     let refused = |why: String| Err(Failure::bad_request(why));
     match config.credential_validator {
         CredentialValidator::AcceptEverything => Ok(()),
-        CredentialValidator::MinLength if password.chars().count() < config.password_length_min as usize => {
-            refused(format!("minimum required password length: {}", config.password_length_min))
-        }
+        CredentialValidator::MinLength if password.chars().count() < config.password_length_min as usize => refused(
+            format!("minimum required password length: {}", config.password_length_min),
+        ),
         CredentialValidator::MinLength => Ok(()),
         CredentialValidator::Pattern => {
             let pattern = access::Pattern::new(&config.password_pattern.0);
             match pattern.is_ok_and(|pattern| pattern.matches(password)) {
                 true => Ok(()),
-                false => refused(format!("provided password for user '{user}' must match the configured pattern")),
+                false => refused(format!(
+                    "provided password for user '{user}' must match the configured pattern"
+                )),
             }
         }
     }
@@ -158,7 +156,11 @@ pub fn check_password(password: &str, user: &UserName, config: &Access) -> Resul
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>) -> Outcome {
     let name = name.parse().map_err(bad_name)?;
     // The only refusal is that there is none.
-    answer::deleted(api.node.commit(Command::DeleteUser(name)).map_err(|_| Failure::not_found())?)
+    answer::deleted(
+        api.node
+            .commit(Command::DeleteUser(name))
+            .map_err(|_| Failure::not_found())?,
+    )
 }
 
 /// All or none: a name that nobody has refuses the whole request.

@@ -34,7 +34,9 @@ pub fn limits(limits: catalog::VhostLimits) -> Limits {
         ("max-connections", limits.connections_max),
         ("max-queues", limits.queues_max),
     ];
-    let set = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let set = named
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     set.collect()
 }
 
@@ -77,7 +79,11 @@ fn changed(before: catalog::VhostLimits, name: &str, value: &Value) -> Result<ca
     match name {
         "max-connections" => after.connections_max = number()?,
         "max-queues" => after.queues_max = number()?,
-        _ => return Err(failed(format!("Unrecognised terms [{{<<{name:?}>>,{shown}}}] in limits"))),
+        _ => {
+            return Err(failed(format!(
+                "Unrecognised terms [{{<<{name:?}>>,{shown}}}] in limits"
+            )));
+        }
     }
     Ok(after)
 }
@@ -105,11 +111,7 @@ async fn set(
 }
 
 /// Clearing what is not set is no error.
-async fn clear(
-    State(api): State<Arc<Api>>,
-    _: Administrator,
-    Path((vhost, limit)): Path<(String, String)>,
-) -> Outcome {
+async fn clear(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, limit)): Path<(String, String)>) -> Outcome {
     let (name, mut limits) = found(&api, &vhost)?;
     match limit.as_str() {
         "max-connections" => limits.connections_max = None,
@@ -122,7 +124,10 @@ async fn clear(
 
 fn found(api: &Api, vhost: &str) -> Result<(VhostName, catalog::VhostLimits), Failure> {
     let snapshot = api.node.snapshot();
-    let found = snapshot.catalog.vhost(vhost).ok_or_else(|| Failure::missing("vhost_not_found"))?;
+    let found = snapshot
+        .catalog
+        .vhost(vhost)
+        .ok_or_else(|| Failure::missing("vhost_not_found"))?;
     Ok((found.name().clone(), found.limits()))
 }
 
@@ -136,7 +141,10 @@ mod tests {
         let none = catalog::VhostLimits::default();
         assert_eq!(changed(none, "max-queues", &json!(3)).unwrap().queues_max, Some(3));
         let text = "Validation failed\n\nmax-queues should be a number, actually was <<\"3\">>\n";
-        assert_eq!(changed(none, "max-queues", &json!("3")), Err(Failure::bad_request(text)));
+        assert_eq!(
+            changed(none, "max-queues", &json!("3")),
+            Err(Failure::bad_request(text))
+        );
         let text = "Validation failed\n\nUnrecognised terms [{<<\"zz\">>,3}] in limits\n";
         assert_eq!(changed(none, "zz", &json!(3)), Err(Failure::bad_request(text)));
     }

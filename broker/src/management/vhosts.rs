@@ -61,12 +61,7 @@ async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
     query.pages(rows, |vhost| vhost.name().as_str(), |vhost| shape(&api, vhost))
 }
 
-async fn one(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path(vhost): Path<String>,
-    query: Parameters,
-) -> Outcome {
+async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(vhost): Path<String>, query: Parameters) -> Outcome {
     let name = caller.look_into(&api, &vhost)?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(name.as_str()).ok_or_else(Failure::not_found)?;
@@ -99,7 +94,12 @@ async fn put(
     body: Body,
 ) -> Outcome {
     let name: model::VhostName = vhost.parse().map_err(permissions::bad_name)?;
-    let before = api.node.snapshot().catalog.vhost(&vhost).map(|found| found.metadata().clone());
+    let before = api
+        .node
+        .snapshot()
+        .catalog
+        .vhost(&vhost)
+        .map(|found| found.metadata().clone());
     let metadata = metadata(&body, before.unwrap_or_default())?;
     let command = Command::PutVhost {
         name: name.clone(),

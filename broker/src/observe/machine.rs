@@ -47,7 +47,10 @@ mod tests {
         let limits = "Max open files            1024                 524288               files\n";
         assert_eq!(soft_limit(limits, "Max open files"), 1024);
         assert_eq!(soft_limit(limits, "Max processes"), 0);
-        assert_eq!(soft_limit("Max open files  unlimited unlimited files", "Max open files"), u64::MAX);
+        assert_eq!(
+            soft_limit("Max open files  unlimited unlimited files", "Max open files"),
+            u64::MAX
+        );
     }
 
     #[test]

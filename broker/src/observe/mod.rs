@@ -2,10 +2,14 @@
 //!
 //! Reads state and never changes it; nothing here decides anything about messages.
 
+mod exposition;
 mod log;
 mod machine;
+mod metrics;
+mod prometheus;
 mod samples;
 
 pub use log::{LogError, start as start_log};
 pub use machine::{Machine, look};
+pub use prometheus::{Scrapes, bind as bind_scrapes};
 pub use samples::{Change, QueueReading, Samples, sample, together};

@@ -21,20 +21,23 @@ impl Confirms {
         begins
     }
 
-    /// Numbers a publish that was refused and writes its nack, closing the run before it.
-    pub(crate) fn nack(&mut self, channel: u16, out: &mut Vec<u8>) {
-        self.write(channel, out);
+    /// Numbers a publish that was refused and writes its nack, closing the run before it. Returns that run's length.
+    pub(crate) fn nack(&mut self, channel: u16, out: &mut Vec<u8>) -> u64 {
+        let run = self.write(channel, out);
         self.last += 1;
         self.acked = self.last;
         self.written = self.last;
         wire::nack(out, channel, self.last, false, false);
+        run
     }
 
-    /// Writes one ack for the run since the last one.
-    pub(crate) fn write(&mut self, channel: u16, out: &mut Vec<u8>) {
-        if self.acked > self.written {
-            wire::ack(out, channel, self.acked, self.acked - self.written > 1);
+    /// Writes one ack for the run since the last one. Returns the run's length.
+    pub(crate) fn write(&mut self, channel: u16, out: &mut Vec<u8>) -> u64 {
+        let run = self.acked - self.written;
+        if run > 0 {
+            wire::ack(out, channel, self.acked, run > 1);
             self.written = self.acked;
         }
+        run
     }
 }

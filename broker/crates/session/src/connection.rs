@@ -105,6 +105,8 @@ pub struct Connection {
     pub(crate) pending: Option<Pending>,
     /// Channels with confirms to write before the buffer is left.
     pub(crate) confirming: Vec<u16>,
+    /// Publishes confirmed since the host last asked.
+    pub(crate) confirmed: u64,
 }
 
 /// How far one frame has brought us.
@@ -128,6 +130,7 @@ impl Connection {
             channels: BTreeMap::new(),
             pending: None,
             confirming: Vec::new(),
+            confirmed: 0,
         }
     }
 
@@ -361,9 +364,14 @@ impl Connection {
             if let Some(channel) = self.channels.get_mut(&number)
                 && let Mode::Confirm(confirms) = &mut channel.mode
             {
-                confirms.write(number, host.out());
+                self.confirmed += confirms.write(number, host.out());
             }
         }
+    }
+
+    /// Publishes confirmed since this was asked last.
+    pub fn take_confirmed(&mut self) -> u64 {
+        std::mem::take(&mut self.confirmed)
     }
 
     /// True while a channel has begun a publish and waits for the rest.

@@ -126,7 +126,7 @@ impl Connection {
         }
         if let Mode::Confirm(confirms) = &mut channel.mode {
             match fate {
-                Fate::Rejected => confirms.nack(number, host.out()),
+                Fate::Rejected => self.confirmed += confirms.nack(number, host.out()),
                 Fate::Taken | Fate::Unroutable => {
                     if confirms.ack() {
                         self.confirming.push(number);
