@@ -115,7 +115,7 @@ fn updated(entries: &[Value], entry: Table, death: &Death<'_>) -> Vec<Value> {
         Some(Value::Table(known)) => counted_on(known, &same),
         _ => entry,
     };
-    std::iter::once(Value::Table(front.sorted()))
+    std::iter::once(Value::Table(front))
         .chain(others.into_iter().cloned())
         .collect()
 }

@@ -128,7 +128,7 @@ impl Connection {
     fn on_channel_answer<H: Host>(&mut self, number: u16, answer: Answer, host: &mut H) -> Progress {
         if let Answer::Refused(refusal) = answer {
             self.channels.remove(&number);
-            return self.refuse(number, refusal, (20, 10), host);
+            return self.refuse(number, refusal, (0, 0), host);
         }
         if let Some(channel) = self.channels.get_mut(&number) {
             channel.stage = ChannelStage::Open;
