@@ -16,6 +16,10 @@ use std::{
 use super::{node::Node, outbox::Letter};
 use crate::config::Resources;
 
+/// Memory is looked at at least this often: a queue can fill a gigabyte in a second.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(100);
+/// ... and this often when more than half of the limit is used.
+const MEMORY_INTERVAL_NEAR: Duration = Duration::from_millis(20);
 /// Disk space is looked at this often while it is far from its limit.
 const DISK_INTERVAL: Duration = Duration::from_secs(10);
 /// ... and this often when less than twice the limit is left.
@@ -65,17 +69,24 @@ pub fn memory_total(resources: &Resources) -> u64 {
 
 fn detected_memory() -> u64 {
     let machine = meminfo_total().unwrap_or(u64::MAX);
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .iter()
-        .filter_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok())
-        .min();
+    let group = [
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ]
+    .iter()
+    .filter_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok())
+    .min();
     machine.min(group.unwrap_or(u64::MAX))
 }
 
 fn meminfo_total() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
+    line.trim()
+        .strip_suffix(" kB")?
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }
 
 /// Resident octets of this process.
@@ -106,14 +117,16 @@ pub fn disk_limit(resources: &Resources) -> u64 {
 pub async fn watch_memory(node: Arc<Node>) {
     let resources = &node.config().resources;
     let limit = memory_limit(resources);
-    let interval = resources.memory_interval.duration().max(Duration::from_millis(100));
+    let interval = resources.memory_interval.duration().min(MEMORY_INTERVAL);
     loop {
-        if let Some(used) = memory_used() {
+        let used = memory_used();
+        if let Some(used) = used {
             node.alarms().memory_used.store(used, Ordering::Relaxed);
             let what = format!("memory resource limit alarm: {used} octets used, limit {limit}");
             node.judge(&node.alarms().memory, used > limit || limit == 0, &what);
         }
-        if node.sleeps_until_stop(interval).await {
+        let near = used.is_some_and(|used| used.saturating_mul(2) > limit);
+        if node.sleeps_until_stop(if near { MEMORY_INTERVAL_NEAR } else { interval }).await {
             return;
         }
     }
@@ -130,7 +143,10 @@ pub async fn watch_disk(node: Arc<Node>) {
             node.judge(&node.alarms().disk, free < limit, &what);
         }
         let near = free.is_some_and(|free| free < limit.saturating_mul(2));
-        if node.sleeps_until_stop(if near { DISK_INTERVAL_NEAR } else { DISK_INTERVAL }).await {
+        if node
+            .sleeps_until_stop(if near { DISK_INTERVAL_NEAR } else { DISK_INTERVAL })
+            .await
+        {
             return;
         }
     }
@@ -142,7 +158,10 @@ impl Node {
             return;
         }
         match now_on {
-            true => tracing::warn!("{what}. Set on node {}: publishers are blocked until it is cleared", self.name()),
+            true => tracing::warn!(
+                "{what}. Set on node {}: publishers are blocked until it is cleared",
+                self.name()
+            ),
             false => tracing::info!("{what}. Cleared on node {}", self.name()),
         }
         for client in self.clients().all() {
