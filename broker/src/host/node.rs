@@ -436,6 +436,7 @@ impl Node {
         };
         held.queue.delete(&mut sink);
         drop(held);
+        self.timers.forget(cell.id);
         let mut retired = self.retired.lock();
         *retired = sum(&retired, &did);
     }

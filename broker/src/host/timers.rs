@@ -1,7 +1,7 @@
 //! One timer for all queues and delayed exchanges: message expiry, unused queues, delays that are over, by next deadline
 //! and never by scan.
 //!
-//! A queue is entered once per earliest deadline; a stale entry costs one look.
+//! A queue is entered once, under its earliest deadline; a stale entry costs one look. A deleted one is struck off.
 
 use model::{Millis, QueueId};
 use parking_lot::Mutex;
@@ -21,22 +21,52 @@ use super::{
 /// Queues by the time at which they want to be looked at.
 #[derive(Debug, Default)]
 pub struct Timers {
-    due: Mutex<BTreeMap<(Millis, QueueId), Weak<QueueCell>>>,
+    due: Mutex<Due>,
     left: Mutex<(Vec<Errand>, Vec<Arc<Client>>)>,
     earlier: Notify,
+}
+
+/// One entry per queue, found by time and by queue.
+#[derive(Debug, Default)]
+struct Due {
+    by_time: BTreeMap<(Millis, QueueId), Weak<QueueCell>>,
+    of_queue: BTreeMap<QueueId, Millis>,
+}
+
+impl Due {
+    /// Enters a queue unless it is entered earlier.
+    fn enter(&mut self, at: Millis, cell: &Arc<QueueCell>) {
+        if self.of_queue.get(&cell.id).is_none_or(|entered| *entered > at) {
+            self.strike(cell.id);
+            self.of_queue.insert(cell.id, at);
+            self.by_time.insert((at, cell.id), Arc::downgrade(cell));
+        }
+    }
+
+    fn strike(&mut self, queue: QueueId) {
+        if let Some(at) = self.of_queue.remove(&queue) {
+            self.by_time.remove(&(at, queue));
+        }
+    }
+
+    fn first(&self) -> Option<Millis> {
+        self.by_time.first_key_value().map(|((at, _), _)| *at)
+    }
 }
 
 impl Timers {
     /// Enters a queue.
     pub fn wake_at(&self, at: Millis, cell: &Arc<QueueCell>) {
-        let first = {
-            let mut due = self.due.lock();
-            due.insert((at, cell.id), Arc::downgrade(cell));
-            due.first_key_value().is_some_and(|((first, _), _)| *first == at)
-        };
-        if first {
+        let mut due = self.due.lock();
+        due.enter(at, cell);
+        if due.first() == Some(at) {
             self.earlier.notify_one();
         }
+    }
+
+    /// A deleted queue is not looked at any more, however far its deadline was.
+    pub fn forget(&self, queue: QueueId) {
+        self.due.lock().strike(queue);
     }
 
     /// Something may be due earlier than the timer knows.
@@ -57,15 +87,16 @@ impl Timers {
 
     fn take_due(&self, now: Millis) -> Vec<Arc<QueueCell>> {
         let mut due = self.due.lock();
-        let later = due.split_off(&(now.next(), QueueId(0)));
-        std::mem::replace(&mut *due, later)
-            .into_values()
-            .filter_map(|cell| cell.upgrade())
-            .collect()
+        let later = due.by_time.split_off(&(now.next(), QueueId(0)));
+        let now_due = std::mem::replace(&mut due.by_time, later);
+        for (_, queue) in now_due.keys() {
+            due.of_queue.remove(queue);
+        }
+        now_due.into_values().filter_map(|cell| cell.upgrade()).collect()
     }
 
     fn next(&self) -> Option<Millis> {
-        self.due.lock().first_key_value().map(|((at, _), _)| *at)
+        self.due.lock().first()
     }
 }
 
