@@ -141,13 +141,21 @@ impl<Q> Ledger<Q> {
 
     /// Rolls back: held deliveries are unacknowledged again, at their old places.
     pub fn return_held(&mut self) {
-        if self.held.is_empty() {
-            return;
+        let mut held: Vec<Unacked<Q>> = self.held.drain(..).map(|(entry, _)| entry).collect();
+        // From the back, so that those before the first place left go to the front one by one.
+        held.sort_by_key(|entry| std::cmp::Reverse(entry.tag));
+        held.into_iter().for_each(|entry| self.put_back(entry));
+    }
+
+    /// Costs what is held, not what is unacknowledged: a client may roll back as often as it likes.
+    fn put_back(&mut self, entry: Unacked<Q>) {
+        self.unacked_count += 1;
+        self.consumed_count += usize::from(entry.consumed);
+        let place = (entry.tag, Some(entry));
+        match self.unacked.binary_search_by_key(&place.0, |(tag, _)| *tag) {
+            Ok(gap) => self.unacked[gap] = place,
+            Err(at) => self.unacked.insert(at, place),
         }
-        let mut all: Vec<Unacked<Q>> = self.held.drain(..).map(|(entry, _)| entry).collect();
-        self.take_front_while(|_| true, &mut |entry| all.push(entry));
-        all.sort_by_key(|entry| entry.tag);
-        all.into_iter().for_each(|entry| self.insert_at_end(entry));
     }
 
     /// How many deliveries are not acknowledged.
