@@ -7,6 +7,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -170,7 +171,15 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Ports below those that the system gives to clients: one of the many connections here would take it meanwhile.
 fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let bound: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    bound.map(|listener| listener.local_addr().expect("a bound socket"))
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let mut found = std::iter::repeat_with(|| {
+        let number = std::process::id()
+            .wrapping_mul(97)
+            .wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        SocketAddr::from(([127, 0, 0, 1], 20_000 + (number % 12_000) as u16))
+    })
+    .filter(|address| TcpListener::bind(address).is_ok());
+    std::array::from_fn(|_| found.next().expect("an endless supply"))
 }

@@ -1,5 +1,7 @@
 //! Channels by the thousand, errors by the thousand, and deliveries that are never settled in order.
 
+use std::time::{Duration, Instant};
+
 use crate::{broker::Broker, frames};
 
 #[test]
@@ -144,4 +146,29 @@ fn a_consumer_tag_is_free_within_the_batch_that_deletes_its_queue() {
         [0; 4],
         "a consumer haunts the queue"
     );
+}
+
+#[test]
+fn a_rollback_among_many_deliveries_costs_no_more_than_it_gives_back() {
+    const HELD: usize = 50_000;
+    let broker = Broker::start();
+    let mut client = broker.client();
+    client.open_channel(1);
+    let queue = client.declare_anonymous(1);
+    client.send(&frames::consume(1, &queue, "keeper", 0));
+    client.expect((60, 21));
+    for _ in 0..HELD / 5000 {
+        client.send(&frames::publish(1, "", &queue, false, b"x").repeat(5000));
+        for _ in 0..5000 {
+            client.expect((60, 60));
+            client.body();
+        }
+    }
+    client.send(&frames::method(1, 90, 10, &[]));
+    client.expect((90, 11));
+    let rollback = [frames::ack(1, 17, false), frames::method(1, 90, 30, &[])].concat();
+    let began = Instant::now();
+    client.send(&rollback.repeat(3000));
+    (0..3000).for_each(|_| drop(client.expect((90, 31))));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -103,3 +103,23 @@ fn own_and_vanish(broker: &Broker) {
 fn answered(client: &mut Client) {
     assert!(client.next().is_some(), "an answer of whatever kind");
 }
+
+#[test]
+fn queues_deleted_long_before_they_expire_leave_nothing_behind() {
+    let broker = Broker::start();
+    let mut client = broker.client();
+    client.open_channel(1);
+    let a_month = [&b"l"[..], &2_592_000_000_i64.to_be_bytes()].concat();
+    let declare = frames::declare_queue(1, "expiring", 16, &frames::pair("x-expires", &a_month));
+    let rounds = [declare, frames::delete_queue(1, "expiring", 4)].concat().repeat(1000);
+    let mut run = |times| {
+        for _ in 0..times {
+            client.send(&rounds);
+            client.declare_anonymous(1);
+        }
+    };
+    run(5);
+    let before = broker.memory();
+    run(60);
+    assert!(broker.memory() < before + 4, "from {before} to {} MiB", broker.memory());
+}
