@@ -37,6 +37,9 @@ struct Window {
     size: usize,
 }
 
+/// Whether a name is wanted.
+type Filter = Box<dyn Fn(&str) -> bool>;
+
 impl Parameters {
     /// A parameter by name.
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -66,7 +69,7 @@ impl Parameters {
     }
 
     /// What names are wanted.
-    fn filter(&self) -> Result<Box<dyn Fn(&str) -> bool>, Failure> {
+    fn filter(&self) -> Result<Filter, Failure> {
         let wanted = self.get("name").unwrap_or_default().to_owned();
         if wanted.is_empty() {
             return Ok(Box::new(|_| true));

@@ -146,3 +146,7 @@ fn routes(api: Arc<Api>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
         .with_state(api)
         .into_make_service_with_connect_info::<SocketAddr>()
 }
+
+#[cfg(test)]
+#[path = "conversation_tests.rs"]
+mod tests;

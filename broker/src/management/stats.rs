@@ -14,6 +14,7 @@ use crate::{
 };
 
 type Number = fn(&Counters) -> u64;
+type Held = fn(&QueueReading) -> u64;
 
 /// Names and numbers of what happens to messages in queues.
 const MESSAGES: [(&str, Number); 9] = [
@@ -116,7 +117,7 @@ pub fn of_queues<'a>(
     }
     let change = keeps_rates(api).then(|| api.samples.of_queues(ids));
     let mut queue_totals = Rates::default();
-    let depths: [(&str, fn(&QueueReading) -> u64); 3] = [
+    let depths: [(&str, Held); 3] = [
         ("messages", messages),
         ("messages_ready", |reading| reading.counts.ready.messages),
         ("messages_unacknowledged", |reading| reading.counts.unacked.messages),

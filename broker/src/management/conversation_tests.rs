@@ -1,0 +1,99 @@
+//! A conversation that was held with a real RabbitMQ 3.10.8, held with this API: the same statuses, and the same words
+//! where a request is refused. The columns of the file: user, method, path, body, status, error.
+
+use super::*;
+use crate::config::{self, Fixed, ServerArgs};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+async fn serve() -> SocketAddr {
+    let world = Fixed::new()
+        .set("RABBITMQ_ENABLED_PLUGINS_FILE", "/plugins")
+        .file("/plugins", "[rabbitmq_management].")
+        .set("RABBITMQ_CONFIG_FILE", "/rabbitmq.conf")
+        .file(
+            "/rabbitmq.conf",
+            "management.tcp.port = 0\nmanagement.tcp.ip = 127.0.0.1\n",
+        );
+    let config = config::load(&ServerArgs::default(), &world).unwrap().config;
+    let bound = bind(&config).unwrap().unwrap();
+    let port = bound.port();
+    let node = Arc::new(Node::new(config).unwrap());
+    node.announce(port.clone());
+    node.announce(Port {
+        protocol: "amqp",
+        address: ([127, 0, 0, 1], 5672).into(),
+    });
+    tokio::spawn(bound.run(node, Arc::default()));
+    port.address
+}
+
+async fn ask(at: SocketAddr, user: &str, method: &str, path: &str, body: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    let login = STANDARD.encode(user);
+    let length = body.len();
+    let request = format!(
+        "{method} /api{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn a_conversation_with_rabbitmq_goes_the_same_way_here() {
+    let at = serve().await;
+    for (number, line) in include_str!("conversation/writes.tsv").lines().enumerate() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [user, method, path, body, status, error] = columns[..] else {
+            panic!("line {}: {line}", number + 1)
+        };
+        let (seen, answer) = ask(at, user, method, path, body).await;
+        assert_eq!(seen, status, "line {}: {method} {path} {body}: {answer}", number + 1);
+        if !error.is_empty() {
+            let expected: Value = serde_json::from_str(error).unwrap();
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            assert_eq!(answer, expected, "line {}: {method} {path}", number + 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_not_logged_in_is_told_how() {
+    let at = serve().await;
+    let (status, _) = ask(at, "guest:wrong", "GET", "/overview", "").await;
+    assert_eq!(status, "401");
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    let request = b"GET /api/whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 401") && answer.contains("Basic realm="),
+        "{answer}"
+    );
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn our_answers_read_as_the_shapes_that_clients_know() {
+    let at = serve().await;
+    ask(at, "guest:guest", "PUT", "/queues/%2F/q", "{}").await;
+    let get = async |path: &str| ask(at, "guest:guest", "GET", path, "").await.1;
+    serde_json::from_str::<api::Overview>(&get("/overview").await).unwrap();
+    serde_json::from_str::<Vec<api::Node>>(&get("/nodes").await).unwrap();
+    serde_json::from_str::<Vec<api::Vhost>>(&get("/vhosts").await).unwrap();
+    let queues: Vec<api::Queue> = serde_json::from_str(&get("/queues").await).unwrap();
+    assert_eq!((queues.len(), queues[0].name.as_str()), (1, "q"));
+    let page: api::Page<api::Queue> = serde_json::from_str(&get("/queues?page=1&page_size=1").await).unwrap();
+    assert_eq!((page.total_count, page.page_count), (1, 1));
+    let file: api::Definitions = serde_json::from_str(&get("/definitions").await).unwrap();
+    assert_eq!(file.queues.len(), 1);
+}
