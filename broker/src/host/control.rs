@@ -35,6 +35,9 @@ pub struct Login {
 /// An answer, or a refusal to be told.
 type Outcome = Result<Answer, Refusal>;
 
+/// A declared queue and its place on this node.
+type Declared = (Arc<QueueRecord>, Arc<QueueCell>);
+
 impl Task {
     /// Answers a question.
     pub(super) fn perform(&mut self, ask: Ask) -> Answer {
@@ -218,7 +221,7 @@ impl Task {
     }
 
     /// Declares, and again where another client deletes the queue at the same moment.
-    fn declared(&self, request: &catalog::DeclareQueue) -> Result<Option<(Arc<QueueRecord>, Arc<QueueCell>)>, Refusal> {
+    fn declared(&self, request: &catalog::DeclareQueue) -> Result<Option<Declared>, Refusal> {
         let mut tries_left = DECLARE_TRIES;
         loop {
             tries_left -= 1;
