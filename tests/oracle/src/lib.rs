@@ -3,6 +3,7 @@
 //! fails is a wrong behaviour. Nothing here depends on Warren's own crates.
 
 pub mod behaviours;
+pub mod cli;
 pub mod client;
 mod command;
 mod confirms;

@@ -35,6 +35,9 @@ struct Cli {
     /// Behaviours played at once on each server.
     #[arg(long, default_value_t = 16)]
     threads: usize,
+    /// Judge the command line tools instead of the protocol.
+    #[arg(long, conflicts_with_all = ["url", "json"])]
+    cli: bool,
     /// Print the names and play nothing.
     #[arg(long)]
     list: bool,
@@ -55,6 +58,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<bool> {
+    if cli.cli {
+        return run_cli(cli);
+    }
     let chosen = chosen(&cli.filter)?;
     if cli.list {
         chosen.iter().for_each(|behaviour| println!("{}", behaviour.name));
@@ -68,6 +74,20 @@ fn run(cli: &Cli) -> Result<bool> {
         report::print(&mut std::io::stdout().lock(), &chosen, &columns)?;
     }
     Ok(columns.iter().all(|column| column.failed() == 0))
+}
+
+/// The command line's table.
+fn run_cli(cli: &Cli) -> Result<bool> {
+    let mut cases = oracle::cli::all()?;
+    cases.retain(|case| cli.filter.is_empty() || cli.filter.iter().any(|text| case.name.contains(text)));
+    anyhow::ensure!(!cases.is_empty(), "no case's name contains {:?}", cli.filter);
+    if cli.list {
+        cases.iter().for_each(|case| println!("{}", case.name));
+        return Ok(true);
+    }
+    let (servers, _hosts) = servers(cli)?;
+    let columns = oracle::cli::run(&cases, &servers);
+    oracle::cli::print(&mut std::io::stdout().lock(), &cases, &servers, &columns)
 }
 
 fn chosen(filter: &[String]) -> Result<Vec<Behaviour>> {

@@ -3,7 +3,7 @@
 //! A password that is not an argument is read from standard input, unseen.
 
 use crate::command::{ANY, Command, Output, Session};
-use crate::commands::List;
+use crate::commands::{List, bare_user};
 use crate::options::Options;
 use crate::problem::{DATA, Problem, SOFTWARE};
 use link::{Failure, Listing, Request, Term};
@@ -39,7 +39,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .under(USERS),
     Command::new("clear_password", |session| {
         let name = session.argument(0);
-        session.ask(&Request::ClearPassword { name }).map(|_| Output::Nothing)
+        let request = Request::ClearPassword { name };
+        session.ask_or(&request, bare_user).map(|_| Output::Nothing)
     })
     .help(
         "<username>",

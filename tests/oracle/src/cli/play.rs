@@ -1,0 +1,128 @@
+//! Plays cases on servers and prints the columns. One case after the other, since they share users and virtual hosts.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::cli::case::{Call, Case};
+use crate::script;
+use crate::server::{Ctl, Server};
+use crate::stage::{self, Outcome};
+
+/// What came of each case on one server: nothing, or what was wrong.
+pub type Column = Vec<Option<String>>;
+
+/// Plays all cases on all servers at once.
+#[must_use]
+pub fn run(cases: &[Case], servers: &[Server]) -> Vec<Column> {
+    std::thread::scope(|scope| {
+        let columns: Vec<_> = servers
+            .iter()
+            .map(|server| scope.spawn(|| cases.iter().map(|case| judge(case, server)).collect()))
+            .collect();
+        // A player that panics is a fault of this program and must be seen.
+        columns
+            .into_iter()
+            .map(|column| column.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+            .collect()
+    })
+}
+
+fn judge(case: &Case, server: &Server) -> Option<String> {
+    let meant = |call: &&Call| call.only.as_deref().is_none_or(|only| server.is(only));
+    let failure = |call: &Call| play(call, server).err().map(|error| format!("$ {}\n{error:#}", call.words.join(" ")));
+    case.calls.iter().filter(meant).find_map(failure)
+}
+
+fn play(call: &Call, server: &Server) -> Result<()> {
+    if !call.amqp.is_empty() {
+        let text = format!("== before\n{}", call.amqp.join("\n"));
+        // Without the management API nothing of it is deleted at its end.
+        let server = Server {
+            management: None,
+            ..server.clone()
+        };
+        for behaviour in script::parse("cli", &text)? {
+            let outcome = stage::play(&behaviour, &server, "cli_");
+            ensure!(outcome == Outcome::Passed, "AMQP before it: {outcome:?}");
+        }
+    }
+    let ctl = server.ctl.as_ref().context("no command line for this server")?;
+    let node = ctl.env.iter().find(|(key, _)| key == "RABBITMQ_NODENAME").map_or("", |(_, name)| name);
+    let output = command(ctl, &call.words, node)?
+        .stdin(Stdio::null())
+        .output()
+        .context("starting the tool")?;
+    let seen = (
+        lines(&output.stdout, call.unordered),
+        lines(&output.stderr, call.unordered),
+        output.status.code(),
+    );
+    let wanted = (
+        expected(&call.out, node, call.unordered),
+        expected(&call.err, node, call.unordered),
+        Some(call.exit),
+    );
+    ensure!(seen == wanted, "wanted {wanted:#?}\nsaw {seen:#?}");
+    Ok(())
+}
+
+/// The tool of this server that a case names.
+fn command(ctl: &Ctl, words: &[String], node: &str) -> Result<Command> {
+    let (tool, arguments) = words.split_first().context("no tool")?;
+    let (program, leading) = ctl.command.split_first().context("no program")?;
+    let mut command = match leading {
+        // Debian's scripts lie side by side; Warren's tools are names of one program.
+        [] => Command::new(program.replace("rabbitmqctl", tool)),
+        _ => {
+            let mut command = Command::new(program);
+            command.arg(if tool == "rabbitmq-diagnostics" { "diagnostics" } else { "ctl" });
+            command
+        }
+    };
+    command.args(arguments.iter().map(|word| word.replace("NODE", node)));
+    command.env_clear().envs(std::env::vars().filter(|(key, _)| key == "PATH"));
+    command.envs(ctl.env.iter().cloned());
+    Ok(command)
+}
+
+fn lines(octets: &[u8], unordered: bool) -> Vec<String> {
+    let text = String::from_utf8_lossy(octets).into_owned();
+    sorted(text.lines().map(str::to_owned).collect(), unordered)
+}
+
+fn expected(lines: &[String], node: &str, unordered: bool) -> Vec<String> {
+    sorted(lines.iter().map(|line| line.replace("NODE", node)).collect(), unordered)
+}
+
+fn sorted(mut lines: Vec<String>, unordered: bool) -> Vec<String> {
+    if unordered {
+        lines.sort();
+    }
+    lines
+}
+
+/// Prints both columns, every failure, and the closing line of each server; true if nothing failed.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn print(out: &mut impl Write, cases: &[Case], servers: &[Server], columns: &[Column]) -> Result<bool> {
+    for (at, case) in cases.iter().enumerate() {
+        let mark = |failure: &Option<String>| if failure.is_none() { "ok" } else { "FAIL" };
+        let marks = servers.iter().zip(columns).map(|(server, column)| format!("{} {:<4}", server.name, mark(&column[at])));
+        writeln!(out, "{}  {}", marks.collect::<Vec<_>>().join("  "), case.name)?;
+    }
+    for (server, column) in servers.iter().zip(columns) {
+        for (case, failure) in cases.iter().zip(column) {
+            if let Some(failure) = failure {
+                writeln!(out, "\n{} FAIL {}\n{failure}", server.name, case.name)?;
+            }
+        }
+    }
+    for (server, column) in servers.iter().zip(columns) {
+        let failed = column.iter().flatten().count();
+        writeln!(out, "{}: {} passed, {failed} failed", server.name, column.len() - failed)?;
+    }
+    Ok(columns.iter().flatten().all(Option::is_none))
+}
