@@ -14,7 +14,13 @@ const START: Duration = Duration::from_secs(20);
 /// Runs a container with limits of our own, since an engine's defaults may be above what this machine allows.
 const RUN: [&str; 5] = ["run", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
 /// What may be run: the two binaries, and each of RabbitMQ's names that the first answers to.
-const PROGRAMS: [&str; 3] = ["rabbitmq-server", "warren", "warren-operator"];
+const PROGRAMS: [&str; 5] = [
+    "rabbitmq-diagnostics",
+    "rabbitmq-server",
+    "rabbitmqctl",
+    "warren",
+    "warren-operator",
+];
 
 /// Makes all checks of the image.
 pub(crate) fn checks(image: &str, checks: &mut Checks) {

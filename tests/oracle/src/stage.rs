@@ -73,6 +73,14 @@ pub struct Stage<'s> {
     pub(crate) at_end: Vec<Vec<Word>>,
 }
 
+/// Plays `behaviour` on `server` and leaves what it has declared for whoever looks next.
+///
+/// # Errors
+/// What went otherwise than the behaviour says.
+pub fn set(behaviour: &Behaviour, server: &Server, prefix: &str) -> Result<()> {
+    Stage::new(server, prefix).play(behaviour)
+}
+
 /// Plays `behaviour` on `server`; `prefix` makes its names unique.
 #[must_use]
 pub fn play(behaviour: &Behaviour, server: &Server, prefix: &str) -> Outcome {

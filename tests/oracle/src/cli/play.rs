@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::cli::case::{Call, Case};
 use crate::script;
 use crate::server::{Ctl, Server};
-use crate::stage::{self, Outcome};
+use crate::stage;
 
 /// What came of each case on one server: nothing, or what was wrong.
 pub type Column = Vec<Option<String>>;
@@ -38,14 +38,8 @@ fn judge(case: &Case, server: &Server) -> Option<String> {
 fn play(call: &Call, server: &Server) -> Result<()> {
     if !call.amqp.is_empty() {
         let text = format!("== before\n{}", call.amqp.join("\n"));
-        // Without the management API nothing of it is deleted at its end.
-        let server = Server {
-            management: None,
-            ..server.clone()
-        };
         for behaviour in script::parse("cli", &text)? {
-            let outcome = stage::play(&behaviour, &server, "cli_");
-            ensure!(outcome == Outcome::Passed, "AMQP before it: {outcome:?}");
+            stage::set(&behaviour, server, "cli_").context("AMQP before it")?;
         }
     }
     let ctl = server.ctl.as_ref().context("no command line for this server")?;
