@@ -65,7 +65,7 @@ fn run(tool: Tool, line: &[String]) -> Result<(), Problem> {
     let Some(name) = first_argument(line) else {
         let page = help::overview(tool);
         return match first.flag("help") {
-            true => Ok(println!("{page}")),
+            true => say(&page),
             false => Err(Problem::plain(USAGE, page)),
         };
     };
@@ -75,11 +75,16 @@ fn run(tool: Tool, line: &[String]) -> Result<(), Problem> {
     let command = find(tool, &name)?;
     let options = Options::read(line, command.switches);
     if options.flag("help") {
-        return Ok(println!("{}", help::of(tool, command)));
+        return say(help::of(tool, command));
     }
     let arguments: Vec<String> = options.arguments.iter().skip(1).cloned().collect();
     check(command, &options, &arguments).map_err(|problem| with_usage(problem, tool, command, line))?;
     execute(command, &options, &arguments)
+}
+
+fn say(text: impl std::fmt::Display) -> Result<(), Problem> {
+    println!("{text}");
+    Ok(())
 }
 
 /// The command's name, which options of any command may precede.
@@ -91,11 +96,9 @@ fn first_argument(line: &[String]) -> Option<String> {
 /// What needs no node.
 fn local(tool: Tool, name: &str, options: &Options) -> Option<Result<(), Problem>> {
     match name {
-        "version" if tool.commands().any(|command| command.name == "status") => {
-            Some(Ok(println!("{}", commands::VERSION)))
-        }
+        "version" if tool.commands().any(|command| command.name == "status") => Some(say(commands::VERSION)),
         "help" => Some(match options.arguments.get(1) {
-            None => Ok(println!("{}", help::overview(tool))),
+            None => say(help::overview(tool)),
             Some(name) => find(tool, name).map(|command| println!("{}", help::of(tool, command))),
         }),
         _ => None,
@@ -182,7 +185,10 @@ fn execute(command: &'static Command, options: &Options, arguments: &[String]) -
         cookie_hash: cookie.hash(),
     };
     match (command.run)(&mut session) {
-        Ok(output) => Ok(show(output, format, &target)),
+        Ok(output) => {
+            show(output, format, &target);
+            Ok(())
+        }
         Err(problem) if format == Format::Json && !problem.is_usage => Err(as_json(&problem, &target)),
         Err(problem) => Err(problem),
     }
