@@ -181,6 +181,12 @@ pub struct Access {
     pub loopback_users: BTreeMap<String, bool>,
     /// Mechanisms that are offered, in the order of their names.
     pub mechanisms: BTreeMap<String, Mechanism>,
+    /// What in a client's certificate names the user.
+    pub certificate_name: CertificateName,
+    /// Which type of alternative name does.
+    pub san_type: SanType,
+    /// Which one of that type, from 0.
+    pub san_index: u32,
     /// How new passwords are hashed.
     pub password_hashing: PasswordHashing,
     /// What a new password must be.
@@ -200,6 +206,36 @@ words! {
         Plain = "PLAIN",
         /// The same in a table.
         AmqPlain = "AMQPLAIN",
+        /// The client's certificate, over TLS.
+        External = "EXTERNAL",
+    }
+}
+
+words! {
+    /// What in a client's certificate names the user.
+    CertificateName {
+        /// The whole subject.
+        DistinguishedName = "distinguished_name",
+        /// Its common name.
+        CommonName = "common_name",
+        /// A subject alternative name.
+        SubjectAlternativeName = "subject_alternative_name",
+    }
+}
+
+words! {
+    /// Types of subject alternative names.
+    SanType {
+        /// Host name.
+        Dns = "dns",
+        /// Internet address, as text.
+        Ip = "ip",
+        /// Mail address.
+        Email = "email",
+        /// Resource identifier.
+        Uri = "uri",
+        /// Text under an object identifier.
+        OtherName = "other_name",
     }
 }
 

@@ -133,7 +133,7 @@ fn every_kind_of_bad_value_is_refused_with_what_would_be_right() {
         ("vm_memory_high_watermark.absolute = lots", "number of bytes"),
         ("default_permissions.read = (", "regular expression"),
         ("loopback_users.guest = maybe", "true or false"),
-        ("auth_mechanisms.1 = EXTERNAL", "one of PLAIN AMQPLAIN"),
+        ("auth_mechanisms.1 = GSSAPI", "one of PLAIN AMQPLAIN EXTERNAL"),
         ("log.console.level = loud", "one of debug info"),
         ("auth_backends.1 = ldap", "because users are kept by the broker itself"),
         ("ssl_options.versions.1 = tlsv1.1", "one of tlsv1.3 tlsv1.2"),

@@ -129,7 +129,9 @@ impl Task {
         match ready.and_then(|()| self.client.outbox().socket.try_read(&mut self.buffer)) {
             Ok(0) => self.over = true,
             Ok(octets) => {
-                self.client.received.fetch_add(octets as u64, Ordering::Relaxed);
+                if self.client.received.fetch_add(octets as u64, Ordering::Relaxed) == 0 {
+                    self.on_first_octets();
+                }
                 self.on_octets();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -153,6 +155,13 @@ impl Task {
     async fn on_room(&mut self) {
         self.on_octets();
         tokio::task::yield_now().await;
+    }
+
+    /// The TLS handshake is over: a client with a certificate is offered to log in by it.
+    fn on_first_octets(&mut self) {
+        if self.client.outbox().socket.peer_certificate().is_some() {
+            self.machine = Connection::new(self.node.limits_with_certificate());
+        }
     }
 
     fn on_octets(&mut self) {

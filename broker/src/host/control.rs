@@ -58,16 +58,16 @@ impl Task {
     }
 
     fn log_in(&mut self, credentials: Credentials, client_properties: model::Table) -> Answer {
-        let (user, password, mechanism) = match credentials {
-            Credentials::Password { user, password } => (user, password, "PLAIN"),
+        let from = self.client.peer.ip();
+        let (found, mechanism) = match credentials {
+            Credentials::Password { user, password } => (self.node.log_in(&user, &password, from), "PLAIN"),
             Credentials::External => {
-                return Answer::LoginFailed {
-                    reason: "EXTERNAL is not configured".into(),
-                };
+                let certificate = self.client.outbox().socket.peer_certificate();
+                (self.node.log_in_by_certificate(certificate.as_deref(), from), "EXTERNAL")
             }
         };
         self.node.counters().logins.add(1);
-        match self.node.log_in(&user, &password, self.client.peer.ip()) {
+        match found {
             Ok(found) => {
                 let impersonator = found.has_tag("impersonator");
                 let user = found.name.clone();

@@ -5,6 +5,7 @@
 pub mod alarms;
 mod batch;
 mod cell;
+mod certificate_name;
 mod client;
 mod clients;
 mod connection;

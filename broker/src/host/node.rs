@@ -37,7 +37,7 @@ use super::{
     route::Route,
     timers::Timers,
 };
-use crate::config::Config;
+use crate::config::{Config, Mechanism};
 
 /// The version that clients branch on; features of this line are what they get.
 pub const RABBITMQ_VERSION: &str = "3.13.7";
@@ -57,6 +57,7 @@ pub struct Snapshot {
 pub struct Node {
     config: Config,
     limits: Arc<session::Limits>,
+    limits_with_certificate: Arc<session::Limits>,
     name: Arc<str>,
     catalog: Mutex<Snapshot>,
     snapshot: ArcSwap<Snapshot>,
@@ -175,7 +176,8 @@ impl Node {
             cells: imbl::OrdMap::new(),
         };
         let node = Node {
-            limits: Arc::new(limits(&config)),
+            limits: Arc::new(limits(&config, false)),
+            limits_with_certificate: Arc::new(limits(&config, true)),
             catalog: Mutex::new(empty.clone()),
             snapshot: ArcSwap::from_pointee(empty),
             clients: Clients::default(),
@@ -219,6 +221,11 @@ impl Node {
     /// What connections are offered and allowed.
     pub fn limits(&self) -> Arc<session::Limits> {
         self.limits.clone()
+    }
+
+    /// The same for a client that has proved a certificate.
+    pub fn limits_with_certificate(&self) -> Arc<session::Limits> {
+        self.limits_with_certificate.clone()
     }
 
     /// The published state.
@@ -503,11 +510,10 @@ fn exchange_name(octets: &[u8], vhost: &VhostName) -> Result<ExchangeName, Refus
     text.parse().map_err(|_| missing())
 }
 
-fn limits(config: &Config) -> session::Limits {
-    let mechanisms: Vec<&str> = config
-        .access
-        .mechanisms
-        .values()
+fn limits(config: &Config, has_certificate: bool) -> session::Limits {
+    let all = config.access.mechanisms.values();
+    let mechanisms: Vec<&str> = all
+        .filter(|mechanism| has_certificate || **mechanism != Mechanism::External)
         .map(|mechanism| mechanism.word())
         .collect();
     session::Limits {

@@ -5,7 +5,7 @@ use catalog::{Answer, Command, Conditions, Decision, Open, QueueRecord, Request}
 use model::{QueueName, Refusal, ReplyCode, UserName, VhostName};
 use std::{net::IpAddr, sync::Arc};
 
-use super::{cell::QueueCell, node::Node};
+use super::{cell::QueueCell, certificate_name, node::Node};
 
 impl Node {
     /// Decides a request and performs what comes of it.
@@ -83,10 +83,35 @@ impl Node {
             .access()
             .log_in(user, password)
             .map_err(|why| refused(why.to_string()))?;
+        self.check_origin(user, from)?;
+        Ok(found.clone())
+    }
+
+    /// Checks a log-in by a certificate (DER) that TLS has verified; the reason of a refusal is for the log.
+    pub fn log_in_by_certificate(&self, certificate: Option<&[u8]>, from: IpAddr) -> Result<Arc<User>, String> {
+        let certificate = certificate.ok_or("connection peer presented no TLS (x.509) certificate")?;
+        let name = certificate_name::user(certificate, self.certificate_rule()).ok_or("no name found")?;
+        let snapshot = self.snapshot();
+        let found = snapshot.catalog.access().user(&name);
+        let found = found.ok_or_else(|| format!("{name}: {}", access::LoginError::UnknownUser))?;
+        self.check_origin(&name, from)?;
+        Ok(found.clone())
+    }
+
+    fn certificate_rule(&self) -> certificate_name::Rule {
+        let access = &self.config().access;
+        certificate_name::Rule {
+            part: access.certificate_name,
+            san_type: access.san_type,
+            san_index: access.san_index,
+        }
+    }
+
+    fn check_origin(&self, user: &str, from: IpAddr) -> Result<(), String> {
         let loopback_only = self.config().access.loopback_users.get(user).is_some_and(|only| *only);
         match loopback_only && !from.is_loopback() {
-            true => Err(refused(format!("user can only connect via localhost, not from {from}"))),
-            false => Ok(found.clone()),
+            true => Err(format!("{user}: user can only connect via localhost, not from {from}")),
+            false => Ok(()),
         }
     }
 

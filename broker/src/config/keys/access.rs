@@ -1,7 +1,7 @@
 //! Keys of users, passwords and ways to log in. What a blank node creates is created once, never again.
 //! Secrets are rows of type `Secret`, so that no message shows them.
 
-use super::{Key, key, no_effect, only, refused};
+use super::{Key, key, only, refused};
 use crate::config::settings::{Config, Mechanism, PasswordHashing};
 use crate::config::value::{NoneWord, Secret};
 
@@ -57,7 +57,6 @@ fn defaults() -> Vec<Key> {
 
 fn login() -> Vec<Key> {
     let internal = "users are kept by the broker itself; other sources of users are not part of it";
-    let certificates = "clients do not log in by certificate here";
     vec![
         key("loopback_users", |c: &mut Config, _, _: NoneWord| {
             c.access.loopback_users.clear()
@@ -72,7 +71,7 @@ fn login() -> Vec<Key> {
             c.access.mechanisms.insert(n[0].clone(), v);
         })
         .defaults(&[("auth_mechanisms.1", "PLAIN"), ("auth_mechanisms.2", "AMQPLAIN")])
-        .doc("A way to log in that is offered."),
+        .doc("A way to log in that is offered. EXTERNAL is offered only to TLS clients with a certificate, which need ssl_options.verify = verify_peer."),
         only(
             "auth_backends.$n",
             &["internal", "rabbit_auth_backend_internal"],
@@ -88,9 +87,15 @@ fn login() -> Vec<Key> {
             &["internal", "rabbit_auth_backend_internal"],
             internal,
         ),
-        no_effect("ssl_cert_login_from", certificates),
-        no_effect("ssl_cert_login_san_type", certificates),
-        no_effect("ssl_cert_login_san_index", certificates),
+        key("ssl_cert_login_from", |c: &mut Config, _, v| c.access.certificate_name = v)
+            .default("distinguished_name")
+            .doc("What in the client's certificate names the user that logs in by EXTERNAL."),
+        key("ssl_cert_login_san_type", |c: &mut Config, _, v| c.access.san_type = v)
+            .default("dns")
+            .doc("Which type of subject alternative name does."),
+        key("ssl_cert_login_san_index", |c: &mut Config, _, v| c.access.san_index = v)
+            .default("0")
+            .doc("Which one of that type, from 0."),
         key("vhost_max", |c: &mut Config, _, v| c.access.vhosts_max = v)
             .default("infinity")
             .doc("Most virtual hosts."),
