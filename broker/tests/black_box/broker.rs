@@ -1,0 +1,174 @@
+//! A broker on free ports with an empty data directory, killed at the end of its test, and clients of it.
+
+use lapin::{
+    Channel, Connection, ConnectionProperties,
+    options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions},
+    tcp::OwnedTLSConfig,
+    types::{FieldTable, ShortString},
+};
+use std::{
+    fs::{self, File},
+    future::Future,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+
+/// Patience with anything that should take no time, on a machine that is busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Broker {
+    process: Child,
+    pub(crate) amqp: SocketAddr,
+    /// Used by tests that write certificates first.
+    pub(crate) tls: SocketAddr,
+    admin: SocketAddr,
+    directory: tempfile::TempDir,
+}
+
+impl Broker {
+    /// `settings` are further lines of the configuration file.
+    pub(crate) fn start(settings: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// A broker with a TLS listener; `directory` holds `ca.pem`, `server.pem` and `server.key`.
+    pub(crate) fn start_with_tls(directory: tempfile::TempDir, settings: &str) -> Self {
+        let file = |name: &str| directory.path().join(name).display().to_string();
+        let text = format!(
+            "listeners.ssl.default = TLS_ADDRESS\nssl_options.cacertfile = {}\nssl_options.certfile = {}\n\
+             ssl_options.keyfile = {}\n{settings}",
+            file("ca.pem"),
+            file("server.pem"),
+            file("server.key")
+        );
+        Self::start_in(directory, &text)
+    }
+
+    fn start_in(directory: tempfile::TempDir, settings: &str) -> Self {
+        let [amqp, tls, admin, peers] = free_addresses();
+        let file = directory.path().join("rabbitmq.conf");
+        let text = format!(
+            "listeners.tcp.default = {amqp}\nadmin.tcp.port = {}\nadmin.tcp.ip = 127.0.0.1\nlog.console = true\n{settings}\n",
+            admin.port()
+        );
+        fs::write(&file, text.replace("TLS_ADDRESS", &tls.to_string())).unwrap();
+        let output = File::create(directory.path().join("output")).unwrap();
+        let process = Command::new(env!("CARGO_BIN_EXE_warren"))
+            .args(["server", "--data"])
+            .arg(directory.path().join("data"))
+            .arg("--config")
+            .arg(&file)
+            .env("RABBITMQ_DIST_PORT", peers.port().to_string())
+            .env("RABBITMQ_ERLANG_COOKIE", "A-COOKIE-FOR-THIS-TEST")
+            .env(
+                "RABBITMQ_ENABLED_PLUGINS_FILE",
+                directory.path().join("enabled_plugins"),
+            )
+            .env("RABBITMQ_NODENAME", "rabbit@localhost")
+            .env("HOME", directory.path())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let mut broker = Broker {
+            process,
+            amqp,
+            tls,
+            admin,
+            directory,
+        };
+        broker.wait_until_ready();
+        broker
+    }
+
+    fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_ready() {
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none(), "the broker ended with {ended:?}: {}", self.log());
+            assert!(Instant::now() < deadline, "the broker is not ready: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let ask = || {
+            let mut socket = TcpStream::connect(self.admin)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            write!(
+                socket,
+                "GET /ready HTTP/1.1\r\nHost: broker\r\nConnection: close\r\n\r\n"
+            )?;
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer)?;
+            Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.1 200"))
+        };
+        ask().unwrap_or(false)
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// All that the broker has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("output")).unwrap_or_default()
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        connect(self.amqp, "guest:guest@").await.unwrap()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let bound: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    bound.map(|listener| listener.local_addr().unwrap())
+}
+
+/// The end of something that should take no time.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("it ends in time")
+}
+
+pub(crate) async fn connect(to: SocketAddr, login: &str) -> lapin::Result<Connection> {
+    let url = format!("amqp://{login}{to}/%2f");
+    soon(Connection::connect(&url, ConnectionProperties::default())).await
+}
+
+/// `query` such as `?auth_mechanism=external`.
+pub(crate) async fn connect_tls(to: SocketAddr, query: &str, config: OwnedTLSConfig) -> lapin::Result<Connection> {
+    let url = format!("amqps://guest:guest@{to}/%2f{query}");
+    let runtime = lapin::runtime::default_runtime()?;
+    let connecting = Connection::connect_with_config(&url, ConnectionProperties::default(), config, runtime);
+    soon(connecting).await
+}
+
+/// A message goes through the broker and back.
+pub(crate) async fn works(connection: &Connection) {
+    let channel: Channel = connection.create_channel().await.unwrap();
+    let exclusive = QueueDeclareOptions::exclusive();
+    let queue = channel
+        .queue_declare("".into(), exclusive, FieldTable::default())
+        .await
+        .unwrap();
+    let name: ShortString = queue.name().clone();
+    let body = vec![7; 300_000];
+    let options = BasicPublishOptions::default();
+    channel
+        .basic_publish("".into(), name.clone(), options, &body, Default::default())
+        .await
+        .unwrap();
+    let got = channel.basic_get(name, BasicGetOptions::default()).await.unwrap();
+    assert_eq!(got.expect("the message just published").delivery.data, body);
+}
