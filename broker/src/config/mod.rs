@@ -32,4 +32,4 @@ pub use settings::{
     Listeners, Log, LogFile, LogFormat, LogLevel, Management, Mechanism, Node, PasswordHashing, Prometheus, QueueType,
     Queues, RatesMode, Resources, SanType, SocketOptions, Stream, TlsOptions, TlsVersion, Verify,
 };
-pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Watermark};
+pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Value, Watermark};

@@ -1,4 +1,5 @@
 //! Memory and disk alarms: measured on a beat, set and cleared at RabbitMQ's watermarks without hysteresis.
+//! Watermarks can be changed while the node runs; a change counts until the node stops.
 //!
 //! While an alarm is on, connections that publish are blocked at their next publish; consumers go on and drain.
 //! Nothing here touches a message.
@@ -13,8 +14,10 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
+
 use super::{node::Node, outbox::Letter};
-use crate::config::Resources;
+use crate::config::{Resources, Watermark};
 
 /// Memory is looked at at least this often: a queue can fill a gigabyte in a second.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(100);
@@ -25,11 +28,27 @@ const DISK_INTERVAL: Duration = Duration::from_secs(10);
 /// ... and this often when less than twice the limit is left.
 const DISK_INTERVAL_NEAR: Duration = Duration::from_millis(500);
 
+/// A watermark as it was set, and what it comes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// As it was set.
+    pub mark: Watermark,
+    /// In octets.
+    pub bytes: u64,
+}
+
 /// The node's alarms and what they were judged by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Alarms {
     memory: AtomicBool,
     disk: AtomicBool,
+    memory_level: Mutex<Level>,
+    disk_level: Mutex<Level>,
+    /// Held by whoever measures and judges, so that a look by an old watermark never ends after one by a new.
+    memory_look: Mutex<()>,
+    disk_look: Mutex<()>,
+    /// Octets that watermarks are shares of.
+    total: u64,
     /// Resident memory at the last look, in octets.
     pub memory_used: AtomicU64,
     /// Free octets on the data directory's file system at the last look.
@@ -37,6 +56,32 @@ pub struct Alarms {
 }
 
 impl Alarms {
+    /// No alarm yet, and the watermarks of the configuration.
+    pub fn new(resources: &Resources) -> Self {
+        let total = memory_total(resources);
+        Alarms {
+            memory: AtomicBool::new(false),
+            disk: AtomicBool::new(false),
+            memory_level: Mutex::new(Level::of(resources.memory(), total)),
+            disk_level: Mutex::new(Level::of(resources.disk(), total)),
+            memory_look: Mutex::default(),
+            disk_look: Mutex::default(),
+            total,
+            memory_used: AtomicU64::new(0),
+            disk_free: AtomicU64::new(0),
+        }
+    }
+
+    /// Above this much memory, publishers are blocked.
+    pub fn memory_level(&self) -> Level {
+        *self.memory_level.lock()
+    }
+
+    /// Below this much free disk space, publishers are blocked.
+    pub fn disk_level(&self) -> Level {
+        *self.disk_level.lock()
+    }
+
     /// True while publishers are to be blocked.
     pub fn any(&self) -> bool {
         self.memory() || self.disk()
@@ -62,8 +107,15 @@ impl Alarms {
     }
 }
 
+impl Level {
+    fn of(mark: Watermark, total: u64) -> Self {
+        let bytes = mark.bytes(total);
+        Level { mark, bytes }
+    }
+}
+
 /// Octets of memory that this process may use: the machine's, or its control group's if that is less.
-pub fn memory_total(resources: &Resources) -> u64 {
+fn memory_total(resources: &Resources) -> u64 {
     resources.memory_total.map_or_else(detected_memory, |total| total.0)
 }
 
@@ -103,30 +155,15 @@ pub fn disk_free(data: &Path) -> Option<u64> {
     Some(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
-/// The memory limit in octets.
-pub fn memory_limit(resources: &Resources) -> u64 {
-    resources.memory().bytes(memory_total(resources))
-}
-
-/// The disk limit in octets.
-pub fn disk_limit(resources: &Resources) -> u64 {
-    resources.disk().bytes(memory_total(resources))
-}
-
 /// Watches memory until the node stops.
 pub async fn watch_memory(node: Arc<Node>) {
-    let resources = &node.config().resources;
-    let limit = memory_limit(resources);
-    let interval = resources.memory_interval.duration().min(MEMORY_INTERVAL);
+    let interval = node.config().resources.memory_interval.duration().min(MEMORY_INTERVAL);
     loop {
-        let used = memory_used();
-        if let Some(used) = used {
-            node.alarms().memory_used.store(used, Ordering::Relaxed);
-            let what = format!("memory resource limit alarm: {used} octets used, limit {limit}");
-            node.judge(&node.alarms().memory, used > limit || limit == 0, &what);
-        }
-        let near = used.is_some_and(|used| used.saturating_mul(2) > limit);
-        if node.sleeps_until_stop(if near { MEMORY_INTERVAL_NEAR } else { interval }).await {
+        let near = node.look_at_memory();
+        if node
+            .sleeps_until_stop(if near { MEMORY_INTERVAL_NEAR } else { interval })
+            .await
+        {
             return;
         }
     }
@@ -134,15 +171,8 @@ pub async fn watch_memory(node: Arc<Node>) {
 
 /// Watches disk space until the node stops.
 pub async fn watch_disk(node: Arc<Node>) {
-    let limit = disk_limit(&node.config().resources);
     loop {
-        let free = disk_free(node.config().node.data.as_path());
-        if let Some(free) = free {
-            node.alarms().disk_free.store(free, Ordering::Relaxed);
-            let what = format!("disk resource limit alarm: {free} octets free, limit {limit}");
-            node.judge(&node.alarms().disk, free < limit, &what);
-        }
-        let near = free.is_some_and(|free| free < limit.saturating_mul(2));
+        let near = node.look_at_disk();
         if node
             .sleeps_until_stop(if near { DISK_INTERVAL_NEAR } else { DISK_INTERVAL })
             .await
@@ -153,6 +183,46 @@ pub async fn watch_disk(node: Arc<Node>) {
 }
 
 impl Node {
+    /// From now on memory is judged by this watermark; the alarm is set or cleared when this returns.
+    pub fn set_memory_watermark(&self, mark: Watermark) {
+        *self.alarms().memory_level.lock() = Level::of(mark, self.alarms().total);
+        self.look_at_memory();
+    }
+
+    /// From now on disk space is judged by this watermark; the alarm is set or cleared when this returns.
+    pub fn set_disk_watermark(&self, mark: Watermark) {
+        *self.alarms().disk_level.lock() = Level::of(mark, self.alarms().total);
+        self.look_at_disk();
+    }
+
+    /// Measures and judges; true if the watermark is near. What cannot be measured is not judged.
+    fn look_at_memory(&self) -> bool {
+        let alarms = self.alarms();
+        let _alone = alarms.memory_look.lock();
+        let limit = alarms.memory_level().bytes;
+        let Some(used) = memory_used() else {
+            return false;
+        };
+        alarms.memory_used.store(used, Ordering::Relaxed);
+        let what = format!("memory resource limit alarm: {used} octets used, limit {limit}");
+        self.judge(&alarms.memory, used > limit || limit == 0, &what);
+        used.saturating_mul(2) > limit
+    }
+
+    /// As for memory.
+    fn look_at_disk(&self) -> bool {
+        let alarms = self.alarms();
+        let _alone = alarms.disk_look.lock();
+        let limit = alarms.disk_level().bytes;
+        let Some(free) = disk_free(self.config().node.data.as_path()) else {
+            return false;
+        };
+        alarms.disk_free.store(free, Ordering::Relaxed);
+        let what = format!("disk resource limit alarm: {free} octets free, limit {limit}");
+        self.judge(&alarms.disk, free < limit, &what);
+        free < limit.saturating_mul(2)
+    }
+
     fn judge(&self, alarm: &AtomicBool, now_on: bool, what: &str) {
         if alarm.swap(now_on, Ordering::Relaxed) == now_on {
             return;

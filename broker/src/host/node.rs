@@ -185,7 +185,7 @@ impl Node {
             delayed: Delayed::default(),
             histories: Histories::default(),
             direct_replies: DirectReplies::default(),
-            alarms: Alarms::default(),
+            alarms: Alarms::new(&config.resources),
             ports: Mutex::default(),
             stopping: CancellationToken::new(),
             started: AtomicBool::new(false),

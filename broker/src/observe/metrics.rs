@@ -321,7 +321,6 @@ fn who(page: &mut Page, node: &Node) {
 
 fn of_machine(page: &mut Page, node: &Node) {
     let machine = look();
-    let resources = &node.config().resources;
     let disk_free = alarms::disk_free(node.config().node.data.as_path()).unwrap_or_default();
     let uptime_ms = node.now().0.saturating_sub(node.started_at().0);
     let gauges: [(&str, u64, &str); 10] = [
@@ -352,7 +351,7 @@ fn of_machine(page: &mut Page, node: &Node) {
         ),
         (
             "rabbitmq_resident_memory_limit_bytes",
-            alarms::memory_limit(resources),
+            node.alarms().memory_level().bytes,
             "Memory high watermark in bytes",
         ),
         (
@@ -362,7 +361,7 @@ fn of_machine(page: &mut Page, node: &Node) {
         ),
         (
             "rabbitmq_disk_space_available_limit_bytes",
-            alarms::disk_limit(resources),
+            node.alarms().disk_level().bytes,
             "Free disk space low watermark in bytes",
         ),
         (

@@ -16,6 +16,6 @@ pub use handshake::{
     challenge, prove, verify,
 };
 pub use message::{
-    Failure, Listing, PolicyLevel, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Scope, decode, encode,
+    Failure, Level, Listing, PolicyLevel, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Scope, decode, encode,
 };
 pub use term::Term;

@@ -70,6 +70,15 @@ pub enum Listing {
     Consumers(String),
 }
 
+/// How much of memory or disk space.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Level {
+    /// A share of the memory.
+    Relative(f64),
+    /// Octets, perhaps with a unit, as in `1GB`.
+    Absolute(String),
+}
+
 /// What a node is asked to do or tell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "fields are named as the commands' arguments are")]
@@ -179,6 +188,10 @@ pub enum Request {
     CloseConnection { pid: String, reason: String },
     /// `close_all_connections`, `close_all_user_connections`; answers how many
     CloseConnections { scope: Scope, limit: u64, reason: String },
+    /// `set_vm_memory_high_watermark`
+    SetMemoryWatermark { level: Level },
+    /// `set_disk_free_limit`
+    SetDiskFreeLimit { level: Level },
     /// Whether the node serves clients.
     IsRunning,
     /// All that `status` shows.

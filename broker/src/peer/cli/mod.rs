@@ -4,6 +4,7 @@
 //! not read keeps nothing but its own connection waiting.
 
 mod access;
+mod alarms;
 mod clients;
 mod list;
 mod objects;
@@ -113,6 +114,8 @@ fn execute(node: &Node, request: Request) -> Outcome {
         } => queues::delete(node, &vhost, &name, catalog::Conditions { if_unused, if_empty }),
         Request::CloseConnection { pid, reason } => clients::close(node, &pid, &reason),
         Request::CloseConnections { scope, limit, reason } => clients::close_all(node, &scope, limit, &reason),
+        Request::SetMemoryWatermark { level } => alarms::set_memory(node, &level),
+        Request::SetDiskFreeLimit { level } => alarms::set_disk(node, &level),
         Request::IsRunning => Ok(Term::Bool(node.has_started() && !node.stopping().is_cancelled())),
         Request::Status => Ok(status::status(node)),
         Request::Stop => Ok(Term::count(std::process::id())),

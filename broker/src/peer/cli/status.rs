@@ -7,11 +7,7 @@ use std::{fs, net::SocketAddr, sync::atomic::Ordering::Relaxed};
 
 use crate::{
     config::Watermark,
-    host::{
-        Node, RABBITMQ_VERSION,
-        alarms::{disk_limit, memory_limit},
-        listener::Port,
-    },
+    host::{Node, RABBITMQ_VERSION, listener::Port},
 };
 
 fn map<const N: usize>(pairs: [(&str, Term); N]) -> Term {
@@ -42,7 +38,7 @@ pub(super) fn status(node: &Node) -> Term {
             Term::text(config.node.data.as_path().display().to_string()),
         ),
         ("disk_free", Term::count(node.alarms().disk_free.load(Relaxed))),
-        ("disk_free_limit", Term::count(disk_limit(&config.resources))),
+        ("disk_free_limit", Term::count(node.alarms().disk_level().bytes)),
         (
             "enabled_plugin_file",
             Term::text(config.node.enabled_plugins_file.display().to_string()),
@@ -77,9 +73,12 @@ pub(super) fn status(node: &Node) -> Term {
         ("vm_memory_calculation_strategy", Term::atom("rss")),
         (
             "vm_memory_high_watermark_limit",
-            Term::count(memory_limit(&config.resources)),
+            Term::count(node.alarms().memory_level().bytes),
         ),
-        ("vm_memory_high_watermark_setting", watermark(config.resources.memory())),
+        (
+            "vm_memory_high_watermark_setting",
+            watermark(node.alarms().memory_level().mark),
+        ),
     ])
 }
 

@@ -2,6 +2,7 @@
 //!
 //! What RabbitMQ has and this broker does not is named here, so that it is refused and not taken for a typing error.
 
+mod alarms;
 mod checks;
 mod limits;
 mod lists;
@@ -21,7 +22,7 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 10] = [
+const GROUPS: [&[Command]; 11] = [
     operations::NODES,
     users::COMMANDS,
     permissions::COMMANDS,
@@ -31,6 +32,7 @@ const GROUPS: [&[Command]; 10] = [
     parameters::COMMANDS,
     policies::COMMANDS,
     vhosts::COMMANDS,
+    alarms::COMMANDS,
     operations::COMMANDS,
 ];
 
@@ -119,9 +121,7 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "runtime_thread_stats",
     "schema_info",
     "set_cluster_name",
-    "set_disk_free_limit",
     "set_log_level",
-    "set_vm_memory_high_watermark",
     "shovel_status",
     "start_app",
     "stop_app",
