@@ -12,10 +12,11 @@ use super::{
     cell::{CellSink, Errand, Held, QueueCell},
     client::Client,
     counters::NodeCounters,
-    message::Arriving,
+    message::{Arriving, Message},
     node::Node,
     outbox::Place,
     route::{Route, RouteCache},
+    trace::{Party, Sighting},
 };
 
 /// Publishes of a batch, counted without sharing.
@@ -193,6 +194,23 @@ impl Batch {
         fate
     }
 
+    fn trace_publish(&mut self, channel: u16, message: &Publication<'_>, route: &Route) {
+        if let Some(vhost) = self.client.with_profile(|profile| profile.vhost.clone()) {
+            let party = Party::of(&self.client, channel);
+            let seen = Sighting::of_publish(&vhost, party, message, route);
+            self.errands.push(Errand::Trace(Box::new(seen)));
+        }
+    }
+
+    /// A message that the client has got goes to the firehose too, if that is on.
+    pub fn trace_get(&mut self, cell: &QueueCell, channel: u16, message: Message, redelivered: bool) {
+        if cell.is_traced() {
+            let party = Party::of(&self.client, channel);
+            let seen = Sighting::of_delivery(cell, party, message, redelivered);
+            self.errands.extend(seen.map(|seen| Errand::Trace(Box::new(seen))));
+        }
+    }
+
     /// Settles what is in `settled`, in runs of the same queue.
     fn settle_places(&mut self, how: queue::Settle) {
         let places = std::mem::take(&mut self.settled);
@@ -236,11 +254,14 @@ impl Host for Batch {
         &mut self.replies
     }
 
-    fn publish(&mut self, _channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal> {
+    fn publish(&mut self, channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal> {
         self.published_in_alarm |= self.node.alarms().any();
         let route = self.routes.find(message, &self.node)?;
         if let Some(fault) = message.fault {
             return Err(fault.clone());
+        }
+        if route.traced {
+            self.trace_publish(channel, message, &route);
         }
         if let Some(address) = &route.direct_reply {
             let fate = self.node.clone().reply_directly(address, message, &mut self.touched);

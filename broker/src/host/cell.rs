@@ -8,13 +8,14 @@ use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 use queue::{Death, Delivery, DirectSink, Queue, Retire, Sink, Taken};
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::{
     client::Client,
     message::{Arriving, Message},
     outbox::Letter,
+    trace::{Party, Sighting},
 };
 
 /// A consumer as its queue knows it.
@@ -62,6 +63,8 @@ pub struct QueueCell {
     state: Arc<Mutex<State>>,
     /// When the timer looks at this queue next; `u64::MAX` = not at all.
     pub wakes_at: AtomicU64,
+    /// Deliveries are copied to the firehose.
+    traced: AtomicBool,
 }
 
 /// What has to be done once no queue is locked.
@@ -76,6 +79,8 @@ pub enum Errand {
         /// Why.
         why: Death,
     },
+    /// A message of a traced virtual host, to be copied.
+    Trace(Box<Sighting>),
     /// The queue asks to be deleted.
     Retire {
         /// Which.
@@ -99,7 +104,18 @@ impl QueueCell {
             name,
             state: Arc::new(Mutex::new(state)),
             wakes_at: AtomicU64::new(u64::MAX),
+            traced: AtomicBool::new(false),
         }
+    }
+
+    /// True while deliveries are to be copied.
+    pub fn is_traced(&self) -> bool {
+        self.traced.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries are copied from now on, or no more.
+    pub fn set_traced(&self, traced: bool) {
+        self.traced.store(traced, Ordering::Relaxed);
     }
 
     /// Locks the queue for a run of commands. Only one queue may be locked at a time.
@@ -155,6 +171,16 @@ impl CellSink<'_> {
         Taken::Yes
     }
 
+    /// Remembers a delivery for the firehose; `message` is asked for only then.
+    fn trace(&mut self, taken: Taken, to: &Consumer, delivery: Delivery, message: impl FnOnce() -> Message) -> Taken {
+        if taken == Taken::Yes && self.cell.is_traced() {
+            let party = Party::of(&to.client, to.channel);
+            let seen = Sighting::of_delivery(self.cell, party, message(), delivery.redelivered);
+            self.errands.extend(seen.map(|seen| Errand::Trace(Box::new(seen))));
+        }
+        taken
+    }
+
     fn send(&mut self, to: &Arc<Consumer>, write: impl FnOnce(&mut Vec<u8>)) {
         let mut state = to.client.outbox().lock();
         write(state.buffer());
@@ -191,7 +217,8 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
             properties: message.properties(),
             body: message.body(),
         };
-        self.write(to, &parts, delivery)
+        let taken = self.write(to, &parts, delivery);
+        self.trace(taken, to, delivery, || message.clone())
     }
 
     fn dead_letter(&mut self, message: Message, why: Death) {
@@ -235,6 +262,7 @@ impl DirectSink<Arriving<'_>, Arc<Consumer>> for CellSink<'_> {
             properties: publication.properties,
             body: publication.body,
         };
-        self.write(to, &parts, delivery)
+        let taken = self.write(to, &parts, delivery);
+        self.trace(taken, to, delivery, || Message::keep(publication, &mut Vec::new()))
     }
 }

@@ -63,7 +63,10 @@ impl Task {
             Credentials::Password { user, password } => (self.node.log_in(&user, &password, from), "PLAIN"),
             Credentials::External => {
                 let certificate = self.client.outbox().socket.peer_certificate();
-                (self.node.log_in_by_certificate(certificate.as_deref(), from), "EXTERNAL")
+                (
+                    self.node.log_in_by_certificate(certificate.as_deref(), from),
+                    "EXTERNAL",
+                )
             }
         };
         self.node.counters().logins.add(1);
@@ -303,6 +306,8 @@ impl Task {
         );
         drop(state);
         self.batch.write_replies();
+        self.batch
+            .trace_get(&cell, number, got.message, got.delivery.redelivered);
         Ok(Answer::Written)
     }
 

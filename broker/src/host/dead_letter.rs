@@ -1,4 +1,4 @@
-//! Errands that queues leave behind: dead letters to be routed, queues that ask to be deleted.
+//! Errands that queues leave behind: dead letters and traced messages to be routed, queues that ask to be deleted.
 //!
 //! Runs when no queue is locked. A dead letter may kill further messages, so errands are worked off from a list,
 //! oldest first; circles end because `session::is_cycle` drops what comes round.
@@ -25,6 +25,7 @@ impl Node {
                 Errand::DeadLetter { from, message, why } => {
                     self.route_dead_letter(&from, &message, why, touched, &mut caused);
                 }
+                Errand::Trace(seen) => self.copy(&seen, touched, &mut caused),
                 Errand::Retire { cell, why } => self.retire(&cell, why, touched),
             }
             open.extend(caused);

@@ -112,7 +112,7 @@ impl Node {
     }
 
     /// Sends a message on the node's own behalf. Nobody is there to be told that it found no room.
-    fn send_on(
+    pub(super) fn send_on(
         &self,
         route: &Route,
         publication: &Publication<'_>,

@@ -34,6 +34,7 @@ mod socket;
 mod stored;
 mod timers;
 pub mod tls;
+mod trace;
 mod view;
 
 pub use client::{Client, Profile};

@@ -36,6 +36,7 @@ use super::{
     recent_history::Histories,
     route::Route,
     timers::Timers,
+    trace,
 };
 use crate::config::{Config, Mechanism};
 
@@ -101,10 +102,12 @@ impl Snapshot {
     pub fn resolve(&self, client: &catalog::Client, message: &Publication<'_>) -> Result<(Arc<Route>, bool), Refusal> {
         let exchange = exchange_name(message.exchange, &client.vhost)?;
         catalog::check_publish(&self.catalog, client, &exchange, message.routing_key)?;
+        let traced = exchange.as_str() != trace::EXCHANGE && self.is_traced(&client.vhost);
         if message.exchange.is_empty() && message.routing_key.starts_with(PREFIX.as_bytes()) {
             let address = String::from_utf8_lossy(message.routing_key).into_owned();
             let route = Route {
                 direct_reply: Some(address),
+                traced,
                 ..Route::default()
             };
             return Ok((Arc::new(route), false));
@@ -113,7 +116,8 @@ impl Snapshot {
         keys.push(message.routing_key);
         keys.extend(message.extra_keys.iter().map(Vec::as_slice));
         let mut content = MessageContent::of(message.properties, message.headers);
-        let (route, cacheable) = self.find(&client.vhost, exchange.as_str(), &keys, &mut content);
+        let (mut route, cacheable) = self.find(&client.vhost, exchange.as_str(), &keys, &mut content);
+        route.traced = traced;
         Ok((Arc::new(route), cacheable))
     }
 
@@ -142,6 +146,7 @@ impl Snapshot {
                 .map(|keeper| Keeper::new(keeper, vhost))
                 .collect(),
             direct_reply: None,
+            traced: false,
         };
         (route, routed.cacheable)
     }
@@ -370,7 +375,9 @@ impl Node {
             match event {
                 Event::QueueDeclared(record) => {
                     self.counters.queues_created.add(1);
-                    next.cells.insert(record.id, self.begin(&record));
+                    let cell = self.begin(&record);
+                    cell.set_traced(next.is_traced(&record.vhost));
+                    next.cells.insert(record.id, cell);
                 }
                 Event::QueueDeleted(record) => gone.extend(next.cells.remove(&record.id)),
                 Event::QueueSettingsChanged(record) => {
@@ -378,6 +385,7 @@ impl Node {
                         self.adjust(cell, &record);
                     }
                 }
+                Event::VhostChanged(vhost) => next.follow_tracing(&vhost),
                 Event::UserDeleted(user) => self.expel(&format!("user '{user}' is deleted"), |p| p.user == user),
                 Event::VhostDeleted(vhost) => self.expel(&format!("vhost '{vhost}' is deleted"), |p| p.vhost == vhost),
                 _ => {}

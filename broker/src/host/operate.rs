@@ -5,14 +5,17 @@
 use catalog::Client as Identity;
 use model::{ExchangeName, QueueName, Refusal, ReplyCode};
 use queue::{Got, Settle};
+use session::Publication;
 use std::sync::Arc;
 
 use super::{
-    cell::{CellSink, QueueCell},
+    cell::{CellSink, Errand, QueueCell},
     client::Client,
     message::Message,
     node::Node,
     outbox::Letter,
+    route::Route,
+    trace::{Party, Sighting},
 };
 
 /// A message to be published for somebody who is no AMQP client.
@@ -75,9 +78,20 @@ impl Node {
             let (route, _) = self.snapshot().resolve(identity, publication)?;
             match publication.fault {
                 Some(fault) => Err(fault.clone()),
-                None => Ok(self.keep(&route, publication)? | (self.publish_to_cells(&route.cells, publication) > 0)),
+                None => self.post_along(identity, &route, publication),
             }
         })?
+    }
+
+    fn post_along(&self, identity: &Identity, route: &Route, publication: &Publication<'_>) -> Result<bool, Refusal> {
+        let kept = self.keep(route, publication)?;
+        if route.traced {
+            let seen = Sighting::of_publish(&identity.vhost, Party::over_http(identity), publication, route);
+            let mut touched = Vec::new();
+            self.run_errands(vec![Errand::Trace(Box::new(seen))], &mut touched);
+            self.flush(&mut touched);
+        }
+        Ok(kept | (self.publish_to_cells(&route.cells, publication) > 0))
     }
 
     fn check_size(&self, octets: u64) -> Result<(), Refusal> {
@@ -113,7 +127,8 @@ impl Node {
     ) -> Result<Vec<Taken>, Refusal> {
         let cell = self.readable(identity, queue)?;
         let now = self.now();
-        let (mut touched, mut errands, mut slots, mut taken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut touched, mut errands, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut taken, mut seen) = (Vec::new(), Vec::new());
         let mut held = cell.hold();
         let mut sink = CellSink {
             cell: &cell,
@@ -126,6 +141,15 @@ impl Node {
         {
             slots.extend(got.delivery.slot);
             taken.push(copy(&got));
+            if cell.is_traced() {
+                let party = Party::over_http(identity);
+                seen.extend(Sighting::of_delivery(
+                    &cell,
+                    party,
+                    got.message,
+                    got.delivery.redelivered,
+                ));
+            }
         }
         let how = match afterwards {
             Afterwards::Requeued => Settle::Requeue,
@@ -138,6 +162,7 @@ impl Node {
         if let Some(at) = wake {
             self.timers().wake_at(at, &cell);
         }
+        errands.extend(seen.into_iter().map(|seen| Errand::Trace(Box::new(seen))));
         self.run_errands(errands, &mut touched);
         self.flush(&mut touched);
         Ok(taken)

@@ -29,6 +29,8 @@ pub struct Route {
     pub keepers: Vec<Keeper>,
     /// The requester that a direct reply is for.
     pub direct_reply: Option<String>,
+    /// Publishes are copied to the firehose.
+    pub traced: bool,
 }
 
 /// One connection's memory.

@@ -34,6 +34,8 @@ impl Change<'_> {
         }
         if let Some(vhost) = self.catalog.vhost_mut(&name) {
             vhost.metadata = metadata;
+            // Routes that clients remember know whether publishes are traced.
+            self.catalog.touch();
             self.tell(Event::VhostChanged(name));
             return Ok(Answer::Done);
         }
