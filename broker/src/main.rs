@@ -6,10 +6,6 @@ use broker::{config, server};
 use clap::Parser;
 use std::{path::Path, process::ExitCode};
 
-/// Gives memory back to the system when a backlog has drained, so that a memory alarm clears again; glibc's keeps it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A RabbitMQ-compatible message broker.
 #[derive(Debug, Parser)]
 #[command(name = "warren", version, arg_required_else_help = true)]

@@ -77,6 +77,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let node = Arc::new(Node::new(config)?);
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::alarms::watch_memory(node.clone()));
+    tokio::spawn(host::memory::give_back_in_alarm(node.clone()));
     tokio::spawn(host::alarms::watch_disk(node.clone()));
     tokio::spawn(serve_http(admin, admin::routes(node.clone()), node.clone()));
     node.announce(listener::Port {

@@ -19,6 +19,7 @@ mod direct_reply;
 mod first_start;
 mod keepers;
 pub mod listener;
+pub mod memory;
 mod message;
 mod names;
 mod node;
