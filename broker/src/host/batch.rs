@@ -64,8 +64,8 @@ pub struct Batch {
     settled: Vec<Place>,
     tally: Tally,
     now: Millis,
-    /// The client has published while an alarm was on.
-    published_in_alarm: bool,
+    /// A publish waits in the read buffer, since an alarm is on.
+    holds_publish: bool,
 }
 
 impl Batch {
@@ -83,7 +83,7 @@ impl Batch {
             settled: Vec::new(),
             tally: Tally::default(),
             now: Millis(0),
-            published_in_alarm: false,
+            holds_publish: false,
         }
     }
 
@@ -99,9 +99,9 @@ impl Batch {
         self.now
     }
 
-    /// True once after a publish during an alarm.
-    pub fn take_published_in_alarm(&mut self) -> bool {
-        std::mem::take(&mut self.published_in_alarm)
+    /// True once after a publish was held.
+    pub fn take_held_publish(&mut self) -> bool {
+        std::mem::take(&mut self.holds_publish)
     }
 
     /// Routes are asked for on behalf of this client.
@@ -255,7 +255,6 @@ impl Host for Batch {
     }
 
     fn publish(&mut self, channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal> {
-        self.published_in_alarm |= self.node.alarms().any();
         let route = self.routes.find(message, &self.node)?;
         if let Some(fault) = message.fault {
             return Err(fault.clone());
@@ -278,8 +277,12 @@ impl Host for Batch {
         Ok(fate)
     }
 
+    fn holds_publishes(&mut self) -> bool {
+        self.holds_publish = self.node.alarms().any();
+        self.holds_publish
+    }
+
     fn check_publish(&mut self, message: &Publication<'_>) -> Result<(), Refusal> {
-        self.published_in_alarm |= self.node.alarms().any();
         self.routes.find(message, &self.node)?;
         message.fault.map_or(Ok(()), |fault| Err(fault.clone()))
     }

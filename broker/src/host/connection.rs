@@ -190,11 +190,13 @@ impl Task {
         self.count_confirms();
         self.buffer = buffer;
         self.buffer.drain(..used);
-        let publishes =
-            self.batch.take_published_in_alarm() || (self.node.alarms().any() && self.machine.is_receiving_content());
+        let holds = self.batch.take_held_publish();
+        let publishes = holds || (self.node.alarms().any() && self.machine.is_receiving_content());
         if publishes && !self.over {
             self.on_alarms();
         }
+        // The alarm may be over by now: the publish goes on at once.
+        self.stalled |= holds && !self.alarmed;
     }
 
     /// Blocks a publishing client while an alarm is on, and lets it go on after the last one.
@@ -209,6 +211,8 @@ impl Task {
             true => self.machine.write_blocked(self.node.alarms().reason(), &mut self.batch),
             false => self.machine.write_unblocked(&mut self.batch),
         }
+        // A publish that was held is in the buffer still.
+        self.stalled |= !on;
         self.batch.end();
     }
 

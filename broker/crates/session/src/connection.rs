@@ -13,6 +13,7 @@ use crate::{
     close,
     content::{self, Content},
     handshake::Handshake,
+    publish::is_publish,
     replies::{self, Pending},
 };
 
@@ -154,7 +155,7 @@ impl Connection {
         (used, step)
     }
 
-    /// One frame (or protocol header, or whole publish); 0 octets = incomplete.
+    /// One frame (or protocol header, or whole publish); 0 octets = incomplete, or a publish that is held.
     fn one<H: Host>(&mut self, buf: &[u8], host: &mut H) -> Result<(usize, Progress), Refusal> {
         if let Stage::Handshake(Handshake::Header) = self.stage {
             return Ok(self.on_protocol_header(buf, host));
@@ -163,10 +164,14 @@ impl Connection {
             return Ok((0, Progress::Next));
         };
         if let Stage::Open = self.stage
-            && let Some(more) = self.whole_publish(&frame, &buf[octets..], host)
+            && is_publish(&frame)
         {
-            let (body_octets, progress) = more;
-            return Ok((octets + body_octets, progress));
+            if host.holds_publishes() {
+                return Ok((0, Progress::Next));
+            }
+            if let Some((body_octets, progress)) = self.whole_publish(&frame, &buf[octets..], host) {
+                return Ok((octets + body_octets, progress));
+            }
         }
         Ok((octets, self.on_frame(frame, host)))
     }

@@ -15,6 +15,11 @@ pub trait Host {
     /// permission and existence of the exchange (the order of RabbitMQ's checks).
     fn publish(&mut self, channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal>;
 
+    /// True while no publish is taken: the octets from this one on are handed in again later.
+    fn holds_publishes(&mut self) -> bool {
+        false
+    }
+
     /// Permission and existence only: a transaction checks at publish and routes at commit.
     fn check_publish(&mut self, message: &Publication<'_>) -> Result<(), Refusal>;
 

@@ -30,16 +30,13 @@ type WholeContent<'a> = (usize, ContentHeader<'a>, &'a [u8]);
 
 impl Connection {
     /// The fast path: method, header and at most one body frame stand next to each other in the buffer.
-    /// `None` if this is no such publish; the frames are then taken one by one.
+    /// The method frame is that of a publish. `None` if the rest is otherwise; the frames are then taken one by one.
     pub(crate) fn whole_publish<H: Host>(
         &mut self,
         frame: &Frame<'_>,
         rest: &[u8],
         host: &mut H,
     ) -> Option<(usize, Progress)> {
-        if frame.kind != Kind::Method || wire::class_method_ids(frame.payload) != (60, 40) {
-            return None;
-        }
         let channel = self.channels.get(&frame.channel)?;
         if channel.stage != ChannelStage::Open || !matches!(channel.content, Content::None) {
             return None;
@@ -188,6 +185,11 @@ impl Connection {
         let text = format!("message size {octets} is larger than configured max size {max}");
         Err(Refusal::channel(ReplyCode::PreconditionFailed, text))
     }
+}
+
+/// True for the method frame of a publish.
+pub(crate) fn is_publish(frame: &Frame<'_>) -> bool {
+    frame.kind == Kind::Method && wire::class_method_ids(frame.payload) == (60, 40)
 }
 
 /// What is wrong with the properties, in RabbitMQ's order: user_id, then expiration.
