@@ -226,3 +226,76 @@ impl Node {
         self.send_on(&route, &publication, touched, caused);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(exchange: &[u8], properties: wire::Properties) -> Message {
+        let publication = Publication {
+            exchange,
+            routing_key: b"k",
+            mandatory: false,
+            properties: &properties.encode().unwrap(),
+            headers: None,
+            extra_keys: &[],
+            body: b"body",
+            persistent: false,
+            priority: 0,
+            ttl: None,
+            fault: None,
+        };
+        Message::keep(&publication, &mut Vec::new())
+    }
+
+    fn with_headers<const N: usize>(pairs: [(&str, Value); N]) -> wire::Properties {
+        wire::Properties {
+            headers: Some(Table::from(pairs)),
+            ..wire::Properties::default()
+        }
+    }
+
+    fn delivered(message: Message) -> Option<Sighting> {
+        let settings = queue::Settings::default();
+        let queue = queue::Queue::new(settings, false, model::Millis(0));
+        let name = "q".repeat(255).parse().unwrap();
+        let cell = QueueCell::new(model::QueueId(1), "v".parse().unwrap(), name, queue);
+        let party = Party {
+            connection: "c".to_owned(),
+            channel: 3,
+            user: "u".to_owned(),
+        };
+        Sighting::of_delivery(&cell, party, message, true)
+    }
+
+    #[test]
+    fn a_copy_is_never_copied_again_even_as_a_dead_letter() {
+        let death = with_headers([("x-first-death-exchange", EXCHANGE.into())]);
+        assert!(delivered(message(EXCHANGE.as_bytes(), wire::Properties::default())).is_none());
+        assert!(delivered(message(b"dlx", death)).is_none());
+        assert!(delivered(message(b"x", wire::Properties::default())).is_some());
+    }
+
+    #[test]
+    fn a_delivery_is_described_with_all_its_keys_and_a_key_that_fits_the_wire() {
+        let keys = Value::Array(vec!["cc".into(), Value::I32(1)]);
+        let seen = delivered(message(b"x", with_headers([("CC", keys.clone())]))).unwrap();
+        assert_eq!(seen.key.len(), KEY_BYTES_MAX);
+        assert!(seen.key.starts_with(b"deliver.qqq"));
+        let expected = Table::from([
+            ("exchange_name", "x".into()),
+            ("routing_keys", Value::Array(vec!["k".into(), "cc".into()])),
+            (
+                "properties",
+                Value::Table(Table::from([("headers", Value::Table(Table::from([("CC", keys)])))])),
+            ),
+            ("node", "rabbit@h".into()),
+            ("redelivered", Value::I32(1)),
+            ("vhost", "v".into()),
+            ("connection", "c".into()),
+            ("channel", Value::I32(3)),
+            ("user", "u".into()),
+        ]);
+        assert_eq!(seen.headers("rabbit@h"), expected);
+    }
+}

@@ -48,14 +48,18 @@ pub(super) fn parse(topic: &str, text: &str) -> Result<Vec<Case>> {
         }
         if let Some(name) = line.strip_prefix("== ") {
             let name = format!("{topic}: {name}");
-            cases.push(Case { name, calls: Vec::new() });
+            cases.push(Case {
+                name,
+                calls: Vec::new(),
+            });
             continue;
         }
         let case = cases.last_mut().with_context(place)?;
         if let Some(line) = line.strip_prefix("@ ") {
             amqp.push(line.to_owned());
         } else if let Some(call) = line.strip_prefix('$') {
-            case.calls.push(read_call(call, std::mem::take(&mut amqp)).with_context(place)?);
+            case.calls
+                .push(read_call(call, std::mem::take(&mut amqp)).with_context(place)?);
         } else {
             expect(case.calls.last_mut().with_context(place)?, line).with_context(place)?;
         }
@@ -68,7 +72,9 @@ fn read_call(text: &str, amqp: Vec<String>) -> Result<Call> {
     Ok(Call {
         words: words(rest)?,
         unordered: mark == "~",
-        only: Some(mark).filter(|mark| matches!(*mark, "warren" | "rabbitmq")).map(str::to_owned),
+        only: Some(mark)
+            .filter(|mark| matches!(*mark, "warren" | "rabbitmq"))
+            .map(str::to_owned),
         amqp,
         ..Call::default()
     })

@@ -31,7 +31,11 @@ pub fn run(cases: &[Case], servers: &[Server]) -> Vec<Column> {
 
 fn judge(case: &Case, server: &Server) -> Option<String> {
     let meant = |call: &&Call| call.only.as_deref().is_none_or(|only| server.is(only));
-    let failure = |call: &Call| play(call, server).err().map(|error| format!("$ {}\n{error:#}", call.words.join(" ")));
+    let failure = |call: &Call| {
+        play(call, server)
+            .err()
+            .map(|error| format!("$ {}\n{error:#}", call.words.join(" ")))
+    };
     case.calls.iter().filter(meant).find_map(failure)
 }
 
@@ -43,7 +47,11 @@ fn play(call: &Call, server: &Server) -> Result<()> {
         }
     }
     let ctl = server.ctl.as_ref().context("no command line for this server")?;
-    let node = ctl.env.iter().find(|(key, _)| key == "RABBITMQ_NODENAME").map_or("", |(_, name)| name);
+    let node = ctl
+        .env
+        .iter()
+        .find(|(key, _)| key == "RABBITMQ_NODENAME")
+        .map_or("", |(_, name)| name);
     let output = command(ctl, &call.words, node)?
         .stdin(Stdio::null())
         .output()
@@ -71,12 +79,18 @@ fn command(ctl: &Ctl, words: &[String], node: &str) -> Result<Command> {
         [] => Command::new(program.replace("rabbitmqctl", tool)),
         _ => {
             let mut command = Command::new(program);
-            command.arg(if tool == "rabbitmq-diagnostics" { "diagnostics" } else { "ctl" });
+            command.arg(if tool == "rabbitmq-diagnostics" {
+                "diagnostics"
+            } else {
+                "ctl"
+            });
             command
         }
     };
     command.args(arguments.iter().map(|word| word.replace("NODE", node)));
-    command.env_clear().envs(std::env::vars().filter(|(key, _)| key == "PATH"));
+    command
+        .env_clear()
+        .envs(std::env::vars().filter(|(key, _)| key == "PATH"));
     command.envs(ctl.env.iter().cloned());
     Ok(command)
 }
@@ -104,7 +118,10 @@ fn sorted(mut lines: Vec<String>, unordered: bool) -> Vec<String> {
 pub fn print(out: &mut impl Write, cases: &[Case], servers: &[Server], columns: &[Column]) -> Result<bool> {
     for (at, case) in cases.iter().enumerate() {
         let mark = |failure: &Option<String>| if failure.is_none() { "ok" } else { "FAIL" };
-        let marks = servers.iter().zip(columns).map(|(server, column)| format!("{} {:<4}", server.name, mark(&column[at])));
+        let marks = servers
+            .iter()
+            .zip(columns)
+            .map(|(server, column)| format!("{} {:<4}", server.name, mark(&column[at])));
         writeln!(out, "{}  {}", marks.collect::<Vec<_>>().join("  "), case.name)?;
     }
     for (server, column) in servers.iter().zip(columns) {
@@ -116,7 +133,12 @@ pub fn print(out: &mut impl Write, cases: &[Case], servers: &[Server], columns: 
     }
     for (server, column) in servers.iter().zip(columns) {
         let failed = column.iter().flatten().count();
-        writeln!(out, "{}: {} passed, {failed} failed", server.name, column.len() - failed)?;
+        writeln!(
+            out,
+            "{}: {} passed, {failed} failed",
+            server.name,
+            column.len() - failed
+        )?;
     }
     Ok(columns.iter().flatten().all(Option::is_none))
 }
