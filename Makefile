@@ -59,6 +59,7 @@ test-oracle: build ## each behaviour against a real RabbitMQ and against us
 	@hack/need rabbitmq-server
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/oracle
+	$(RUNNERS)/oracle --cli
 
 test-interop: build ## programs with foreign clients against us
 	@hack/need python3-venv go node javac mvn
