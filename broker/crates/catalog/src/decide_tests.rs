@@ -161,7 +161,8 @@ fn conditions_of_a_deletion_are_judged_by_live_counts() {
             .check(queue, consumers, ready)
             .map_err(|refusal| refusal.text)
     };
-    assert_eq!(check(true, true, 1, 1), Err("queue 'q' in vhost '/' in use".into()));
+    assert_eq!(check(true, true, 1, 1), Err("queue 'q' in vhost '/' not empty".into()));
+    assert_eq!(check(true, true, 1, 0), Err("queue 'q' in vhost '/' in use".into()));
     assert_eq!(check(false, true, 1, 1), Err("queue 'q' in vhost '/' not empty".into()));
     assert_eq!(check(true, true, 0, 0), Ok(()));
     assert_eq!(check(false, false, 1, 1), Ok(()));
