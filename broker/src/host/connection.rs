@@ -242,6 +242,8 @@ impl Task {
                     self.deadline = Some(self.node.now().after(patience));
                     self.deaf = deaf;
                     self.heartbeat = None;
+                    // The client's answer is read also while an alarm is on.
+                    self.alarmed = false;
                 }
             }
         }

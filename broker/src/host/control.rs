@@ -371,6 +371,7 @@ impl Task {
                 let now = self.batch.now();
                 self.batch
                     .on_cell(&cell, |state, sink| drop(state.queue.cancel(now, id, sink)));
+                self.client.outbox().lock().forget_parked(number, id);
             }
             Some(Subscribed::ToReplies(address)) => self.node.direct_replies().leave(&address),
             None => {}

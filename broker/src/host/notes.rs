@@ -16,7 +16,11 @@ pub fn log(client: &Client, note: &Note<'_>) {
             );
         }
         Note::HandshakeFailed { reason } => {
-            tracing::warn!(connection, "closing AMQP connection: handshake failed: {reason}");
+            tracing::warn!(
+                connection,
+                "closing AMQP connection: handshake failed: {}",
+                reason.escape_debug()
+            );
         }
         Note::ChannelError {
             channel,

@@ -183,6 +183,14 @@ impl State {
         Some((tag, self.buffer()))
     }
 
+    /// A consumer that was cancelled waits for nothing any more.
+    pub fn forget_parked(&mut self, channel: u16, consumer: ConsumerId) {
+        self.parked.retain(|(_, id)| *id != consumer);
+        if let Some(out) = self.channel(channel) {
+            out.parked.retain(|(_, id)| *id != consumer);
+        }
+    }
+
     /// Leaves a letter for the connection's task.
     pub fn post(&mut self, letter: Letter) {
         self.letters.push(letter);

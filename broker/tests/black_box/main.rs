@@ -2,6 +2,8 @@
 //!
 //! Nothing here looks behind the sockets and the log.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod broker;
 mod certificates;
 mod delayed;
