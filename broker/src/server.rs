@@ -55,7 +55,12 @@ fn start(config: Config, warnings: &[String]) -> anyhow::Result<()> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Sockets and timers are looked at often: a task here may work for a millisecond at a time.
+        .event_interval(8)
+        .global_queue_interval(8)
+        .build()?;
     runtime.block_on(serve(config))
 }
 

@@ -24,6 +24,8 @@ use super::{
 
 /// Replies waiting for a client that does not read: above this we no longer read either.
 const REPLIES_BYTES_MAX: usize = 1024 * 1024;
+/// A batch of at least this many octets is followed by letting other tasks run: two floods must not starve the rest.
+const LARGE_BATCH_BYTES: u64 = 16 * 1024;
 /// Longest sleep of a connection with nothing to wait for.
 const IDLE: Millis = Millis(3_600_000);
 /// Up to so many octets of a frame that is not complete are kept without a buffer.
@@ -89,6 +91,7 @@ impl Task {
         let outbox = client.outbox();
         let stopping = self.node.stopping().clone();
         let mut told_to_stop = false;
+        let mut seen = 0;
         while !self.over {
             let reading = !self.alarmed && outbox.has_room(REPLIES_BYTES_MAX);
             let blocked = outbox.blocked.load(Ordering::Acquire);
@@ -103,6 +106,11 @@ impl Task {
                     told_to_stop = true;
                     self.on_shutdown();
                 }
+            }
+            let received = self.client.received.load(Ordering::Relaxed);
+            if received - seen >= LARGE_BATCH_BYTES {
+                seen = received;
+                tokio::task::yield_now().await;
             }
         }
     }
