@@ -1,4 +1,4 @@
-//! Who is connected to this node.
+//! Who is connected to this node: entered at accept, left at the end; it decides nothing about them.
 
 use model::ConnectionId;
 use parking_lot::RwLock;

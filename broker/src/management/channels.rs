@@ -1,4 +1,4 @@
-//! `/channels`: the channels of the open connections.
+//! `/channels`: the channels of the open connections, as each connection's own task tells them.
 
 use api::{Channel, ConnectionDetails};
 use axum::{

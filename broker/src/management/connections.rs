@@ -1,4 +1,4 @@
-//! `/connections`: who is connected, and how to end that.
+//! `/connections`: who is connected, and how to end that. Closing is asked for; the session does it.
 
 use api::Connection;
 use axum::{

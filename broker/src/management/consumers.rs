@@ -1,4 +1,4 @@
-//! `/consumers`: who consumes from which queue.
+//! `/consumers`: who consumes from which queue, read under each queue's lock one by one.
 
 use api::{ChannelDetails, Consumer, QueueRef};
 use axum::{

@@ -1,4 +1,4 @@
-//! `/global-parameters`: settings of the whole cluster.
+//! `/global-parameters`: settings of the whole cluster, kept by the catalogue as they are given.
 
 use api::GlobalParameter;
 use axum::{

@@ -404,8 +404,22 @@ fn of_messages(page: &mut Page, node: &NodeCounts, queues: &Counters) {
             number(queues),
         );
     }
-    // The same under the names that older dashboards query.
-    let channel: [(&str, u64, &str); 10] = [
+    for (name, value, help) in by_channel_names(node, queues) {
+        page.one(&format!("rabbitmq_channel_{name}"), Counter, help, &[], value);
+    }
+    let help = "Total number of messages published to queues";
+    page.one(
+        "rabbitmq_queue_messages_published_total",
+        Counter,
+        help,
+        &[],
+        queues.published,
+    );
+}
+
+/// The same under the names that older dashboards query.
+fn by_channel_names(node: &NodeCounts, queues: &Counters) -> [(&'static str, u64, &'static str); 10] {
+    [
         (
             "messages_published_total",
             node.published,
@@ -456,18 +470,7 @@ fn of_messages(page: &mut Page, node: &NodeCounts, queues: &Counters) {
             queues.acked,
             "Total number of messages acknowledged by consumers",
         ),
-    ];
-    for (name, value, help) in channel {
-        page.one(&format!("rabbitmq_channel_{name}"), Counter, help, &[], value);
-    }
-    let help = "Total number of messages published to queues";
-    page.one(
-        "rabbitmq_queue_messages_published_total",
-        Counter,
-        help,
-        &[],
-        queues.published,
-    );
+    ]
 }
 
 type OfClient = (&'static str, Kind, fn(&crate::host::Client) -> u64, &'static str);

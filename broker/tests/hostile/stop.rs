@@ -1,4 +1,4 @@
-//! SIGTERM while clients are busy, deaf, or only half there.
+//! SIGTERM while clients are busy, deaf, or only half there: all are told, and the process ends.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

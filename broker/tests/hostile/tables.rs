@@ -1,4 +1,4 @@
-//! Field tables as large as a frame allows.
+//! Field tables as large as a frame allows: read or refused, never slow, and nobody else waits.
 
 use std::time::{Duration, Instant};
 
