@@ -17,7 +17,8 @@ LABEL org.opencontainers.image.title="Warren" \
 # Users, configuration, and the links under which the one binary is RabbitMQ's commands.
 COPY image/ /
 COPY --from=build /warren /warren-operator /usr/bin/
-COPY --from=build --chown=999:999 /data/ /var/lib/rabbitmq/
+# Writable for whatever user the container is run as, as in the official image.
+COPY --from=build --chown=999:999 /data/ /var/lib/
 ENV HOME=/var/lib/rabbitmq PATH=/usr/bin RABBITMQ_LOGS=-
 USER 999:999
 VOLUME /var/lib/rabbitmq
