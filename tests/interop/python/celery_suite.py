@@ -76,6 +76,9 @@ def prefetch_follows_the_pool_as_it_grows_and_shrinks(worker, directory):
     shrink = ("shrunk", lambda: worker.shrink(2), 2)
     for state, change, prefetch in (grow, shrink):
         change()
+        # The worker tells the broker of its new prefetch in its event loop, a round of which ends with this result.
+        wait_until(lambda: worker.prefetch() == prefetch, "the worker's prefetch is %d" % prefetch)
+        same(results([add.delay(1, 1), add.delay(1, 2)]), [2, 3], "results in between")
         paths = [os.path.join(directory, "%s-%d" % (state, number)) for number in range(12)]
         pending = [wait_for.delay(path) for path in paths]
         worker.owes(12, prefetch)

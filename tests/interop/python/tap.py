@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 
-DEADLINE_SECONDS = 15.0
+DEADLINE_SECONDS = 30.0
 
 
 def wait_until(condition, what, seconds=DEADLINE_SECONDS):
