@@ -83,7 +83,11 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<Source>) -> std::io::Result
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
-        if kind.is_dir() && is_ours(&name) {
+        // In a work tree, `.git` is a file.
+        if !is_ours(&name) {
+            continue;
+        }
+        if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), found)?;
         } else if kind.is_file()
             && let Ok(text) = String::from_utf8(std::fs::read(entry.path())?)
