@@ -92,8 +92,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let peers = Arc::new(peer::Peers::new(&config.node)?);
     let management = management::bind(&config)?;
     let scrapes = observe::bind_scrapes(&config)?;
-    let node = Arc::new(Node::new(config)?);
+    let node = Arc::new(Node::new(config).await?);
     tokio::spawn(host::run_timers(node.clone()));
+    tokio::spawn(host::run_retirements(node.clone()));
     tokio::spawn(host::alarms::watch_memory(node.clone()));
     tokio::spawn(host::memory::give_back_in_alarm(node.clone()));
     tokio::spawn(host::alarms::watch_disk(node.clone()));

@@ -15,6 +15,7 @@ use super::{
     message::{Arriving, Message},
     node::Node,
     outbox::Place,
+    retire::Asked,
     route::{Route, RouteCache},
     trace::{Party, Sighting},
 };
@@ -59,6 +60,8 @@ pub struct Batch {
     held: Option<(Arc<QueueCell>, Held)>,
     touched: Vec<Arc<Client>>,
     errands: Vec<Errand>,
+    /// Queues that asked to be deleted.
+    retiring: Vec<Asked>,
     routes: RouteCache,
     scratch: Vec<u8>,
     settled: Vec<Place>,
@@ -78,6 +81,7 @@ impl Batch {
             held: None,
             touched: Vec::new(),
             errands: Vec::new(),
+            retiring: Vec::new(),
             routes: RouteCache::default(),
             scratch: Vec::new(),
             settled: Vec::new(),
@@ -119,6 +123,9 @@ impl Batch {
     pub fn end(&mut self) {
         self.release();
         self.run_errands();
+        for (cell, why) in self.retiring.drain(..) {
+            self.node.retirements().ask(cell, why);
+        }
         self.flush();
         self.tally.hand_in(self.node.counters());
         self.scratch = Vec::new();
@@ -135,12 +142,24 @@ impl Batch {
         }
     }
 
-    /// Runs what the queues left to be done.
+    /// Runs what the queues left to be done. Those that asked to be deleted are kept for `take_retiring`.
     pub fn run_errands(&mut self) {
-        if !self.errands.is_empty() {
-            self.node
-                .run_errands(std::mem::take(&mut self.errands), &mut self.touched);
+        if self.errands.is_empty() {
+            return;
         }
+        let mut errands = Vec::new();
+        for errand in std::mem::take(&mut self.errands) {
+            match errand {
+                Errand::Retire { cell, why } => self.retiring.push((cell, why)),
+                other => errands.push(other),
+            }
+        }
+        self.node.run_errands(errands, &mut self.touched);
+    }
+
+    /// The queues that asked to be deleted. Who answers a client deletes them first; the others are left to the node.
+    pub fn take_retiring(&mut self) -> Vec<Asked> {
+        std::mem::take(&mut self.retiring)
     }
 
     fn flush(&mut self) {

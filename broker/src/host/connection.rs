@@ -62,7 +62,7 @@ pub async fn serve(node: Arc<Node>, socket: Socket, peer: SocketAddr, local: Soc
     tracing::info!("accepting AMQP connection {}", client.name());
     let mut task = Task::new(node, client, now);
     task.run().await;
-    task.finish();
+    task.finish().await;
 }
 
 impl Task {
@@ -98,13 +98,13 @@ impl Task {
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
             tokio::select! {
                 () = std::future::ready(()), if reading && self.stalled => self.on_room().await,
-                ready = outbox.socket.readable(), if reading && !self.stalled => self.on_readable(ready),
+                ready = outbox.socket.readable(), if reading && !self.stalled => self.on_readable(ready).await,
                 ready = outbox.socket.writable(), if blocked => self.on_writable(ready),
-                () = outbox.attention.notified() => self.on_letters(),
-                () = tokio::time::sleep(wait) => self.on_time(),
+                () = outbox.attention.notified() => self.on_letters().await,
+                () = tokio::time::sleep(wait) => self.on_time().await,
                 () = stopping.cancelled(), if !told_to_stop => {
                     told_to_stop = true;
-                    self.on_shutdown();
+                    self.on_shutdown().await;
                 }
             }
             let received = self.client.received.load(Ordering::Relaxed);
@@ -125,7 +125,7 @@ impl Task {
             .unwrap_or(idle)
     }
 
-    fn on_readable(&mut self, ready: io::Result<()>) {
+    async fn on_readable(&mut self, ready: io::Result<()>) {
         if self.buffer.capacity() <= LEFTOVER_BYTES_MAX {
             let leftover = std::mem::replace(&mut self.buffer, pool::take());
             self.buffer.extend_from_slice(&leftover);
@@ -140,7 +140,7 @@ impl Task {
                 if self.client.received.fetch_add(octets as u64, Ordering::Relaxed) == 0 {
                     self.on_first_octets();
                 }
-                self.on_octets();
+                self.on_octets().await;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
@@ -161,7 +161,7 @@ impl Task {
 
     /// Goes on where answers found no room, and lets other tasks have their turn.
     async fn on_room(&mut self) {
-        self.on_octets();
+        self.on_octets().await;
         tokio::task::yield_now().await;
     }
 
@@ -172,7 +172,7 @@ impl Task {
         }
     }
 
-    fn on_octets(&mut self) {
+    async fn on_octets(&mut self) {
         self.stalled = false;
         if self.deaf {
             return self.buffer.clear();
@@ -187,7 +187,7 @@ impl Task {
             if let Step::NeedBytes = step {
                 break;
             }
-            self.take_step(step);
+            self.take_step(step).await;
             // A few octets can ask for many: what does not fit is asked for again when there is room.
             if self.client.outbox().waiting_bytes() >= REPLIES_BYTES_MAX {
                 self.stalled = true;
@@ -232,14 +232,15 @@ impl Task {
     }
 
     /// Performs what the machine wants until it wants octets again.
-    fn take_step(&mut self, step: Step) {
+    async fn take_step(&mut self, step: Step) {
         let mut next = Some(step);
         while let Some(step) = next.take() {
             match step {
                 Step::NeedBytes => {}
                 Step::Ask(ask) => {
                     self.batch.settle_down();
-                    let answer = self.perform(ask);
+                    // On the heap: questions are rare, and a connection that asks none has no room for them.
+                    let answer = Box::pin(self.perform(ask)).await;
                     self.forget_consumers_gone();
                     self.batch.begin();
                     next = self.machine.answer(answer, &mut self.batch);
@@ -292,7 +293,7 @@ impl Task {
         self.batch.end();
     }
 
-    fn on_letters(&mut self) {
+    async fn on_letters(&mut self) {
         if self.client.outbox().is_dead() {
             self.over = true;
             return;
@@ -301,7 +302,7 @@ impl Task {
         for letter in self.client.outbox().letters() {
             match letter {
                 Letter::ConsumerGone { channel, tag, id } => self.forget_consumer(channel, &tag, id),
-                Letter::Close { reason } => self.force_close(&reason),
+                Letter::Close { reason } => self.force_close(&reason).await,
                 Letter::AlarmsChanged if self.alarmed => self.on_alarms(),
                 Letter::AlarmsChanged => {}
             }
@@ -323,18 +324,19 @@ impl Task {
         }
     }
 
-    fn force_close(&mut self, reason: &str) {
+    async fn force_close(&mut self, reason: &str) {
         self.batch.begin();
         let step = self.machine.force_close(reason, &mut self.batch);
-        self.take_step(step);
+        self.take_step(step).await;
         self.batch.end();
     }
 
-    fn on_shutdown(&mut self) {
-        self.force_close("broker forced connection closure with reason 'shutdown'");
+    async fn on_shutdown(&mut self) {
+        self.force_close("broker forced connection closure with reason 'shutdown'")
+            .await;
     }
 
-    fn on_time(&mut self) {
+    async fn on_time(&mut self) {
         let now = self.node.now();
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.over = true;
@@ -343,7 +345,7 @@ impl Task {
         self.beat(now);
         if self.next_ack_look <= now {
             self.next_ack_look = now.after(self.node.ack_look());
-            self.expel_overdue_channels(now);
+            self.expel_overdue_channels(now).await;
         }
     }
 
@@ -366,7 +368,7 @@ impl Task {
     }
 
     /// Channels that keep a delivery longer than the consumer timeout are closed, as RabbitMQ does.
-    fn expel_overdue_channels(&mut self, now: Millis) {
+    async fn expel_overdue_channels(&mut self, now: Millis) {
         let Some(timeout) = self.node.consumer_timeout() else {
             return;
         };
@@ -383,15 +385,15 @@ impl Task {
         for number in overdue {
             let refusal = Refusal::channel(ReplyCode::PreconditionFailed, overdue_text(number, timeout));
             if let Some(step) = self.machine.expel_channel(number, &refusal, &mut self.batch) {
-                self.take_step(step);
+                self.take_step(step).await;
             }
         }
         self.batch.end();
     }
 
-    fn finish(&mut self) {
+    async fn finish(&mut self) {
         self.batch.begin();
-        self.release(Release::Connection);
+        self.release(Release::Connection).await;
         self.batch.end();
         self.client.outbox().socket.say_goodbye();
         self.client.outbox().close();

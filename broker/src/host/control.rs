@@ -2,7 +2,7 @@
 //!
 //! Each answer is one decision on the published catalogue, and one command where something changes.
 
-use catalog::{Conditions, QueueRecord};
+use catalog::{Command, Conditions, QueueRecord};
 use model::{ConsumerId, QueueName, Refusal, ReplyCode, UserName, Value, VhostName};
 use queue::{SubscribeError, Subscription};
 use session::{Answer, Ask, ConsumeRequest, Credentials, DeclareQueue, Release, Request};
@@ -40,7 +40,7 @@ type Declared = (Arc<QueueRecord>, Arc<QueueCell>);
 
 impl Task {
     /// Answers a question.
-    pub(super) fn perform(&mut self, ask: Ask) -> Answer {
+    pub(super) async fn perform(&mut self, ask: Ask) -> Answer {
         match ask {
             Ask::LogIn {
                 credentials,
@@ -49,9 +49,12 @@ impl Task {
             Ask::EnterVhost(vhost) => self.enter_vhost(&vhost).unwrap_or_else(Answer::Refused),
             // Passwords do not expire: there is nothing to renew, and RabbitMQ's internal users are told so too.
             Ask::UpdateSecret(_) => Answer::Done,
-            Ask::Channel(number, request) => self.on_request(number, request).unwrap_or_else(Answer::Refused),
+            Ask::Channel(number, request) => {
+                let outcome = self.on_request(number, request).await;
+                outcome.unwrap_or_else(Answer::Refused)
+            }
             Ask::Release(what) => {
-                self.release(what);
+                self.release(what).await;
                 Answer::Done
             }
         }
@@ -124,26 +127,29 @@ impl Task {
         login.expect("the machine asks on channels only once the connection is open")
     }
 
-    fn on_request(&mut self, number: u16, request: Request) -> Outcome {
+    async fn on_request(&mut self, number: u16, request: Request) -> Outcome {
         match request {
             Request::OpenChannel => self.open_channel(number),
-            Request::DeclareExchange(d) => self.change(catalog::Request::DeclareExchange(catalog::DeclareExchange {
-                name: d.name,
-                kind: d.kind,
-                passive: d.passive,
-                durable: d.durable,
-                auto_delete: d.auto_delete,
-                internal: d.internal,
-                arguments: d.arguments,
-            })),
-            Request::DeleteExchange { name, if_unused } => {
-                self.change(catalog::Request::DeleteExchange { name, if_unused })
+            Request::DeclareExchange(d) => {
+                self.change(catalog::Request::DeclareExchange(catalog::DeclareExchange {
+                    name: d.name,
+                    kind: d.kind,
+                    passive: d.passive,
+                    durable: d.durable,
+                    auto_delete: d.auto_delete,
+                    internal: d.internal,
+                    arguments: d.arguments,
+                }))
+                .await
             }
-            Request::BindExchange(ends) => self.change(catalog::Request::Bind(exchange_binding(ends))),
-            Request::UnbindExchange(ends) => self.change(catalog::Request::Unbind(exchange_binding(ends))),
-            Request::BindQueue(binding) => self.change(catalog::Request::Bind(queue_binding(binding))),
-            Request::UnbindQueue(binding) => self.change(catalog::Request::Unbind(queue_binding(binding))),
-            Request::DeclareQueue(declare) => self.declare_queue(declare),
+            Request::DeleteExchange { name, if_unused } => {
+                self.change(catalog::Request::DeleteExchange { name, if_unused }).await
+            }
+            Request::BindExchange(ends) => self.change(catalog::Request::Bind(exchange_binding(ends))).await,
+            Request::UnbindExchange(ends) => self.change(catalog::Request::Unbind(exchange_binding(ends))).await,
+            Request::BindQueue(binding) => self.change(catalog::Request::Bind(queue_binding(binding))).await,
+            Request::UnbindQueue(binding) => self.change(catalog::Request::Unbind(queue_binding(binding))).await,
+            Request::DeclareQueue(declare) => self.declare_queue(declare).await,
             Request::DeleteQueue {
                 name,
                 if_unused,
@@ -152,6 +158,7 @@ impl Task {
                 let client = self.identity().clone();
                 self.node
                     .delete_queue(&client, name, Conditions { if_unused, if_empty })
+                    .await
                     .map(count)
             }
             Request::PurgeQueue(name) => self.purge(&name),
@@ -161,6 +168,7 @@ impl Task {
             Request::Consume(consume) => self.consume(number, consume),
             Request::Cancel(tag) => {
                 self.cancel(number, &tag);
+                self.delete_retiring_queues().await;
                 Ok(Answer::Done)
             }
             Request::Get { queue, no_ack } => self.get(number, &queue, no_ack),
@@ -185,12 +193,12 @@ impl Task {
         Ok(Answer::Done)
     }
 
-    fn change(&mut self, request: catalog::Request) -> Outcome {
+    async fn change(&mut self, request: catalog::Request) -> Outcome {
         let client = self.identity().clone();
-        self.node.request(&client, request).map(|_| Answer::Done)
+        self.node.request(&client, request).await.map(|_| Answer::Done)
     }
 
-    fn declare_queue(&mut self, declare: DeclareQueue) -> Outcome {
+    async fn declare_queue(&mut self, declare: DeclareQueue) -> Outcome {
         if let Some(name) = &declare.name
             && (name.as_str() == REPLY_TO || name.as_str().starts_with(PREFIX))
         {
@@ -207,7 +215,7 @@ impl Task {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments,
         };
-        let Some((record, cell)) = self.declared(&request)? else {
+        let Some((record, cell)) = self.declared(&request).await? else {
             return Ok(Answer::Done);
         };
         let now = self.batch.now();
@@ -224,16 +232,21 @@ impl Task {
     }
 
     /// Declares, and again where another client deletes the queue at the same moment.
-    fn declared(&self, request: &catalog::DeclareQueue) -> Result<Option<Declared>, Refusal> {
+    async fn declared(&mut self, request: &catalog::DeclareQueue) -> Result<Option<Declared>, Refusal> {
+        let client = self.identity().clone();
         let mut tries_left = DECLARE_TRIES;
         loop {
             tries_left -= 1;
             let asked = catalog::Request::DeclareQueue(request.clone());
-            let catalog::Answer::Queue { record, .. } = self.node.request(self.identity(), asked)? else {
+            let catalog::Answer::Queue { record, .. } = self.node.request(&client, asked).await? else {
                 return Ok(None);
             };
             match self.node.cell(&record) {
                 Err(_) if tries_left > 0 => {}
+                // About to be deleted by somebody else: this waits until it is.
+                Ok(cell) if cell.hold().dead && tries_left > 0 => {
+                    self.node.commit(Command::DeleteQueue(record.id)).await?;
+                }
                 found => return found.map(|cell| Some((record, cell))),
             }
         }
@@ -391,7 +404,7 @@ impl Task {
     }
 
     /// Gives back what a channel or the whole connection holds.
-    pub(super) fn release(&mut self, what: Release) {
+    pub(super) async fn release(&mut self, what: Release) {
         let channel = match what {
             Release::Channel(number) => Some(number),
             Release::Connection => None,
@@ -414,9 +427,9 @@ impl Task {
                     .depart(now, &left.consumers, left.slots.iter().copied(), sink);
             });
         }
-        self.batch.settle_down();
+        self.delete_retiring_queues().await;
         if what == Release::Connection {
-            self.drop_exclusive_queues();
+            self.drop_exclusive_queues().await;
         }
     }
 
@@ -436,14 +449,21 @@ impl Task {
         places
     }
 
-    fn drop_exclusive_queues(&mut self) {
+    async fn drop_exclusive_queues(&mut self) {
         if !std::mem::take(&mut self.owns_queues) {
             return;
         }
         let Some(client) = self.login.as_ref().and_then(|login| login.client.clone()) else {
             return;
         };
-        self.node.connection_closed(&client);
+        self.node.connection_closed(&client).await;
+    }
+
+    /// Queues that this client leaves unused are gone before it is answered, as in RabbitMQ.
+    async fn delete_retiring_queues(&mut self) {
+        self.batch.settle_down();
+        let asked = self.batch.take_retiring();
+        self.node.retire(asked).await;
     }
 }
 

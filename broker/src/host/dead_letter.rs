@@ -26,7 +26,7 @@ impl Node {
                     self.route_dead_letter(&from, &message, why, touched, &mut caused);
                 }
                 Errand::Trace(seen) => self.copy(&seen, touched, &mut caused),
-                Errand::Retire { cell, why } => self.retire(&cell, why, touched),
+                Errand::Retire { cell, why } => self.retirements().ask(cell, why),
             }
             open.extend(caused);
         }

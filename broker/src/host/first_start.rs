@@ -18,7 +18,7 @@ pub fn algorithm(hashing: PasswordHashing) -> HashAlgorithm {
 }
 
 /// Creates what a blank node starts with.
-pub fn define(node: &Node) -> anyhow::Result<()> {
+pub async fn define(node: &Node) -> anyhow::Result<()> {
     let access = &node.config().access;
     let vhost: VhostName = access.default_vhost.parse().context("default_vhost")?;
     let user: UserName = access.default_user.parse().context("default_user")?;
@@ -32,8 +32,9 @@ pub fn define(node: &Node) -> anyhow::Result<()> {
             name: vhost.clone(),
             metadata,
         },
-    )?;
-    commit(node, Command::PutUser(default_user(access, &user)))?;
+    )
+    .await?;
+    commit(node, Command::PutUser(default_user(access, &user))).await?;
     let permissions = PermissionTexts {
         configure: access.default_configure.0.clone(),
         write: access.default_write.0.clone(),
@@ -47,6 +48,7 @@ pub fn define(node: &Node) -> anyhow::Result<()> {
             permissions,
         },
     )
+    .await
 }
 
 fn default_user(access: &Access, name: &UserName) -> User {
@@ -69,7 +71,7 @@ fn default_user(access: &Access, name: &UserName) -> User {
     }
 }
 
-fn commit(node: &Node, command: Command) -> anyhow::Result<()> {
+async fn commit(node: &Node, command: Command) -> anyhow::Result<()> {
     let failed = |refusal: Refusal| anyhow::anyhow!("cannot define the default user and virtual host: {refusal}");
-    node.commit(command).map(drop).map_err(failed)
+    node.commit(command).await.map(drop).map_err(failed)
 }

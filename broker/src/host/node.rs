@@ -34,6 +34,7 @@ use super::{
     keepers::Keeper,
     listener::Port,
     recent_history::Histories,
+    retire::Retirements,
     route::Route,
     timers::Timers,
     trace,
@@ -64,6 +65,7 @@ pub struct Node {
     snapshot: ArcSwap<Snapshot>,
     clients: Clients,
     timers: Timers,
+    retirements: Retirements,
     delayed: Delayed,
     histories: Histories,
     direct_replies: DirectReplies,
@@ -170,7 +172,7 @@ impl Snapshot {
 
 impl Node {
     /// A node with the definitions of a first start.
-    pub fn new(config: Config) -> anyhow::Result<Self> {
+    pub async fn new(config: Config) -> anyhow::Result<Self> {
         let name: Arc<str> = config.node.name.as_str().into();
         let base = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -187,6 +189,7 @@ impl Node {
             snapshot: ArcSwap::from_pointee(empty),
             clients: Clients::default(),
             timers: Timers::default(),
+            retirements: Retirements::default(),
             delayed: Delayed::default(),
             histories: Histories::default(),
             direct_replies: DirectReplies::default(),
@@ -204,7 +207,7 @@ impl Node {
             name,
             config,
         };
-        super::first_start::define(&node)?;
+        super::first_start::define(&node).await?;
         Ok(node)
     }
 
@@ -246,6 +249,11 @@ impl Node {
     /// The queues' timer.
     pub fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    /// Queues that wait to be deleted.
+    pub fn retirements(&self) -> &Retirements {
+        &self.retirements
     }
 
     /// Messages that delayed exchanges hold.
@@ -344,16 +352,16 @@ impl Node {
         Millis(self.config.queues.ack_look.0.max(1))
     }
 
-    /// Performs one command and publishes the new state. Clients touched by its events are flushed.
-    pub fn commit(&self, command: Command) -> Result<Answer, Refusal> {
-        let mut touched = Vec::new();
-        let answer = self.commit_quietly(command, &mut touched);
-        self.flush(&mut touched);
-        answer
+    /// Has one command committed, and comes back once the state after it is published here. No lock may be held.
+    ///
+    /// # Errors
+    /// Why the command cannot be.
+    pub async fn commit(&self, command: Command) -> Result<Answer, Refusal> {
+        self.apply(command)
     }
 
-    /// As `commit`; whom to flush is left to the caller, who may hold more to send.
-    pub fn commit_quietly(&self, command: Command, touched: &mut Vec<Arc<Client>>) -> Result<Answer, Refusal> {
+    /// Applies a committed command and publishes the new state. Clients touched by its events are flushed.
+    fn apply(&self, command: Command) -> Result<Answer, Refusal> {
         let (answer, gone) = {
             let mut next = self.catalog.lock();
             let mut events = Vec::new();
@@ -362,7 +370,9 @@ impl Node {
             self.snapshot.store(Arc::new(next.clone()));
             (answer, gone)
         };
-        gone.iter().for_each(|cell| self.bury(cell, touched));
+        let mut touched = Vec::new();
+        gone.iter().for_each(|cell| self.bury(cell, &mut touched));
+        self.flush(&mut touched);
         answer
     }
 
@@ -463,17 +473,6 @@ impl Node {
                     reason: reason.to_owned(),
                 });
             }
-        }
-    }
-
-    /// A queue asked to be deleted: nobody uses it any more.
-    pub fn retire(&self, cell: &Arc<QueueCell>, why: queue::Retire, touched: &mut Vec<Arc<Client>>) {
-        if why == queue::Retire::LastConsumerGone && cell.hold().queue.counts().consumers > 0 {
-            return;
-        }
-        tracing::info!(queue = %cell.name, vhost = %cell.vhost, ?why, "queue deletes itself");
-        if let Err(refusal) = self.commit_quietly(Command::DeleteQueue(cell.id), touched) {
-            tracing::warn!(queue = %cell.name, "queue could not delete itself: {refusal}");
         }
     }
 

@@ -9,14 +9,14 @@ use super::{cell::QueueCell, certificate_name, node::Node};
 
 impl Node {
     /// Decides a request and performs what comes of it.
-    pub fn request(&self, client: &catalog::Client, request: Request) -> Result<Answer, Refusal> {
+    pub async fn request(&self, client: &catalog::Client, request: Request) -> Result<Answer, Refusal> {
         if matches!(request, Request::DeclareQueue(_)) {
             self.counters().queues_declared.add(1);
         }
         match self.decide(client, request)? {
             Decision::Unchanged(answer) => Ok(answer),
-            Decision::Commit(command) => self.commit(command),
-            Decision::CommitIf(command, record, conditions) => self.commit_if(command, &record, conditions),
+            Decision::Commit(command) => self.commit(command).await,
+            Decision::CommitIf(command, record, conditions) => self.commit_if(command, &record, conditions).await,
         }
     }
 
@@ -25,7 +25,7 @@ impl Node {
     }
 
     /// Deletes a queue if its counts allow; answers how many messages were ready.
-    pub fn delete_queue(
+    pub async fn delete_queue(
         &self,
         client: &catalog::Client,
         name: QueueName,
@@ -34,7 +34,7 @@ impl Node {
         match self.decide(client, Request::DeleteQueue { name, conditions })? {
             Decision::CommitIf(command, record, conditions) => {
                 let ready = self.ready(&record);
-                self.commit_if(command, &record, conditions)?;
+                self.commit_if(command, &record, conditions).await?;
                 Ok(ready)
             }
             Decision::Commit(command @ Command::DeleteQueue(id)) => {
@@ -42,10 +42,10 @@ impl Node {
                     .snapshot()
                     .cell(id)
                     .map_or(0, |cell| cell.hold().queue.counts().ready.messages);
-                self.commit(command)?;
+                self.commit(command).await?;
                 Ok(ready)
             }
-            Decision::Commit(command) => self.commit(command).map(|_| 0),
+            Decision::Commit(command) => self.commit(command).await.map(|_| 0),
             Decision::Unchanged(_) => Ok(0),
         }
     }
@@ -56,16 +56,26 @@ impl Node {
             .map_or(0, |cell| cell.hold().queue.counts().ready.messages)
     }
 
-    /// The counts are judged under the queue's lock and the queue takes nothing more before the lock is gone, so
-    /// nothing slips in between.
-    fn commit_if(&self, command: Command, record: &QueueRecord, conditions: Conditions) -> Result<Answer, Refusal> {
-        if let Some(cell) = self.snapshot().cell(record.id) {
+    /// The counts are judged under the queue's lock and the queue takes nothing more from then on, so nothing slips in
+    /// before the command is committed. If it cannot be, the queue goes on.
+    async fn commit_if(
+        &self,
+        command: Command,
+        record: &QueueRecord,
+        conditions: Conditions,
+    ) -> Result<Answer, Refusal> {
+        let cell = self.snapshot().cell(record.id).cloned();
+        if let Some(cell) = &cell {
             let mut held = cell.hold();
             let counts = held.queue.counts();
             conditions.check(record, counts.consumers as u64, counts.ready.messages)?;
             held.dead = true;
         }
-        self.commit(command)
+        let done = self.commit(command).await;
+        if let (Err(_), Some(cell)) = (&done, cell) {
+            cell.hold().dead = false;
+        }
+        done
     }
 
     /// A queue's place on this node.
@@ -171,9 +181,9 @@ impl Node {
     }
 
     /// A connection's exclusive queues go with it.
-    pub fn connection_closed(&self, client: &catalog::Client) {
+    pub async fn connection_closed(&self, client: &catalog::Client) {
         let owner = client.owner();
-        if let Err(refusal) = self.commit(Command::ConnectionClosed(owner)) {
+        if let Err(refusal) = self.commit(Command::ConnectionClosed(owner)).await {
             tracing::error!("exclusive queues of connection {} stay: {refusal}", client.connection.0);
         }
     }

@@ -33,7 +33,7 @@ async fn test(State(api): State<Arc<Api>>, caller: Caller, Path(vhost): Path<Str
         auto_delete: false,
         arguments: Table::default(),
     };
-    api.node.request(&client, Request::DeclareQueue(declare))?;
+    api.node.request(&client, Request::DeclareQueue(declare)).await?;
     let post = Post {
         exchange: ExchangeName::default(),
         routing_key: QUEUE.to_owned(),

@@ -164,7 +164,7 @@ async fn bind(
         encoded(binding.destination.name()),
         catalog::properties_key(&binding)
     );
-    api.node.request(&client, Request::Bind(binding))?;
+    api.node.request(&client, Request::Bind(binding)).await?;
     // Percent-encoded, so it is always a header's value.
     let location = HeaderValue::from_str(&location).map_err(|_| Failure::bad_request("routing_key"))?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)]).into_response())
@@ -234,5 +234,5 @@ async fn unbind(
     let client = caller.enter(&api, &vhost)?;
     let ends = ends(&source, &kind, &destination)?;
     let binding = find(&api, &vhost, &ends, &key).ok_or_else(Failure::not_found)?;
-    answer::deleted(api.node.request(&client, Request::Unbind(binding))?)
+    answer::deleted(api.node.request(&client, Request::Unbind(binding)).await?)
 }

@@ -33,9 +33,11 @@ async fn read(State(api): State<Arc<Api>>, _: Caller, query: Parameters) -> Outc
 
 async fn write(State(api): State<Arc<Api>>, _: Administrator, body: Body) -> Outcome {
     let name = body.required_text("name")?;
-    api.node.commit(Command::SetGlobalParameter {
-        name: "cluster_name".into(),
-        value: name.into(),
-    })?;
+    api.node
+        .commit(Command::SetGlobalParameter {
+            name: "cluster_name".into(),
+            value: name.into(),
+        })
+        .await?;
     answer::done()
 }

@@ -22,7 +22,7 @@ async fn serve() -> SocketAddr {
     let config = config::load(&ServerArgs::default(), &world).unwrap().config;
     let bound = bind(&config).unwrap().unwrap();
     let port = bound.port();
-    let node = Arc::new(Node::new(config).unwrap());
+    let node = Arc::new(Node::new(config).await.unwrap());
     node.announce(port.clone());
     node.announce(Port {
         protocol: "amqp",

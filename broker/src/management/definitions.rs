@@ -67,7 +67,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     given.is_none_or(|text| text.starts_with("application/json"))
 }
 
-fn load(
+async fn load(
     api: &Api,
     caller: &super::caller::Caller,
     headers: &HeaderMap,
@@ -84,6 +84,7 @@ fn load(
     for command in commands {
         api.node
             .commit(command)
+            .await
             .map_err(|refusal| Failure::bad_request(refusal.text))?;
     }
     answer::done()
@@ -95,7 +96,7 @@ async fn import(
     headers: HeaderMap,
     octets: Octets,
 ) -> Outcome {
-    load(&api, &caller, &headers, &octets, None)
+    load(&api, &caller, &headers, &octets, None).await
 }
 
 async fn import_vhost(
@@ -110,5 +111,5 @@ async fn import_vhost(
         .catalog
         .vhost(&vhost)
         .ok_or_else(Failure::not_found)?;
-    load(&api, &caller, &headers, &octets, Some(&vhost))
+    load(&api, &caller, &headers, &octets, Some(&vhost)).await
 }

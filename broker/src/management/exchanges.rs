@@ -141,7 +141,7 @@ async fn put(
         arguments: body.arguments("arguments")?,
     };
     let existed = find(&api, &caller, &vhost, &exchange).is_ok();
-    api.node.request(&client, Request::DeclareExchange(declare))?;
+    api.node.request(&client, Request::DeclareExchange(declare)).await?;
     answer::put(match existed {
         true => catalog::Answer::Done,
         false => catalog::Answer::Created,
@@ -163,5 +163,5 @@ async fn delete(
         ReplyCode::NotFound => Failure::not_found(),
         _ => Failure::from(refusal),
     };
-    answer::deleted(api.node.request(&client, request).map_err(refused)?)
+    answer::deleted(api.node.request(&client, request).await.map_err(refused)?)
 }

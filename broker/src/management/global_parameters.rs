@@ -69,11 +69,11 @@ async fn put(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<Str
         name: name.into(),
         value: value(&body)?,
     };
-    answer::put(api.node.commit(command)?)
+    answer::put(api.node.commit(command).await?)
 }
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>) -> Outcome {
     let command = Command::ClearGlobalParameter(name.into());
     // The only refusal is that there is none.
-    answer::deleted(api.node.commit(command).map_err(|_| Failure::not_found())?)
+    answer::deleted(api.node.commit(command).await.map_err(|_| Failure::not_found())?)
 }

@@ -62,10 +62,10 @@ async fn put(
     body: Body,
 ) -> Outcome {
     not_frozen(&api)?;
-    policies::set(&api, &vhost, PolicyLevel::Operator, &name, &body)
+    policies::set(&api, &vhost, PolicyLevel::Operator, &name, &body).await
 }
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, name)): Path<(String, String)>) -> Outcome {
     not_frozen(&api)?;
-    policies::clear(&api, &vhost, PolicyLevel::Operator, &name)
+    policies::clear(&api, &vhost, PolicyLevel::Operator, &name).await
 }

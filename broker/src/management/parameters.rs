@@ -120,7 +120,7 @@ async fn put(
         name,
         value: table.get("value").cloned().unwrap_or(model::Value::Void),
     };
-    api.node.commit(command)?;
+    api.node.commit(command).await?;
     answer::put(if was_set { Answer::Done } else { Answer::Created })
 }
 
@@ -140,5 +140,5 @@ async fn delete(
     let vhost = caller.govern(&api, &vhost)?;
     let command = Command::ClearParameter { vhost, component, name };
     // The only refusal is that there is none.
-    answer::deleted(api.node.commit(command).map_err(|_| Failure::not_found())?)
+    answer::deleted(api.node.commit(command).await.map_err(|_| Failure::not_found())?)
 }

@@ -82,7 +82,7 @@ fn failed(problem: impl std::fmt::Display) -> Failure {
 }
 
 /// Sets a policy of one level from the body of its `PUT`.
-pub fn set(api: &Api, vhost: &str, level: PolicyLevel, name: &str, body: &Body) -> Outcome {
+pub async fn set(api: &Api, vhost: &str, level: PolicyLevel, name: &str, body: &Body) -> Outcome {
     let found = api
         .node
         .snapshot()
@@ -111,11 +111,11 @@ pub fn set(api: &Api, vhost: &str, level: PolicyLevel, name: &str, body: &Body) 
         })?,
         definition: table(definition)?,
     };
-    answer::put(api.node.commit(Command::SetPolicy(spec))?)
+    answer::put(api.node.commit(Command::SetPolicy(spec)).await?)
 }
 
 /// Clears a policy of one level.
-pub fn clear(api: &Api, vhost: &str, level: PolicyLevel, name: &str) -> Outcome {
+pub async fn clear(api: &Api, vhost: &str, level: PolicyLevel, name: &str) -> Outcome {
     let found = api
         .node
         .snapshot()
@@ -131,7 +131,7 @@ pub fn clear(api: &Api, vhost: &str, level: PolicyLevel, name: &str) -> Outcome 
         ReplyCode::NotFound => Failure::not_found(),
         _ => Failure::from(refusal),
     };
-    answer::deleted(api.node.commit(command).map_err(absent)?)
+    answer::deleted(api.node.commit(command).await.map_err(absent)?)
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
@@ -168,7 +168,7 @@ async fn put(
             true => Failure::missing("vhost_not_found"),
             false => failure,
         })?;
-    set(&api, &vhost, PolicyLevel::User, &name, &body)
+    set(&api, &vhost, PolicyLevel::User, &name, &body).await
 }
 
 async fn delete(
@@ -177,5 +177,5 @@ async fn delete(
     Path((vhost, name)): Path<(String, String)>,
 ) -> Outcome {
     caller.govern(&api, &vhost)?;
-    clear(&api, &vhost, PolicyLevel::User, &name)
+    clear(&api, &vhost, PolicyLevel::User, &name).await
 }

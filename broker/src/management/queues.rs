@@ -210,7 +210,7 @@ async fn put(
         auto_delete: body.boolean("auto_delete", false)?,
         arguments: body.arguments("arguments")?,
     };
-    answer::put(api.node.request(&client, Request::DeclareQueue(declare))?)
+    answer::put(api.node.request(&client, Request::DeclareQueue(declare)).await?)
 }
 
 async fn remove(
@@ -225,7 +225,7 @@ async fn remove(
         if_unused: query.is_true("if-unused"),
         if_empty: query.is_true("if-empty"),
     };
-    api.node.delete_queue(&client, name, conditions)?;
+    api.node.delete_queue(&client, name, conditions).await?;
     answer::done()
 }
 

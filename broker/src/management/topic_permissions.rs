@@ -108,21 +108,21 @@ async fn put(
         write: write.to_owned(),
         read: read.to_owned(),
     };
-    answer::put(api.node.commit(command).map_err(|_| no_vhost_or_user())?)
+    answer::put(api.node.commit(command).await.map_err(|_| no_vhost_or_user())?)
 }
 
-fn clear_on(api: &Api, vhost: &str, user: &str, exchange: Option<ExchangeName>) -> Outcome {
+async fn clear_on(api: &Api, vhost: &str, user: &str, exchange: Option<ExchangeName>) -> Outcome {
     let command = Command::ClearTopicPermissions {
         vhost: vhost.parse().map_err(bad_name)?,
         user: user.parse().map_err(bad_name)?,
         exchange,
     };
     // The only refusals are that there is no such user or virtual host.
-    answer::deleted(api.node.commit(command).map_err(|_| Failure::not_found())?)
+    answer::deleted(api.node.commit(command).await.map_err(|_| Failure::not_found())?)
 }
 
 async fn clear(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, user)): Path<(String, String)>) -> Outcome {
-    clear_on(&api, &vhost, &user, None)
+    clear_on(&api, &vhost, &user, None).await
 }
 
 async fn clear_one(
@@ -131,5 +131,5 @@ async fn clear_one(
     Path((vhost, user, exchange)): Path<(String, String, String)>,
 ) -> Outcome {
     let exchange = exchange.parse().map_err(bad_name)?;
-    clear_on(&api, &vhost, &user, Some(exchange))
+    clear_on(&api, &vhost, &user, Some(exchange)).await
 }

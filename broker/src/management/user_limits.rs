@@ -84,7 +84,7 @@ async fn set(
             return Err(Failure::bad_request(text));
         }
     }
-    api.node.commit(Command::SetUserLimits { name, limits })?;
+    api.node.commit(Command::SetUserLimits { name, limits }).await?;
     answer::done()
 }
 
@@ -96,6 +96,6 @@ async fn clear(State(api): State<Arc<Api>>, _: Administrator, Path((user, limit)
         "max-channels" => limits.channels_max = None,
         _ => return answer::done(),
     }
-    api.node.commit(Command::SetUserLimits { name, limits })?;
+    api.node.commit(Command::SetUserLimits { name, limits }).await?;
     answer::done()
 }

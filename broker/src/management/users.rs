@@ -101,7 +101,7 @@ async fn put(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<Str
         limits: UserLimits::default(),
         name,
     };
-    answer::put(api.node.commit(Command::PutUser(user))?)
+    answer::put(api.node.commit(Command::PutUser(user)).await?)
 }
 
 fn password(body: &Body, user: &UserName, config: &Access) -> Result<PasswordHash, Failure> {
@@ -159,6 +159,7 @@ async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<
     answer::deleted(
         api.node
             .commit(Command::DeleteUser(name))
+            .await
             .map_err(|_| Failure::not_found())?,
     )
 }
@@ -178,7 +179,7 @@ async fn bulk_delete(State(api): State<Arc<Api>>, _: Administrator, body: Body) 
     }
     for name in names {
         // One that another request has deleted meanwhile is gone, as was asked for.
-        let _ = api.node.commit(Command::DeleteUser(name));
+        let _ = api.node.commit(Command::DeleteUser(name)).await;
     }
     answer::done()
 }

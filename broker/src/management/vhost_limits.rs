@@ -106,7 +106,7 @@ async fn set(
     body.require(&["value"])?;
     let value = body.0.get("value").unwrap_or(&Value::Null);
     let limits = changed(before, &limit, value)?;
-    api.node.commit(Command::SetVhostLimits { name, limits })?;
+    api.node.commit(Command::SetVhostLimits { name, limits }).await?;
     answer::done()
 }
 
@@ -118,7 +118,7 @@ async fn clear(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, limit
         "max-queues" => limits.queues_max = None,
         _ => return answer::done(),
     }
-    api.node.commit(Command::SetVhostLimits { name, limits })?;
+    api.node.commit(Command::SetVhostLimits { name, limits }).await?;
     answer::done()
 }
 

@@ -105,14 +105,16 @@ async fn put(
         name: name.clone(),
         metadata,
     };
-    let answer = api.node.commit(command)?;
+    let answer = api.node.commit(command).await?;
     if answer == Answer::Created {
         let everything = permissions::everything();
-        api.node.commit(Command::SetPermissions {
-            vhost: name,
-            user: caller.user.name.clone(),
-            permissions: everything,
-        })?;
+        api.node
+            .commit(Command::SetPermissions {
+                vhost: name,
+                user: caller.user.name.clone(),
+                permissions: everything,
+            })
+            .await?;
     }
     answer::put(answer)
 }
@@ -120,6 +122,6 @@ async fn put(
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(vhost): Path<String>) -> Outcome {
     let name = vhost.parse().map_err(permissions::bad_name)?;
     // The only refusal is that there is none.
-    let answer = api.node.commit(Command::DeleteVhost(name));
+    let answer = api.node.commit(Command::DeleteVhost(name)).await;
     answer::deleted(answer.map_err(|_| Failure::not_found())?)
 }

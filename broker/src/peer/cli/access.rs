@@ -7,7 +7,7 @@ use catalog::Command;
 use link::{Failure, Request, Term};
 use model::{ExchangeName, UserName, VhostName};
 
-use super::{Outcome, commit, existing_user, existing_vhost, name, refused};
+use super::{Outcome, commit, existing_user, existing_vhost, name};
 use crate::host::{Node, hash_algorithm};
 
 pub(super) fn execute(node: &Node, request: Request) -> Outcome {
@@ -133,5 +133,5 @@ fn set_topic(node: &Node, vhost: &str, user: &str, exchange: &str, write: String
         write,
         read,
     };
-    node.commit(command).map(|_| Term::none()).map_err(refused)
+    commit(node, command)
 }

@@ -145,9 +145,10 @@ fn existing_user(node: &Node, user: &str) -> Result<Arc<access_rules::User>, Fai
     found.ok_or_else(|| Failure::NoSuchUser(user.to_owned()))
 }
 
-/// Performs a command that answers nothing.
+/// Performs a command that answers nothing. Waits for it: requests are performed where blocking is allowed.
 fn commit(node: &Node, command: catalog::Command) -> Outcome {
-    node.commit(command).map(|_| Term::none()).map_err(refused)
+    let done = tokio::runtime::Handle::current().block_on(node.commit(command));
+    done.map(|_| Term::none()).map_err(refused)
 }
 
 use ::access as access_rules;

@@ -4,11 +4,11 @@
 
 use ::access::UserLimits;
 use catalog::{Command, PolicySpec};
-use link::{Failure, PolicyLevel, Request, Term};
+use link::{Failure, PolicyLevel, Request};
 use model::Value;
 use serde_json::Value as Json;
 
-use super::{Outcome, commit, existing_user, existing_vhost, refused};
+use super::{Outcome, commit, existing_user, existing_vhost};
 use crate::host::Node;
 
 /// Where the limits of a virtual host are kept.
@@ -154,6 +154,5 @@ fn clear_user_limits(node: &Node, user: &str, limit: &str) -> Outcome {
 
 fn put_user_limits(node: &Node, user: &::access::User, limits: UserLimits) -> Outcome {
     let name = user.name.clone();
-    let done = node.commit(Command::SetUserLimits { name, limits });
-    done.map(|_| Term::none()).map_err(refused)
+    commit(node, Command::SetUserLimits { name, limits })
 }

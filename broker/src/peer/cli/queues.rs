@@ -6,7 +6,7 @@ use catalog::{Command, Conditions, QueueRecord};
 use link::{Failure, Term};
 use std::sync::Arc;
 
-use super::{Outcome, refused};
+use super::{Outcome, commit};
 use crate::host::Node;
 
 fn record(node: &Node, vhost: &str, name: &str) -> Result<Arc<QueueRecord>, Failure> {
@@ -36,6 +36,9 @@ pub(super) fn delete(node: &Node, vhost: &str, name: &str, conditions: Condition
         held.dead = true;
         counts.ready.messages
     };
-    node.commit(Command::DeleteQueue(record.id)).map_err(refused)?;
-    Ok(Term::count(ready))
+    let deleted = commit(node, Command::DeleteQueue(record.id));
+    if deleted.is_err() {
+        cell.hold().dead = false;
+    }
+    deleted.map(|_| Term::count(ready))
 }
