@@ -3,9 +3,9 @@
 //! The task that holds the lock does the work. Deliveries are encoded straight into the consumer's outbox; what
 //! needs other queues or the catalogue is collected as an errand and run once the lock is gone.
 
-use model::{ConsumerId, Millis, QueueId, QueueName, VhostName};
+use model::{ConsumerId, Millis, PageId, QueueId, QueueName, Seq, VhostName};
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
-use queue::{Death, Delivery, DirectSink, Queue, Retire, Sink, Taken};
+use queue::{Death, Delivery, DirectSink, Paged, Queue, Retire, Settings, Sink, Stored, Taken};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering},
@@ -46,6 +46,14 @@ pub struct State {
     pub dead: bool,
     /// Where dead letters go.
     pub dead_letter: Option<model::DeadLetter>,
+}
+
+/// A queue's rules while there is no store: nothing survives and nothing leaves the memory.
+pub fn in_memory(rules: &model::QueueSettings) -> Settings {
+    Settings {
+        resident_bytes_max: u64::MAX,
+        ..Settings::from(rules)
+    }
 }
 
 /// The lock held across a run of commands.
@@ -221,13 +229,23 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
         self.trace(taken, to, delivery, || message.clone())
     }
 
-    fn dead_letter(&mut self, message: Message, why: Death) {
+    fn dead_letter(&mut self, message: Message, _stored: Option<Seq>, why: Death) {
         self.errands.push(Errand::DeadLetter {
             from: self.cell.clone(),
             message,
             why,
         });
     }
+
+    fn removed(&mut self, _first: Seq, _last: Seq) {}
+
+    fn page_out(&mut self, _level: u8, _messages: Vec<Paged<Message>>) -> PageId {
+        unreachable!("in_memory sets no limit to what a queue keeps in memory")
+    }
+
+    fn load(&mut self, _page: PageId) {}
+
+    fn discard(&mut self, _page: PageId) {}
 
     fn activated(&mut self, _consumer: &Arc<Consumer>) {}
 
@@ -265,4 +283,6 @@ impl DirectSink<Arriving<'_>, Arc<Consumer>> for CellSink<'_> {
         let taken = self.write(to, &parts, delivery);
         self.trace(taken, to, delivery, || Message::keep(publication, &mut Vec::new()))
     }
+
+    fn store(&mut self, _stored: Stored, _incoming: &mut Arriving<'_>) {}
 }

@@ -4,7 +4,7 @@
 
 use catalog::{Command, Conditions, QueueRecord};
 use model::{ConsumerId, QueueName, Refusal, ReplyCode, UserName, Value, VhostName};
-use queue::{SubscribeError, Subscription};
+use queue::{Fetched, SubscribeError, Subscription};
 use session::{Answer, Ask, ConsumeRequest, Credentials, DeclareQueue, Release, Request};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -276,17 +276,18 @@ impl Task {
 
     fn purge(&mut self, name: &QueueName) -> Outcome {
         let cell = self.readable(name)?;
-        Ok(count(self.batch.on_cell(&cell, |state, _| state.queue.purge())))
+        Ok(count(self.batch.on_cell(&cell, |state, sink| state.queue.purge(sink))))
     }
 
     fn get(&mut self, number: u16, name: &QueueName, no_ack: bool) -> Outcome {
         let cell = self.readable(name)?;
         let now = self.batch.now();
-        let Some(got) = self
+        let fetched = self
             .batch
-            .on_cell(&cell, |state, sink| state.queue.get(now, no_ack, sink))
-        else {
-            return Ok(Answer::Empty);
+            .on_cell(&cell, |state, sink| state.queue.get(now, no_ack, sink));
+        let got = match fetched {
+            Fetched::Got(got) => got,
+            Fetched::Empty | Fetched::Loading => return Ok(Answer::Empty),
         };
         let mut state = self.client.outbox().lock();
         let Some(out) = state.channel(number) else {

@@ -85,6 +85,9 @@ impl Message {
 /// A scratch buffer larger than this is given back after use.
 const SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
+/// What a message's allocation takes beside its parts: reference count, head, length, and the allocator's own.
+const ALLOCATION_BYTES: usize = 40;
+
 impl queue::Message for Message {
     fn body_bytes(&self) -> u64 {
         (self.0.slice.len() - self.body_at()) as u64
@@ -92,6 +95,10 @@ impl queue::Message for Message {
 
     fn is_persistent(&self) -> bool {
         self.0.header.header.persistent
+    }
+
+    fn resident_bytes(&self) -> u64 {
+        (self.0.slice.len() + ALLOCATION_BYTES) as u64
     }
 }
 
@@ -123,6 +130,7 @@ impl Incoming for Arriving<'_> {
             body_bytes: self.publication.body.len() as u64,
             priority: self.publication.priority,
             ttl: self.publication.ttl.map(|span| Millis(span.0)),
+            persistent: self.publication.persistent,
         }
     }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     alarms::Alarms,
-    cell::{CellSink, QueueCell},
+    cell::{CellSink, QueueCell, in_memory},
     client::Client,
     clients::Clients,
     content::MessageContent,
@@ -405,7 +405,7 @@ impl Node {
     }
 
     fn begin(&self, record: &QueueRecord) -> Arc<QueueCell> {
-        let settings = queue::Settings::from(&*record.settings);
+        let settings = in_memory(&record.settings);
         let queue = Queue::new(settings, record.auto_delete, self.now());
         let cell = Arc::new(QueueCell::new(
             record.id,
@@ -434,8 +434,7 @@ impl Node {
             errands: &mut errands,
             now,
         };
-        held.queue
-            .set_settings(now, queue::Settings::from(&*record.settings), &mut sink);
+        held.queue.set_settings(now, in_memory(&record.settings), &mut sink);
         let wake = cell.wants_waking(&held);
         drop(held);
         if let Some(at) = wake {

@@ -4,7 +4,7 @@
 
 use catalog::Client as Identity;
 use model::{ExchangeName, QueueName, Refusal, ReplyCode};
-use queue::{Got, Settle};
+use queue::{Fetched, Got, Settle};
 use session::Publication;
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ impl Node {
             now,
         };
         while taken.len() < count
-            && let Some(got) = held.queue.get(now, afterwards == Afterwards::Acked, &mut sink)
+            && let Fetched::Got(got) = held.queue.get(now, afterwards == Afterwards::Acked, &mut sink)
         {
             slots.extend(got.delivery.slot);
             taken.push(copy(&got));
@@ -174,8 +174,19 @@ impl Node {
     /// As `queue.purge` of that user would be refused.
     pub fn purge(&self, identity: &Identity, queue: &QueueName) -> Result<u64, Refusal> {
         let cell = self.readable(identity, queue)?;
-        let purged = cell.hold().queue.purge();
-        Ok(purged)
+        Ok(self.purge_cell(&cell))
+    }
+
+    /// Removes the ready messages of a queue; answers how many.
+    pub fn purge_cell(&self, cell: &Arc<QueueCell>) -> u64 {
+        let (mut touched, mut errands) = (Vec::new(), Vec::new());
+        let mut sink = CellSink {
+            cell,
+            touched: &mut touched,
+            errands: &mut errands,
+            now: self.now(),
+        };
+        cell.hold().queue.purge(&mut sink)
     }
 
     /// Asks a connection to end, as after a log line by an administrator.

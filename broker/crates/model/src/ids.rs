@@ -29,6 +29,10 @@ id!(
     Seq
 );
 id!(
+    /// A page: a run of messages of one queue and level that lies in the store.
+    PageId
+);
+id!(
     /// Reign of a queue's leader. A new one begins only by a committed catalogue entry (I3).
     Epoch
 );

@@ -20,7 +20,7 @@ pub use argument::ArgumentError;
 pub use exchange_args::{ExchangeArgs, ExchangeArgsError, HashOn, HashProperty};
 pub use exchange_kind::{ExchangeKind, UnknownExchangeType};
 pub use ha::{Ha, HaMode, Promote};
-pub use ids::{ConnectionId, ConsumerId, DeliveryTag, Epoch, Generation, Millis, QueueId, Seq};
+pub use ids::{ConnectionId, ConsumerId, DeliveryTag, Epoch, Generation, Millis, PageId, QueueId, Seq};
 pub use name::{ExchangeName, NameError, QueueName, UserName, VhostName};
 pub use policy::{ApplyTo, PolicyDefinition, PolicyError, PolicyLevel};
 pub use queue_args::{Inequivalent, Overflow, QueueArgs, QueueKind, UnknownQueueType};

@@ -10,10 +10,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use model::{ConsumerId, Millis};
+use model::{ConsumerId, Millis, PageId, Seq};
 use queue::{
-    Death, Delivery, DirectSink, Facts, Incoming, Message, Queue, Retire, Settings, Settle, Sink, Slot, Subscription,
-    Taken,
+    Death, Delivery, DirectSink, Facts, Fetched, Incoming, Message, Paged, Queue, Retire, Settings, Settle, Sink, Slot,
+    Stored, Subscription, Taken,
 };
 
 /// Messages of a timed round.
@@ -45,6 +45,10 @@ impl Message for Kept {
     fn is_persistent(&self) -> bool {
         false
     }
+
+    fn resident_bytes(&self) -> u64 {
+        self.0.len() as u64 + 16
+    }
 }
 
 struct Arriving<'a> {
@@ -60,6 +64,7 @@ impl Incoming for Arriving<'_> {
             body_bytes: self.body.len() as u64,
             priority: self.priority,
             ttl: None,
+            persistent: false,
         }
     }
 
@@ -91,7 +96,13 @@ impl Sink<Kept, u32> for Swallow {
         self.take(&message.0, delivery)
     }
 
-    fn dead_letter(&mut self, _: Kept, _: Death) {}
+    fn dead_letter(&mut self, _: Kept, _: Option<Seq>, _: Death) {}
+    fn removed(&mut self, _: Seq, _: Seq) {}
+    fn page_out(&mut self, _: u8, _: Vec<Paged<Kept>>) -> PageId {
+        PageId(0)
+    }
+    fn load(&mut self, _: PageId) {}
+    fn discard(&mut self, _: PageId) {}
     fn activated(&mut self, _: &u32) {}
     fn cancelled(&mut self, _: &u32) {}
     fn retire(&mut self, _: Retire) {}
@@ -101,6 +112,8 @@ impl DirectSink<Arriving<'_>, u32> for Swallow {
     fn offer_direct(&mut self, _: &u32, incoming: &Arriving<'_>, delivery: Delivery) -> Taken {
         self.take(incoming.body, delivery)
     }
+
+    fn store(&mut self, _: Stored, _: &mut Arriving<'_>) {}
 }
 
 /// A queue with its sink, publishing the same body again and again.
@@ -149,8 +162,10 @@ impl Rig {
     }
 
     fn get(&mut self, no_ack: bool) {
-        let got = black_box(self.queue.get(NOW, no_ack, &mut self.sink)).expect("just published");
-        self.sink.slot = got.delivery.slot;
+        match black_box(self.queue.get(NOW, no_ack, &mut self.sink)) {
+            Fetched::Got(got) => self.sink.slot = got.delivery.slot,
+            Fetched::Empty | Fetched::Loading => panic!("a message was just published"),
+        }
     }
 }
 

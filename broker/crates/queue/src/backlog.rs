@@ -7,8 +7,8 @@ use model::{Millis, Seq};
 use smallvec::SmallVec;
 
 use crate::counts::Tally;
-use crate::lane::{Head, Held, Lane, NEVER};
-use crate::message::Message;
+use crate::lane::{Head, Held, Lane};
+use crate::message::{Message, NEVER};
 
 pub(crate) struct Backlog<M> {
     /// One lane per level from 0; a queue without priorities has one, in place.
@@ -85,6 +85,12 @@ impl<M: Message> Backlog<M> {
             return None;
         }
         Some(self.lanes[usize::from(self.top)].head_expires()).filter(|at| *at != NEVER)
+    }
+
+    /// Positions that may be in the store, as runs from first to last: all that is ready, less transient ones that
+    /// came back.
+    pub(crate) fn stored_runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
+        self.lanes.iter().flat_map(Lane::stored_runs)
     }
 
     /// Forgets everything and gives the memory back; says how many there were.

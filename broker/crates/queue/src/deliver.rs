@@ -21,14 +21,25 @@ pub struct Got<M> {
     pub ready_left: u64,
 }
 
+/// What `get` found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched<M> {
+    /// A message.
+    Got(Got<M>),
+    /// Nothing is ready.
+    Empty,
+    /// The next message is being loaded: ask again after [`Queue::loaded`]. Nothing was counted.
+    Loading,
+}
+
 impl<M: Message, C> Queue<M, C> {
     /// Takes the next ready message, whatever the consumers' credit is.
-    pub fn get(&mut self, now: Millis, no_ack: bool, sink: &mut impl Sink<M, C>) -> Option<Got<M>> {
+    pub fn get(&mut self, now: Millis, no_ack: bool, sink: &mut impl Sink<M, C>) -> Fetched<M> {
         self.touch(now);
         self.expire(now, sink);
         let Some(held) = self.backlog.pop() else {
             self.counters.get_empty += 1;
-            return None;
+            return Fetched::Empty;
         };
         self.counters.redelivered += u64::from(held.redelivered);
         let slot = (!no_ack).then(|| self.unacked.next_slot());
@@ -47,6 +58,7 @@ impl<M: Message, C> Queue<M, C> {
         let ready_left = self.backlog.tally().messages;
         let message = if no_ack {
             self.counters.got_no_ack += 1;
+            self.forget(&held, sink);
             held.message
         } else {
             self.counters.got += 1;
@@ -54,7 +66,7 @@ impl<M: Message, C> Queue<M, C> {
             self.unacked.insert(held, Owner::Nobody);
             message
         };
-        Some(Got {
+        Fetched::Got(Got {
             message,
             delivery,
             ready_left,
@@ -95,9 +107,11 @@ impl<M: Message, C> Queue<M, C> {
                 continue;
             }
             self.delivered(key, no_ack, redelivered);
-            let held = self.backlog.pop();
-            if !no_ack && let Some(held) = held {
-                self.unacked.insert(held, Owner::Consumer { key, id });
+            if let Some(held) = self.backlog.pop() {
+                match no_ack {
+                    true => self.forget(&held, sink),
+                    false => self.unacked.insert(held, Owner::Consumer { key, id }),
+                }
             }
             self.expire(now, sink);
         }

@@ -29,11 +29,13 @@ impl<M: Message, C> Queue<M, C> {
     }
 
     /// New rules, by policy. Limits hold at once; a new TTL holds for messages published from now on; the time unused
-    /// counts from now. `max_priority` and `single_active_consumer` are fixed at declaration and stay as they are.
+    /// counts from now. `max_priority`, `single_active_consumer` and `durable` are fixed at declaration and stay
+    /// as they are.
     pub fn set_settings(&mut self, now: Millis, settings: Settings, sink: &mut impl Sink<M, C>) {
         let Settings {
             max_priority,
             single_active_consumer,
+            durable,
             ..
         } = self.settings;
         if settings.expires != self.settings.expires {
@@ -42,6 +44,7 @@ impl<M: Message, C> Queue<M, C> {
         self.settings = Settings {
             max_priority,
             single_active_consumer,
+            durable,
             ..settings
         };
         self.expire(now, sink);

@@ -8,10 +8,8 @@ use std::collections::BTreeMap;
 use model::{Millis, Seq};
 
 use crate::chunks::Chunks;
+use crate::message::{Message, NEVER};
 use crate::seqs::Seqs;
-
-/// The expiry of a message that has none.
-pub(crate) const NEVER: Millis = Millis(u64::MAX);
 
 /// A message with all the queue remembers of it.
 pub(crate) struct Held<M> {
@@ -53,6 +51,14 @@ impl<M> Default for Lane<M> {
             seqs: Seqs::default(),
             returned: BTreeMap::new(),
         }
+    }
+}
+
+impl<M: Message> Lane<M> {
+    /// See [`Backlog::stored_runs`](crate::backlog::Backlog::stored_runs).
+    pub(crate) fn stored_runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
+        let returned = self.returned.values().filter(|held| held.message.is_persistent());
+        returned.map(|held| (held.seq, held.seq)).chain(self.seqs.runs())
     }
 }
 

@@ -4,6 +4,9 @@
 
 use model::Millis;
 
+/// The expiry of a message that has none.
+pub const NEVER: Millis = Millis(u64::MAX);
+
 /// What a publish says about itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -13,6 +16,8 @@ pub struct Facts {
     pub priority: u8,
     /// The message's own `expiration`; the queue's TTL applies as well and the shorter one counts.
     pub ttl: Option<Millis>,
+    /// Published with delivery mode 2, the same as its [`Message`] will say.
+    pub persistent: bool,
 }
 
 /// A published message that still lies in the publisher's read buffer.
@@ -35,4 +40,7 @@ pub trait Message: Clone {
 
     /// Published with delivery mode 2.
     fn is_persistent(&self) -> bool;
+
+    /// Octets of memory it takes while a queue holds it; always the same answer. The queue adds its own per entry.
+    fn resident_bytes(&self) -> u64;
 }

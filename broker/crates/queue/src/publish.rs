@@ -4,10 +4,10 @@
 
 use model::{Millis, Overflow, Seq};
 
-use crate::lane::{Held, NEVER};
-use crate::message::{Facts, Incoming, Message};
+use crate::lane::Held;
+use crate::message::{Facts, Incoming, Message, NEVER};
 use crate::queue::Queue;
-use crate::sink::{Death, Delivery, DirectSink, Sink, Taken};
+use crate::sink::{Death, Delivery, DirectSink, Sink, Stored, Taken};
 use crate::unacked::Owner;
 
 /// What became of a publish.
@@ -35,7 +35,7 @@ impl<M: Message, C> Queue<M, C> {
         self.last_seq = self.last_seq.next();
         let expires = self.settings.ttl(facts.ttl).map_or(NEVER, |ttl| now.after(ttl));
         if !self.hand_over(&facts, expires, incoming, sink) {
-            let level = self.backlog.level(facts.priority);
+            let level = self.store(&facts, expires, incoming, sink);
             self.backlog.push(self.last_seq, level, incoming.keep(), expires);
             self.drop_excess(sink);
             self.expire(now, sink);
@@ -67,7 +67,7 @@ impl<M: Message, C> Queue<M, C> {
             }
             self.delivered(key, no_ack, false);
             if !no_ack {
-                let level = self.backlog.level(facts.priority);
+                let level = self.store(facts, expires, incoming, sink);
                 let message = incoming.keep();
                 let held = Held {
                     message,
@@ -84,6 +84,24 @@ impl<M: Message, C> Queue<M, C> {
         false
     }
 
+    /// The queue must hold on to the newest message: the store gets it if it is to survive. Returns its level.
+    fn store<I, S>(&self, facts: &Facts, expires: Millis, incoming: &mut I, sink: &mut S) -> u8
+    where
+        I: Incoming<Message = M>,
+        S: DirectSink<I, C>,
+    {
+        let level = self.backlog.level(facts.priority);
+        if self.settings.durable && facts.persistent {
+            let stored = Stored {
+                seq: self.last_seq,
+                level,
+                expires,
+            };
+            sink.store(stored, incoming);
+        }
+        level
+    }
+
     #[cold]
     fn refuse<I>(&mut self, incoming: &mut I, sink: &mut impl Sink<M, C>) -> Published
     where
@@ -91,7 +109,7 @@ impl<M: Message, C> Queue<M, C> {
     {
         self.counters.refused += 1;
         if self.settings.overflow == Overflow::RejectPublishDlx && self.settings.dead_letters {
-            sink.dead_letter(incoming.keep(), Death::MaxLen);
+            sink.dead_letter(incoming.keep(), None, Death::MaxLen);
         }
         Published::Rejected
     }

@@ -126,7 +126,12 @@ impl<M: Message, C> Queue<M, C> {
     }
 
     /// Removes the ready messages, and only those; returns how many.
-    pub fn purge(&mut self) -> u64 {
+    pub fn purge(&mut self, sink: &mut impl Sink<M, C>) -> u64 {
+        if self.settings.durable {
+            self.backlog
+                .stored_runs()
+                .for_each(|(first, last)| sink.removed(first, last));
+        }
         let gone = self.backlog.clear();
         self.counters.purged += gone;
         gone

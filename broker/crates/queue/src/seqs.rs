@@ -13,6 +13,11 @@ struct Run {
 }
 
 impl Run {
+    /// First and last position.
+    fn ends(self) -> (Seq, Seq) {
+        (Seq(self.first), Seq(self.first + self.count - 1))
+    }
+
     fn is_continued_by(self, seq: Seq) -> bool {
         self.first + self.count == seq.0
     }
@@ -30,6 +35,12 @@ impl Seqs {
     pub(crate) fn front(&self) -> Seq {
         debug_assert!(self.front.count > 0, "a fresh message without a position");
         Seq(self.front.first)
+    }
+
+    /// First and last position of each run, ascending.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
+        let runs = std::iter::once(&self.front).chain(&self.more);
+        runs.filter(|run| run.count > 0).map(|run| run.ends())
     }
 
     pub(crate) fn push_back(&mut self, seq: Seq) {

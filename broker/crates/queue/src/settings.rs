@@ -7,7 +7,7 @@ use model::{Millis, Overflow, QueueSettings};
 use crate::counts::Tally;
 
 /// The rules of one queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Longest stay of a message in the queue; 0 = deliver now or never.
     pub message_ttl: Option<Millis>,
@@ -28,6 +28,32 @@ pub struct Settings {
     pub single_active_consumer: bool,
     /// A message returned more often than this is dead-lettered.
     pub delivery_limit: Option<u32>,
+    /// Persistent messages are handed to the store, and it is told when they are gone; fixed for the life of the queue.
+    pub durable: bool,
+    /// Octets of ready messages kept in memory; what is above goes to the store in pages. Each level of a priority
+    /// queue has an equal part of it, but at least an eighth.
+    pub resident_bytes_max: u64,
+}
+
+/// Ready messages of a queue keep this much memory unless the host says otherwise.
+const RESIDENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            message_ttl: None,
+            expires: None,
+            max_length: None,
+            max_length_bytes: None,
+            overflow: Overflow::default(),
+            dead_letters: false,
+            max_priority: None,
+            single_active_consumer: false,
+            delivery_limit: None,
+            durable: false,
+            resident_bytes_max: RESIDENT_BYTES_MAX,
+        }
+    }
 }
 
 impl From<&QueueSettings> for Settings {
@@ -44,6 +70,7 @@ impl From<&QueueSettings> for Settings {
             delivery_limit: rules
                 .delivery_limit
                 .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+            ..Self::default()
         }
     }
 }

@@ -63,7 +63,10 @@ impl<M: Message, C> Queue<M, C> {
         };
         self.consumers.release(unacked.owner);
         match how {
-            Settle::Ack => self.counters.acked += 1,
+            Settle::Ack => {
+                self.counters.acked += 1;
+                self.forget(&unacked.held, sink);
+            }
             Settle::Requeue => self.requeue(unacked.held, sink),
             Settle::Reject => self.bury(unacked.held, Death::Rejected, sink),
         }
@@ -101,7 +104,21 @@ impl<M: Message, C> Queue<M, C> {
             Death::DeliveryLimit => self.counters.delivery_limited += 1,
         }
         if self.settings.dead_letters {
-            sink.dead_letter(held.message, why);
+            let stored = self.is_stored(&held).then_some(held.seq);
+            sink.dead_letter(held.message, stored, why);
+        } else {
+            self.forget(&held, sink);
         }
+    }
+
+    /// A message is gone for good: the store hears of it if it has it.
+    pub(crate) fn forget(&self, held: &Held<M>, sink: &mut impl Sink<M, C>) {
+        if self.is_stored(held) {
+            sink.removed(held.seq, held.seq);
+        }
+    }
+
+    fn is_stored(&self, held: &Held<M>) -> bool {
+        self.settings.durable && held.message.is_persistent()
     }
 }

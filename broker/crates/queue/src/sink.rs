@@ -3,9 +3,10 @@
 //! A sink must not call back into the same queue. Dead letters are collected by the host and published after it has
 //! let go of this queue's lock.
 
-use model::Seq;
+use model::{Millis, PageId, Seq};
 
 use crate::message::Incoming;
+use crate::page::Paged;
 use crate::unacked::Slot;
 
 /// One delivery to one consumer.
@@ -74,8 +75,22 @@ pub trait Sink<M, C> {
     fn offer(&mut self, to: &C, message: &M, delivery: Delivery) -> Taken;
 
     /// The message left the queue; publish it to the dead-letter exchange. Called only if
-    /// [`Settings::dead_letters`](crate::Settings::dead_letters) is set.
-    fn dead_letter(&mut self, message: M, why: Death);
+    /// [`Settings::dead_letters`](crate::Settings::dead_letters) is set. `stored` is its position if the store has it:
+    /// the host takes it out once the letter is safe, and hears no [`removed`](Self::removed) of it.
+    fn dead_letter(&mut self, message: M, stored: Option<Seq>, why: Death);
+
+    /// The stored messages from `first` to `last` are gone for good; positions among them that the store does not
+    /// have (transient messages) mean nothing. Durable queues only; runs come from a purge, all else one by one.
+    fn removed(&mut self, first: Seq, last: Seq);
+
+    /// Takes a run of ready messages of one level out of memory, oldest first, persistent and transient alike.
+    fn page_out(&mut self, level: u8, messages: Vec<Paged<M>>) -> PageId;
+
+    /// Asks for a page; [`Queue::loaded`](crate::Queue::loaded) brings it, after this command.
+    fn load(&mut self, page: PageId);
+
+    /// A page is not wanted any more; it was not loaded, or its load is under way and the answer will be ignored.
+    fn discard(&mut self, page: PageId);
 
     /// This consumer is now the one that gets messages (single active consumer only).
     fn activated(&mut self, consumer: &C);
@@ -87,8 +102,24 @@ pub trait Sink<M, C> {
     fn retire(&mut self, why: Retire);
 }
 
+/// What the store must remember of a message beside the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its position.
+    pub seq: Seq,
+    /// Its priority level in this queue.
+    pub level: u8,
+    /// When it expires; [`NEVER`](crate::NEVER) if it does not.
+    pub expires: Millis,
+}
+
 /// A sink that can also encode straight from the publisher's read buffer.
 pub trait DirectSink<I: Incoming, C>: Sink<I::Message, C> {
     /// Offers a message that was never kept.
     fn offer_direct(&mut self, to: &C, incoming: &I, delivery: Delivery) -> Taken;
+
+    /// A persistent message that a durable queue holds on to: in its backlog, or handed out and to be acknowledged.
+    /// Called once per accepted message, before anything says that it is gone, and never for one that a consumer
+    /// without acknowledgements took at once.
+    fn store(&mut self, stored: Stored, incoming: &mut I);
 }

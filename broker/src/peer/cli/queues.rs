@@ -17,8 +17,7 @@ fn record(node: &Node, vhost: &str, name: &str) -> Result<Arc<QueueRecord>, Fail
 pub(super) fn purge(node: &Node, vhost: &str, name: &str) -> Outcome {
     let record = record(node, vhost, name)?;
     let cell = node.cell(&record).map_err(|_| Failure::NotFound)?;
-    let purged = cell.hold().queue.purge();
-    Ok(Term::count(purged))
+    Ok(Term::count(node.purge_cell(&cell)))
 }
 
 pub(super) fn delete(node: &Node, vhost: &str, name: &str, conditions: Conditions) -> Outcome {

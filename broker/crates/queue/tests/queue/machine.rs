@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use model::{ConsumerId, Millis, Seq};
+use model::{ConsumerId, Millis, PageId, Seq};
 use queue::{
-    Death, Delivery, DirectSink, Facts, Got, Incoming, Message, Published, Queue, Retire, Settle, Sink, Slot,
-    SubscribeError, Subscription, Taken,
+    Death, Delivery, DirectSink, Facts, Fetched, Got, Incoming, Message, Paged, Published, Queue, Retire, Settle, Sink,
+    Slot, Stored, SubscribeError, Subscription, Taken,
 };
 
 use crate::script::{Command, Letter, Reader, Setup, parse};
@@ -19,8 +19,20 @@ use crate::script::{Command, Letter, Reader, Setup, parse};
 /// Runs `script` and compares what happened.
 #[track_caller]
 pub(crate) fn check(script: &str, expected: &str) {
+    compare(script, expected, false);
+}
+
+/// As [`check`], with what the store is told.
+#[track_caller]
+pub(crate) fn check_store(script: &str, expected: &str) {
+    compare(script, expected, true);
+}
+
+#[track_caller]
+fn compare(script: &str, expected: &str, shows_store: bool) {
     let (setup, commands) = parse(script);
     let mut machine = Machine::new(&setup);
+    machine.sink.shows_store = shows_store;
     let happened: Vec<String> = commands
         .iter()
         .map(|command| segment(&machine.apply(command)))
@@ -63,6 +75,10 @@ impl Message for KeptLetter {
     fn is_persistent(&self) -> bool {
         self.0.persistent
     }
+
+    fn resident_bytes(&self) -> u64 {
+        1_024 - 16
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -73,12 +89,17 @@ impl Incoming for Arriving {
 
     fn facts(&self) -> Facts {
         let Letter {
-            bytes, priority, ttl, ..
+            bytes,
+            priority,
+            ttl,
+            persistent,
+            ..
         } = self.letter;
         Facts {
             body_bytes: bytes,
             priority,
             ttl: ttl.map(Millis),
+            persistent,
         }
     }
 
@@ -100,11 +121,23 @@ pub(crate) struct Recorder {
     slots: Vec<Slot>,
     /// Where each message stands, by its name; it never changes.
     seqs: BTreeMap<String, Seq>,
+    /// The store's effects are written down too.
+    shows_store: bool,
+    /// A purge reports runs; anything else reports one stored message at a time.
+    purging: bool,
+    /// Positions that the store has.
+    stored: BTreeSet<Seq>,
 }
 
 impl Recorder {
     fn note(&self, text: String) {
         self.journal.borrow_mut().push(text);
+    }
+
+    fn note_store(&self, text: String) {
+        if self.shows_store {
+            self.note(text);
+        }
     }
 
     fn take(&mut self, to: u64, letter: &Letter, delivery: Delivery) -> Taken {
@@ -149,9 +182,32 @@ impl Sink<KeptLetter, u64> for Recorder {
         self.take(*to, &message.0, delivery)
     }
 
-    fn dead_letter(&mut self, message: KeptLetter, why: Death) {
+    fn dead_letter(&mut self, message: KeptLetter, stored: Option<Seq>, why: Death) {
         self.note(format!("dead {} {}", message.0.name, why.as_str()));
+        if let Some(seq) = stored {
+            assert!(self.stored.remove(&seq), "{seq:?} died unknown to the store");
+            self.note_store(format!("stored {}", seq.0));
+        }
     }
+
+    fn removed(&mut self, first: Seq, last: Seq) {
+        let gone: Vec<Seq> = self.stored.range(first..=last).copied().collect();
+        let known = self.purging || gone.len() == 1;
+        assert!(known, "{first:?} to {last:?} removed unknown to the store");
+        self.stored.retain(|seq| !gone.contains(seq));
+        self.note_store(match first == last {
+            true => format!("removed {}", first.0),
+            false => format!("removed {}-{}", first.0, last.0),
+        });
+    }
+
+    fn page_out(&mut self, _: u8, _: Vec<Paged<KeptLetter>>) -> PageId {
+        unreachable!()
+    }
+
+    fn load(&mut self, _: PageId) {}
+
+    fn discard(&mut self, _: PageId) {}
 
     fn activated(&mut self, consumer: &u64) {
         self.note(format!("active c{consumer}"));
@@ -174,6 +230,14 @@ impl DirectSink<Arriving, u64> for Recorder {
     fn offer_direct(&mut self, to: &u64, incoming: &Arriving, delivery: Delivery) -> Taken {
         self.take(*to, &incoming.letter, delivery)
     }
+
+    fn store(&mut self, stored: Stored, incoming: &mut Arriving) {
+        assert!(incoming.letter.persistent);
+        assert!(self.stored.insert(stored.seq), "{:?} stored twice", stored.seq);
+        let name = &incoming.letter.name;
+        self.stands_at(name, stored.seq);
+        self.note_store(format!("store {name} {}", stored.seq.0));
+    }
 }
 
 pub(crate) struct Machine {
@@ -192,6 +256,14 @@ impl Machine {
             sink: Recorder::default(),
             deleted: false,
         }
+    }
+
+    /// Names of the messages that the store has, in order of arrival.
+    pub(crate) fn stored(&self) -> Vec<&str> {
+        let has = |(_, seq): &(&String, &Seq)| self.sink.stored.contains(seq);
+        let mut names: Vec<_> = self.sink.seqs.iter().filter(has).collect();
+        names.sort_by_key(|(_, seq)| **seq);
+        names.into_iter().map(|(name, _)| name.as_str()).collect()
     }
 
     /// How many deliveries have been numbered so far.
@@ -239,7 +311,12 @@ impl Machine {
                 queue.depart(*now, &consumers, slots, sink);
                 None
             }
-            Command::Purge => Some(format!("purged {}", queue.purge())),
+            Command::Purge => {
+                sink.purging = true;
+                let purged = queue.purge(sink);
+                sink.purging = false;
+                Some(format!("purged {purged}"))
+            }
             Command::Wait(span) => {
                 *now = now.after(Millis(*span));
                 None
@@ -307,13 +384,14 @@ impl Machine {
     }
 
     fn get(&mut self, no_ack: bool) -> Option<String> {
-        let Some(Got {
+        let Got {
             message,
             delivery,
             ready_left,
-        }) = self.queue.get(self.now, no_ack, &mut self.sink)
-        else {
-            return Some("empty".to_owned());
+        } = match self.queue.get(self.now, no_ack, &mut self.sink) {
+            Fetched::Got(got) => got,
+            Fetched::Empty => return Some("empty".to_owned()),
+            Fetched::Loading => return Some("loading".to_owned()),
         };
         let number = self.sink.number(delivery.slot);
         self.sink.stands_at(&message.0.name, delivery.seq);

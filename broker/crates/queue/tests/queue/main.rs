@@ -7,6 +7,7 @@
 
 mod consuming;
 mod dead_letters;
+mod durability;
 mod expiry;
 mod lifetime;
 mod limits;

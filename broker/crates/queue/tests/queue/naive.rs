@@ -83,6 +83,16 @@ impl Naive {
         numbers.collect()
     }
 
+    /// Names of the messages that must survive a restart, in order of arrival.
+    pub(crate) fn lasting(&self) -> Vec<&str> {
+        let lasts = |item: &&Item| self.settings.durable && item.letter.persistent;
+        self.items
+            .iter()
+            .filter(lasts)
+            .map(|item| item.letter.name.as_str())
+            .collect()
+    }
+
     pub(crate) fn apply(&mut self, command: &Command) -> Vec<String> {
         match command {
             Command::Publish(letter) => self.publish(letter),
@@ -428,11 +438,13 @@ impl Naive {
         let Settings {
             max_priority,
             single_active_consumer,
+            durable,
             ..
         } = self.settings;
         self.settings = Settings {
             max_priority,
             single_active_consumer,
+            durable,
             ..settings
         };
         self.expire();

@@ -60,6 +60,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         any::<bool>(),
         prop::option::weighted(0.4, 0..4u8),
         prop::bool::weighted(0.25),
+        any::<bool>(),
     );
     (limits, times, shape).prop_map(|(limits, times, shape)| Settings {
         max_length: limits.0,
@@ -71,6 +72,8 @@ fn settings() -> impl Strategy<Value = Settings> {
         dead_letters: shape.0,
         max_priority: shape.1,
         single_active_consumer: shape.2,
+        durable: shape.3,
+        ..Settings::default()
     })
 }
 
@@ -190,6 +193,7 @@ fn run(setup: &Setup, steps: &[Step]) -> (Vec<Command>, Vec<Vec<String>>, Machin
         commands.push(command.clone());
         let real = machine.apply(&command);
         assert_eq!(real, naive.apply(&command), "at {command:?}\n after {commands:?}");
+        assert_eq!(machine.stored(), naive.lasting(), "at {command:?}\n after {commands:?}");
         happened.push(real);
     }
     (commands, happened, machine)

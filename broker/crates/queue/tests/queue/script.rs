@@ -166,6 +166,7 @@ fn settings(words: &[&str]) -> Settings {
             (_, Some(("delivery-limit", n))) => settings.delivery_limit = Some(n.parse().unwrap()),
             ("reject-publish", None) => settings.overflow = Overflow::RejectPublish,
             ("reject-publish-dlx", None) => settings.overflow = Overflow::RejectPublishDlx,
+            ("durable", None) => settings.durable = true,
             ("dlx", None) => settings.dead_letters = true,
             ("single-active", None) => settings.single_active_consumer = true,
             ("auto-delete", None) => {}
