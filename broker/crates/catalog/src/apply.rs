@@ -62,6 +62,12 @@ impl Catalog {
             Command::ClearParameter { vhost, component, name } => change.clear_parameter(vhost, &component, &name),
             Command::SetGlobalParameter { name, value } => Ok(change.set_global(name, value)),
             Command::ClearGlobalParameter(name) => change.clear_global(name),
+            Command::NodeUp {
+                node,
+                name,
+                incarnation,
+                boot_id,
+            } => change.node_up(node, name, incarnation, boot_id),
         }
     }
 }
@@ -77,7 +83,3 @@ impl Change<'_> {
         self.events.push(event);
     }
 }
-
-#[cfg(test)]
-#[path = "apply_tests.rs"]
-mod tests;

@@ -327,12 +327,12 @@ fn line() -> impl Strategy<Value = String> {
 
 /// A request, or something that happens besides.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Ask(u64, String),
     Apply(Command),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let closed = |connection| {
         Command::ConnectionClosed(Owner {
             node: "n@h".into(),
@@ -350,7 +350,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn run(fixture: &mut Fixture, step: &Step, at: u64) -> Option<Command> {
+pub(crate) fn run(fixture: &mut Fixture, step: &Step, at: u64) -> Option<Command> {
     let command = match step {
         Step::Apply(command) => command.clone(),
         Step::Ask(connection, line) => {

@@ -5,7 +5,9 @@
 
 use crate::record::{NodeName, Owner, QueueRecord, VhostLimits, VhostMetadata};
 use access::{PasswordHash, PermissionTexts, User, UserLimits};
-use model::{ApplyTo, ExchangeKind, ExchangeName, PolicyLevel, QueueId, QueueName, Table, UserName, Value, VhostName};
+use model::{
+    ApplyTo, ExchangeKind, ExchangeName, NodeUuid, PolicyLevel, QueueId, QueueName, Table, UserName, Value, VhostName,
+};
 use routing::Binding;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -226,6 +228,17 @@ pub enum Command {
     },
     /// Clears a global parameter.
     ClearGlobalParameter(Arc<str>),
+    /// A process of a node has started: what lived in the memory of the one before it goes.
+    NodeUp {
+        /// The node.
+        node: NodeUuid,
+        /// What it is called now.
+        name: NodeName,
+        /// How often it has been started, this time included.
+        incarnation: u64,
+        /// Drawn by the process.
+        boot_id: u64,
+    },
 }
 
 /// What came of a command or request.

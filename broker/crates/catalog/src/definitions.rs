@@ -128,29 +128,35 @@ impl Catalog {
                 .collect(),
             ..Definitions::default()
         };
-        all.permissions = access
-            .all_permissions()
-            .map(|(vhost, user, own)| {
-                let (vhost, user) = (vhost.clone(), user.clone());
-                PermissionDefinition {
-                    vhost,
-                    user,
-                    permissions: own.texts(),
-                }
-            })
-            .collect();
-        all.topic_permissions = access
-            .all_topics()
-            .map(|(vhost, user, exchange, own)| TopicPermissionDefinition {
-                vhost: vhost.clone(),
-                user: user.clone(),
-                exchange: exchange.clone(),
-                write: own.write.as_str().to_owned(),
-                read: own.read.as_str().to_owned(),
-            })
-            .collect();
+        all.permissions = self.permission_definitions();
+        all.topic_permissions = self.topic_permission_definitions();
         self.vhosts().for_each(|vhost| vhost.export(&mut all));
         all
+    }
+
+    pub(crate) fn permission_definitions(&self) -> Vec<PermissionDefinition> {
+        let all = self.access().all_permissions();
+        all.map(|(vhost, user, own)| {
+            let (vhost, user) = (vhost.clone(), user.clone());
+            PermissionDefinition {
+                vhost,
+                user,
+                permissions: own.texts(),
+            }
+        })
+        .collect()
+    }
+
+    pub(crate) fn topic_permission_definitions(&self) -> Vec<TopicPermissionDefinition> {
+        let all = self.access().all_topics();
+        all.map(|(vhost, user, exchange, own)| TopicPermissionDefinition {
+            vhost: vhost.clone(),
+            user: user.clone(),
+            exchange: exchange.clone(),
+            write: own.write.as_str().to_owned(),
+            read: own.read.as_str().to_owned(),
+        })
+        .collect()
     }
 }
 
@@ -218,7 +224,7 @@ impl QueueRecord {
 }
 
 impl Policy {
-    fn spec(&self) -> PolicySpec {
+    pub(crate) fn spec(&self) -> PolicySpec {
         PolicySpec {
             vhost: self.vhost.clone(),
             name: self.name.clone(),

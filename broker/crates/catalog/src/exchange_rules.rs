@@ -29,7 +29,8 @@ pub(crate) fn predeclared(vhost: &VhostName, name: ExchangeName, kind: ExchangeK
         durable: true,
         auto_delete: false,
         internal,
-        args: ExchangeArgs::default(),
+        // Without arguments there is nothing to refuse.
+        args: ExchangeArgs::parse(kind, Table::default()).unwrap_or_default(),
         user: internal_user(),
         policy: None,
         operator_policy: None,

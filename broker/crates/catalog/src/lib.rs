@@ -6,6 +6,8 @@
 
 mod admin;
 mod apply;
+#[cfg(test)]
+mod apply_tests;
 mod binding_rules;
 mod bindings;
 mod check;
@@ -16,6 +18,8 @@ mod event;
 mod exchange_rules;
 #[cfg(test)]
 mod fixture;
+mod image;
+mod nodes;
 mod policies;
 mod queue_rules;
 mod record;
@@ -33,6 +37,7 @@ pub use definitions::{
     TopicPermissionDefinition, VhostDefinition,
 };
 pub use event::Event;
-pub use record::{ExchangeRecord, NodeName, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
+pub use image::{Image, ImageError};
+pub use record::{ExchangeRecord, NodeName, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
 pub use request::{Client, Conditions, Decision, DeclareExchange, DeclareQueue, Request};
 pub use state::{Catalog, Vhost};

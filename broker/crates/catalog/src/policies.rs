@@ -91,7 +91,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn replace_queue(&mut self, record: QueueRecord) -> Result<(), Refusal> {
+    pub(crate) fn replace_queue(&mut self, record: QueueRecord) -> Result<(), Refusal> {
         let record = Arc::new(record);
         let before = self.catalog.queues.insert(record.id, record.clone());
         self.vhost_mut(&record.vhost)?
@@ -105,7 +105,7 @@ impl Change<'_> {
     }
 }
 
-fn compile(spec: PolicySpec) -> Result<Policy, Refusal> {
+pub(crate) fn compile(spec: PolicySpec) -> Result<Policy, Refusal> {
     let pattern = Pattern::new(&spec.pattern).map_err(|error| {
         texts::validation_failed(format!("pattern should be regular expression but is invalid: {error}"))
     })?;

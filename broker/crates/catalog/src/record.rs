@@ -4,8 +4,8 @@
 
 use access::Pattern;
 use model::{
-    ApplyTo, ConnectionId, ExchangeArgs, ExchangeKind, ExchangeName, PolicyDefinition, PolicyLevel, QueueArgs, QueueId,
-    QueueKind, QueueName, QueueSettings, UserName, VhostName,
+    ApplyTo, ConnectionId, ExchangeArgs, ExchangeKind, ExchangeName, NodeUuid, PolicyDefinition, PolicyLevel,
+    QueueArgs, QueueId, QueueKind, QueueName, QueueSettings, UserName, VhostName,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,6 +20,21 @@ pub struct Owner {
     pub node: NodeName,
     /// Its number there.
     pub connection: ConnectionId,
+}
+
+/// A node of the broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Its identity.
+    pub uuid: NodeUuid,
+    /// What it is called.
+    pub name: NodeName,
+    /// How often it has been started.
+    pub incarnation: u64,
+    /// Drawn by the process that made the last start.
+    pub boot_id: u64,
+    /// Not known to be gone. A hint: no promise depends on it.
+    pub up: bool,
 }
 
 /// A declared queue.

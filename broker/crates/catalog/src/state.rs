@@ -2,10 +2,10 @@
 //!
 //! Cloning is O(1) and a clone never changes: the host publishes one after each command. Only `apply` changes it.
 
-use crate::record::{ExchangeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
+use crate::record::{ExchangeRecord, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
 use access::Access;
 use imbl::{OrdMap, OrdSet};
-use model::{ExchangeName, Generation, PolicyLevel, QueueId, QueueName, Value, VhostName};
+use model::{ExchangeName, Generation, NodeUuid, PolicyLevel, QueueId, QueueName, Value, VhostName};
 use routing::Router;
 use std::sync::Arc;
 
@@ -87,6 +87,7 @@ pub struct Catalog {
     /// Exclusive queues by their owners.
     pub(crate) owned: OrdSet<(Owner, QueueId)>,
     pub(crate) globals: OrdMap<Arc<str>, Value>,
+    pub(crate) nodes: OrdMap<NodeUuid, Arc<NodeRecord>>,
     pub(crate) last_queue: QueueId,
     pub(crate) generation: Generation,
 }
@@ -135,6 +136,16 @@ impl Catalog {
     /// All global parameters by name.
     pub fn global_parameters(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
         self.globals.iter()
+    }
+
+    /// All nodes that have ever started and not been removed.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<NodeRecord>> {
+        self.nodes.values()
+    }
+
+    /// True before anything was ever defined.
+    pub fn is_blank(&self) -> bool {
+        self.vhosts.is_empty() && self.access.users().next().is_none()
     }
 
     pub(crate) fn vhost_mut(&mut self, name: &VhostName) -> Option<&mut Vhost> {

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::record::{ExchangeRecord, Owner, QueueRecord};
 use crate::state::Vhost;
 use crate::{binding_rules, exchange_rules, policies, queue_rules, texts};
-use model::{ExchangeKind, ExchangeName, QueueArgs, QueueId, Refusal, VhostName};
+use model::{ExchangeName, QueueArgs, QueueId, Refusal, VhostName};
 use routing::Binding;
 use std::sync::Arc;
 
@@ -54,15 +54,7 @@ impl Change<'_> {
     pub(crate) fn put_exchange(&mut self, vhost: &VhostName, record: ExchangeRecord) -> Result<(), Refusal> {
         let record = Arc::new(record);
         let found = self.vhost_mut(vhost)?;
-        if !record.name.is_default() {
-            found
-                .router
-                .add_exchange(&record.name, record.routes_as(), record.args.hash_on.clone());
-            if record.kind == ExchangeKind::Delayed {
-                found.router.set_delaying(&record.name);
-            }
-            found.router.set_alternate(&record.name, record.alternate());
-        }
+        found.route_exchange(&record);
         found.exchanges.insert(record.name.clone(), record.clone());
         self.tell(Event::ExchangeDeclared(record));
         self.catalog.touch();
@@ -83,7 +75,7 @@ impl Change<'_> {
 
     /// Deletes exchanges, and those whose last outgoing binding this takes. A list instead of recursion: chains of
     /// auto-delete exchanges are as long as clients make them.
-    fn drop_exchanges(&mut self, vhost: &VhostName, mut names: Vec<ExchangeName>) {
+    pub(crate) fn drop_exchanges(&mut self, vhost: &VhostName, mut names: Vec<ExchangeName>) {
         while let Some(name) = names.pop() {
             let Some(found) = self.catalog.vhost_mut(vhost) else {
                 return;
