@@ -1,4 +1,4 @@
-//! What a node's start leaves, takes and refuses.
+//! What a node's start leaves of the definitions, what it takes along, and which starts are refused.
 
 use crate::fixture::Fixture;
 use crate::{Answer, Command};
