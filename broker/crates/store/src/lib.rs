@@ -4,4 +4,32 @@
 //! Formats and recovery are functions over octets; files are reached through [`disk::Disk`] alone, so that every
 //! sentence about crashes is tested on a disk that loses what a real one may lose.
 
+mod content;
 pub mod disk;
+mod error;
+mod front;
+mod index;
+mod keeper;
+mod lsn;
+mod message;
+mod page;
+mod pages;
+mod record;
+mod recover;
+mod retire;
+mod runs;
+mod segment;
+mod sizes;
+mod store;
+mod writer;
+
+pub use content::Content;
+pub use error::{Damage, StoreError};
+pub use front::Wake;
+pub use lsn::Lsn;
+pub use message::{Loaded, Paged, StoredMessage};
+pub use record::Entry;
+pub use recover::{RecoveredPage, RecoveredQueue};
+pub use runs::Runs;
+pub use sizes::Sizes;
+pub use store::{Fatal, Opened, SharedBody, Store};

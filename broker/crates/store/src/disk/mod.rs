@@ -9,7 +9,7 @@ mod mem;
 use std::io;
 
 pub use fs::FsDisk;
-pub use mem::MemDisk;
+pub use mem::{MemDisk, MemFile};
 
 /// A directory tree that files live in. Cloning is cheap and gives the same disk.
 pub trait Disk: Clone + Send + Sync + 'static {

@@ -1,0 +1,425 @@
+//! The keeper: moves what outlives the log into pages, brings pages back, and deletes what nobody wants any more.
+//!
+//! It follows the notes of all queues in their order. Nothing is deleted before what made it unwanted is durable, and no
+//! segment is used again before all it says stands elsewhere, durably. It never touches a queue.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+
+use model::{PageId, QueueId};
+
+use crate::{
+    disk::{Disk, Open},
+    front::{Note, Shared, TakenNotes, Thread},
+    index::{Index, NewPage},
+    lsn::Lsn,
+    message::{Load, PageOut, Paged, StoredMessage},
+    page::{Draft, PageHead, ReadHead},
+    pages::Pages,
+    record::Record,
+    recover::RecoveredPage,
+    retire,
+    runs::Runs,
+    segment::{self, DIRECTORY},
+    writer::FreeFiles,
+};
+
+/// What waits for the log to become durable, or for room, is looked at this often.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// What may be done once the log is durable up to a position.
+#[derive(Debug)]
+enum Deed {
+    /// Nothing in the page file is wanted.
+    RemovePages(u64),
+    /// All that the segment says stands elsewhere.
+    FreeSegment(u64),
+}
+
+/// Keeps pages and segments. Owned by one thread, or stepped by a test.
+pub(crate) struct Keeper<D: Disk, M> {
+    pub(crate) disk: D,
+    pub(crate) shared: Arc<Shared<M>>,
+    pub(crate) free: Arc<FreeFiles>,
+    pub(crate) index: Index,
+    pub(crate) pages: Pages<D>,
+    deeds: Vec<(Lsn, Deed)>,
+    /// Pages for which there was no room; they are in memory and can be loaded from here.
+    unwritten: BTreeMap<PageId, PageOut<M>>,
+    /// Complete segments, oldest first.
+    sealed: VecDeque<u64>,
+    retiring: Option<Retiring>,
+}
+
+/// A segment on its way out.
+pub(crate) struct Retiring {
+    pub(crate) segment: u64,
+    /// What had been noted when it was chosen.
+    pub(crate) noted: Lsn,
+    /// Messages of pages that were gone by then, by file.
+    pub(crate) gone: Vec<(u64, Vec<(PageId, Runs)>)>,
+}
+
+impl<D: Disk, M: StoredMessage> Keeper<D, M> {
+    pub(crate) fn new(disk: D, shared: Arc<Shared<M>>, free: Arc<FreeFiles>, index: Index, pages: Pages<D>) -> Self {
+        Keeper {
+            disk,
+            shared,
+            free,
+            index,
+            pages,
+            deeds: Vec::new(),
+            unwritten: BTreeMap::new(),
+            sealed: VecDeque::new(),
+            retiring: None,
+        }
+    }
+
+    /// How long the thread may sleep; `None` = until there is something to do.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let waits = !self.deeds.is_empty() || !self.unwritten.is_empty() || self.retiring.is_some();
+        waits.then_some(LOOK_AGAIN_AFTER)
+    }
+
+    /// Follows all notes there are, then tidies up. True if it was the last time.
+    ///
+    /// # Errors
+    /// The disk failed; nothing may be promised any more.
+    pub(crate) fn step(&mut self) -> io::Result<bool> {
+        let TakenNotes { notes, upto, stopping } = self.shared.take_notes();
+        self.write_held()?;
+        for note in notes {
+            self.follow(note)?;
+        }
+        self.retire_oldest(upto)?;
+        self.compact(upto)?;
+        self.plan_removals(upto);
+        self.do_deeds()?;
+        Ok(stopping)
+    }
+
+    fn follow(&mut self, note: Note<M>) -> io::Result<()> {
+        match note {
+            Note::Enqueued {
+                segment,
+                queue,
+                first,
+                last,
+            } => self.index.enqueued(segment, queue, first, last),
+            Note::Removed { queue, first, last } => self.index.removed(queue, first, last),
+            Note::Delivered {
+                segment,
+                queue,
+                level,
+                upto,
+            } => self.index.delivered(segment, queue, level, upto),
+            Note::PageOut(out) => self.page_out(*out)?,
+            Note::Load(load) => self.load(*load),
+            Note::Discard(page) => self.discard(page),
+            Note::Forget(queue) => self.forget(queue),
+            Note::Sealed(segment) => {
+                self.index.begun(segment);
+                self.sealed.push_back(segment);
+            }
+        }
+        Ok(())
+    }
+
+    fn page_out(&mut self, out: PageOut<M>) -> io::Result<()> {
+        if self.unwritten.is_empty() && self.try_page_out(&out)? {
+            self.shared.paged_out(out.bytes);
+        } else {
+            self.unwritten.insert(out.id, out);
+        }
+        Ok(())
+    }
+
+    /// False if there is no room.
+    fn try_page_out(&mut self, out: &PageOut<M>) -> io::Result<bool> {
+        let mut draft = Draft::default();
+        for paged in &out.messages {
+            let (content, persistent) = (paged.message.content(), paged.message.is_persistent());
+            draft.push(paged.seq, out.epoch, paged.expires, persistent, &content);
+        }
+        let room = self.write_page(out.id, out.queue, out.level, &draft);
+        self.judge_room(room)
+    }
+
+    /// No room is an answer, not an error: the node goes on with what it has in memory.
+    fn judge_room(&self, outcome: io::Result<()>) -> io::Result<bool> {
+        match outcome {
+            Ok(()) => {
+                self.shared.set_full(Thread::Keeper, false);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                if self.shared.set_full(Thread::Keeper, true) {
+                    tracing::error!(
+                        "no room on the disk for messages that leave memory: publishers wait until there is; free some \
+                         space, or let consumers drain queues"
+                    );
+                }
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a page; its messages lie there from now on.
+    pub(crate) fn write_page(&mut self, id: PageId, queue: QueueId, level: u8, draft: &Draft) -> io::Result<()> {
+        let octets = draft.finish(id, queue, level);
+        let placed = self.pages.append(&octets)?;
+        if let Some(closed) = placed.closed {
+            self.index.close_file(closed);
+        }
+        let mut live = Runs::default();
+        draft
+            .entries()
+            .iter()
+            .for_each(|entry| live.insert(entry.seq, entry.seq));
+        let page = NewPage {
+            queue,
+            file: placed.file,
+            offset: placed.offset,
+            bytes: octets.len() as u64,
+            live,
+        };
+        self.index.paged(id, page);
+        Ok(())
+    }
+
+    /// Tries again what found no room.
+    fn write_held(&mut self) -> io::Result<()> {
+        while let Some((_, out)) = self.unwritten.pop_first() {
+            if !self.try_page_out(&out)? {
+                self.unwritten.insert(out.id, out);
+                return Ok(());
+            }
+            self.shared.paged_out(out.bytes);
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, load: Load<M>) {
+        if let Some(out) = self.unwritten.remove(&load.id) {
+            self.shared.paged_out(out.bytes);
+            return (load.then)(out.messages);
+        }
+        let messages = self.read_page(load.id).unwrap_or_else(|damage| {
+            tracing::error!("messages are lost: {damage}. The rest of the queue goes on; restore them from a backup");
+            self.index.discard(load.id);
+            Vec::new()
+        });
+        (load.then)(messages);
+    }
+
+    /// The messages of a page that are wanted. Those that are not persistent live in memory alone from now on.
+    fn read_page(&mut self, id: PageId) -> Result<Vec<Paged<M>>, String> {
+        let Some(page) = self.index.page(id).cloned() else {
+            return Ok(Vec::new());
+        };
+        let place = || {
+            format!(
+                "page {} in {} at offset {}",
+                id.0,
+                crate::page::path(page.file),
+                page.offset
+            )
+        };
+        let octets = self
+            .pages
+            .read(page.file, page.offset, page.bytes as usize)
+            .map_err(|error| format!("{}: {error}", place()))?;
+        let ReadHead::Page(head) = PageHead::read(&octets) else {
+            return Err(format!("{} is damaged", place()));
+        };
+        let all = head
+            .messages(&octets)
+            .ok_or_else(|| format!("{} is damaged", place()))?;
+        let (mut wanted, mut memory_only) = (Vec::with_capacity(all.len()), Runs::default());
+        for (entry, content) in all {
+            if !page.live.contains(entry.seq) {
+                continue;
+            }
+            wanted.push(Paged {
+                seq: entry.seq,
+                expires: entry.expires,
+                message: M::of(&content, entry.persistent),
+            });
+            if !entry.persistent {
+                memory_only.insert(entry.seq, entry.seq);
+            }
+        }
+        self.index.remove_in_page(id, &memory_only);
+        Ok(wanted)
+    }
+
+    fn discard(&mut self, page: PageId) {
+        if let Some(out) = self.unwritten.remove(&page) {
+            self.shared.paged_out(out.bytes);
+        }
+        self.index.discard(page);
+    }
+
+    fn forget(&mut self, queue: QueueId) {
+        let of_queue = |out: &PageOut<M>| out.queue == queue;
+        for (_, out) in self.unwritten.extract_if(.., |_, out| of_queue(out)) {
+            self.shared.paged_out(out.bytes);
+        }
+        self.index.forget(queue);
+    }
+
+    /// Too many complete segments: the oldest is retired once all is durable that has been noted so far.
+    fn retire_oldest(&mut self, upto: Lsn) -> io::Result<()> {
+        if self.retiring.is_none()
+            && let Some(oldest) = self
+                .sealed
+                .front()
+                .filter(|_| self.sealed.len() > self.shared.sizes.segments_max)
+        {
+            self.retiring = Some(Retiring {
+                segment: *oldest,
+                noted: upto,
+                gone: self.index.take_gone(),
+            });
+        }
+        let due = |retiring: &mut Retiring| retiring.noted <= self.shared.synced();
+        let Some(retiring) = self.retiring.take_if(due) else {
+            return Ok(());
+        };
+        let done = self.retire(&retiring, upto);
+        if self.judge_room(done.map(drop))? {
+            self.sealed.pop_front();
+        } else {
+            self.retiring = Some(retiring);
+        }
+        Ok(())
+    }
+
+    /// Moves what lives in a segment alone into pages, and sees to it that the segment can be used again. Pages are
+    /// durable before it is written down that messages are gone: some are gone only because they lie in a newer page.
+    pub(crate) fn retire(&mut self, retiring: &Retiring, upto: Lsn) -> io::Result<Vec<(QueueId, RecoveredPage)>> {
+        let made = retire::copy_live(self, retiring.segment)?;
+        let (file, length) = self.pages.sync()?;
+        for (file, gone) in &retiring.gone {
+            if self.index.has_file(*file) {
+                self.pages.write_gone(*file, gone)?;
+            }
+        }
+        self.pages.sync()?;
+        self.shared.append_own(&Record::PagesSynced { file, length });
+        for (queue, levels) in self.index.delivered_until(retiring.segment) {
+            self.shared.delivered(queue, &levels);
+        }
+        let last = self.shared.end();
+        self.index.forget_idle();
+        self.index.retire(retiring.segment);
+        self.deeds.push((last.max(upto), Deed::FreeSegment(retiring.segment)));
+        Ok(made)
+    }
+
+    /// A file of which little is wanted is written again without the rest.
+    fn compact(&mut self, upto: Lsn) -> io::Result<()> {
+        let Some(pages) = self.index.sparse_file() else {
+            return Ok(());
+        };
+        if self.shared.is_full() {
+            return Ok(());
+        }
+        for id in pages {
+            let moved = self.move_page(id);
+            if !self.judge_room(moved)? {
+                return Ok(());
+            }
+        }
+        self.plan_removals(upto);
+        Ok(())
+    }
+
+    fn move_page(&mut self, id: PageId) -> io::Result<()> {
+        let Some(page) = self.index.page(id).cloned() else {
+            return Ok(());
+        };
+        let octets = self.pages.read(page.file, page.offset, page.bytes as usize)?;
+        let ReadHead::Page(head) = PageHead::read(&octets) else {
+            return Ok(self.give_up(id, &page));
+        };
+        let Some(all) = head.messages(&octets) else {
+            return Ok(self.give_up(id, &page));
+        };
+        let mut draft = Draft::default();
+        for (entry, content) in all.iter().filter(|(entry, _)| page.live.contains(entry.seq)) {
+            draft.push(entry.seq, entry.epoch, entry.expires, entry.persistent, content);
+        }
+        let octets = draft.finish(id, page.queue, head.level);
+        let placed = self.pages.append(&octets)?;
+        if let Some(closed) = placed.closed {
+            self.index.close_file(closed);
+        }
+        let new = NewPage {
+            queue: page.queue,
+            file: placed.file,
+            offset: placed.offset,
+            bytes: octets.len() as u64,
+            live: page.live,
+        };
+        self.index.moved(id, new);
+        Ok(())
+    }
+
+    fn give_up(&mut self, id: PageId, page: &crate::index::Page) {
+        tracing::error!(
+            "messages are lost: page {} in {} at offset {} is damaged; restore them from a backup",
+            id.0,
+            crate::page::path(page.file),
+            page.offset
+        );
+        self.index.discard(id);
+    }
+
+    /// Files of which nothing is wanted go once what made them unwanted is durable.
+    fn plan_removals(&mut self, upto: Lsn) {
+        let dead = self.index.take_dead_files();
+        self.deeds
+            .extend(dead.into_iter().map(|file| (upto, Deed::RemovePages(file))));
+    }
+
+    pub(crate) fn do_deeds(&mut self) -> io::Result<()> {
+        let synced = self.shared.synced();
+        let due: Vec<Deed> = self
+            .deeds
+            .extract_if(.., |(at, _)| *at <= synced)
+            .map(|(_, deed)| deed)
+            .collect();
+        if due.iter().any(|deed| matches!(deed, Deed::RemovePages(_))) {
+            // Some of what they held may lie in newer pages now.
+            self.pages.sync()?;
+        }
+        for deed in due {
+            match deed {
+                Deed::RemovePages(file) => self.pages.remove(file)?,
+                Deed::FreeSegment(segment) => self.free_segment(segment)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn free_segment(&mut self, segment: u64) -> io::Result<()> {
+        let path = segment::path(segment);
+        let free = format!("{DIRECTORY}/free-{segment:016x}");
+        self.disk.rename(&path, &free)?;
+        if !self.free.give(free.clone()) {
+            self.disk.remove(&free)?;
+        }
+        self.disk.sync_directory(DIRECTORY)
+    }
+
+    /// Opens a segment for reading.
+    pub(crate) fn open_segment(&self, segment: u64) -> io::Result<D::File> {
+        self.disk.open(&segment::path(segment), Open::Existing)
+    }
+}

@@ -1,0 +1,267 @@
+//! The writer: puts what was appended into segments of the log and makes it durable, for all who wait at once.
+//!
+//! It takes all that came while the last sync ran, writes it in one go and syncs once: the busier, the more a sync is
+//! worth. A sync that fails ends the node: what is on the disk is not known any more, and nothing may be promised.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    disk::{Disk, DiskFile, Open},
+    front::{Batch, Note, Shared, Taken, Thread},
+    lsn::Lsn,
+    record::{self, Record},
+    segment::{self, DIRECTORY},
+};
+
+/// Records that nobody waits for are written this long after they came, so that a killed process loses no more.
+const WRITE_AFTER: Duration = Duration::from_millis(50);
+/// And are durable this long after, so that a power cut loses no more.
+const SYNC_AFTER: Duration = Duration::from_millis(500);
+/// A disk without room is asked again this often.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Retired segments that are kept to be used again.
+pub(crate) const FREE_MAX: usize = 2;
+
+/// Files of retired segments, ready to be used again: their blocks are on the disk already.
+#[derive(Debug, Default)]
+pub(crate) struct FreeFiles(Mutex<Vec<String>>);
+
+impl FreeFiles {
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().pop()
+    }
+
+    /// False if there are enough.
+    pub(crate) fn give(&self, path: String) -> bool {
+        let mut files = self.0.lock();
+        let wanted = files.len() < FREE_MAX;
+        if wanted {
+            files.push(path);
+        }
+        wanted
+    }
+}
+
+/// The segment that is written now.
+struct Current<F> {
+    segment: u64,
+    file: F,
+}
+
+/// Writes the log. Owned by one thread, or stepped by a test.
+pub(crate) struct Writer<D: Disk, M> {
+    disk: D,
+    shared: Arc<Shared<M>>,
+    free: Arc<FreeFiles>,
+    current: Current<D::File>,
+    /// The file for the next segment has been made sure of.
+    prepared: Option<String>,
+    /// Batches that could not be written for want of room.
+    held: Option<Taken>,
+    /// What was written ends here.
+    written: Lsn,
+    unsynced_since: Option<Instant>,
+    retry_at: Option<Instant>,
+}
+
+/// The prepared file's name.
+const PREPARED: &str = "wal/prepared";
+
+impl<D: Disk, M> Writer<D, M> {
+    /// Begins a segment.
+    pub(crate) fn begin(disk: D, shared: Arc<Shared<M>>, free: Arc<FreeFiles>, segment: u64) -> io::Result<Self> {
+        disk.create_directory(DIRECTORY)?;
+        let prepared = prepare(&disk, &free, shared.sizes.segment_bytes)?;
+        let file = begin_segment(&disk, &prepared, segment)?;
+        Ok(Writer {
+            disk,
+            shared,
+            free,
+            current: Current { segment, file },
+            prepared: None,
+            held: None,
+            written: Lsn::new(segment, segment::HEAD_BYTES),
+            unsynced_since: None,
+            retry_at: None,
+        })
+    }
+
+    /// How long the thread may sleep unless somebody wants a sync; `None` = until something is appended.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let until = |since: Instant| SYNC_AFTER.saturating_sub(since.elapsed()).min(WRITE_AFTER);
+        match self.held {
+            Some(_) => Some(WRITE_AFTER),
+            None => self.unsynced_since.map(until),
+        }
+    }
+
+    /// Writes what there is, and syncs if somebody wants it or the time has come. True if it was the last time.
+    ///
+    /// # Errors
+    /// The disk failed; nothing may be promised any more.
+    pub(crate) fn step(&mut self) -> io::Result<bool> {
+        let due = |since: Instant| since.elapsed() >= SYNC_AFTER;
+        let taken = self.take();
+        let stopping = taken.stopping;
+        let wanted = taken.sync_wanted || stopping;
+        if self.write(taken)? && (wanted || self.unsynced_since.is_some_and(due)) {
+            self.sync()?;
+            if !wanted {
+                self.shared.rouse_keeper();
+            }
+        }
+        let ends = stopping && self.held.is_none();
+        if ends {
+            self.finish()?;
+        }
+        Ok(ends)
+    }
+
+    /// What there is to write, with what could not be written before.
+    fn take(&mut self) -> Taken {
+        let mut taken = self.shared.take();
+        if let Some(held) = self.held.take() {
+            let newer = std::mem::replace(&mut taken.batches, held.batches);
+            taken.batches.extend(newer);
+            taken.sync_wanted |= held.sync_wanted;
+        }
+        taken
+    }
+
+    /// False if there was no room for all: what is left is kept.
+    fn write(&mut self, mut taken: Taken) -> io::Result<bool> {
+        while let Some(batch) = taken.batches.pop_front() {
+            let segment = batch.start.segment();
+            if segment != self.current.segment && !self.go_on_to(segment)? {
+                return Ok(self.hold(batch, taken));
+            }
+            match self.current.file.write_at(batch.start.offset(), &batch.octets) {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    self.tell_full();
+                    return Ok(self.hold(batch, taken));
+                }
+                outcome => outcome?,
+            }
+            self.has_written(batch);
+        }
+        self.prepare_ahead()?;
+        Ok(true)
+    }
+
+    /// Keeps what finds no room; it is tried again.
+    fn hold(&mut self, batch: Batch, mut taken: Taken) -> bool {
+        taken.batches.push_front(batch);
+        self.held = Some(taken);
+        false
+    }
+
+    fn has_written(&mut self, batch: Batch) {
+        self.written = batch.start.plus(batch.octets.len() as u64);
+        self.unsynced_since.get_or_insert_with(Instant::now);
+        self.shared.written(batch.octets);
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.shared.synced() < self.written {
+            self.current.file.sync()?;
+            self.shared.set_synced(self.written);
+        }
+        self.unsynced_since = None;
+        Ok(())
+    }
+
+    /// The next segment begins once this one is durable; false if there is no room for it.
+    fn go_on_to(&mut self, segment: u64) -> io::Result<bool> {
+        self.sync()?;
+        let Some(prepared) = self.prepared_or_try()? else {
+            return Ok(false);
+        };
+        let file = begin_segment(&self.disk, &prepared, segment)?;
+        let done = std::mem::replace(&mut self.current, Current { segment, file }).segment;
+        self.shared.note(Note::Sealed(done));
+        Ok(true)
+    }
+
+    /// Half-way through a segment the next one is made sure of, so that a full disk is known while there is room to
+    /// write down what consumers acknowledge.
+    fn prepare_ahead(&mut self) -> io::Result<()> {
+        let half = self.written.offset() > self.shared.sizes.segment_bytes / 2;
+        if half && self.prepared.is_none() {
+            self.prepared = self.prepared_or_try()?;
+        }
+        Ok(())
+    }
+
+    fn prepared_or_try(&mut self) -> io::Result<Option<String>> {
+        if let Some(prepared) = self.prepared.take() {
+            return Ok(Some(prepared));
+        }
+        if self.retry_at.is_some_and(|at| at > Instant::now()) {
+            return Ok(None);
+        }
+        match prepare(&self.disk, &self.free, self.shared.sizes.segment_bytes) {
+            Ok(path) => {
+                self.retry_at = None;
+                self.shared.set_full(Thread::Writer, false);
+                Ok(Some(path))
+            }
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.tell_full();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn tell_full(&mut self) {
+        self.retry_at = Some(Instant::now() + RETRY_AFTER);
+        if self.shared.set_full(Thread::Writer, true) {
+            tracing::error!(
+                "no room on the disk for the next {} MiB of the message log: publishers wait until there is; free some \
+                 space, or let consumers drain queues",
+                self.shared.sizes.segment_bytes >> 20
+            );
+        }
+    }
+
+    /// The last octets of an orderly end: a mark says that all before it was durable, so that later damage is seen.
+    fn finish(&mut self) -> io::Result<()> {
+        let mut mark = Vec::new();
+        let synced = self.written;
+        record::append(&Record::Mark { synced }, record::salt(synced.segment()), &mut mark);
+        self.current.file.write_at(synced.offset(), &mark)?;
+        self.current.file.sync()
+    }
+}
+
+/// A file with room for a segment: one that was used before, or a new one.
+fn prepare<D: Disk>(disk: &D, free: &FreeFiles, octets: u64) -> io::Result<String> {
+    if let Some(path) = free.take() {
+        return Ok(path);
+    }
+    let file = disk.open(PREPARED, Open::OrCreate)?;
+    if let Err(error) = file.reserve(octets) {
+        drop(file);
+        // What was taken in vain is given back; that it is there still would harm nobody.
+        let _ = disk.remove(PREPARED);
+        return Err(error);
+    }
+    Ok(PREPARED.to_owned())
+}
+
+/// Gives the file its name and its head.
+fn begin_segment<D: Disk>(disk: &D, prepared: &str, segment: u64) -> io::Result<D::File> {
+    let path = segment::path(segment);
+    disk.rename(prepared, &path)?;
+    let file = disk.open(&path, Open::Existing)?;
+    file.write_at(0, &segment::head(segment))?;
+    file.sync()?;
+    disk.sync_directory(DIRECTORY)?;
+    Ok(file)
+}
