@@ -278,12 +278,12 @@ impl Index {
             .retain(|_, queue| !(queue.segments.is_empty() && queue.pages.is_empty()));
     }
 
-    /// What is gone in the living files and not yet written down; it counts as written down from now on.
+    /// What is gone in the files that are there and not yet written down; it counts as written down from now on.
     pub(crate) fn take_gone(&mut self) -> Vec<(u64, Vec<(PageId, Runs)>)> {
         let mut all = Vec::new();
         for (number, file) in &mut self.files {
             let gone = std::mem::take(&mut file.gone);
-            if !gone.is_empty() && !file.pages.is_empty() {
+            if !gone.is_empty() {
                 all.push((*number, gone.into_iter().collect()));
             }
         }

@@ -330,6 +330,8 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
         if self.shared.is_full() {
             return Ok(());
         }
+        // What a copy leaves out because it lies in a newer page must be durable there first.
+        self.pages.sync()?;
         for id in pages {
             let moved = self.move_page(id);
             if !self.judge_room(moved)? {
@@ -345,11 +347,13 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
             return Ok(());
         };
         let octets = self.pages.read(page.file, page.offset, page.bytes as usize)?;
-        let ReadHead::Page(head) = PageHead::read(&octets) else {
-            return Ok(self.give_up(id, &page));
+        let head = match PageHead::read(&octets) {
+            ReadHead::Page(head) => Some(head),
+            ReadHead::Newer(_) | ReadHead::Broken => None,
         };
-        let Some(all) = head.messages(&octets) else {
-            return Ok(self.give_up(id, &page));
+        let Some((head, all)) = head.and_then(|head| Some((head, head.messages(&octets)?))) else {
+            self.give_up(id, &page);
+            return Ok(());
         };
         let mut draft = Draft::default();
         for (entry, content) in all.iter().filter(|(entry, _)| page.live.contains(entry.seq)) {
@@ -395,17 +399,26 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
             .extract_if(.., |(at, _)| *at <= synced)
             .map(|(_, deed)| deed)
             .collect();
-        if due.iter().any(|deed| matches!(deed, Deed::RemovePages(_))) {
-            // Some of what they held may lie in newer pages now.
-            self.pages.sync()?;
+        if due.is_empty() {
+            return Ok(());
         }
+        // Some of what dead files held may lie in newer pages now.
+        self.pages.sync()?;
+        let (mut segments, mut removed) = (Vec::new(), false);
         for deed in due {
             match deed {
-                Deed::RemovePages(file) => self.pages.remove(file)?,
-                Deed::FreeSegment(segment) => self.free_segment(segment)?,
+                Deed::RemovePages(file) => {
+                    self.pages.remove(file)?;
+                    removed = true;
+                }
+                Deed::FreeSegment(segment) => segments.push(segment),
             }
         }
-        Ok(())
+        if removed {
+            // A file that came back without what the log says of it would bring its messages back.
+            self.pages.sync()?;
+        }
+        segments.into_iter().try_for_each(|segment| self.free_segment(segment))
     }
 
     fn free_segment(&mut self, segment: u64) -> io::Result<()> {

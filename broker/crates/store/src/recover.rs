@@ -296,8 +296,9 @@ impl PageReader<'_> {
         let length = file.length()?;
         let mut offset = 0;
         while offset < length {
+            let promised = (number, offset) < self.log.pages_synced;
             match read_directory(&file, offset, length)? {
-                Directory::Page(head, entries) => {
+                Directory::Page(head, entries) if promised || is_whole(&file, offset, &head, &entries)? => {
                     self.place(number, offset, &head, &entries, &gone, found);
                     offset += head.bytes();
                 }
@@ -308,14 +309,14 @@ impl PageReader<'_> {
                         known: page::VERSION.into(),
                     });
                 }
-                Directory::Broken if (number, offset) < self.log.pages_synced => {
+                Directory::Broken if promised => {
                     return Err(StoreError::Damaged(Damage {
                         file: page::path(number),
                         offset,
                         what: "no page where the file had been durable".to_owned(),
                     }));
                 }
-                Directory::Broken => {
+                Directory::Broken | Directory::Page(..) => {
                     found.torn.push((number, offset));
                     return Ok(());
                 }
@@ -395,6 +396,17 @@ fn read_directory<F: DiskFile>(file: &F, offset: u64, length: u64) -> io::Result
         Some(entries) => Directory::Page(head, entries),
         None => Directory::Broken,
     })
+}
+
+/// Judges the messages of a page that was never promised to be durable: a power cut may have kept its directory alone.
+/// What is not persistent is not wanted, so nobody cares.
+fn is_whole<F: DiskFile>(file: &F, offset: u64, head: &PageHead, entries: &[PageEntry]) -> io::Result<bool> {
+    if !entries.iter().any(|entry| entry.persistent) {
+        return Ok(true);
+    }
+    let mut page = vec![0; usize::try_from(head.bytes()).map_err(io::Error::other)?];
+    let read = file.read_at(offset, &mut page)?;
+    Ok(head.messages(&page[..read]).is_some())
 }
 
 fn read_gone<D: Disk>(disk: &D, file: u64) -> io::Result<BTreeMap<PageId, Runs>> {
