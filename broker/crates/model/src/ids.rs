@@ -21,10 +21,6 @@ macro_rules! id {
 }
 
 id!(
-    /// A page: a run of messages of one queue and level that lies in the store.
-    PageId
-);
-id!(
     /// Milliseconds: a point on the host's clock (since the Unix epoch), or a span of time.
     Millis
 );
