@@ -4,6 +4,7 @@
 //! with `-- instructions` it counts instructions instead (needs valgrind), a figure that noise does not move.
 //! Not a test: it judges nothing.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::Write;
 use std::process::Command;
@@ -24,7 +25,7 @@ const COUNTED_MESSAGES: u64 = 20_000;
 /// A name, and what to do with so many messages.
 type Scenario = (&'static str, fn(u64));
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
     ("publish, direct to a no-ack consumer", direct_no_ack),
     ("publish, direct to a consumer, ack", direct_ack),
     ("publish, direct to one of 100 consumers, ack", direct_ack_of_100),
@@ -32,6 +33,7 @@ const SCENARIOS: [Scenario; 7] = [
     ("publish, keep, get, ack", keep_get_ack),
     ("backlog of all, then one consumer", backlog),
     ("backlog of all in 10 priorities, then one consumer", backlog_priorities),
+    ("backlog of all in pages above 4 MiB, then one consumer", backlog_paged),
 ];
 
 #[derive(Clone)]
@@ -78,6 +80,9 @@ impl Incoming for Arriving<'_> {
 struct Swallow {
     delivered: u64,
     slot: Option<Slot>,
+    pages: BTreeMap<PageId, Vec<Paged<Kept>>>,
+    pages_ever: u64,
+    wanted: Option<PageId>,
 }
 
 impl Swallow {
@@ -98,10 +103,18 @@ impl Sink<Kept, u32> for Swallow {
 
     fn dead_letter(&mut self, _: Kept, _: Option<Seq>, _: Death) {}
     fn removed(&mut self, _: Seq, _: Seq) {}
-    fn page_out(&mut self, _: u8, _: Vec<Paged<Kept>>) -> PageId {
-        PageId(0)
+
+    fn page_out(&mut self, _: u8, messages: Vec<Paged<Kept>>) -> PageId {
+        self.pages_ever += 1;
+        let page = PageId(self.pages_ever);
+        self.pages.insert(page, messages);
+        page
     }
-    fn load(&mut self, _: PageId) {}
+
+    fn load(&mut self, page: PageId) {
+        self.wanted = Some(page);
+    }
+
     fn discard(&mut self, _: PageId) {}
     fn activated(&mut self, _: &u32) {}
     fn cancelled(&mut self, _: &u32) {}
@@ -212,15 +225,34 @@ fn keep_get_ack(messages: u64) {
     }
 }
 
+fn all_in_memory() -> Settings {
+    Settings {
+        resident_bytes_max: u64::MAX,
+        ..Settings::default()
+    }
+}
+
+/// The store costs nothing here: pages are kept as they are.
+fn backlog_paged(messages: u64) {
+    let mut rig = Rig::new(Settings::default());
+    (0..messages).for_each(|_| rig.publish(0));
+    rig.subscribe(1, true);
+    while let Some(page) = rig.sink.wanted.take() {
+        let messages = rig.sink.pages.remove(&page).expect("paged out before");
+        assert_eq!(rig.queue.loaded(NOW, page, messages, &mut rig.sink), 0);
+    }
+    assert_eq!(rig.sink.delivered, messages);
+}
+
 fn backlog(messages: u64) {
-    fill_and_drain(Rig::new(Settings::default()), messages, 1);
+    fill_and_drain(Rig::new(all_in_memory()), messages, 1);
 }
 
 fn backlog_priorities(messages: u64) {
     fill_and_drain(
         Rig::new(Settings {
             max_priority: Some(9),
-            ..Settings::default()
+            ..all_in_memory()
         }),
         messages,
         10,

@@ -1,14 +1,20 @@
 //! All ready messages of a queue: a lane per priority level, the highest served first.
 //!
 //! There is one head: the oldest of the highest level present. It is what is delivered, what expires and what an
-//! overflow drops. Nothing here knows who gets a message.
+//! overflow drops. It may be in the store; then whoever needs it asks for it and waits. Nothing here knows who gets a
+//! message.
 
-use model::{Millis, Seq};
+use model::{Millis, PageId, Seq};
 use smallvec::SmallVec;
 
 use crate::counts::Tally;
 use crate::lane::{Head, Held, Lane};
 use crate::message::{Message, NEVER};
+use crate::page::{self, Page, Paged, RestoredPage};
+use crate::settings::Settings;
+
+/// A level keeps at least this part of what the queue may keep in memory.
+const LANE_SHARES_MAX: u64 = 8;
 
 pub(crate) struct Backlog<M> {
     /// One lane per level from 0; a queue without priorities has one, in place.
@@ -18,17 +24,30 @@ pub(crate) struct Backlog<M> {
     /// Ready messages that have an expiry: while 0, nobody looks at heads.
     expiring: u64,
     tally: Tally,
+    /// Memory of fresh messages above which a lane pages out.
+    lane_bytes_max: u64,
+    /// False only if all is in memory.
+    is_paged: bool,
 }
 
 impl<M: Message> Backlog<M> {
-    pub(crate) fn new(max_priority: Option<u8>) -> Self {
-        let levels = usize::from(max_priority.unwrap_or(0)) + 1;
-        Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let levels = usize::from(settings.max_priority.unwrap_or(0)) + 1;
+        let mut backlog = Self {
             lanes: (0..levels).map(|_| Lane::default()).collect(),
             top: 0,
             expiring: 0,
             tally: Tally::default(),
-        }
+            lane_bytes_max: 0,
+            is_paged: false,
+        };
+        backlog.set_resident_bytes_max(settings.resident_bytes_max);
+        backlog
+    }
+
+    /// How much may stay in memory from now on; looked at when messages arrive.
+    pub(crate) fn set_resident_bytes_max(&mut self, bytes: u64) {
+        self.lane_bytes_max = bytes / LANE_SHARES_MAX.min(self.lanes.len() as u64);
     }
 
     pub(crate) fn tally(&self) -> &Tally {
@@ -39,16 +58,26 @@ impl<M: Message> Backlog<M> {
         self.tally.messages == 0
     }
 
+    /// Memory of the ready messages that are in it.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.lanes.iter().map(Lane::resident_bytes).sum()
+    }
+
+    /// How many levels there are.
+    pub(crate) fn levels(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// The level of a message published with `priority`: above the highest means the highest.
     pub(crate) fn level(&self, priority: u8) -> u8 {
         let highest = u8::try_from(self.lanes.len() - 1).unwrap_or(u8::MAX);
         priority.min(highest)
     }
 
-    /// Adds the newest message of its level.
-    pub(crate) fn push(&mut self, seq: Seq, level: u8, message: M, expires: Millis) {
+    /// Adds the newest message of its level. True if the level has more in memory now than it may.
+    pub(crate) fn push(&mut self, seq: Seq, level: u8, message: M, expires: Millis) -> bool {
         self.entered(level, &message, expires);
-        self.lanes[usize::from(level)].push(seq, message, expires);
+        self.lanes[usize::from(level)].push(seq, message, expires) > self.lane_bytes_max
     }
 
     /// Puts a message back to its old place.
@@ -57,40 +86,72 @@ impl<M: Message> Backlog<M> {
         self.lanes[usize::from(held.level)].give_back(held);
     }
 
-    /// The message to be delivered next, in its place.
+    /// The message to be delivered next, in its place; `None` also if it is not in memory.
     pub(crate) fn head(&self) -> Option<Head<'_, M>> {
         self.lanes[usize::from(self.top)].head()
     }
 
+    /// True if part of it is in the store.
+    pub(crate) fn is_paged(&self) -> bool {
+        self.is_paged
+    }
+
+    /// True if there is a next message and it is not in memory.
+    pub(crate) fn is_head_away(&self) -> bool {
+        self.is_paged && self.lanes[usize::from(self.top)].is_head_away()
+    }
+
+    /// Takes the head, if it is in memory.
     pub(crate) fn pop(&mut self) -> Option<Held<M>> {
+        if self.is_head_away() {
+            return None;
+        }
         let held = self.lanes[usize::from(self.top)].pop(self.top)?;
         self.tally.remove(&held.message);
         self.expiring -= u64::from(held.expires != NEVER);
-        while self.top > 0 && self.lanes[usize::from(self.top)].is_empty() {
-            self.top -= 1;
-        }
+        self.step_down();
         Some(held)
     }
 
-    /// Takes the head if it has expired. Only the head of all can, as in RabbitMQ: an expired message behind one that
-    /// lives, in its level or in a higher one, waits.
-    pub(crate) fn pop_expired(&mut self, now: Millis) -> Option<Held<M>> {
-        self.deadline().filter(|at| *at <= now)?;
-        self.pop()
+    fn step_down(&mut self) {
+        while self.top > 0 && self.lanes[usize::from(self.top)].is_empty() {
+            self.top -= 1;
+        }
     }
 
-    /// When the head expires.
+    /// True if messages wait whose time to live will pass.
+    pub(crate) fn is_expiring(&self) -> bool {
+        self.expiring > 0
+    }
+
+    /// True if the head has expired. Only the head of all can, as in RabbitMQ: an expired message behind one that
+    /// lives, in its level or in a higher one, waits.
+    pub(crate) fn is_head_expired(&self, now: Millis) -> bool {
+        self.expiring > 0 && self.head().is_some_and(|head| head.expires <= now)
+    }
+
+    /// When the head expires; at once if it is in the store and nobody has asked for it.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         if self.expiring == 0 {
             return None;
         }
-        Some(self.lanes[usize::from(self.top)].head_expires()).filter(|at| *at != NEVER)
+        let lane = &self.lanes[usize::from(self.top)];
+        match lane.head() {
+            Some(head) => Some(head.expires).filter(|at| *at != NEVER),
+            None if lane.is_loading_any() => None,
+            None => Some(Millis(0)),
+        }
     }
 
     /// Positions that may be in the store, as runs from first to last: all that is ready, less transient ones that
     /// came back.
     pub(crate) fn stored_runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
         self.lanes.iter().flat_map(Lane::stored_runs)
+    }
+
+    /// Pages that are in the store.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = PageId> {
+        self.lanes.iter().flat_map(Lane::pages).map(|page| page.id)
     }
 
     /// Forgets everything and gives the memory back; says how many there were.
@@ -101,6 +162,7 @@ impl<M: Message> Backlog<M> {
         }
         self.top = 0;
         self.expiring = 0;
+        self.is_paged = false;
         self.tally = Tally::default();
         gone
     }
@@ -109,5 +171,74 @@ impl<M: Message> Backlog<M> {
         self.tally.add(message);
         self.expiring += u64::from(expires != NEVER);
         self.top = self.top.max(level);
+    }
+}
+
+/// What lies in the store.
+impl<M: Message> Backlog<M> {
+    /// The page to ask for so that the head comes into memory, unless one is on its way.
+    pub(crate) fn load_head(&mut self) -> Option<PageId> {
+        self.lanes[usize::from(self.top)].load()
+    }
+
+    /// The page to ask for now that the head was taken, so that the next ones are there in time.
+    pub(crate) fn read_ahead(&mut self) -> Option<PageId> {
+        self.lanes[usize::from(self.top)].read_ahead()
+    }
+
+    /// Pages out what this level has above its limit.
+    pub(crate) fn page_out(&mut self, level: u8, page_out: &mut impl FnMut(Vec<Paged<M>>) -> PageId) {
+        self.is_paged = true;
+        self.lanes[usize::from(level)].page_out(self.lane_bytes_max, page_out);
+    }
+
+    /// Pages out until at most `bytes_max` are in memory, beside what came back; the lowest level goes first. A head
+    /// whose time must be known stays.
+    pub(crate) fn shrink(&mut self, bytes_max: u64, mut page_out: impl FnMut(u8, Vec<Paged<M>>) -> PageId) {
+        self.is_paged = true;
+        let mut excess = self.resident_bytes().saturating_sub(bytes_max);
+        for level in 0..=self.top {
+            let lane = &mut self.lanes[usize::from(level)];
+            let keep = lane.fresh_bytes().saturating_sub(excess);
+            let keep_count = u64::from(level == self.top && self.expiring > 0);
+            excess -= lane
+                .shrink(keep, keep_count, &mut |messages| page_out(level, messages))
+                .min(excess);
+        }
+    }
+
+    /// A page that was asked for is here, with these of its messages. Returns how many are missing; `None` if nobody
+    /// asked for it, or nobody wants it any more.
+    pub(crate) fn take_in(&mut self, page: PageId, messages: Vec<Paged<M>>) -> Option<u64> {
+        let at = self.lanes.iter().position(|lane| lane.is_loading(page))?;
+        let level = u8::try_from(at).unwrap_or(u8::MAX);
+        let (tally, expiring) = (page::tally(&messages), page::expiring(&messages));
+        let known = self.lanes[at].take_in(level, messages)?;
+        self.tally.remove_all(&known.tally);
+        self.tally.add_all(&tally);
+        self.expiring = self.expiring - known.expiring + expiring;
+        self.is_paged = self.lanes.iter().any(Lane::is_paged);
+        self.step_down();
+        Some(known.tally.messages.saturating_sub(tally.messages))
+    }
+
+    /// What was found in the store after a restart. Nothing is loaded yet.
+    pub(crate) fn restore(&mut self, pages: Vec<RestoredPage>, delivered_to: &[Seq]) {
+        for (lane, to) in self.lanes.iter_mut().zip(delivered_to) {
+            lane.mark_redelivered(*to);
+        }
+        for page in pages.into_iter().filter(|page| page.tally.messages > 0) {
+            let level = self.level(page.level);
+            self.tally.add_all(&page.tally);
+            self.expiring += page.expiring;
+            self.top = self.top.max(level);
+            self.is_paged = true;
+            self.lanes[usize::from(level)].restore(Page::from(page));
+        }
+    }
+
+    /// The highest position in the store.
+    pub(crate) fn last_paged(&self) -> Option<Seq> {
+        self.lanes.iter().flat_map(Lane::pages).map(Page::last).max()
     }
 }

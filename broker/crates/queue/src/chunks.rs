@@ -10,7 +10,7 @@ const CHUNK_ITEMS: usize = 128;
 pub(crate) struct Chunks<T> {
     /// Empty only if everything is.
     front: VecDeque<T>,
-    /// All full but the last.
+    /// None is empty.
     rest: VecDeque<VecDeque<T>>,
 }
 
@@ -32,6 +32,7 @@ impl<T> Chunks<T> {
         self.front.front()
     }
 
+    #[inline]
     pub(crate) fn push_back(&mut self, item: T) {
         if self.rest.is_empty() && self.front.len() < CHUNK_ITEMS {
             return self.front.push_back(item);
@@ -46,12 +47,23 @@ impl<T> Chunks<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         let item = self.front.pop_front();
         if self.front.is_empty() && !self.rest.is_empty() {
             self.refill();
         }
         item
+    }
+
+    /// Adds all of `later`, without moving its items.
+    pub(crate) fn append(&mut self, later: Self) {
+        if self.front.is_empty() {
+            *self = later;
+        } else if !later.front.is_empty() {
+            self.rest.push_back(later.front);
+            self.rest.extend(later.rest);
+        }
     }
 
     #[cold]
@@ -71,6 +83,22 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn appended_chunks_come_after_those_before(
+            (first, second, third) in (0..400usize, 0..400usize, 0..400usize),
+        ) {
+            let mut chunks = Chunks::default();
+            (0..first).for_each(|item| chunks.push_back(item));
+            let mut later = Chunks::default();
+            (first..first + second).for_each(|item| later.push_back(item));
+            chunks.append(later);
+            (first + second..first + second + third).for_each(|item| chunks.push_back(item));
+            for item in 0..first + second + third {
+                prop_assert_eq!(chunks.pop_front(), Some(item));
+            }
+            prop_assert!(chunks.is_empty());
+        }
+
         #[test]
         fn chunks_are_first_in_first_out_across_their_borders(
             bursts in prop::collection::vec((0..400usize, 0..400usize), 1..12),

@@ -112,6 +112,7 @@ impl<C> Consumers<C> {
     }
 
     /// Whose turn it is to get a message. Those without room lose their place in the round.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<u32> {
         let places = &mut self.places;
         self.turns.iter_mut().find_map(|turn| {

@@ -28,6 +28,25 @@ impl Tally {
         }
     }
 
+    pub(crate) fn add_all(&mut self, other: &Tally) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        self.persistent += other.persistent;
+        self.persistent_bytes += other.persistent_bytes;
+    }
+
+    /// Takes away what was added by [`add_all`](Self::add_all), or one by one.
+    pub(crate) fn remove_all(&mut self, other: &Tally) {
+        assert!(
+            self.messages >= other.messages,
+            "messages leave that were never counted"
+        );
+        self.messages -= other.messages;
+        self.bytes -= other.bytes;
+        self.persistent -= other.persistent;
+        self.persistent_bytes -= other.persistent_bytes;
+    }
+
     pub(crate) fn remove(&mut self, message: &impl Message) {
         let bytes = message.body_bytes();
         assert!(self.messages > 0, "a message leaves that was never counted");

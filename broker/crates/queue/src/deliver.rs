@@ -2,7 +2,7 @@
 //!
 //! Decides what goes to whom now; never what becomes of a message that nobody takes.
 
-use model::Millis;
+use model::{Millis, Seq};
 
 use crate::lane::{Head, Held};
 use crate::message::Message;
@@ -37,11 +37,11 @@ impl<M: Message, C> Queue<M, C> {
     pub fn get(&mut self, now: Millis, no_ack: bool, sink: &mut impl Sink<M, C>) -> Fetched<M> {
         self.touch(now);
         self.expire(now, sink);
-        let Some(held) = self.backlog.pop() else {
-            self.counters.get_empty += 1;
-            return Fetched::Empty;
+        let Some(held) = self.take_head(sink) else {
+            return self.nothing_to_get(sink);
         };
         self.counters.redelivered += u64::from(held.redelivered);
+        self.handed_out(held.level, held.seq);
         let slot = (!no_ack).then(|| self.unacked.next_slot());
         let Held {
             seq,
@@ -73,6 +73,35 @@ impl<M: Message, C> Queue<M, C> {
         })
     }
 
+    fn nothing_to_get(&mut self, sink: &mut impl Sink<M, C>) -> Fetched<M> {
+        if self.backlog.is_head_away() {
+            self.fetch_head(sink);
+            return Fetched::Loading;
+        }
+        self.counters.get_empty += 1;
+        Fetched::Empty
+    }
+
+    /// Takes the head, if it is in memory, and asks for what follows if that is not.
+    #[inline]
+    pub(crate) fn take_head(&mut self, sink: &mut impl Sink<M, C>) -> Option<Held<M>> {
+        let held = self.backlog.pop();
+        if self.backlog.is_paged()
+            && let Some(page) = self.backlog.read_ahead()
+        {
+            sink.load(page);
+        }
+        held
+    }
+
+    /// The head is not in memory and somebody needs it: it is asked for, unless that has been done.
+    #[cold]
+    pub(crate) fn fetch_head(&mut self, sink: &mut impl Sink<M, C>) {
+        if let Some(page) = self.backlog.load_head() {
+            sink.load(page);
+        }
+    }
+
     /// The sink can take more for this consumer. An unknown one is none of our business any more.
     pub fn consumer_ready(&mut self, now: Millis, id: model::ConsumerId, sink: &mut impl Sink<M, C>) {
         if let Some(key) = self.consumers.key(id) {
@@ -81,7 +110,7 @@ impl<M: Message, C> Queue<M, C> {
         }
     }
 
-    /// Delivers until nothing is ready or nobody is able.
+    /// Delivers until nothing is ready or nobody is able; or until the head is not in memory, and asks for it.
     pub(crate) fn pump(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
         self.expire(now, sink);
         while let Some(head) = self.backlog.head()
@@ -95,6 +124,7 @@ impl<M: Message, C> Queue<M, C> {
                 seq,
                 redelivered,
                 delivery_count,
+                expires: _,
             } = head;
             let delivery = Delivery {
                 slot,
@@ -107,13 +137,32 @@ impl<M: Message, C> Queue<M, C> {
                 continue;
             }
             self.delivered(key, no_ack, redelivered);
-            if let Some(held) = self.backlog.pop() {
+            if let Some(held) = self.take_head(sink) {
+                self.handed_out(held.level, held.seq);
                 match no_ack {
                     true => self.forget(&held, sink),
                     false => self.unacked.insert(held, Owner::Consumer { key, id }),
                 }
             }
             self.expire(now, sink);
+        }
+        if self.backlog.is_head_away() {
+            self.fetch_head_if_wanted(sink);
+        }
+    }
+
+    #[cold]
+    fn fetch_head_if_wanted(&mut self, sink: &mut impl Sink<M, C>) {
+        if self.consumers.next().is_some() {
+            self.fetch_head(sink);
+        }
+    }
+
+    /// Notes how far the messages of a level have been handed out, for a queue that will be asked.
+    pub(crate) fn handed_out(&mut self, level: u8, seq: Seq) {
+        if self.settings.durable {
+            let to = &mut self.delivered_to[usize::from(level)];
+            *to = seq.max(*to);
         }
     }
 

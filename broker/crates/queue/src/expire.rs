@@ -21,6 +21,7 @@ impl<M: Message, C> Queue<M, C> {
     /// Does what is due. Calling early or often is harmless.
     pub fn tick(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
         self.expire(now, sink);
+        self.drop_excess(sink);
         if self.retires_at().is_some_and(|at| at <= now) {
             // Asked again after another span, in case the first request got lost.
             self.touch(now);
@@ -47,14 +48,27 @@ impl<M: Message, C> Queue<M, C> {
             durable,
             ..settings
         };
+        self.backlog.set_resident_bytes_max(settings.resident_bytes_max);
         self.expire(now, sink);
         self.drop_excess(sink);
     }
 
     /// Buries what has expired at the head.
     pub(crate) fn expire(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
-        while let Some(held) = self.backlog.pop_expired(now) {
+        if self.backlog.is_expiring() {
+            self.expire_heads(now, sink);
+        }
+    }
+
+    #[inline(never)]
+    fn expire_heads(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
+        while self.backlog.is_head_expired(now)
+            && let Some(held) = self.take_head(sink)
+        {
             self.bury(held, Death::Expired, sink);
+        }
+        if self.backlog.is_expiring() && self.backlog.is_head_away() {
+            self.fetch_head(sink);
         }
     }
 

@@ -1,15 +1,17 @@
 //! The ready messages of one priority level, in order of arrival.
 //!
-//! Fresh messages lie in a compact list; those that came back lie before them, each at its old place. What is handed
-//! out was in front of all that is fresh, so a returned message is always older than every fresh one.
+//! Fresh messages lie in compact lists, or in the store while there are too many; those that came back lie before
+//! them, each at its old place. What is handed out was in front of all that is fresh, so a returned message is always
+//! older than every fresh one. Which message is next is decided here and only here.
 
 use std::collections::BTreeMap;
 
-use model::{Millis, Seq};
+use model::{Millis, PageId, Seq};
 
-use crate::chunks::Chunks;
-use crate::message::{Message, NEVER};
-use crate::seqs::Seqs;
+use crate::fresh::{Fresh, resident_bytes};
+use crate::message::Message;
+use crate::page::{Page, Paged};
+use crate::paging::{PAGE_BYTES_MAX, Paging, page_bytes};
 
 /// A message with all the queue remembers of it.
 pub(crate) struct Held<M> {
@@ -22,113 +24,297 @@ pub(crate) struct Held<M> {
     pub(crate) redelivered: bool,
 }
 
-/// This is what a backlog costs, besides the messages themselves.
-struct Fresh<M> {
-    message: M,
-    expires: Millis,
-}
-
-const _: () = assert!(size_of::<Fresh<Box<u8>>>() == 16, "16 octets with an 8-octet handle");
-
 /// The next message of a lane, still in its place.
 pub(crate) struct Head<'a, M> {
     pub(crate) message: &'a M,
     pub(crate) seq: Seq,
+    pub(crate) expires: Millis,
     pub(crate) redelivered: bool,
     pub(crate) delivery_count: u32,
 }
 
 pub(crate) struct Lane<M> {
-    fresh: Chunks<Fresh<M>>,
-    seqs: Seqs,
+    /// What came back, and what pages that overlap brought.
     returned: BTreeMap<Seq, Held<M>>,
+    returned_bytes: u64,
+    /// Higher than all that came back.
+    front: Fresh<M>,
+    /// `None` while all is in memory.
+    paging: Option<Box<Paging<M>>>,
+    /// Fresh messages up to here were handed out before a restart.
+    redelivered_to: Seq,
 }
 
 impl<M> Default for Lane<M> {
     fn default() -> Self {
         Self {
-            fresh: Chunks::default(),
-            seqs: Seqs::default(),
             returned: BTreeMap::new(),
+            returned_bytes: 0,
+            front: Fresh::default(),
+            paging: None,
+            redelivered_to: Seq(0),
         }
     }
 }
 
 impl<M: Message> Lane<M> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.front.is_empty() && self.paging.is_none() && self.returned.is_empty()
+    }
+
+    /// Memory of the fresh messages, which could be paged out.
+    pub(crate) fn fresh_bytes(&self) -> u64 {
+        self.front.bytes() + self.paging.as_ref().map_or(0, |paging| paging.back.bytes())
+    }
+
+    /// Memory of all messages in memory.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.returned_bytes + self.fresh_bytes()
+    }
+
     /// See [`Backlog::stored_runs`](crate::backlog::Backlog::stored_runs).
     pub(crate) fn stored_runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
         let returned = self.returned.values().filter(|held| held.message.is_persistent());
-        returned.map(|held| (held.seq, held.seq)).chain(self.seqs.runs())
-    }
-}
-
-impl<M> Lane<M> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.returned.is_empty() && self.fresh.is_empty()
+        let returned = returned.map(|held| (held.seq, held.seq));
+        let back = self.paging.iter().flat_map(|paging| paging.back.runs());
+        let paged = self.pages().flat_map(Page::runs);
+        returned.chain(self.front.runs()).chain(paged).chain(back)
     }
 
-    /// Adds the newest message of the lane.
-    pub(crate) fn push(&mut self, seq: Seq, message: M, expires: Millis) {
-        self.seqs.push_back(seq);
-        self.fresh.push_back(Fresh { message, expires });
+    /// True if part of it is in the store.
+    pub(crate) fn is_paged(&self) -> bool {
+        self.paging.is_some()
+    }
+
+    pub(crate) fn pages(&self) -> impl Iterator<Item = &Page> {
+        self.paging.iter().flat_map(|paging| paging.pages())
+    }
+
+    /// Adds the newest message of the lane. Returns the memory of the fresh ones.
+    #[inline]
+    pub(crate) fn push(&mut self, seq: Seq, message: M, expires: Millis) -> u64 {
+        match &mut self.paging {
+            None => {
+                self.front.push(seq, message, expires);
+                self.front.bytes()
+            }
+            Some(paging) => {
+                paging.back.push(seq, message, expires);
+                paging.back.bytes() + self.front.bytes()
+            }
+        }
     }
 
     /// Puts a message back to its old place.
     pub(crate) fn give_back(&mut self, held: Held<M>) {
+        let after = self.front.first().map(|(seq, ..)| seq);
         assert!(
-            self.fresh.is_empty() || held.seq < self.seqs.front(),
+            after.is_none_or(|after| held.seq < after),
             "a returned message overtook a fresh one"
         );
+        self.returned_bytes += resident_bytes(&held.message);
         let twin = self.returned.insert(held.seq, held);
         assert!(twin.is_none(), "a message came back twice");
     }
 
+    /// The next message; `None` if there is none, or if it is not in memory.
+    #[inline]
     pub(crate) fn head(&self) -> Option<Head<'_, M>> {
+        let head = self.first_in_memory()?;
+        match &self.paging {
+            Some(paging) if head.seq >= paging.first() => None,
+            Some(_) | None => Some(head),
+        }
+    }
+
+    /// True if the next message is not in memory.
+    pub(crate) fn is_head_away(&self) -> bool {
+        self.paging.is_some() && self.head().is_none()
+    }
+
+    #[inline]
+    fn first_in_memory(&self) -> Option<Head<'_, M>> {
         if let Some((_, held)) = self.returned.first_key_value() {
             let Held {
                 message,
                 seq,
+                expires,
                 redelivered,
                 delivery_count,
-                expires: _,
                 level: _,
             } = held;
             return Some(Head {
                 message,
                 seq: *seq,
+                expires: *expires,
                 redelivered: *redelivered,
                 delivery_count: *delivery_count,
             });
         }
-        let fresh = self.fresh.front()?;
+        let (seq, message, expires) = self.front.first()?;
         Some(Head {
-            message: &fresh.message,
-            seq: self.seqs.front(),
-            redelivered: false,
+            message,
+            seq,
+            expires,
+            redelivered: seq <= self.redelivered_to,
             delivery_count: 0,
         })
     }
 
-    /// When the head expires; [`NEVER`] without one.
-    pub(crate) fn head_expires(&self) -> Millis {
-        match self.returned.first_key_value() {
-            Some((_, held)) => held.expires,
-            None => self.fresh.front().map_or(NEVER, |fresh| fresh.expires),
-        }
-    }
-
+    /// Takes the next message, which is in memory.
+    #[inline]
     pub(crate) fn pop(&mut self, level: u8) -> Option<Held<M>> {
-        if let Some((_, held)) = self.returned.pop_first() {
+        if !self.returned.is_empty()
+            && let Some((_, held)) = self.returned.pop_first()
+        {
+            self.returned_bytes -= resident_bytes(&held.message);
             return Some(held);
         }
-        let Fresh { message, expires } = self.fresh.pop_front()?;
-        Some(Held {
+        let paged = self.front.pop()?;
+        if let Some(paging) = &mut self.paging {
+            paging.front_count -= 1;
+        }
+        Some(self.held(level, paged))
+    }
+
+    fn held(&self, level: u8, Paged { seq, expires, message }: Paged<M>) -> Held<M> {
+        Held {
             message,
-            seq: self.seqs.pop_front(),
+            seq,
             expires,
             delivery_count: 0,
             level,
-            redelivered: false,
-        })
+            redelivered: seq <= self.redelivered_to,
+        }
+    }
+
+    /// True while this page is on its way.
+    pub(crate) fn is_loading(&self, page: PageId) -> bool {
+        self.paging.as_ref().is_some_and(|paging| paging.is_loading(page))
+    }
+
+    /// True while any page of the lane is on its way.
+    pub(crate) fn is_loading_any(&self) -> bool {
+        self.paging.as_ref().is_some_and(|paging| paging.is_loading_any())
+    }
+
+    /// The page to ask for so that the head comes into memory, unless one is on its way.
+    pub(crate) fn load(&mut self) -> Option<PageId> {
+        self.paging.as_mut()?.load()
+    }
+
+    /// The page to ask for since messages are being taken.
+    pub(crate) fn read_ahead(&mut self) -> Option<PageId> {
+        let paging = self.paging.as_mut()?;
+        paging.read_ahead(paging.front_count + self.returned.len() as u64)
+    }
+
+    /// The page that was asked for is here, with these of its messages. Returns what was known of it.
+    pub(crate) fn take_in(&mut self, level: u8, messages: Vec<Paged<M>>) -> Option<Page> {
+        let page = self.paging.as_mut()?.take_loaded()?;
+        let newest = self.front.last_seq().or(self.returned.keys().next_back().copied());
+        let mut before = newest;
+        let in_order = messages.iter().all(|paged| before.replace(paged.seq) < Some(paged.seq));
+        if in_order {
+            self.append_front(messages);
+        } else {
+            self.sort_in(level, messages);
+        }
+        self.close_ranks();
+        Some(page)
+    }
+
+    fn append_front(&mut self, messages: Vec<Paged<M>>) {
+        if let Some(paging) = &mut self.paging {
+            paging.front_count += messages.len() as u64;
+        }
+        for Paged { seq, expires, message } in messages {
+            self.front.push(seq, message, expires);
+        }
+    }
+
+    /// Pages that overlap are rare: only after a restart. What is in memory is sorted with them.
+    #[cold]
+    fn sort_in(&mut self, level: u8, messages: Vec<Paged<M>>) {
+        if let Some(paging) = &mut self.paging {
+            paging.front_count = 0;
+        }
+        let mut front = std::mem::take(&mut self.front);
+        for paged in std::iter::from_fn(|| front.pop()).chain(messages) {
+            let held = self.held(level, paged);
+            self.give_back(held);
+        }
+    }
+
+    /// Without pages, what was behind them follows what was before them.
+    fn close_ranks(&mut self) {
+        if let Some(paging) = self.paging.take_if(|paging| paging.is_empty()) {
+            self.front.append(paging.back);
+        }
+    }
+
+    /// If more is in memory than `bytes_max`, whole pages of the newest messages leave it, the oldest quarter stays.
+    #[cold]
+    pub(crate) fn page_out(&mut self, bytes_max: u64, page_out: &mut impl FnMut(Vec<Paged<M>>) -> PageId) {
+        if self.fresh_bytes() <= bytes_max {
+            return;
+        }
+        let page_bytes = page_bytes(bytes_max);
+        if let Some(paging) = &mut self.paging {
+            let mut back = std::mem::take(&mut paging.back);
+            paging.page_out(&mut back, page_bytes, true, page_out);
+            paging.back = back;
+            return;
+        }
+        if self.front.bytes() < bytes_max / 4 + page_bytes {
+            return;
+        }
+        let mut newer = self.cut_front(bytes_max / 4, 1);
+        let paging = self.paging.get_or_insert_default();
+        // The first page may be a small one: without it there would be no back to collect the next in.
+        let is_small = newer.bytes() < page_bytes;
+        paging.page_out(&mut newer, page_bytes, !is_small, page_out);
+        paging.back = newer;
+        self.close_ranks();
+    }
+
+    /// Everything fresh leaves the memory but the oldest that take at most `bytes_max`, and at least `count_min`.
+    /// Returns the octets that became free.
+    pub(crate) fn shrink(
+        &mut self,
+        bytes_max: u64,
+        count_min: u64,
+        page_out: &mut impl FnMut(Vec<Paged<M>>) -> PageId,
+    ) -> u64 {
+        let before = self.fresh_bytes();
+        if before <= bytes_max {
+            return 0;
+        }
+        let mut newer = self.cut_front(bytes_max, count_min);
+        let paging = self.paging.get_or_insert_default();
+        let mut back = std::mem::take(&mut paging.back);
+        paging.page_out(&mut newer, PAGE_BYTES_MAX, false, page_out);
+        paging.page_out(&mut back, PAGE_BYTES_MAX, false, page_out);
+        self.close_ranks();
+        before - self.fresh_bytes()
+    }
+
+    /// Cuts the front off behind the oldest messages that take at most `bytes_max`, and at least `count_min`.
+    /// Returns the rest.
+    fn cut_front(&mut self, bytes_max: u64, count_min: u64) -> Fresh<M> {
+        let mut rest = std::mem::take(&mut self.front);
+        let count = self.front.take_oldest(&mut rest, bytes_max, count_min);
+        self.paging.get_or_insert_default().front_count = count;
+        rest
+    }
+
+    /// A page was found in the store after a restart.
+    pub(crate) fn restore(&mut self, page: Page) {
+        self.paging.get_or_insert_default().insert(page);
+    }
+
+    /// Fresh messages up to here were handed out before the restart.
+    pub(crate) fn mark_redelivered(&mut self, to: Seq) {
+        self.redelivered_to = to;
     }
 }

@@ -1,7 +1,8 @@
 //! ONE queue as a pure machine: publish, consume, get, settle, expire, overflow, dead-letter.
 //!
 //! The host holds a lock around [`Queue`] and the task that holds it does the work; what the queue wants done
-//! goes to a sink given with each command (static dispatch, nothing collected). Time enters as data (I2), equal
+//! goes to a sink given with each command (static dispatch, nothing collected). Ready messages above a limit go to a
+//! store by pages and come back as commands; what must survive is handed to it by message. Time enters as data (I2), equal
 //! commands give equal effects (I1). This room knows no AMQP bytes, no names, no exchange, no disk and no other queue.
 
 mod backlog;
@@ -11,11 +12,14 @@ mod consumers;
 mod counts;
 mod deliver;
 mod expire;
+mod fresh;
 mod lane;
 mod message;
 mod page;
+mod paging;
 mod publish;
 mod queue;
+mod restore;
 mod seqs;
 mod settings;
 mod settle;

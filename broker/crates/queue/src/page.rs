@@ -1,10 +1,12 @@
 //! Pages: runs of ready messages that lie in the store instead of in memory.
 //!
-//! What the store is given, gives back and says after a restart; when that happens is decided by the lane.
+//! What the store is given, gives back and says after a restart, and what a queue remembers of a page meanwhile. When
+//! pages go and come is decided by `paging`.
 
 use model::{Millis, PageId, Seq};
 
 use crate::counts::Tally;
+use crate::message::{Message, NEVER};
 
 /// A message of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,4 +43,71 @@ pub struct RestoredPage {
     pub tally: Tally,
     /// How many of them expire.
     pub expiring: u64,
+}
+
+/// What stays in memory of messages in the store: far less than 16 octets each, since neighbours share a run.
+pub(crate) struct Page {
+    pub(crate) id: PageId,
+    pub(crate) tally: Tally,
+    pub(crate) expiring: u64,
+    /// First and last position of each run, ascending.
+    runs: Box<[(Seq, Seq)]>,
+}
+
+impl Page {
+    /// The page of these messages once they have gone out under the id that `page_out` gives.
+    pub(crate) fn of<M: Message>(messages: Vec<Paged<M>>, page_out: &mut impl FnMut(Vec<Paged<M>>) -> PageId) -> Self {
+        Page {
+            tally: tally(&messages),
+            expiring: expiring(&messages),
+            runs: runs(&messages).into(),
+            id: page_out(messages),
+        }
+    }
+
+    /// The lowest position.
+    pub(crate) fn first(&self) -> Seq {
+        self.runs.first().map_or(Seq(0), |run| run.0)
+    }
+
+    /// The highest position.
+    pub(crate) fn last(&self) -> Seq {
+        self.runs.last().map_or(Seq(0), |run| run.1)
+    }
+
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
+        self.runs.iter().copied()
+    }
+}
+
+impl From<RestoredPage> for Page {
+    fn from(page: RestoredPage) -> Self {
+        Page {
+            id: page.id,
+            tally: page.tally,
+            expiring: page.expiring,
+            runs: page.seqs.into(),
+        }
+    }
+}
+
+pub(crate) fn tally<M: Message>(messages: &[Paged<M>]) -> Tally {
+    let mut tally = Tally::default();
+    messages.iter().for_each(|paged| tally.add(&paged.message));
+    tally
+}
+
+pub(crate) fn expiring<M>(messages: &[Paged<M>]) -> u64 {
+    messages.iter().filter(|paged| paged.expires != NEVER).count() as u64
+}
+
+fn runs<M>(messages: &[Paged<M>]) -> Vec<(Seq, Seq)> {
+    let mut runs: Vec<(Seq, Seq)> = Vec::new();
+    for Paged { seq, .. } in messages {
+        match runs.last_mut() {
+            Some((_, last)) if last.next() == *seq => *last = *seq,
+            Some(_) | None => runs.push((*seq, *seq)),
+        }
+    }
+    runs
 }

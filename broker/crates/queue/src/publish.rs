@@ -34,13 +34,36 @@ impl<M: Message, C> Queue<M, C> {
         }
         self.last_seq = self.last_seq.next();
         let expires = self.settings.ttl(facts.ttl).map_or(NEVER, |ttl| now.after(ttl));
-        if !self.hand_over(&facts, expires, incoming, sink) {
-            let level = self.store(&facts, expires, incoming, sink);
-            self.backlog.push(self.last_seq, level, incoming.keep(), expires);
-            self.drop_excess(sink);
-            self.expire(now, sink);
+        let taken = self.backlog.is_empty() && self.hand_over(&facts, expires, incoming, sink);
+        if !taken {
+            self.keep(now, &facts, expires, incoming, sink);
         }
         Published::Accepted(self.last_seq)
+    }
+
+    /// The newest message joins the backlog; within the limits, and out of memory if there is too much.
+    fn keep<I, S>(&mut self, now: Millis, facts: &Facts, expires: Millis, incoming: &mut I, sink: &mut S)
+    where
+        I: Incoming<Message = M>,
+        S: DirectSink<I, C>,
+    {
+        let level = self.store(facts, expires, incoming, sink);
+        let is_over = self.backlog.push(self.last_seq, level, incoming.keep(), expires);
+        self.drop_excess(sink);
+        self.expire(now, sink);
+        if self.backlog.is_paged() {
+            // What waits for its page waits beside able consumers, and this one may be of a higher priority.
+            self.pump(now, sink);
+        }
+        if is_over {
+            self.page_out(level, sink);
+        }
+    }
+
+    #[cold]
+    fn page_out(&mut self, level: u8, sink: &mut impl Sink<M, C>) {
+        self.backlog
+            .page_out(level, &mut |messages| sink.page_out(level, messages));
     }
 
     /// Offers the newest message to the able consumers in turn, without keeping it before one takes it.
@@ -51,7 +74,6 @@ impl<M: Message, C> Queue<M, C> {
     {
         let seq = self.last_seq;
         while let Some(key) = self.consumers.next() {
-            assert!(self.backlog.is_empty(), "a message waited although a consumer was able");
             let consumer = self.consumers.get(key);
             let (id, no_ack) = (consumer.id, consumer.no_ack);
             let slot = (!no_ack).then(|| self.unacked.next_slot());
@@ -66,6 +88,9 @@ impl<M: Message, C> Queue<M, C> {
                 continue;
             }
             self.delivered(key, no_ack, false);
+            if self.settings.durable {
+                self.handed_out(self.backlog.level(facts.priority), seq);
+            }
             if !no_ack {
                 let level = self.store(facts, expires, incoming, sink);
                 let message = incoming.keep();
@@ -116,12 +141,17 @@ impl<M: Message, C> Queue<M, C> {
 
     /// Drops from the head until the limits hold again.
     pub(crate) fn drop_excess(&mut self, sink: &mut impl Sink<M, C>) {
-        if self.settings.overflow != Overflow::DropHead {
-            return;
+        if self.settings.overflow == Overflow::DropHead && self.settings.is_exceeded_by(self.backlog.tally()) {
+            self.drop_heads(sink);
         }
-        while self.settings.is_exceeded_by(self.backlog.tally())
-            && let Some(held) = self.backlog.pop()
-        {
+    }
+
+    #[inline(never)]
+    fn drop_heads(&mut self, sink: &mut impl Sink<M, C>) {
+        while self.settings.is_exceeded_by(self.backlog.tally()) {
+            let Some(held) = self.take_head(sink) else {
+                return self.fetch_head(sink);
+            };
             self.bury(held, Death::MaxLen, sink);
         }
     }

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use model::{ConsumerId, Millis, Seq};
+use smallvec::SmallVec;
 
 use crate::backlog::Backlog;
 use crate::consumers::Consumers;
@@ -16,13 +17,15 @@ use crate::unacked::UnackedSet;
 
 /// One queue. `M` is the kept message, `C` the host's handle of a consumer.
 ///
-/// After every command either nothing is ready or no consumer is able to take it.
+/// After every command nothing is ready, or no consumer is able to take it, or its page is on the way.
 pub struct Queue<M, C> {
     pub(crate) settings: Settings,
     pub(crate) auto_delete: bool,
     /// Since when no consumer, get or redeclare was seen; meaningful while there is no consumer.
     pub(crate) unused_since: Millis,
     pub(crate) last_seq: Seq,
+    /// Per level, the highest position ever handed out.
+    pub(crate) delivered_to: SmallVec<[Seq; 1]>,
     pub(crate) backlog: Backlog<M>,
     pub(crate) unacked: UnackedSet<M>,
     pub(crate) consumers: Consumers<C>,
@@ -64,12 +67,14 @@ impl<M: Message, C> fmt::Debug for Queue<M, C> {
 impl<M: Message, C> Queue<M, C> {
     /// An empty queue.
     pub fn new(settings: Settings, auto_delete: bool, now: Millis) -> Self {
+        let backlog = Backlog::new(&settings);
         Self {
             settings,
             auto_delete,
             unused_since: now,
             last_seq: Seq(0),
-            backlog: Backlog::new(settings.max_priority),
+            delivered_to: SmallVec::from_elem(Seq(0), backlog.levels()),
+            backlog,
             unacked: UnackedSet::new(),
             consumers: Consumers::new(settings.single_active_consumer),
             counters: Counters::default(),
@@ -88,6 +93,17 @@ impl<M: Message, C> Queue<M, C> {
             unacked: *self.unacked.tally(),
             consumers: self.consumers.len(),
         }
+    }
+
+    /// Octets of memory of the ready messages, but those in the store.
+    pub fn resident_bytes(&self) -> u64 {
+        self.backlog.resident_bytes()
+    }
+
+    /// Per level, the highest position ever handed out, to a consumer or by `get`; durable queues only. After a restart
+    /// everything up to it is marked redelivered.
+    pub fn delivered_to(&self) -> &[Seq] {
+        &self.delivered_to
     }
 
     /// What the queue did since it began.
@@ -132,6 +148,7 @@ impl<M: Message, C> Queue<M, C> {
                 .stored_runs()
                 .for_each(|(first, last)| sink.removed(first, last));
         }
+        self.backlog.pages().for_each(|page| sink.discard(page));
         let gone = self.backlog.clear();
         self.counters.purged += gone;
         gone
@@ -143,6 +160,7 @@ impl<M: Message, C> Queue<M, C> {
         for consumer in self.consumers.drain() {
             sink.cancelled(&consumer.handle);
         }
+        self.backlog.pages().for_each(|page| sink.discard(page));
         self.backlog.clear();
         self.unacked.clear();
         counts

@@ -43,6 +43,29 @@ impl Seqs {
         runs.filter(|run| run.count > 0).map(|run| run.ends())
     }
 
+    /// The highest position.
+    pub(crate) fn back(&self) -> Option<Seq> {
+        let last = self.more.back().unwrap_or(&self.front);
+        (last.count > 0).then(|| last.ends().1)
+    }
+
+    /// Adds all of `higher`.
+    pub(crate) fn append(&mut self, higher: Self) {
+        for run in std::iter::once(higher.front)
+            .chain(higher.more)
+            .filter(|run| run.count > 0)
+        {
+            let last = self.more.back_mut().unwrap_or(&mut self.front);
+            if last.count == 0 {
+                *last = run;
+            } else if last.is_continued_by(Seq(run.first)) {
+                last.count += run.count;
+            } else {
+                self.more.push_back(run);
+            }
+        }
+    }
+
     pub(crate) fn push_back(&mut self, seq: Seq) {
         let last = self.more.back_mut().unwrap_or(&mut self.front);
         if last.count == 0 {
@@ -82,6 +105,22 @@ mod tests {
         }
         seqs.push_back(Seq(24));
         assert_eq!(seqs.pop_front(), Seq(24));
+    }
+
+    #[test]
+    fn appended_positions_continue_the_last_run() {
+        let of = |positions: &[u64]| {
+            let mut seqs = Seqs::default();
+            positions.iter().for_each(|seq| seqs.push_back(Seq(*seq)));
+            seqs
+        };
+        let mut seqs = of(&[]);
+        for part in [of(&[1, 2]), of(&[]), of(&[3, 5]), of(&[9])] {
+            seqs.append(part);
+        }
+        let runs: Vec<_> = seqs.runs().collect();
+        assert_eq!(runs, [(Seq(1), Seq(3)), (Seq(5), Seq(5)), (Seq(9), Seq(9))]);
+        assert_eq!(seqs.back(), Some(Seq(9)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a durable queue tells the store: what it holds on to, and what is gone for good.
 //!
-//! `store a 1` at position 1; `removed 1`; `stored 1` after a death: the host takes it out once the letter is safe.
+//! Nothing leaves the memory here; `paging` and `restart` are about that.
 
 use crate::machine::check_store;
 

@@ -2,7 +2,9 @@
 //!
 //! One segment per command, `-` where nothing happened:
 //! `keep a` copied out of the read buffer; `c1#2 a` delivery 2 to consumer 1; `c1 a` one without acknowledgement;
-//! `a*1` redelivered, back once; `got #2 a left=3`; `dead a expired`; `retire unused`.
+//! `a*1` redelivered, back once; `got #2 a left=3`; `dead a expired`; `retire unused`. Where the store is shown:
+//! `store a 1` at position 1; `removed 1`; `stored 1` after a death: the host takes it out; `out p1 a b`; `load p1`;
+//! `discard p1`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,11 +12,12 @@ use std::rc::Rc;
 
 use model::{ConsumerId, Millis, PageId, Seq};
 use queue::{
-    Death, Delivery, DirectSink, Facts, Fetched, Got, Incoming, Message, Paged, Published, Queue, Retire, Settle, Sink,
-    Slot, Stored, SubscribeError, Subscription, Taken,
+    Death, Delivery, DirectSink, Facts, Fetched, Got, Incoming, Message, Paged, Published, Queue, Restored, Retire,
+    Settle, Sink, Slot, Stored, SubscribeError, Subscription, Taken,
 };
 
 use crate::script::{Command, Letter, Reader, Setup, parse};
+use crate::store::Store;
 
 /// Runs `script` and compares what happened.
 #[track_caller]
@@ -60,6 +63,9 @@ fn segment(effects: &[String]) -> String {
 
 pub(crate) type Kept = Rc<Letter>;
 
+/// Memory that the queue counts for each letter; a page of a small queue is two of them.
+pub(crate) const LETTER_BYTES: u64 = 2_048;
+
 /// A letter in the "read buffer".
 struct Arriving {
     letter: Letter,
@@ -77,12 +83,12 @@ impl Message for KeptLetter {
     }
 
     fn resident_bytes(&self) -> u64 {
-        1_024 - 16
+        LETTER_BYTES - 16
     }
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct KeptLetter(Kept);
+pub(crate) struct KeptLetter(pub(crate) Kept);
 
 impl Incoming for Arriving {
     type Message = KeptLetter;
@@ -117,16 +123,13 @@ impl Incoming for Arriving {
 pub(crate) struct Recorder {
     journal: Rc<RefCell<Vec<String>>>,
     blocked: BTreeSet<u64>,
-    /// Slots of the numbered deliveries, number 1 first.
-    slots: Vec<Slot>,
+    /// Slots of the numbered deliveries, number 1 first; none is left after a restart.
+    slots: Vec<Option<Slot>>,
     /// Where each message stands, by its name; it never changes.
     seqs: BTreeMap<String, Seq>,
     /// The store's effects are written down too.
     shows_store: bool,
-    /// A purge reports runs; anything else reports one stored message at a time.
-    purging: bool,
-    /// Positions that the store has.
-    stored: BTreeSet<Seq>,
+    pub(crate) store: Store,
 }
 
 impl Recorder {
@@ -158,7 +161,7 @@ impl Recorder {
 
     fn number(&mut self, slot: Option<Slot>) -> String {
         let Some(slot) = slot else { return String::new() };
-        self.slots.push(slot);
+        self.slots.push(Some(slot));
         format!("#{}", self.slots.len())
     }
 }
@@ -185,29 +188,36 @@ impl Sink<KeptLetter, u64> for Recorder {
     fn dead_letter(&mut self, message: KeptLetter, stored: Option<Seq>, why: Death) {
         self.note(format!("dead {} {}", message.0.name, why.as_str()));
         if let Some(seq) = stored {
-            assert!(self.stored.remove(&seq), "{seq:?} died unknown to the store");
+            self.store.removed(seq, seq);
             self.note_store(format!("stored {}", seq.0));
         }
     }
 
     fn removed(&mut self, first: Seq, last: Seq) {
-        let gone: Vec<Seq> = self.stored.range(first..=last).copied().collect();
-        let known = self.purging || gone.len() == 1;
-        assert!(known, "{first:?} to {last:?} removed unknown to the store");
-        self.stored.retain(|seq| !gone.contains(seq));
+        self.store.removed(first, last);
         self.note_store(match first == last {
             true => format!("removed {}", first.0),
             false => format!("removed {}-{}", first.0, last.0),
         });
     }
 
-    fn page_out(&mut self, _: u8, _: Vec<Paged<KeptLetter>>) -> PageId {
-        unreachable!()
+    fn page_out(&mut self, level: u8, messages: Vec<Paged<KeptLetter>>) -> PageId {
+        let names: Vec<&str> = messages.iter().map(|paged| paged.message.0.name.as_str()).collect();
+        let text = names.join(" ");
+        let page = self.store.page_out(level, messages);
+        self.note_store(format!("out p{} {text}", page.0));
+        page
     }
 
-    fn load(&mut self, _: PageId) {}
+    fn load(&mut self, page: PageId) {
+        self.store.load(page);
+        self.note_store(format!("load p{}", page.0));
+    }
 
-    fn discard(&mut self, _: PageId) {}
+    fn discard(&mut self, page: PageId) {
+        self.store.discard(page);
+        self.note_store(format!("discard p{}", page.0));
+    }
 
     fn activated(&mut self, consumer: &u64) {
         self.note(format!("active c{consumer}"));
@@ -233,7 +243,7 @@ impl DirectSink<Arriving, u64> for Recorder {
 
     fn store(&mut self, stored: Stored, incoming: &mut Arriving) {
         assert!(incoming.letter.persistent);
-        assert!(self.stored.insert(stored.seq), "{:?} stored twice", stored.seq);
+        self.store.store(stored, &incoming.letter);
         let name = &incoming.letter.name;
         self.stands_at(name, stored.seq);
         self.note_store(format!("store {name} {}", stored.seq.0));
@@ -244,7 +254,10 @@ pub(crate) struct Machine {
     pub(crate) queue: Queue<KeptLetter, u64>,
     pub(crate) now: Millis,
     sink: Recorder,
+    auto_delete: bool,
     deleted: bool,
+    /// Messages that were restored and not lost.
+    base: i128,
 }
 
 impl Machine {
@@ -254,16 +267,19 @@ impl Machine {
             queue: Queue::new(setup.settings, setup.auto_delete, now),
             now,
             sink: Recorder::default(),
+            auto_delete: setup.auto_delete,
             deleted: false,
+            base: 0,
         }
     }
 
-    /// Names of the messages that the store has, in order of arrival.
-    pub(crate) fn stored(&self) -> Vec<&str> {
-        let has = |(_, seq): &(&String, &Seq)| self.sink.stored.contains(seq);
-        let mut names: Vec<_> = self.sink.seqs.iter().filter(has).collect();
-        names.sort_by_key(|(_, seq)| **seq);
-        names.into_iter().map(|(name, _)| name.as_str()).collect()
+    /// Names of the messages that would survive a restart, in order of arrival.
+    pub(crate) fn lasting(&self) -> Vec<&str> {
+        self.sink.store.lasting().map(|letter| letter.name.as_str()).collect()
+    }
+
+    pub(crate) fn store(&mut self) -> &mut Store {
+        &mut self.sink.store
     }
 
     /// How many deliveries have been numbered so far.
@@ -286,6 +302,7 @@ impl Machine {
             now,
             sink,
             deleted,
+            ..
         } = self;
         match command {
             Command::Publish(letter) => self.publish(letter),
@@ -305,18 +322,8 @@ impl Machine {
             }
             Command::Get { no_ack } => self.get(*no_ack),
             Command::Settle(how, deliveries) => self.settle(*how, deliveries),
-            Command::Depart(consumers, deliveries) => {
-                let consumers: Vec<_> = consumers.iter().copied().map(ConsumerId).collect();
-                let slots: Vec<_> = deliveries.iter().map(|number| sink.slots[number - 1]).collect();
-                queue.depart(*now, &consumers, slots, sink);
-                None
-            }
-            Command::Purge => {
-                sink.purging = true;
-                let purged = queue.purge(sink);
-                sink.purging = false;
-                Some(format!("purged {purged}"))
-            }
+            Command::Depart(consumers, deliveries) => self.depart(consumers, deliveries),
+            Command::Purge => self.purge(),
             Command::Wait(span) => {
                 *now = now.after(Millis(*span));
                 None
@@ -333,6 +340,15 @@ impl Machine {
                 queue.set_settings(*now, *settings, sink);
                 None
             }
+            Command::Load { which, lost } => self.load(*which, lost),
+            Command::Shrink(bytes) => {
+                queue.shrink(*bytes, sink);
+                None
+            }
+            Command::Restart(groups) => {
+                self.restart(groups);
+                None
+            }
             Command::Delete => {
                 *deleted = true;
                 let counts = queue.delete(sink);
@@ -342,6 +358,21 @@ impl Machine {
                 ))
             }
         }
+    }
+
+    fn depart(&mut self, consumers: &[u64], deliveries: &[usize]) -> Option<String> {
+        let consumers: Vec<_> = consumers.iter().copied().map(ConsumerId).collect();
+        let slots = deliveries.iter().filter_map(|number| self.sink.slots[number - 1]);
+        let slots: Vec<_> = slots.collect();
+        self.queue.depart(self.now, &consumers, slots, &mut self.sink);
+        None
+    }
+
+    fn purge(&mut self) -> Option<String> {
+        self.sink.store.is_purging = true;
+        let purged = self.queue.purge(&mut self.sink);
+        self.sink.store.is_purging = false;
+        Some(format!("purged {purged}"))
     }
 
     fn publish(&mut self, letter: &Letter) -> Option<String> {
@@ -403,11 +434,44 @@ impl Machine {
     }
 
     fn settle(&mut self, how: Settle, deliveries: &[usize]) -> Option<String> {
-        let slots: Vec<_> = deliveries.iter().map(|number| self.sink.slots[number - 1]).collect();
+        let slots: Vec<_> = deliveries
+            .iter()
+            .filter_map(|number| self.sink.slots[number - 1])
+            .collect();
+        let is_old = slots.len() < deliveries.len();
         match self.queue.settle_all(self.now, slots, how, &mut self.sink) {
-            Ok(()) => None,
-            Err(_) => Some("unknown slot".to_owned()),
+            Ok(()) if !is_old => None,
+            Ok(()) | Err(_) => Some("unknown slot".to_owned()),
         }
+    }
+
+    fn load(&mut self, which: usize, lost: &[String]) -> Option<String> {
+        let store = &mut self.sink.store;
+        let (page, names) = store.wanted().get(which).expect("a page is wanted").clone();
+        let lost: Vec<String> = names.into_iter().filter(|name| lost.contains(name)).collect();
+        let messages = store.answer(page, &lost);
+        let missing = self.queue.loaded(self.now, page, messages, &mut self.sink);
+        self.base -= i128::from(missing);
+        if missing == 0 {
+            return None;
+        }
+        // Else the page had been purged: nothing was lost.
+        assert_eq!(missing, lost.len() as u64);
+        self.sink.store.forget(&lost);
+        Some(format!("lost {missing}"))
+    }
+
+    fn restart(&mut self, groups: &[usize]) {
+        let Self { queue, sink, .. } = self;
+        let restored = Restored {
+            last_seq: sink.seqs.values().copied().max().unwrap_or_default(),
+            delivered_to: queue.delivered_to().to_vec(),
+            pages: sink.store.restart(groups, |letter| KeptLetter(Rc::new(letter.clone()))),
+        };
+        sink.blocked.clear();
+        sink.slots.iter_mut().for_each(|slot| *slot = None);
+        self.base = restored.pages.iter().map(|page| i128::from(page.tally.messages)).sum();
+        self.queue = Queue::restore(*self.queue.settings(), self.auto_delete, self.now, restored);
     }
 
     fn assert_invariants(&self) {
@@ -426,7 +490,7 @@ impl Machine {
             );
             let able = consumer.active && !consumer.parked && (consumer.no_ack || consumer.unacked < limit);
             assert!(
-                counts.ready.messages == 0 || !able,
+                counts.ready.messages == 0 || !able || !self.sink.store.loading().is_empty(),
                 "a message waits although {consumer:?} is able"
             );
             held += u64::from(consumer.unacked);
@@ -440,8 +504,8 @@ impl Machine {
         let gone = gone + c.delivery_limited + c.purged;
         if !self.deleted {
             assert_eq!(
-                c.published - c.refused,
-                gone + counts.ready.messages + counts.unacked.messages
+                i128::from(c.published - c.refused) + self.base,
+                i128::from(gone + counts.ready.messages + counts.unacked.messages)
             );
         }
         assert!(self.queue.consumers().filter(|c| c.exclusive).count() == 0 || counts.consumers == 1);

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use model::Overflow;
+use model::{Overflow, PageId};
 use queue::{Settings, Settle};
 
+use crate::machine::LETTER_BYTES;
 use crate::script::{Command, Letter, Reader, Setup};
+use crate::store::Outgoing;
 
 #[derive(Clone, Debug)]
 enum Place {
@@ -25,6 +27,8 @@ struct Item {
     returns: u32,
     redelivered: bool,
     place: Place,
+    /// In the store, in this page.
+    page: Option<PageId>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +53,8 @@ pub(crate) struct Naive {
     round: Vec<u64>,
     active: Option<u64>,
     blocked: BTreeSet<u64>,
+    /// Per level, the last arrival ever handed out.
+    delivered_to: Vec<u64>,
     effects: Vec<String>,
 }
 
@@ -66,6 +72,7 @@ impl Naive {
             round: Vec::new(),
             active: None,
             blocked: BTreeSet::new(),
+            delivered_to: vec![0; usize::from(setup.settings.max_priority.unwrap_or(0)) + 1],
             effects: Vec::new(),
         }
     }
@@ -110,6 +117,10 @@ impl Naive {
             Command::Tick => self.tick(),
             Command::Redeclare => self.used = self.now,
             Command::Set(settings) => self.set(*settings),
+            Command::Load { lost, .. } => unreachable!("the page must be known: {lost:?}"),
+            // Pages go out by `follow`.
+            Command::Shrink(_) => {}
+            Command::Restart(_) => self.restart(),
             Command::Delete => unreachable!("not part of the random scripts"),
         }
         std::mem::take(&mut self.effects)
@@ -132,10 +143,105 @@ impl Naive {
         })
     }
 
-    fn head(&self) -> Option<usize> {
+    /// The next message, wherever it is.
+    fn next(&self) -> Option<usize> {
         self.ready_items()
             .min_by_key(|(_, item)| (std::cmp::Reverse(item.level), item.arrival))
             .map(|(at, _)| at)
+    }
+
+    /// The next message, if it is in memory.
+    fn head(&self) -> Option<usize> {
+        self.next().filter(|at| self.items[*at].page.is_none())
+    }
+
+    fn is_expiring(&self) -> bool {
+        self.ready_items().any(|(_, item)| item.expires.is_some())
+    }
+
+    fn is_exceeded(&self) -> bool {
+        let (count, bytes) = self.totals();
+        self.settings.max_length.is_some_and(|max| count > max)
+            || self.settings.max_length_bytes.is_some_and(|max| bytes > max)
+    }
+
+    /// The level of the head, if that is in the store although time or a limit must know it.
+    pub(crate) fn needs_page_of(&self) -> Option<u8> {
+        let next = &self.items[self.next()?];
+        let drops = self.settings.overflow == Overflow::DropHead && self.is_exceeded();
+        (next.page.is_some() && (self.is_expiring() || drops)).then_some(next.level)
+    }
+
+    /// Levels of which a page is `loading` wait for that.
+    pub(crate) fn next_deadline(&self, loading: &[u8]) -> Option<u64> {
+        let next = self.next().filter(|_| self.is_expiring()).map(|at| &self.items[at]);
+        let message = next.and_then(|item| match item.page {
+            None => item.expires,
+            Some(_) if loading.contains(&item.level) => None,
+            Some(_) => Some(0),
+        });
+        let unused = self.settings.expires.filter(|_| self.parties.is_empty());
+        message.into_iter().chain(unused.map(|span| self.used + span.0)).min()
+    }
+
+    /// Octets of memory of what is ready.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.ready_items().filter(|(_, item)| item.page.is_none()).count() as u64 * LETTER_BYTES
+    }
+
+    /// What the queue must say of how far it was handed out, if it says so at all.
+    pub(crate) fn delivered_to(&self) -> Vec<u64> {
+        self.delivered_to
+            .iter()
+            .map(|to| if self.settings.durable { *to } else { 0 })
+            .collect()
+    }
+
+    /// The queue paged these out, or they were found in a page.
+    pub(crate) fn follow(&mut self, (page, names): &Outgoing) {
+        for name in names {
+            let item = self.items.iter_mut().find(|item| item.letter.name == *name);
+            let item = item.expect("only what is ready is paged out");
+            assert!(matches!(item.place, Place::Ready) && item.page.is_none() && item.returns == 0);
+            item.page = Some(*page);
+        }
+    }
+
+    /// A page comes back without some. Nobody wants it if it was purged.
+    pub(crate) fn load(&mut self, page: PageId, lost: &[String]) -> Vec<String> {
+        let before = self.items.len();
+        let mut wanted = false;
+        for item in self.items.iter_mut().filter(|item| item.page == Some(page)) {
+            item.page = None;
+            wanted = true;
+        }
+        if wanted {
+            self.items.retain(|item| !lost.contains(&item.letter.name));
+            let missing = before - self.items.len();
+            self.expire();
+            self.drop_excess();
+            self.pump();
+            if missing > 0 {
+                self.note(format!("lost {missing}"));
+            }
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// What lasts is ready at its old place; all else is forgotten.
+    fn restart(&mut self) {
+        self.items.retain(|item| item.letter.persistent);
+        for item in &mut self.items {
+            item.place = Place::Ready;
+            item.returns = 0;
+            item.redelivered = item.arrival <= self.delivered_to[usize::from(item.level)];
+            item.page = None;
+        }
+        self.parties.clear();
+        self.round.clear();
+        self.blocked.clear();
+        self.active = None;
+        self.used = self.now;
     }
 
     fn publish(&mut self, letter: &Letter) {
@@ -171,11 +277,13 @@ impl Naive {
             returns: 0,
             redelivered: false,
             place: Place::Ready,
+            page: None,
         };
+        let is_first = self.ready_items().next().is_none();
         self.items.push(item);
         let newest = self.items.len() - 1;
-        // Whoever could take something would have taken what waits, so only the newest can be taken.
-        if let Some(no_ack) = self.deliver(newest) {
+        // Whoever could take something would have taken what waits, or waits for its page.
+        if is_first && let Some(no_ack) = self.deliver(newest) {
             if !no_ack {
                 self.note(format!("keep {}", letter.name));
             }
@@ -183,6 +291,7 @@ impl Naive {
             self.note(format!("keep {}", letter.name));
             self.drop_excess();
             self.expire();
+            self.pump();
         }
     }
 
@@ -210,6 +319,8 @@ impl Naive {
             number = format!("#{}", self.deliveries);
         }
         let item = &self.items[at];
+        let to_level = &mut self.delivered_to[usize::from(item.level)];
+        *to_level = item.arrival.max(*to_level);
         let again = if item.redelivered {
             format!("*{}", item.returns)
         } else {
@@ -277,6 +388,10 @@ impl Naive {
         {
             self.expire();
         }
+        if self.next().is_some() {
+            // Who has no room is passed over, even if the message has to be waited for.
+            self.turn();
+        }
     }
 
     fn subscribe(&mut self, reader: &Reader) {
@@ -339,9 +454,10 @@ impl Naive {
     fn get(&mut self, no_ack: bool) {
         self.used = self.now;
         self.expire();
-        match self.head() {
-            Some(head) => self.hand_out(head, no_ack, None),
-            None => self.note("empty".to_owned()),
+        match (self.head(), self.next()) {
+            (Some(head), _) => self.hand_out(head, no_ack, None),
+            (None, Some(_)) => self.note("loading".to_owned()),
+            (None, None) => self.note("empty".to_owned()),
         }
     }
 
@@ -406,10 +522,7 @@ impl Naive {
         while self.settings.overflow == Overflow::DropHead
             && let Some(head) = self.head()
         {
-            let (count, bytes) = self.totals();
-            let over = self.settings.max_length.is_some_and(|max| count > max)
-                || self.settings.max_length_bytes.is_some_and(|max| bytes > max);
-            if !over {
+            if !self.is_exceeded() {
                 return;
             }
             self.die(head, "maxlen");
@@ -424,6 +537,7 @@ impl Naive {
 
     fn tick(&mut self) {
         self.expire();
+        self.drop_excess();
         let due = self.settings.expires.is_some_and(|span| self.used + span.0 <= self.now);
         if due && self.parties.is_empty() {
             self.used = self.now;

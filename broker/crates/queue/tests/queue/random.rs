@@ -39,6 +39,9 @@ enum Step {
     Tick,
     Redeclare,
     Set(Settings),
+    Load(usize, Vec<usize>),
+    Shrink(u64),
+    Restart(Vec<usize>),
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
@@ -61,6 +64,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         prop::option::weighted(0.4, 0..4u8),
         prop::bool::weighted(0.25),
         any::<bool>(),
+        prop::sample::select(vec![0, 5_000, 9_000, 20_000, u64::MAX]),
     );
     (limits, times, shape).prop_map(|(limits, times, shape)| Settings {
         max_length: limits.0,
@@ -73,7 +77,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         max_priority: shape.1,
         single_active_consumer: shape.2,
         durable: shape.3,
-        ..Settings::default()
+        resident_bytes_max: shape.4,
     })
 }
 
@@ -96,8 +100,9 @@ fn step() -> impl Strategy<Value = Step> {
             priority,
         },
     );
+    let lost = prop_oneof![3 => Just(Vec::new()), 1 => some()];
     prop_oneof![
-        12 => publish,
+        20 => publish,
         4 => subscribe,
         2 => any::<usize>().prop_map(Step::Cancel),
         1 => (some(), some()).prop_map(|(consumers, deliveries)| Step::Depart(consumers, deliveries)),
@@ -111,6 +116,24 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Tick),
         1 => Just(Step::Redeclare),
         1 => settings().prop_map(Step::Set),
+        8 => (any::<usize>(), lost).prop_map(|(which, lost)| Step::Load(which, lost)),
+        2 => prop::sample::select(vec![0, 3_000, 5_000]).prop_map(Step::Shrink),
+        1 => prop::collection::vec(0..3usize, 1..5).prop_map(Step::Restart),
+    ]
+}
+
+/// A backlog grows, and its head is taken by and by.
+fn busy_step() -> impl Strategy<Value = Step> {
+    let publish = Step::Publish {
+        bytes: 1,
+        priority: 0,
+        ttl: None,
+        persistent: false,
+    };
+    prop_oneof![
+        3 => Just(publish),
+        2 => Just(Step::Get(true)),
+        1 => Just(Step::Load(0, Vec::new())),
     ]
 }
 
@@ -134,7 +157,7 @@ fn pick_some<T: Copy + PartialEq>(from: &[T], which: &[usize]) -> Vec<T> {
 }
 
 /// Makes a command of a step; `None` if it needs somebody who is not there.
-fn resolve(step: &Step, naive: &Naive, number: usize, deliveries: usize) -> Option<Command> {
+fn resolve(step: &Step, naive: &Naive, number: usize, machine: &mut Machine) -> Option<Command> {
     let id = number as u64;
     let consumers = naive.consumers();
     Some(match *step {
@@ -171,7 +194,7 @@ fn resolve(step: &Step, naive: &Naive, number: usize, deliveries: usize) -> Opti
         Step::Get(no_ack) => Command::Get { no_ack },
         Step::Settle(how, ref which) => Command::Settle(how, pick_some(&naive.outstanding(), which)),
         Step::Stale(how, which) => {
-            let all: Vec<usize> = (1..=deliveries).collect();
+            let all: Vec<usize> = (1..=machine.deliveries()).collect();
             Command::Settle(how, vec![pick(&all, which)?])
         }
         Step::Purge => Command::Purge,
@@ -179,7 +202,50 @@ fn resolve(step: &Step, naive: &Naive, number: usize, deliveries: usize) -> Opti
         Step::Tick => Command::Tick,
         Step::Redeclare => Command::Redeclare,
         Step::Set(settings) => Command::Set(settings),
+        Step::Load(which, ref lost) => {
+            let wanted = machine.store().wanted();
+            let which = pick(&(0..wanted.len()).collect::<Vec<_>>(), which)?;
+            let names: Vec<&String> = wanted[which].1.iter().collect();
+            let lost = pick_some(&names, lost).into_iter().cloned().collect();
+            Command::Load { which, lost }
+        }
+        Step::Shrink(bytes) => Command::Shrink(bytes),
+        Step::Restart(ref groups) => {
+            machine.queue.settings().durable.then_some(())?;
+            Command::Restart(groups.clone())
+        }
     })
+}
+
+/// One command on both.
+fn both(machine: &mut Machine, naive: &mut Naive, command: &Command) -> (Vec<String>, Vec<String>) {
+    let page = match command {
+        Command::Load { which, .. } => Some(machine.store().wanted()[*which].0),
+        _ => None,
+    };
+    let real = machine.apply(command);
+    let slow = match (command, page) {
+        (Command::Load { lost, .. }, Some(page)) => naive.load(page, lost),
+        _ => naive.apply(command),
+    };
+    for outgoing in machine.store().take_outgoing() {
+        naive.follow(&outgoing);
+    }
+    (real, slow)
+}
+
+/// Beside the effects, what both hold must be the same.
+fn agree(machine: &mut Machine, naive: &Naive, command: &Command, when: &str) {
+    assert_eq!(machine.lasting(), naive.lasting(), "{when}");
+    assert_eq!(machine.queue.resident_bytes(), naive.resident_bytes(), "{when}");
+    let delivered_to: Vec<u64> = machine.queue.delivered_to().iter().map(|seq| seq.0).collect();
+    assert_eq!(delivered_to, naive.delivered_to(), "{when}");
+    let loading = machine.store().loading();
+    let deadline = machine.queue.next_deadline().map(|at| at.0);
+    assert_eq!(deadline, naive.next_deadline(&loading), "{when}");
+    if let (Command::Tick, Some(level)) = (command, naive.needs_page_of()) {
+        assert!(loading.contains(&level), "time or a limit waits for the head {when}");
+    }
 }
 
 /// Runs the steps on both; returns the commands and what happened.
@@ -187,16 +253,41 @@ fn run(setup: &Setup, steps: &[Step]) -> (Vec<Command>, Vec<Vec<String>>, Machin
     let (mut machine, mut naive) = (Machine::new(setup), Naive::new(setup));
     let (mut commands, mut happened) = (Vec::new(), Vec::new());
     for (number, step) in steps.iter().enumerate() {
-        let Some(command) = resolve(step, &naive, number, machine.deliveries()) else {
+        let Some(command) = resolve(step, &naive, number, &mut machine) else {
             continue;
         };
         commands.push(command.clone());
-        let real = machine.apply(&command);
-        assert_eq!(real, naive.apply(&command), "at {command:?}\n after {commands:?}");
-        assert_eq!(machine.stored(), naive.lasting(), "at {command:?}\n after {commands:?}");
+        let (real, slow) = both(&mut machine, &mut naive, &command);
+        assert_eq!(real, slow, "at {command:?}\n after {commands:?}");
+        agree(
+            &mut machine,
+            &naive,
+            &command,
+            &format!(
+                "at {command:?}
+ after {commands:?}"
+            ),
+        );
         happened.push(real);
     }
     (commands, happened, machine)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_is_bounded_whatever_waits(steps in prop::collection::vec(busy_step(), 1..300)) {
+        let settings = Settings { resident_bytes_max: 16 * 1_024, ..Settings::default() };
+        let setup = Setup { settings, auto_delete: false };
+        let (mut machine, mut naive) = (Machine::new(&setup), Naive::new(&setup));
+        for (number, step) in steps.iter().enumerate() {
+            let command = resolve(step, &naive, number, &mut machine);
+            command.iter().for_each(|command| drop(both(&mut machine, &mut naive, command)));
+            // The limit, a page before the head and one ahead of it.
+            prop_assert!(machine.queue.resident_bytes() <= (16 + 2 * 4) * 1_024);
+        }
+    }
 }
 
 proptest! {
@@ -218,9 +309,10 @@ proptest! {
     #[test]
     fn nothing_is_lost_and_nothing_comes_twice(steps in prop::collection::vec(step(), 1..80)) {
         // Without limits, times and deaths that hide messages, every accepted one is seen or still there.
-        let quiet = steps.into_iter().filter(|step| !matches!(step, Step::Set(_) | Step::Purge));
-        let steps: Vec<Step> = quiet.collect();
-        let setup = Setup { settings: Settings { dead_letters: true, ..Settings::default() }, auto_delete: false };
+        let quiet = steps.into_iter().filter(|step| !matches!(step, Step::Set(_) | Step::Purge | Step::Restart(_)));
+        let steps: Vec<Step> = quiet.map(without_loss).collect();
+        let settings = Settings { dead_letters: true, resident_bytes_max: 6_000, ..Settings::default() };
+        let setup = Setup { settings, auto_delete: false };
         let (mut commands, mut happened, mut machine) = run(&setup, &steps);
         let outstanding: Vec<usize> = (1..=machine.deliveries()).collect();
         let everybody = machine.queue.consumers().map(|consumer| consumer.id.0).collect();
@@ -228,7 +320,11 @@ proptest! {
         loop {
             let effects = machine.apply(&command);
             let empty = effects.iter().any(|effect| effect == "empty");
-            commands.push(std::mem::replace(&mut command, Command::Get { no_ack: true }));
+            let next = match machine.store().wanted().is_empty() {
+                true => Command::Get { no_ack: true },
+                false => Command::Load { which: 0, lost: Vec::new() },
+            };
+            commands.push(std::mem::replace(&mut command, next));
             happened.push(effects);
             if empty {
                 break;
@@ -237,6 +333,13 @@ proptest! {
         for (name, ends) in ends(&commands, &happened) {
             prop_assert_eq!(ends, 1, "{}", name);
         }
+    }
+}
+
+fn without_loss(step: Step) -> Step {
+    match step {
+        Step::Load(which, _) => Step::Load(which, Vec::new()),
+        other => other,
     }
 }
 

@@ -43,6 +43,15 @@ pub(crate) enum Command {
     Tick,
     Redeclare,
     Set(Settings),
+    /// The answer to a request for a page, of those open in order; some of its messages are lost.
+    Load {
+        which: usize,
+        lost: Vec<String>,
+    },
+    /// The host is short of memory: at most so many octets.
+    Shrink(u64),
+    /// The queue begins anew with what lasts, dealt out in turn to the pages named.
+    Restart(Vec<usize>),
     Delete,
 }
 
@@ -91,8 +100,26 @@ fn command(words: &[&str]) -> Command {
         "tick" => Command::Tick,
         "redeclare" => Command::Redeclare,
         "set" => Command::Set(settings(&words[1..])),
+        "load" => load(arg, &words[1..]),
+        "shrink" => Command::Shrink(kib(arg)),
+        "restart" if arg.is_empty() => Command::Restart(vec![0]),
+        "restart" => Command::Restart(numbers(arg)),
         "delete" => Command::Delete,
         other => panic!("no such command: {other}"),
+    }
+}
+
+fn kib(word: &str) -> u64 {
+    word.parse::<u64>().unwrap() * 1_024
+}
+
+/// `load` or `load 2`, and `lost=a,b`.
+fn load(arg: &str, words: &[&str]) -> Command {
+    let lost = words.iter().find_map(|word| word.strip_prefix("lost="));
+    let lost = lost.map(|names| names.split(',').map(str::to_owned).collect());
+    Command::Load {
+        which: arg.parse().map_or(0, |number: usize| number - 1),
+        lost: lost.unwrap_or_default(),
     }
 }
 
@@ -162,6 +189,7 @@ fn settings(words: &[&str]) -> Settings {
             (_, Some(("expires", n))) => settings.expires = Some(Millis(n.parse().unwrap())),
             (_, Some(("max-length", n))) => settings.max_length = Some(n.parse().unwrap()),
             (_, Some(("max-bytes", n))) => settings.max_length_bytes = Some(n.parse().unwrap()),
+            (_, Some(("kib", n))) => settings.resident_bytes_max = kib(n),
             (_, Some(("max-priority", n))) => settings.max_priority = Some(n.parse().unwrap()),
             (_, Some(("delivery-limit", n))) => settings.delivery_limit = Some(n.parse().unwrap()),
             ("reject-publish", None) => settings.overflow = Overflow::RejectPublish,
