@@ -24,6 +24,8 @@ pub(crate) struct Crash {
     pub(crate) at: Moment,
     /// SIGTERM, after which everything answered or settled counts.
     pub(crate) clean: bool,
+    /// How often it was killed since the last look, while it started included.
+    pub(crate) kills: usize,
 }
 
 impl Crash {
@@ -58,25 +60,33 @@ pub(crate) struct Look {
 pub(crate) struct Rules {
     /// An ack that the server had for [`ACK_GRACE_MS`] survives a SIGKILL.
     pub(crate) acks_survive: bool,
+    /// A message that was given back says so when it is delivered again.
+    pub(crate) redelivered_while_up: bool,
     /// A message that was delivered before a SIGKILL says so after it.
     pub(crate) redelivered_after_crash: bool,
     /// A dead letter is safe in its target before it leaves its source.
     pub(crate) dead_letters_survive: bool,
+    /// Bodies up to this many octets are safe once confirmed.
+    pub(crate) octets_max: usize,
 }
 
 impl Rules {
     /// What we promise.
     pub(crate) const WARREN: Self = Self {
         acks_survive: true,
+        redelivered_while_up: true,
         redelivered_after_crash: true,
         dead_letters_survive: true,
+        octets_max: usize::MAX,
     };
-    /// What RabbitMQ 3.10 promises: a busy queue writes acks down late, and dead letters leave without waiting for the
-    /// target's disk.
+    /// What RabbitMQ 3.10 keeps: a busy queue writes acks down late, dead letters leave without waiting for the target's disk, a
+    /// message given back to a long queue may forget that it was delivered, and bodies above 4 KiB, which go to the message store, are lost when it is killed while it compacts that.
     pub(crate) const RABBITMQ: Self = Self {
         acks_survive: false,
+        redelivered_while_up: false,
         redelivered_after_crash: true,
         dead_letters_survive: false,
+        octets_max: 3_500,
     };
 }
 
@@ -174,8 +184,7 @@ impl Case<'_> {
 
     /// Whether a restart must not bring it back.
     fn has_left(&self, copy: &Copy) -> bool {
-        copy.gone_from
-            .is_some_and(|from| self.crash.clean || from <= self.crash.at)
+        copy.gone_from.is_some_and(|from| self.crash.kept(from, self.rules))
     }
 
     fn must_have_expired(&self, copy: &Copy) -> bool {

@@ -7,6 +7,7 @@ use crate::shelf::Spec;
 const CRASH: Crash = Crash {
     at: 10_000,
     clean: false,
+    kills: 1,
 };
 
 fn id(number: u32) -> Id {

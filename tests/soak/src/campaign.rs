@@ -70,7 +70,11 @@ impl Campaign {
                 seed: seed.unwrap_or_else(now),
                 server: server.to_owned(),
                 next_round: 0,
-                crash: Crash { at: now(), clean: true },
+                crash: Crash {
+                    at: now(),
+                    clean: true,
+                    kills: 0,
+                },
                 start_ms: 500,
                 lanes: Lane::all(),
             }
@@ -122,6 +126,7 @@ impl Campaign {
     fn round(&mut self, number: u32, plan: &Plan) -> Result<Findings> {
         for percent in &plan.false_starts {
             self.false_start(*percent)?;
+            self.state.crash.kills += 1;
         }
         let mut server = Server::launch(&self.broker, &self.directory)?;
         let started = match server.wait_ready() {
@@ -132,22 +137,28 @@ impl Campaign {
         let signals = Signals::default();
         let known: usize = self.state.lanes.iter().map(Lane::known_count).sum();
         let (findings, crash) = self.conduct(number, plan, server, &signals)?;
+        let Some(crash) = crash else {
+            println!("round {number}: broken promises among {known} known messages");
+            return Ok(findings);
+        };
+        self.state.crash = crash;
+        self.report(number, known, plan, &signals);
+        Ok(findings)
+    }
+
+    fn report(&self, number: u32, known: usize, plan: &Plan, signals: &Signals) {
         let counted = [&signals.published, &signals.confirmed, &signals.delivered].map(|n| n.load(Ordering::Relaxed));
         println!(
-            "round {number}: {known} known messages audited after a start of {} ms; then {} published, {} confirmed, {} \
-             delivered in {} ms{}{}",
+            "round {number}: started in {} ms, {known} known messages audited; {} published, {} confirmed, {} delivered in {} \
+             ms{}; {}",
             self.state.start_ms,
             counted[0],
             counted[1],
             counted[2],
             plan.load.as_millis(),
-            if plan.quiet.is_some() { ", a silence" } else { "" },
-            if plan.clean { ", stopped" } else { ", killed" },
+            if plan.quiet.is_some() { " and a silence" } else { "" },
+            if plan.clean { "stopped" } else { "killed" },
         );
-        if let Some(crash) = crash {
-            self.state.crash = crash;
-        }
-        Ok(findings)
     }
 
     /// Kills the server while it starts.
@@ -312,7 +323,11 @@ fn end(plan: &Plan, server: Server, signals: &Signals) -> (Crash, Result<()>) {
     let at = now();
     let ended = if plan.clean { server.terminate() } else { server.kill() };
     (
-        Crash { at, clean: plan.clean },
+        Crash {
+            at,
+            clean: plan.clean,
+            kills: usize::from(!plan.clean),
+        },
         ended.context("at the end of the round"),
     )
 }

@@ -273,6 +273,15 @@ impl Case<'_> {
         }
     }
 
+    /// How often it may have moved: once, and once more for every kill in the middle of a move that is taken up again by itself.
+    fn moves_most(&self, letter: &Letter) -> usize {
+        match self.cause {
+            _ if !self.may_move(letter) => 0,
+            Cause::Expired { .. } => 1 + self.crash.kills,
+            Cause::Rejected | Cause::PushedOut { .. } => 1,
+        }
+    }
+
     fn must_have_moved(&self, letter: &Letter) -> bool {
         match self.cause {
             Cause::Rejected => self.had(letter.moved_from),
@@ -288,7 +297,7 @@ impl Case<'_> {
         let (in_source, in_target) = (count(&self.source, id), count(&self.target, id));
         let source_most =
             usize::from(letter.in_source && !self.had(letter.acked_from) && !self.must_have_moved(letter));
-        let moved_most = usize::from(letter.in_source && self.may_move(letter));
+        let moved_most = if letter.in_source { self.moves_most(letter) } else { 0 };
         let kept_most = if self.had(letter.drained_from) {
             0
         } else {
@@ -335,6 +344,7 @@ mod tests {
     const CRASH: Crash = Crash {
         at: 10_000,
         clean: false,
+        kills: 1,
     };
 
     fn id(number: u32) -> Id {
@@ -439,6 +449,12 @@ mod tests {
         assert_eq!(found(&late, &[3], &[1, 2]), [(Fault::Resurrected, 3)]);
         assert_eq!(found(&late, &[], &[1, 3]), [(Fault::Lost, 2)]);
         assert_eq!(found(&late, &[], &[2, 1, 3]), [(Fault::Disorder, 1)]);
+        assert_eq!(
+            found(&late, &[], &[1, 2, 2, 3]),
+            NOTHING,
+            "killed in the middle of a move, which began again"
+        );
+        assert_eq!(found(&late, &[], &[1, 2, 2, 2, 3]), [(Fault::Twice, 2)]);
     }
 
     #[test]

@@ -47,6 +47,14 @@ pub(crate) fn ready_count(answer: &AMQPClass) -> Option<usize> {
     }
 }
 
+/// The number of consumers that a declare-ok tells.
+pub(crate) fn consumer_count(answer: &AMQPClass) -> Option<usize> {
+    match answer {
+        AMQPClass::Queue(queue::AMQPMethod::DeclareOk(ok)) => Some(ok.consumer_count as usize),
+        _ => None,
+    }
+}
+
 /// queue.purge.
 pub(crate) fn purge(name: &str) -> AMQPClass {
     AMQPClass::Queue(queue::AMQPMethod::Purge(queue::Purge {

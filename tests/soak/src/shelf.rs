@@ -141,11 +141,11 @@ impl Shelf {
         }
     }
 
-    /// The server has delivered it while it runs.
+    /// The server has delivered it while it runs; answers whether it had been delivered before.
     ///
     /// # Errors
     /// It cannot be there.
-    pub(crate) fn deliver(&mut self, id: Id, now: Moment) -> Result<(), Finding> {
+    pub(crate) fn deliver(&mut self, id: Id, now: Moment) -> Result<bool, Finding> {
         let name = self.spec.name.clone();
         let Some(copy) = self.copies.get_mut(&id) else {
             let text = "delivered, yet it was never sent here, or had left before the last restart";
@@ -155,10 +155,9 @@ impl Shelf {
             let text = format!("delivered again at {now}, yet it had been settled at {from}");
             return Err(Finding::of(Fault::Resurrected, &name, id, text));
         }
-        copy.delivered_at = Some(now);
         // What took it away was sent on a connection that has ended, and did not arrive.
         copy.leaving = false;
-        Ok(())
+        Ok(copy.delivered_at.replace(now).is_some())
     }
 
     /// Something is about to be sent that takes it away.

@@ -11,7 +11,7 @@ use crate::method;
 use crate::shelf::Shelf;
 use amq_protocol::protocol::basic;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Deliveries are taken on this channel.
 const CONSUMING: u16 = 1;
@@ -111,8 +111,8 @@ impl Consumer {
             let text = format!("consumer tag '{}' is none of ours", deliver.consumer_tag);
             return Err(Finding::at(Fault::Server, "deliveries", text).into());
         };
-        let id = arrive(round, queue, content)?;
-        if !deliver.redelivered {
+        let (id, again) = arrive(round, queue, content)?;
+        if !again && !deliver.redelivered {
             self.in_order(shelf, queue, id)?;
         }
         let unacked = Unacked {
@@ -235,7 +235,7 @@ impl Consumer {
         let content = self.connection.get(GETTING, &name, no_ack)?;
         queue.loose = 0;
         let Some(content) = content else { return Ok(()) };
-        let id = arrive(round, queue, &content)?;
+        let (id, _) = arrive(round, queue, &content)?;
         let (tag, _) = delivery(&content.method);
         if no_ack {
             round.note(format!("got {id} without ack"));
@@ -243,6 +243,7 @@ impl Consumer {
             queue.left(id, now() + ACK_GRACE_MS);
         } else if requeue {
             self.connection.queue(GETTING, method::reject(tag, true));
+            ready_count(&mut self.connection, GETTING, &name)?;
         } else {
             round.note(format!("ack {id} of '{name}' after get"));
             queue.leave(id);
@@ -256,6 +257,7 @@ impl Consumer {
     /// Empties a queue of what is ready. Nothing may be in flight to it, and nobody else may consume.
     pub(crate) fn purge(&mut self, round: &Round<'_>, shelves: &mut [Shelf], shelf: usize) -> Result<(), Stop> {
         self.cancel(round, shelves, shelf)?;
+        self.wait_alone(shelves[shelf].name())?;
         let queue = &mut shelves[shelf];
         let held: BTreeSet<Id> = self
             .unacked
@@ -288,24 +290,44 @@ impl Consumer {
         Ok(())
     }
 
+    /// Waits until the server has noticed that a dropped connection is gone, and has taken back what that held.
+    fn wait_alone(&mut self, queue: &str) -> Result<(), Stop> {
+        let deadline = within(20_000);
+        loop {
+            let answer = self.connection.call(CONSUMING, method::ask(queue))?;
+            if method::consumer_count(&answer) == Some(0) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let text = "a consumer is still there 20 s after its connection was dropped";
+                return Err(Finding::at(Fault::Server, queue, text).into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// After the server's death: reads what it had still sent.
     pub(crate) fn drain(&mut self, round: &Round<'_>, shelves: &mut [Shelf]) -> Result<(), Stop> {
         self.collect(round, shelves, within(5_000))
     }
 }
 
-/// A message that came from this queue: one of ours, whole, and not one that had left.
-fn arrive(round: &Round<'_>, queue: &mut Shelf, content: &Content) -> Result<Id, Finding> {
+/// A message that came from this queue: one of ours, whole, and not one that had left; and whether it came before.
+fn arrive(round: &Round<'_>, queue: &mut Shelf, content: &Content) -> Result<(Id, bool), Finding> {
     let id = round
         .origin
         .read(&content.body)
         .map_err(|damage| Finding::at(Fault::Damaged, queue.name(), damage))?;
+    let (tag, redelivered) = delivery(&content.method);
     Signals::count(&round.signals.delivered, 1);
     round.note(format!(
-        "delivered {id} from '{}' {:?}",
-        queue.name(),
-        delivery(&content.method)
+        "delivered {id} from '{}', tag {tag}, redelivered {redelivered}",
+        queue.name()
     ));
-    queue.deliver(id, now())?;
-    Ok(id)
+    let again = queue.deliver(id, now())?;
+    if again && !redelivered && round.rules.redelivered_while_up {
+        let text = "delivered before, yet not marked redelivered";
+        return Err(Finding::of(Fault::Unmarked, queue.name(), id, text));
+    }
+    Ok((id, again))
 }

@@ -2,7 +2,7 @@
 //! confirmed message is in one of the two, never in neither; in both only when the server died while it moved.
 
 use super::publisher::{Draft, Publisher};
-use super::{Round, Stop, conclude, look, must_exist, now, ready_count, size, within};
+use super::{Round, Stop, conclude, look, must_exist, now, ready_count, within};
 use crate::audit::{ACK_GRACE_MS, Look};
 use crate::client::{Connection, Content, Event};
 use crate::dice::Dice;
@@ -203,7 +203,7 @@ impl<'a> Work<'a> {
         }
         for _ in 0..count {
             let draft = Draft {
-                size: size(&mut dice),
+                size: self.round.size(&mut dice),
                 persistent: true,
                 priority: None,
                 expiration_ms: None,

@@ -4,7 +4,7 @@
 
 use super::consumer::Consumer;
 use super::publisher::{Draft, Publisher};
-use super::{Round, Stop, conclude, definition, look, now, size, within};
+use super::{Round, Stop, conclude, definition, look, now, within};
 use crate::audit::{self, Crash};
 use crate::client::{Connection, Failure};
 use crate::dice::Dice;
@@ -109,7 +109,11 @@ impl Definitions {
         if findings.is_empty() {
             self.make_sure(&mut connection)?;
             self.probe(round)?;
-            let live = Crash { at: now(), clean: true };
+            let live = Crash {
+                at: now(),
+                clean: true,
+                kills: 0,
+            };
             findings.extend(self.audit_queues(round, &mut connection, live)?);
         }
         Ok(findings)
@@ -392,7 +396,7 @@ impl<'a> Work<'a> {
         for _ in 0..dice.between(1, 12) {
             let (exchange, key) = (dice.below(KINDS.len() as u64) as usize, KEYS[dice.below(2) as usize]);
             self.lane
-                .publish(self.round, &mut self.publisher, exchange, key, size(dice))?;
+                .publish(self.round, &mut self.publisher, exchange, key, self.round.size(dice))?;
         }
         self.publisher.settle(self.round, &mut self.lane.shelves, 0)
     }

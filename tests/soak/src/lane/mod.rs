@@ -114,6 +114,17 @@ impl Round<'_> {
         Dice::new(&[self.origin.seed, u64::from(self.number), lane, purpose])
     }
 
+    /// A size as messages have: mostly small, now and then of several frames.
+    pub(crate) fn size(&self, dice: &mut Dice) -> usize {
+        let (low, high) = match dice.weighted(&[70, 25, 4, 1]) {
+            0 => (60, 400),
+            1 => (400, 4_000),
+            2 => (4_000, 40_000),
+            _ => (130_000, 300_000),
+        };
+        (dice.between(low, high) as usize).min(self.rules.octets_max)
+    }
+
     /// Writes an event down.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         self.journal.note(text.as_ref());
@@ -317,18 +328,7 @@ pub(crate) fn confirm_of(event: &Event) -> Option<(u64, bool, bool)> {
     }
 }
 
-/// A size as messages have: mostly small, now and then of several frames.
-pub(crate) fn size(dice: &mut Dice) -> usize {
-    let (low, high) = match dice.weighted(&[70, 25, 4, 1]) {
-        0 => (60, 400),
-        1 => (400, 4_000),
-        2 => (4_000, 40_000),
-        _ => (130_000, 300_000),
-    };
-    dice.between(low, high) as usize
-}
-
-/// An id for tests and notes.
+/// Ids as notes name them.
 pub(crate) fn names(ids: &[Id]) -> String {
     ids.iter().map(Id::to_string).collect::<Vec<_>>().join(" ")
 }

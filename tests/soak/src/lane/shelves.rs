@@ -3,7 +3,7 @@
 
 use super::consumer::Consumer;
 use super::publisher::{Draft, Publisher};
-use super::{Round, Stop, conclude, look, must_exist, now, ready_count, size, within};
+use super::{Round, Stop, conclude, look, must_exist, now, ready_count, within};
 use crate::audit::{self, ACK_GRACE_MS};
 use crate::client::Connection;
 use crate::dice::Dice;
@@ -341,7 +341,7 @@ impl<'a> Work<'a> {
         let own_time = self.lane.kind == Kind::Expiring && dice.percent(50);
         let priority = dice.below(8) as u8;
         Draft {
-            size: size(dice),
+            size: self.round.size(dice),
             // What pushed out the head must be known to be there.
             persistent: dice.percent(85) || self.lane.kind == Kind::Dropping,
             priority: self.lane.shelves[0].spec.priorities.map(|_| priority),

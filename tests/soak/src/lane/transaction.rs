@@ -4,7 +4,7 @@
 
 use super::consumer::{Consumer, Unacked};
 use super::shelves::{audit_shelf, declare};
-use super::{Round, Signals, Stop, conclude, now, properties, size, within};
+use super::{Round, Signals, Stop, conclude, now, properties, within};
 use crate::audit::ACK_GRACE_MS;
 use crate::client::Connection;
 use crate::dice::Dice;
@@ -140,7 +140,7 @@ impl<'a> Work<'a> {
             };
             self.next_number += 1;
             let (shelf, persistent) = (dice.below(3) as usize, dice.percent(90));
-            let body = self.round.origin.body(id, size(dice));
+            let body = self.round.origin.body(id, self.round.size(dice));
             let target = ("", self.lane.shelves[shelf].name());
             self.consumer
                 .connection
