@@ -17,6 +17,9 @@ const EXPIRY_SLACK_MS: u64 = 2_000;
 /// An ack that the server had for so long must survive a SIGKILL.
 pub(crate) const ACK_GRACE_MS: u64 = 250;
 
+/// A server that may forget answers keeps those that are older than this.
+const ANSWER_GRACE_MS: u64 = 3_000;
+
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Crash {
@@ -32,6 +35,12 @@ impl Crash {
     /// Whether what was settled, with a grace until `from`, had to survive it.
     pub(crate) fn kept(self, from: Moment, rules: Rules) -> bool {
         self.clean || (rules.acks_survive && from <= self.at)
+    }
+
+    /// From when on an answer about a definition may have been forgotten; `None` if none may.
+    pub(crate) fn doubts(self, rules: Rules) -> Option<Moment> {
+        let doubtful = !self.clean && !rules.answers_survive;
+        doubtful.then(|| self.at.saturating_sub(ANSWER_GRACE_MS))
     }
 }
 
@@ -60,6 +69,8 @@ pub(crate) struct Look {
 pub(crate) struct Rules {
     /// An ack that the server had for [`ACK_GRACE_MS`] survives a SIGKILL.
     pub(crate) acks_survive: bool,
+    /// What was declared, deleted, bound or unbound survives a SIGKILL once that was answered.
+    pub(crate) answers_survive: bool,
     /// A message that was given back says so when it is delivered again.
     pub(crate) redelivered_while_up: bool,
     /// A message that was delivered before a SIGKILL says so after it.
@@ -74,15 +85,17 @@ impl Rules {
     /// What we promise.
     pub(crate) const WARREN: Self = Self {
         acks_survive: true,
+        answers_survive: true,
         redelivered_while_up: true,
         redelivered_after_crash: true,
         dead_letters_survive: true,
         octets_max: usize::MAX,
     };
-    /// What RabbitMQ 3.10 keeps: a busy queue writes acks down late, dead letters leave without waiting for the target's disk, a
+    /// What RabbitMQ 3.10 keeps: definitions reach the disk some time after their answer, a busy queue writes acks down late, dead letters leave without waiting for the target's disk, a
     /// message given back to a long queue may forget that it was delivered, and bodies above 4 KiB, which go to the message store, are lost when it is killed while it compacts that.
     pub(crate) const RABBITMQ: Self = Self {
         acks_survive: false,
+        answers_survive: false,
         redelivered_while_up: false,
         redelivered_after_crash: true,
         dead_letters_survive: false,

@@ -3,6 +3,7 @@
 //! promise was kept. It knows the broker by AMQP, signals and files alone.
 
 mod audit;
+mod backlog;
 mod campaign;
 mod client;
 mod dice;
@@ -12,15 +13,22 @@ mod lane;
 mod letter;
 mod message;
 mod method;
+mod one;
+mod order;
 mod plan;
 mod server;
 mod shelf;
+mod space;
 mod topology;
+mod trace;
+mod traffic;
 
 use anyhow::Result;
+use backlog::Case;
 use campaign::Campaign;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use one::One;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Tests whether a broker keeps what it has confirmed.
@@ -50,6 +58,41 @@ enum Which {
         #[arg(long)]
         only: Vec<String>,
     },
+    /// Prove with strace that no confirm leaves before its fdatasync, and count messages for each fdatasync.
+    Order {
+        /// So many confirmed publishes for the count.
+        #[arg(long, default_value_t = 50_000)]
+        messages: usize,
+    },
+    /// Send much traffic through a short queue and watch the directory.
+    Space {
+        /// MiB sent, once alone and once around messages that are stuck.
+        #[arg(long, default_value_t = 8_192)]
+        traffic_mib: u64,
+        /// MiB that the directory may hold at any moment.
+        #[arg(long, default_value_t = 1_024)]
+        bound_mib: u64,
+        /// Where the server's directory is made; the system's temporary directory if it is not given.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Publish, hold and drain a backlog in every mode, and watch the memory.
+    Backlog {
+        /// Messages of 1 KiB.
+        #[arg(long, default_value_t = 10_000_000)]
+        messages: u64,
+        /// MiB of memory that the server may take at any moment.
+        #[arg(long, default_value_t = 1_024)]
+        rss_mib: u64,
+        /// Run only the cases whose names begin so; may be repeated: classic-, lazy-, priority-, each transient or persistent.
+        #[arg(long)]
+        only: Vec<String>,
+        /// Where the server's directory is made; the system's temporary directory if it is not given.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// A little of everything, for every change: closes with a count.
+    Brief,
 }
 
 fn main() -> ExitCode {
@@ -67,16 +110,73 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
+    let server = arguments.server.as_str();
     match arguments.campaign {
         Which::Crash {
             rounds,
             seed,
             dir,
             only,
-        } => {
-            let mut campaign = Campaign::open(&std::path::absolute(dir)?, &arguments.server, seed)?;
-            campaign.only(&only)?;
-            campaign.run(rounds)
-        }
+        } => crash(server, rounds, seed, &dir, &only),
+        Which::Order { messages } => order::run(&One::start(server, None)?, messages),
+        Which::Space {
+            traffic_mib,
+            bound_mib,
+            dir,
+        } => space::run(&mut One::start(server, dir.as_deref())?, traffic_mib, bound_mib),
+        Which::Backlog {
+            messages,
+            rss_mib,
+            only,
+            dir,
+        } => backlog(server, messages, rss_mib, &only, dir.as_deref()),
+        Which::Brief => brief(server),
     }
+}
+
+fn crash(server: &str, rounds: u32, seed: Option<u64>, dir: &Path, only: &[String]) -> Result<()> {
+    let mut campaign = Campaign::open(&std::path::absolute(dir)?, server, seed)?;
+    campaign.only(only)?;
+    campaign.run(rounds)
+}
+
+fn backlog(server: &str, messages: u64, rss_mib: u64, only: &[String], dir: Option<&Path>) -> Result<()> {
+    let mut cases = Case::all();
+    cases.retain(|case| only.is_empty() || only.iter().any(|name| case.name().starts_with(name)));
+    anyhow::ensure!(!cases.is_empty(), "no case begins with {}", only.join(" or "));
+    let mut one = One::start(server, dir)?;
+    cases.iter().try_for_each(|case| case.run(&mut one, messages, rss_mib))
+}
+
+/// Each campaign, short; every step is one test.
+fn brief(server: &str) -> Result<()> {
+    let crashes = tempfile::TempDir::with_prefix("soak-crash-")?;
+    let (mut passed, mut failed) = (0, 0);
+    let mut step = |name: &str, outcome: Result<()>| match outcome {
+        Ok(()) => {
+            passed += 1;
+            println!("ok      {name}");
+        }
+        Err(error) => {
+            failed += 1;
+            println!("FAILED  {name}: {error:#}");
+        }
+    };
+    step(
+        "nothing confirmed is lost in eight kills",
+        crash(server, 8, None, crashes.path(), &[]),
+    );
+    let one = One::start(server, None)?;
+    step("no confirm leaves before its fdatasync", order::prove(&one));
+    step("many messages share an fdatasync", order::share(&one, 20_000));
+    drop(one);
+    let space = || space::run(&mut One::start(server, None)?, 1_536, 1_024);
+    step("a short queue leaves a bounded directory", space());
+    step(
+        "a backlog does not fill the memory",
+        backlog(server, 200_000, 512, &[], None),
+    );
+    println!("{passed} passed, {failed} failed");
+    anyhow::ensure!(failed == 0, "{failed} failed");
+    Ok(())
 }

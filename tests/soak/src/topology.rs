@@ -1,6 +1,7 @@
 //! What is known of the queues, exchanges and bindings of a lane, and where a message goes by that. It records answers and
 //! computes routes; it talks to no server.
 
+use crate::shelf::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -13,6 +14,22 @@ pub(crate) enum Known {
     No,
     /// It was asked to change it and did not answer.
     Unsure,
+}
+
+/// What is known, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fact {
+    /// What.
+    pub(crate) known: Known,
+    /// Since when.
+    pub(crate) since: Moment,
+}
+
+impl Fact {
+    const NEVER: Self = Self {
+        known: Known::No,
+        since: 0,
+    };
 }
 
 /// Where a binding leads.
@@ -34,7 +51,7 @@ pub(crate) struct Binding {
     /// Its routing key.
     pub(crate) key: String,
     /// Whether it exists.
-    pub(crate) known: Known,
+    pub(crate) fact: Fact,
 }
 
 /// Types of the exchanges, by index.
@@ -43,11 +60,9 @@ pub(crate) const KINDS: [&str; 4] = ["direct", "fanout", "topic", "direct"];
 /// Everything that can exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Topology {
-    /// Of each queue.
-    pub(crate) queues: Vec<Known>,
-    /// Of each exchange.
-    pub(crate) exchanges: Vec<Known>,
-    /// Bindings that exist or may.
+    queues: Vec<Fact>,
+    exchanges: Vec<Fact>,
+    /// Bindings that exist, may exist, or did.
     pub(crate) bindings: Vec<Binding>,
 }
 
@@ -55,35 +70,55 @@ impl Topology {
     /// Nothing exists.
     pub(crate) fn new(queues: usize) -> Self {
         Self {
-            queues: vec![Known::No; queues],
-            exchanges: vec![Known::No; KINDS.len()],
+            queues: vec![Fact::NEVER; queues],
+            exchanges: vec![Fact::NEVER; KINDS.len()],
             bindings: Vec::new(),
         }
     }
 
-    /// Something was asked to be deleted; its bindings go with it.
-    pub(crate) fn touch(&mut self, thing: To) {
-        *self.of(thing) = Known::Unsure;
-        for binding in &mut self.bindings {
-            if binding.to == thing || To::Exchange(binding.from) == thing {
-                binding.known = Known::Unsure;
+    /// Whether it exists.
+    pub(crate) fn known(&self, thing: To) -> Known {
+        match thing {
+            To::Queue(index) => self.queues[index].known,
+            To::Exchange(index) => self.exchanges[index].known,
+        }
+    }
+
+    /// It exists, or may.
+    pub(crate) fn set(&mut self, thing: To, known: Known, since: Moment) {
+        let fact = Fact { known, since };
+        match thing {
+            To::Queue(index) => self.queues[index] = fact,
+            To::Exchange(index) => self.exchanges[index] = fact,
+        }
+    }
+
+    /// It is being deleted, or has been, and its bindings with it.
+    pub(crate) fn take(&mut self, thing: To, known: Known, since: Moment) {
+        self.set(thing, known, since);
+        for binding in self.bindings.iter_mut().filter(|binding| binding.touches(thing)) {
+            if binding.fact.known != Known::No {
+                binding.fact = Fact { known, since };
             }
         }
     }
 
-    /// It is gone, and so are its bindings.
-    pub(crate) fn gone(&mut self, thing: To) {
-        *self.of(thing) = Known::No;
-        self.bindings
-            .retain(|binding| binding.to != thing && To::Exchange(binding.from) != thing);
+    /// A restarted server has it, or not; what it has not, has no bindings.
+    pub(crate) fn found(&mut self, thing: To, there: bool, now: Moment) {
+        self.set(thing, if there { Known::Yes } else { Known::No }, now);
+        if !there {
+            self.bindings.retain(|binding| !binding.touches(thing));
+        }
     }
 
-    /// Whether it exists.
-    pub(crate) fn of(&mut self, thing: To) -> &mut Known {
-        match thing {
-            To::Queue(index) => &mut self.queues[index],
-            To::Exchange(index) => &mut self.exchanges[index],
+    /// Forgets what was answered after `since`, and bindings that are surely gone.
+    pub(crate) fn doubt(&mut self, since: Moment) {
+        let bindings = self.bindings.iter_mut().map(|binding| &mut binding.fact);
+        let facts = self.queues.iter_mut().chain(&mut self.exchanges).chain(bindings);
+        for fact in facts.filter(|fact| fact.since > since) {
+            fact.known = Known::Unsure;
         }
+        self.bindings.retain(|binding| binding.fact.known != Known::No);
     }
 
     /// The binding with these ends, made if there is none.
@@ -97,7 +132,7 @@ impl Topology {
                 from,
                 to,
                 key: key.to_owned(),
-                known: Known::No,
+                fact: Fact::NEVER,
             });
             self.bindings.len() - 1
         });
@@ -111,7 +146,10 @@ impl Topology {
             if !seen.insert(from) {
                 continue;
             }
-            let bindings = self.bindings.iter().filter(|b| b.from == from && b.known == Known::Yes);
+            let bindings = self
+                .bindings
+                .iter()
+                .filter(|b| b.from == from && b.fact.known == Known::Yes);
             for binding in bindings.filter(|binding| matches(KINDS[from], &binding.key, key)) {
                 match binding.to {
                     To::Queue(queue) => drop(reached.insert(queue)),
@@ -120,6 +158,12 @@ impl Topology {
             }
         }
         reached.into_iter().collect()
+    }
+}
+
+impl Binding {
+    fn touches(&self, thing: To) -> bool {
+        self.to == thing || To::Exchange(self.from) == thing
     }
 }
 
@@ -136,12 +180,17 @@ fn matches(kind: &str, bound: &str, key: &str) -> bool {
 mod tests {
     use super::*;
 
+    const YES: Fact = Fact {
+        known: Known::Yes,
+        since: 5,
+    };
+
     fn topology() -> Topology {
         let mut topology = Topology::new(3);
-        topology.binding(0, To::Queue(0), "a").known = Known::Yes;
-        topology.binding(0, To::Exchange(1), "a").known = Known::Yes;
-        topology.binding(1, To::Queue(1), "").known = Known::Yes;
-        topology.binding(2, To::Queue(2), "*").known = Known::Yes;
+        topology.binding(0, To::Queue(0), "a").fact = YES;
+        topology.binding(0, To::Exchange(1), "a").fact = YES;
+        topology.binding(1, To::Queue(1), "").fact = YES;
+        topology.binding(2, To::Queue(2), "*").fact = YES;
         topology
     }
 
@@ -156,9 +205,24 @@ mod tests {
     #[test]
     fn what_is_deleted_takes_its_bindings_along() {
         let mut topology = topology();
-        topology.touch(To::Exchange(1));
+        topology.take(To::Exchange(1), Known::Unsure, 6);
         assert_eq!(topology.route(0, "a"), [0]);
-        topology.gone(To::Exchange(1));
+        topology.found(To::Exchange(1), false, 7);
         assert_eq!(topology.bindings.len(), 2);
+    }
+
+    #[test]
+    fn only_what_was_answered_late_is_doubted() {
+        let mut topology = topology();
+        topology.set(To::Queue(0), Known::Yes, 5);
+        topology.set(To::Queue(1), Known::No, 9);
+        topology.doubt(7);
+        assert_eq!(
+            [0, 1].map(|queue| topology.known(To::Queue(queue))),
+            [Known::Yes, Known::Unsure]
+        );
+        assert_eq!(topology.route(0, "a"), [0, 1]);
+        topology.doubt(4);
+        assert_eq!(topology.route(0, "a"), [] as [usize; 0]);
     }
 }

@@ -9,9 +9,10 @@ use crate::audit::{self, Crash};
 use crate::client::{Connection, Failure};
 use crate::dice::Dice;
 use crate::finding::Finding;
+use crate::message::Id;
 use crate::method::{self, DURABLE, Flags};
-use crate::shelf::{Shelf, Spec};
-use crate::topology::{KINDS, Known, To, Topology};
+use crate::shelf::{Moment, Shelf, Spec};
+use crate::topology::{Fact, KINDS, Known, To, Topology};
 use amq_protocol::protocol::AMQPClass;
 use amq_protocol::types::FieldTable;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,8 @@ impl Definitions {
     pub(crate) fn audit(&mut self, round: &Round<'_>) -> Result<Vec<Finding>, Stop> {
         let mut connection = Connection::open(round.port)?;
         connection.open_channel(1)?;
+        self.topology
+            .doubt(round.crash.doubts(round.rules).unwrap_or(Moment::MAX));
         let mut findings = self.audit_passing(&mut connection)?;
         findings.extend(self.audit_existence(round, &mut connection)?);
         findings.extend(self.audit_queues(round, &mut connection, round.crash)?);
@@ -142,17 +145,16 @@ impl Definitions {
         let mut findings = Vec::new();
         for thing in Self::things() {
             let found = exists(connection, self.asking(thing))?;
-            let known = *self.topology.of(thing);
+            let known = self.topology.known(thing);
             round.note(format!("{thing:?} exists: {found}, known: {known:?}"));
             match (known, found) {
                 (Known::Yes, false) => findings.push(definition(&self.label(thing), "declared, and lost by a restart")),
                 (Known::No, true) => findings.push(definition(&self.label(thing), "deleted, and back after a restart")),
                 _ => {}
             }
-            if found {
-                *self.topology.of(thing) = Known::Yes;
-            } else {
-                self.gone(thing);
+            self.topology.found(thing, found, now());
+            if let (To::Queue(index), false) = (thing, found) {
+                self.shelves[index].copies.clear();
             }
         }
         Ok(findings)
@@ -165,13 +167,6 @@ impl Definitions {
         }
     }
 
-    fn gone(&mut self, thing: To) {
-        self.topology.gone(thing);
-        if let To::Queue(index) = thing {
-            self.shelves[index].copies.clear();
-        }
-    }
-
     fn audit_queues(
         &mut self,
         round: &Round<'_>,
@@ -179,8 +174,8 @@ impl Definitions {
         crash: Crash,
     ) -> Result<Vec<Finding>, Stop> {
         let mut findings = Vec::new();
-        for (shelf, known) in self.shelves.iter_mut().zip(&self.topology.queues) {
-            if *known == Known::Yes {
+        for (index, shelf) in self.shelves.iter_mut().enumerate() {
+            if self.topology.known(To::Queue(index)) == Known::Yes {
                 let (seen, _) = look(connection, 2, shelf.name(), &round.origin)?;
                 round.note(format!("'{}' holds {:?}", shelf.name(), seen.messages));
                 findings.extend(audit::judge(shelf, &seen, crash, round.rules));
@@ -194,11 +189,11 @@ impl Definitions {
     /// A binding that was in flight is made to exist.
     fn make_sure(&mut self, connection: &mut Connection) -> Result<(), Stop> {
         for at in 0..self.topology.bindings.len() {
-            if self.topology.bindings[at].known == Known::Unsure {
+            if self.topology.bindings[at].fact.known == Known::Unsure {
                 let binding = self.topology.bindings[at].clone();
                 let answer = connection.call(1, self.binding_method(true, binding.from, binding.to, &binding.key));
                 answer?;
-                self.topology.bindings[at].known = Known::Yes;
+                self.topology.bindings[at].fact = since_now(Known::Yes);
             }
         }
         Ok(())
@@ -231,7 +226,7 @@ impl Definitions {
         key: &str,
         size: usize,
     ) -> Result<(), Stop> {
-        if self.topology.exchanges[exchange] != Known::Yes {
+        if self.topology.known(To::Exchange(exchange)) != Known::Yes {
             return Ok(());
         }
         let to = self.topology.route(exchange, key);
@@ -265,6 +260,10 @@ impl Definitions {
         work.publisher.drain(round, &mut work.lane.shelves);
         conclude(stop, round.signals)
     }
+}
+
+fn since_now(known: Known) -> Fact {
+    Fact { known, since: now() }
 }
 
 /// Asks for a queue or an exchange; a channel that was closed over it is opened again.
@@ -331,37 +330,48 @@ impl<'a> Work<'a> {
     }
 
     fn declare(&mut self, thing: To) -> Result<(), Stop> {
-        let before = *self.lane.topology.of(thing);
+        let before = self.lane.topology.known(thing);
         self.round.note(format!("declare {thing:?}, {before:?} before"));
         if before == Known::No {
-            *self.lane.topology.of(thing) = Known::Unsure;
+            self.lane.topology.set(thing, Known::Unsure, now());
         }
         self.call(match thing {
             To::Queue(index) => method::declare(self.lane.shelves[index].name(), false, DURABLE, FieldTable::default()),
             To::Exchange(index) => method::exchange(&Definitions::exchange(index), KINDS[index], false, DURABLE),
         })?;
         self.round.note("declared");
-        *self.lane.topology.of(thing) = Known::Yes;
+        if before != Known::Yes {
+            self.lane.topology.set(thing, Known::Yes, now());
+        }
         Ok(())
     }
 
     fn delete(&mut self, thing: To) -> Result<(), Stop> {
         self.round.note(format!("delete {thing:?}"));
-        if *self.lane.topology.of(thing) == Known::Yes {
-            self.lane.topology.touch(thing);
+        if self.lane.topology.known(thing) == Known::Yes {
+            self.lane.topology.take(thing, Known::Unsure, now());
         }
-        if let To::Queue(index) = thing {
-            let shelf = &mut self.lane.shelves[index];
-            let all: Vec<_> = shelf.copies.keys().copied().collect();
-            all.into_iter().for_each(|id| shelf.leave(id));
-        }
+        self.each_in(thing, |shelf, id| shelf.leave(id));
         self.call(match thing {
             To::Queue(index) => method::delete(self.lane.shelves[index].name()),
             To::Exchange(index) => method::delete_exchange(&Definitions::exchange(index)),
         })?;
         self.round.note("deleted");
-        self.lane.gone(thing);
+        if self.lane.topology.known(thing) != Known::No {
+            self.lane.topology.take(thing, Known::No, now());
+        }
+        let from = now();
+        self.each_in(thing, |shelf, id| shelf.left(id, from));
         Ok(())
+    }
+
+    /// Does something with every message of a queue.
+    fn each_in(&mut self, thing: To, act: impl Fn(&mut Shelf, Id)) {
+        if let To::Queue(index) = thing {
+            let shelf = &mut self.lane.shelves[index];
+            let all: Vec<Id> = shelf.copies.keys().copied().collect();
+            all.into_iter().for_each(|id| act(shelf, id));
+        }
     }
 
     /// Binds a queue to an exchange, or an exchange to one before it, so that no message goes in a circle.
@@ -372,20 +382,19 @@ impl<'a> Work<'a> {
         } else {
             To::Queue(dice.below(QUEUES as u64) as usize)
         };
-        let ends = [*self.lane.topology.of(to), self.lane.topology.exchanges[from]];
+        let ends = [to, To::Exchange(from)].map(|end| self.lane.topology.known(end));
         if ends != [Known::Yes; 2] {
             return Ok(());
         }
         let binding = self.lane.topology.binding(from, to, key);
         let settled = if wanted { Known::Yes } else { Known::No };
-        if binding.known != settled {
-            binding.known = Known::Unsure;
+        if binding.fact.known != settled {
+            binding.fact = since_now(Known::Unsure);
         }
         self.round.note(format!("bind {wanted} {from} {to:?} '{key}'"));
         self.call(self.lane.binding_method(wanted, from, to, key))?;
         self.round.note("bound or unbound");
-        self.lane.topology.binding(from, to, key).known = settled;
-        self.lane.topology.bindings.retain(|binding| binding.known != Known::No);
+        self.lane.topology.binding(from, to, key).fact = since_now(settled);
         Ok(())
     }
 
@@ -403,7 +412,7 @@ impl<'a> Work<'a> {
 
     fn get(&mut self, dice: &mut Dice) -> Result<(), Stop> {
         let index = dice.below(QUEUES as u64) as usize;
-        if self.lane.topology.queues[index] != Known::Yes {
+        if self.lane.topology.known(To::Queue(index)) != Known::Yes {
             return Ok(());
         }
         for _ in 0..dice.between(1, 20) {

@@ -132,17 +132,18 @@ impl Shelves {
             findings.extend(audit_shelf(round, &mut connection, shelf, &mut dice)?);
         }
         if self.kind == Kind::Fanout {
-            self.audit_bindings(&mut connection)?;
+            self.audit_bindings(&mut connection, round.crash.doubts(round.rules).is_some())?;
         }
         Ok(findings)
     }
 
-    /// The exchange must be there; a binding that was in flight is made sure again. The others are proven by what is published.
-    fn audit_bindings(&mut self, connection: &mut Connection) -> Result<(), Stop> {
+    /// The exchange must be there; a binding that was in flight, or whose answer may be forgotten, is made sure again. The others
+    /// are proven by what is published.
+    fn audit_bindings(&mut self, connection: &mut Connection, forgetful: bool) -> Result<(), Stop> {
         let exchange = self.exchange();
         connection.call(1, method::exchange(&exchange, "fanout", true, method::DURABLE))?;
         for (shelf, bound) in self.shelves.iter().zip(&mut self.bound) {
-            if *bound == Bound::Unsure {
+            if *bound == Bound::Unsure || forgetful {
                 connection.call(1, method::bind(true, shelf.name(), &exchange, ""))?;
                 *bound = Bound::Yes;
             }
