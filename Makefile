@@ -13,7 +13,7 @@ export CARGO_TERM_PROGRESS_WHEN ?= never
 export WARREN_BIN ?= $(WARREN_CACHE)/image/warren
 RUNNERS := $(CARGO_TARGET_DIR)/debug
 # All test runners at once and as part of the workspace, so that no dependency is compiled twice with other features.
-BUILD_RUNNERS := cargo build --quiet --workspace --bin oracle --bin interop --bin e2e
+BUILD_RUNNERS := cargo build --quiet --workspace --bin oracle --bin interop --bin e2e --bin soak
 
 .PHONY: help
 help: ## print this
@@ -69,6 +69,11 @@ test-interop: build ## programs with foreign clients against us
 test-fuzz: ## feed hostile bytes to the frame reader and to a connection for a minute
 	@hack/fuzz 60
 
+test-soak: build ## a few kills under load, confirms and fdatasync, space, small backlogs
+	@hack/need strace setpriv
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/soak brief
+
 test-image: image ## the image alone, without Kubernetes
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/e2e image
@@ -76,6 +81,30 @@ test-image: image ## the image alone, without Kubernetes
 test-e2e: image ## the operator and the image on a real Kubernetes
 	@$(BUILD_RUNNERS)
 	@hack/e2e
+
+.PHONY: soak-crash soak-order soak-space soak-backlog
+SOAK_DIR ?= $(WARREN_CACHE)/soak
+# The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge) and MESSAGES.
+SERVER ?= warren
+soak-crash: build ## N=500 kills under load by SEED=; goes on where it was interrupted
+	@hack/need setpriv
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/soak --server $(SERVER) crash --rounds $(or $(N),500) $(if $(SEED),--seed $(SEED)) --dir $(SOAK_DIR)/crash-$(SERVER)$(if $(SEED),-$(SEED))
+
+soak-order: build ## no confirm before its fdatasync, under strace
+	@hack/need strace setpriv
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/soak --server $(SERVER) order
+
+soak-space: build ## 16 GiB of traffic in a bounded directory
+	@hack/need setpriv
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/soak --server $(SERVER) space --dir $(SOAK_DIR)
+
+soak-backlog: build ## MESSAGES=10000000 held in every queue mode in less than 1 GiB of memory
+	@hack/need setpriv
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/soak --server $(SERVER) backlog --messages $(or $(MESSAGES),10000000) --dir $(SOAK_DIR)
 
 .PHONY: fuzz bench kube-up kube-down
 fuzz: ## the same for an hour

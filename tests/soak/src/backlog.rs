@@ -69,7 +69,10 @@ impl Case {
             stream.publish(one.port(), None)
         })?;
         // The hold is the thing measured: what the server does with a backlog that nobody touches.
-        phase(one, &name, "held", messages, rss_mib, || Ok(std::thread::sleep(HOLD)))?;
+        phase(one, &name, "held", messages, rss_mib, || {
+            std::thread::sleep(HOLD);
+            Ok(())
+        })?;
         if self.persistent {
             let started = one.kill_and_start()?;
             let (peak, _) = memory(one.pid())?;

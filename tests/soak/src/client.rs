@@ -50,8 +50,6 @@ pub(crate) enum Failure {
 pub(crate) struct Content {
     /// basic.deliver, basic.get-ok or basic.return.
     pub(crate) method: basic::AMQPMethod,
-    /// Its properties.
-    pub(crate) properties: AMQPProperties,
     /// Its body, whole.
     pub(crate) body: Vec<u8>,
 }
@@ -67,7 +65,6 @@ pub(crate) enum Event {
 
 struct Assembly {
     method: basic::AMQPMethod,
-    properties: AMQPProperties,
     size: Option<u64>,
     body: Vec<u8>,
 }
@@ -175,12 +172,6 @@ impl Connection {
         for part in body.chunks(FRAME_MAX as usize - 8) {
             encode_body(id, part, &mut self.out);
         }
-        if self.out.len() > OUT_MAX { self.flush() } else { Ok(()) }
-    }
-
-    /// Encodes octets that are complete frames already.
-    pub(crate) fn queue_octets(&mut self, octets: &[u8]) -> Result<(), Failure> {
-        self.out.extend_from_slice(octets);
         if self.out.len() > OUT_MAX { self.flush() } else { Ok(()) }
     }
 
@@ -316,7 +307,6 @@ impl Connection {
             AMQPFrame::Method(id, method) => self.method(id, method),
             AMQPFrame::Header(id, header) => {
                 let assembly = self.assembly(id)?;
-                assembly.properties = header.properties;
                 assembly.size = Some(header.body_size);
                 self.complete(id);
                 Ok(())
@@ -338,7 +328,6 @@ impl Connection {
             ) => {
                 let assembly = Assembly {
                     method,
-                    properties: AMQPProperties::default(),
                     size: None,
                     body: Vec::new(),
                 };
@@ -374,19 +363,8 @@ impl Connection {
         if !self.assemblies.get(&id).is_some_and(whole) {
             return;
         }
-        if let Some(Assembly {
-            method,
-            properties,
-            body,
-            ..
-        }) = self.assemblies.remove(&id)
-        {
-            let content = Content {
-                method,
-                properties,
-                body,
-            };
-            self.events.push_back(Event::Content(id, content));
+        if let Some(Assembly { method, body, .. }) = self.assemblies.remove(&id) {
+            self.events.push_back(Event::Content(id, Content { method, body }));
         }
     }
 }
