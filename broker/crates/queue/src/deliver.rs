@@ -137,12 +137,15 @@ impl<M: Message, C> Queue<M, C> {
                 continue;
             }
             self.delivered(key, no_ack, redelivered);
-            if let Some(held) = self.take_head(sink) {
+            let held = self.take_head(sink);
+            if let Some(held) = &held {
                 self.handed_out(held.level, held.seq);
-                match no_ack {
-                    true => self.forget(&held, sink),
-                    false => self.unacked.insert(held, Owner::Consumer { key, id }),
+                if no_ack {
+                    self.forget(held, sink);
                 }
+            }
+            if !no_ack && let Some(held) = held {
+                self.unacked.insert(held, Owner::Consumer { key, id });
             }
             self.expire(now, sink);
         }
