@@ -80,24 +80,9 @@ impl Connection {
         }
         self.check_size(header.body_size)?;
         let channel = self.channels.get(&number).expect("a publish comes on an open channel");
-        let edits = Edits::of(header, channel);
-        let fault = edits
-            .fault
-            .clone()
-            .or_else(|| property_fault(&header.seen, &self.user, self.impersonator));
-        let message = Publication {
-            exchange: publish.exchange,
-            routing_key: publish.routing_key,
-            mandatory: publish.mandatory,
-            properties: edits.properties.as_deref().unwrap_or(header.properties),
-            headers: header.seen.headers,
-            extra_keys: &edits.extra_keys,
-            body,
-            persistent: header.seen.delivery_mode == Some(2),
-            priority: header.seen.priority.unwrap_or(0),
-            ttl: header.seen.expiration.and_then(|text| expiration(text).ok()),
-            fault: fault.as_ref(),
-        };
+        let mut edits = Edits::of(header, channel);
+        edits.judge(&header.seen, &self.user, self.impersonator);
+        let message = publication(publish, header, &edits, body);
         self.dispatch_publication(number, &message, header, host)
     }
 
@@ -156,20 +141,11 @@ impl Connection {
     fn commit_one<H: Host>(&mut self, number: u16, buffered: &Buffered, host: &mut H) -> Result<Fate, Refusal> {
         let header = wire::decode_header(&buffered.header).map_err(|e| e.refusal())?;
         let channel = self.channels.get(&number).expect("a commit comes on an open channel");
-        let edits = Edits::of(&header, channel);
-        let message = Publication {
-            exchange: &buffered.envelope.exchange,
-            routing_key: &buffered.envelope.routing_key,
-            mandatory: buffered.envelope.mandatory,
-            properties: edits.properties.as_deref().unwrap_or(header.properties),
-            headers: header.seen.headers,
-            extra_keys: &edits.extra_keys,
-            body: &buffered.body,
-            persistent: header.seen.delivery_mode == Some(2),
-            priority: header.seen.priority.unwrap_or(0),
-            ttl: header.seen.expiration.and_then(|text| expiration(text).ok()),
-            fault: None,
-        };
+        let mut edits = Edits::of(&header, channel);
+        // Judged when it was published; what changed since then does not count.
+        edits.fault = None;
+        let envelope = buffered.envelope.as_publish();
+        let message = publication(&envelope, &header, &edits, &buffered.body);
         let fate = host.publish(number, &message)?;
         if fate == Fate::Unroutable && message.mandatory {
             write_return(host.out(), number, &message, self.tuned.frame_max);
@@ -219,12 +195,19 @@ pub fn publish_alone<R>(
     publish: impl FnOnce(&Publication<'_>) -> R,
 ) -> Result<R, Refusal> {
     let header = wire::decode_header(header).map_err(|error| error.refusal())?;
-    let edits = Edits::of(&header, &Channel::new());
-    let fault = edits
-        .fault
-        .clone()
-        .or_else(|| property_fault(&header.seen, user, impersonator));
-    Ok(publish(&Publication {
+    let mut edits = Edits::of(&header, &Channel::new());
+    edits.judge(&header.seen, user, impersonator);
+    Ok(publish(&publication(envelope, &header, &edits, body)))
+}
+
+/// What the host gets of a content.
+fn publication<'a>(
+    envelope: &wire::Publish<'a>,
+    header: &ContentHeader<'a>,
+    edits: &'a Edits,
+    body: &'a [u8],
+) -> Publication<'a> {
+    Publication {
         exchange: envelope.exchange,
         routing_key: envelope.routing_key,
         mandatory: envelope.mandatory,
@@ -235,8 +218,8 @@ pub fn publish_alone<R>(
         persistent: header.seen.delivery_mode == Some(2),
         priority: header.seen.priority.unwrap_or(0),
         ttl: header.seen.expiration.and_then(|text| expiration(text).ok()),
-        fault: fault.as_ref(),
-    }))
+        fault: edits.fault.as_ref(),
+    }
 }
 
 /// What the broker changes in a message's properties on its way in.
@@ -259,6 +242,13 @@ impl Edits {
             edits.carbon_copies(header, headers);
         }
         edits
+    }
+
+    /// Finds fault with the properties of a message of this user, if none has been found.
+    fn judge(&mut self, seen: &wire::Seen<'_>, user: &str, impersonator: bool) {
+        if self.fault.is_none() {
+            self.fault = property_fault(seen, user, impersonator);
+        }
     }
 
     /// The requester's address stands in for the pseudo-queue's name.
