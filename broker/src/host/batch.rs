@@ -33,7 +33,7 @@ impl Tally {
     fn count(&mut self, fate: Fate, mandatory: bool) {
         self.published += 1;
         match (fate, mandatory) {
-            (Fate::Taken | Fate::Rejected, _) => self.routed += 1,
+            (Fate::Taken | Fate::Logged | Fate::Rejected, _) => self.routed += 1,
             (Fate::Unroutable, true) => self.returned += 1,
             (Fate::Unroutable, false) => self.dropped += 1,
         }

@@ -49,6 +49,8 @@ impl Task {
             Ask::EnterVhost(vhost) => self.enter_vhost(&vhost).unwrap_or_else(Answer::Refused),
             // Passwords do not expire: there is nothing to renew, and RabbitMQ's internal users are told so too.
             Ask::UpdateSecret(_) => Answer::Done,
+            // Nothing is logged yet, so nothing has to be waited for.
+            Ask::AwaitSafe => Answer::Done,
             Ask::Channel(number, request) => {
                 let outcome = self.on_request(number, request).await;
                 outcome.unwrap_or_else(Answer::Refused)

@@ -55,6 +55,14 @@ impl Channel {
         }
     }
 
+    /// Its confirms, in confirm mode.
+    pub(crate) fn confirms(&mut self) -> Option<&mut Confirms> {
+        match &mut self.mode {
+            Mode::Confirm(confirms) => Some(confirms),
+            Mode::Plain | Mode::Tx(_) => None,
+        }
+    }
+
     /// The queue a method means: the name it gives, else the one last declared on this channel.
     pub(crate) fn queue_or_last(&self, name: &str) -> Result<QueueName, Refusal> {
         match (name.is_empty(), &self.last_queue) {

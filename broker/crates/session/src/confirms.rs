@@ -1,6 +1,20 @@
-//! Publisher confirms of one channel: numbers publishes and coalesces acknowledgements.
+//! Publisher confirms of one channel: numbers publishes, waits for the log where it must, coalesces acknowledgements.
 //!
-//! Confirms keep publish order per channel (I4): a run of acks is closed before a nack is written.
+//! Confirms keep publish order per channel (I4): a run of acks is closed before a nack is written, and whatever follows
+//! a publish that is not safe yet waits for it. What waits is remembered as runs, one per batch or change of kind, at
+//! most `RUNS_MAX`. Above that, acks wait for a later point than they need, and those behind a waiting nack are nacked
+//! as well: their publisher may send them twice, and nothing is lost.
+
+use std::collections::VecDeque;
+
+/// Everything that was logged up to a certain moment; a later one is higher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point(pub u64);
+
+/// Most runs of confirms that wait on one channel.
+const RUNS_MAX: usize = 4096;
+/// A list that has been longer than this is given back once nothing waits.
+const IDLE_RUNS_MAX: usize = 64;
 
 /// Confirm state of a channel in confirm mode.
 #[derive(Debug, Default)]
@@ -10,24 +24,59 @@ pub(crate) struct Confirms {
     written: u64,
     /// Publishes up to here are acked, perhaps not yet written.
     acked: u64,
+    /// What becomes of those after, oldest first; empty while nothing waits for the log.
+    waiting: VecDeque<Run>,
+    /// The last runs wait for a point that has not been named yet.
+    unsealed: bool,
+}
+
+/// Publishes with the same fate, from behind the run before.
+#[derive(Debug)]
+struct Run {
+    last: u64,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Safe at this point; `None` until it is named.
+    AckAt(Option<Point>),
+    /// Safe, and waits only for its turn.
+    Ack,
+    Nack,
 }
 
 impl Confirms {
     /// Numbers a publish that is safe. Returns true if this begins a run that must be written later.
     pub(crate) fn ack(&mut self) -> bool {
+        if !self.waiting.is_empty() {
+            self.wait(Verdict::Ack);
+            return false;
+        }
         let begins = self.acked == self.written;
         self.last += 1;
         self.acked = self.last;
         begins
     }
 
-    /// Numbers a publish that was refused and writes its nack, closing the run before it. Returns that run's length.
+    /// Numbers a publish that is safe at the next point. Returns true if nothing waited before.
+    pub(crate) fn log(&mut self) -> bool {
+        let begins = self.waiting.is_empty();
+        self.unsealed = true;
+        self.wait(Verdict::AckAt(None));
+        begins
+    }
+
+    /// Numbers a publish that was refused. Writes its nack, closing the run before it, unless that has to wait.
+    /// Returns that run's length.
     pub(crate) fn nack(&mut self, channel: u16, out: &mut Vec<u8>) -> u64 {
+        if !self.waiting.is_empty() {
+            self.wait(Verdict::Nack);
+            return 0;
+        }
         let run = self.write(channel, out);
         self.last += 1;
-        self.acked = self.last;
-        self.written = self.last;
-        wire::nack(out, channel, self.last, false, false);
+        self.write_nacks(self.last, channel, out);
         run
     }
 
@@ -39,5 +88,197 @@ impl Confirms {
             self.written = self.acked;
         }
         run
+    }
+
+    /// What was logged since the last point is safe at this one.
+    pub(crate) fn seal(&mut self, point: Point) {
+        if !std::mem::take(&mut self.unsealed) {
+            return;
+        }
+        for run in self.waiting.iter_mut().rev() {
+            match &mut run.verdict {
+                Verdict::AckAt(at @ None) => *at = Some(point),
+                Verdict::AckAt(Some(_)) => break,
+                Verdict::Ack | Verdict::Nack => {}
+            }
+        }
+    }
+
+    /// Everything up to `point` is safe: writes what is in order now. Returns how many were acked.
+    pub(crate) fn reach(&mut self, point: Point, channel: u16, out: &mut Vec<u8>) -> u64 {
+        let mut acked = 0;
+        while let Some(run) = self.waiting.pop_front_if(|run| run.verdict.is_due(point)) {
+            match run.verdict {
+                Verdict::Nack => {
+                    acked += self.write(channel, out);
+                    self.write_nacks(run.last, channel, out);
+                }
+                Verdict::Ack | Verdict::AckAt(_) => self.acked = run.last,
+            }
+        }
+        if self.waiting.is_empty() && self.waiting.capacity() > IDLE_RUNS_MAX {
+            self.waiting = VecDeque::new();
+        }
+        acked + self.write(channel, out)
+    }
+
+    /// True while a confirm waits for the log.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Nacks everything after what is written, up to `last`.
+    fn write_nacks(&mut self, last: u64, channel: u16, out: &mut Vec<u8>) {
+        for number in self.written + 1..=last {
+            wire::nack(out, channel, number, false, false);
+        }
+        self.acked = last;
+        self.written = last;
+    }
+
+    /// Numbers a publish whose confirm has to wait.
+    fn wait(&mut self, verdict: Verdict) {
+        self.last += 1;
+        let is_full = self.waiting.len() >= RUNS_MAX;
+        match self.waiting.back_mut() {
+            Some(run) if let Some(joint) = run.verdict.joined(verdict, is_full) => {
+                run.verdict = joint;
+                run.last = self.last;
+            }
+            Some(_) | None => self.waiting.push_back(Run {
+                last: self.last,
+                verdict,
+            }),
+        }
+    }
+}
+
+impl Verdict {
+    fn is_due(self, reached: Point) -> bool {
+        match self {
+            Verdict::AckAt(point) => point.is_some_and(|point| point <= reached),
+            Verdict::Ack | Verdict::Nack => true,
+        }
+    }
+
+    /// The verdict on a run of this and `next`, if they can be one; if they must, one that is true of neither but
+    /// harmless. Only a nack behind acks never can: it makes the list one longer, and everything behind it joins it.
+    fn joined(self, next: Self, must: bool) -> Option<Self> {
+        match (self, next) {
+            (Verdict::AckAt(at), Verdict::Ack) => Some(Verdict::AckAt(at)),
+            (Verdict::AckAt(None), Verdict::AckAt(_)) => Some(Verdict::AckAt(None)),
+            (Verdict::Ack, Verdict::Ack) => Some(Verdict::Ack),
+            (Verdict::Nack, Verdict::Nack) => Some(Verdict::Nack),
+            (Verdict::Ack | Verdict::AckAt(Some(_)), Verdict::AckAt(_)) if must => Some(Verdict::AckAt(None)),
+            (Verdict::Nack, Verdict::Ack | Verdict::AckAt(_)) if must => Some(Verdict::Nack),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a channel was told: `3` acked alone, `..5` up to 5 at once, `-6` nacked.
+    fn heard(out: &mut Vec<u8>) -> Vec<String> {
+        let (octets, mut at, mut heard) = (std::mem::take(out), 0, Vec::new());
+        while let Ok(Some((frame, length))) = wire::next_frame(&octets[at..], 0) {
+            heard.push(match wire::decode_method(frame.payload) {
+                Ok(wire::Method::Ack { tag, multiple: true }) => format!("..{tag}"),
+                Ok(wire::Method::Ack { tag, multiple: false }) => format!("{tag}"),
+                Ok(wire::Method::Nack { tag, .. }) => format!("-{tag}"),
+                other => panic!("{other:?}"),
+            });
+            at += length;
+        }
+        heard
+    }
+
+    /// `t`aken, `l`ogged or `r`ejected publishes one after the other.
+    fn publish(confirms: &mut Confirms, out: &mut Vec<u8>, kinds: &str) {
+        for kind in kinds.chars() {
+            match kind {
+                't' => drop(confirms.ack()),
+                'l' => drop(confirms.log()),
+                _ => drop(confirms.nack(1, out)),
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_a_logged_publish_waits_for_it() {
+        let (mut confirms, mut out) = (Confirms::default(), Vec::new());
+        publish(&mut confirms, &mut out, "tltrt");
+        confirms.write(1, &mut out);
+        assert_eq!(heard(&mut out), ["1"]);
+        confirms.seal(Point(1));
+        assert_eq!(confirms.reach(Point(0), 1, &mut out), 0);
+        assert!(heard(&mut out).is_empty());
+        assert_eq!(confirms.reach(Point(1), 1, &mut out), 3);
+        assert_eq!(heard(&mut out), ["..3", "-4", "5"]);
+        assert!(!confirms.is_waiting());
+    }
+
+    #[test]
+    fn several_points_reached_at_once_are_one_ack() {
+        let (mut confirms, mut out) = (Confirms::default(), Vec::new());
+        for point in 1..=3 {
+            publish(&mut confirms, &mut out, "ll");
+            confirms.seal(Point(point));
+        }
+        assert_eq!(confirms.reach(Point(2), 1, &mut out), 4);
+        assert_eq!(confirms.reach(Point(3), 1, &mut out), 2);
+        assert_eq!(heard(&mut out), ["..4", "..6"]);
+    }
+
+    #[test]
+    fn what_is_not_sealed_waits_for_the_next_point() {
+        let (mut confirms, mut out) = (Confirms::default(), Vec::new());
+        publish(&mut confirms, &mut out, "lrl");
+        confirms.seal(Point(1));
+        publish(&mut confirms, &mut out, "l");
+        confirms.reach(Point(1), 1, &mut out);
+        assert_eq!(heard(&mut out), ["1", "-2", "3"]);
+        confirms.seal(Point(2));
+        confirms.reach(Point(2), 1, &mut out);
+        assert_eq!(heard(&mut out), ["4"]);
+    }
+
+    #[test]
+    fn a_flood_of_publishes_is_a_run_and_a_flood_of_points_has_a_bound() {
+        let (mut confirms, mut out) = (Confirms::default(), Vec::new());
+        publish(&mut confirms, &mut out, &"lt".repeat(10_000));
+        assert_eq!(confirms.waiting.len(), 1);
+        for point in 1..=2 * RUNS_MAX as u64 {
+            publish(&mut confirms, &mut out, "l");
+            confirms.seal(Point(point));
+        }
+        assert!(confirms.waiting.len() <= RUNS_MAX);
+        confirms.reach(Point(2 * RUNS_MAX as u64 - 1), 1, &mut out);
+        assert!(confirms.is_waiting(), "the last waits for its own point or a later one");
+        confirms.reach(Point(2 * RUNS_MAX as u64), 1, &mut out);
+        assert_eq!(
+            heard(&mut out).last().map(String::as_str),
+            Some(&*format!("..{}", 20_000 + 2 * RUNS_MAX))
+        );
+    }
+
+    #[test]
+    fn a_flood_of_changes_has_a_bound_and_no_refused_publish_is_acked() {
+        let (mut confirms, mut out) = (Confirms::default(), Vec::new());
+        publish(&mut confirms, &mut out, &"lr".repeat(RUNS_MAX));
+        assert!(confirms.waiting.len() <= RUNS_MAX + 1);
+        confirms.seal(Point(1));
+        confirms.reach(Point(1), 1, &mut out);
+        let heard = heard(&mut out);
+        assert_eq!(heard.len(), 2 * RUNS_MAX);
+        for (number, told) in (1..).zip(&heard) {
+            let refused = number % 2 == 0;
+            assert!(
+                *told == format!("-{number}") || !refused && *told == format!("{number}"),
+                "{told}"
+            );
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     Answer, Ask, Host, Note, Release,
     channel::{Channel, Mode, Stage as ChannelStage},
     close,
+    confirms::Point,
     content::{self, Content},
     handshake::Handshake,
     publish::is_publish,
@@ -108,6 +109,12 @@ pub struct Connection {
     pub(crate) confirming: Vec<u16>,
     /// Publishes confirmed since the host last asked.
     pub(crate) confirmed: u64,
+    /// Channels with confirms that wait for the log.
+    pub(crate) waiting: Vec<u16>,
+    /// Something was logged since the last point.
+    pub(crate) unsealed: bool,
+    /// The last point named.
+    point: Point,
 }
 
 /// How far one frame has brought us.
@@ -132,6 +139,9 @@ impl Connection {
             pending: None,
             confirming: Vec::new(),
             confirmed: 0,
+            waiting: Vec::new(),
+            unsealed: false,
+            point: Point(0),
         }
     }
 
@@ -372,6 +382,39 @@ impl Connection {
                 self.confirmed += confirms.write(number, host.out());
             }
         }
+    }
+
+    /// The end of a batch: names the point at which what was logged in it will be safe, if a confirm waits for that.
+    pub fn seal(&mut self) -> Option<Point> {
+        if !std::mem::take(&mut self.unsealed) {
+            return None;
+        }
+        self.point = Point(self.point.0 + 1);
+        for number in &self.waiting {
+            if let Some(confirms) = self.channels.get_mut(number).and_then(|channel| channel.confirms()) {
+                confirms.seal(self.point);
+            }
+        }
+        Some(self.point)
+    }
+
+    /// Everything logged before this point was named is safe: writes the confirms that are in order now.
+    pub fn reached<H: Host>(&mut self, point: Point, host: &mut H) {
+        let Self {
+            waiting,
+            channels,
+            confirmed,
+            ..
+        } = self;
+        waiting.retain(|number| {
+            let channel = channels.get_mut(number);
+            // A channel that was closed is owed nothing any more.
+            let Some(confirms) = channel.and_then(|channel| channel.confirms()) else {
+                return false;
+            };
+            *confirmed += confirms.reach(point, *number, host.out());
+            confirms.is_waiting()
+        });
     }
 
     /// Publishes confirmed since this was asked last.

@@ -14,7 +14,7 @@ use crate::{
     connection::Progress,
     content::{Content, Envelope, out_of_sequence},
     names::{exchange_name, queue_name, stripped},
-    publish::REPLY_TO,
+    publish::{Committed, REPLY_TO},
     replies::{self, Pending, Reply},
 };
 
@@ -256,8 +256,11 @@ impl Connection {
                 tx::AMQPMethod::SelectOk(tx::SelectOk {})
             }
             (tx::AMQPMethod::Commit(_), Mode::Tx(_)) => {
-                self.commit_publishes(number, host)?;
+                let committed = self.commit_publishes(number, host)?;
                 host.commit_held(number);
+                if committed == Committed::Logged {
+                    return Ok(self.await_safe(number));
+                }
                 tx::AMQPMethod::CommitOk(tx::CommitOk {})
             }
             (tx::AMQPMethod::Rollback(_), Mode::Tx(waiting)) => {
@@ -272,6 +275,16 @@ impl Connection {
         };
         wire::method(host.out(), number, AMQPClass::Tx(ok));
         Ok(Progress::Next)
+    }
+
+    /// A transaction is committed when its publishes are safe.
+    fn await_safe(&mut self, number: u16) -> Progress {
+        self.pending = Some(Pending::Method {
+            channel: number,
+            method: (90, 20),
+            reply: Reply::Committed,
+        });
+        Progress::Stop(Step::Ask(Ask::AwaitSafe))
     }
 
     fn on_basic(&mut self, number: u16, method: basic::AMQPMethod) -> Outcome {

@@ -86,6 +86,9 @@ pub struct Publication<'a> {
 pub enum Fate {
     /// Every queue it was routed to has it as safe as it will get.
     Taken,
+    /// Every queue it was routed to took it, and it is safe once the point that [`seal`](crate::Connection::seal) names next is
+    /// [`reached`](crate::Connection::reached).
+    Logged,
     /// A queue refused it (`reject-publish`).
     Rejected,
     /// No queue was found.

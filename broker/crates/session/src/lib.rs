@@ -22,6 +22,7 @@ mod publish;
 mod replies;
 mod request;
 
+pub use confirms::Point;
 pub use connection::{ChannelFacts, Connection, Limits, Step, Tuned};
 pub use credentials::Credentials;
 pub use death::{DeadLetter, Death, dead_letter, is_cycle};

@@ -25,6 +25,15 @@ pub(crate) struct Buffered {
     body: Vec<u8>,
 }
 
+/// How far a transaction's publishes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// As safe as they will get.
+    Safe,
+    /// Safe once the log is.
+    Logged,
+}
+
 /// Octets of the frames after the method frame, the header and the body.
 type WholeContent<'a> = (usize, ContentHeader<'a>, &'a [u8]);
 
@@ -114,27 +123,37 @@ impl Connection {
                         self.confirming.push(number);
                     }
                 }
+                Fate::Logged => {
+                    self.unsealed = true;
+                    if confirms.log() && !self.waiting.contains(&number) {
+                        self.waiting.push(number);
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// Performs a transaction's publishes in order. Returned and refused ones do not stop the others.
-    pub(crate) fn commit_publishes<H: Host>(&mut self, number: u16, host: &mut H) -> Result<(), Refusal> {
+    /// Performs a transaction's publishes in order. Returned and refused ones do not stop the others. Says whether
+    /// they are safe already.
+    pub(crate) fn commit_publishes<H: Host>(&mut self, number: u16, host: &mut H) -> Result<Committed, Refusal> {
         let Some(channel) = self.channels.get_mut(&number) else {
-            return Ok(());
+            return Ok(Committed::Safe);
         };
         let Mode::Tx(waiting) = &mut channel.mode else {
-            return Ok(());
+            return Ok(Committed::Safe);
         };
         let waiting = std::mem::take(waiting);
-        let mut rejected = false;
+        let (mut rejected, mut logged) = (false, false);
         for buffered in &waiting {
-            rejected |= self.commit_one(number, buffered, host)? == Fate::Rejected;
+            let fate = self.commit_one(number, buffered, host)?;
+            rejected |= fate == Fate::Rejected;
+            logged |= fate == Fate::Logged;
         }
-        match rejected {
-            true => Err(Refusal::channel(ReplyCode::PreconditionFailed, "partial tx completion")),
-            false => Ok(()),
+        match (rejected, logged) {
+            (true, _) => Err(Refusal::channel(ReplyCode::PreconditionFailed, "partial tx completion")),
+            (false, true) => Ok(Committed::Logged),
+            (false, false) => Ok(Committed::Safe),
         }
     }
 

@@ -3,7 +3,7 @@
 //! `nowait` silences success only; a refusal still closes, as in RabbitMQ.
 
 use model::{QueueName, Refusal};
-use wire::{AMQPClass, basic, channel, connection, exchange, queue};
+use wire::{AMQPClass, basic, channel, connection, exchange, queue, tx};
 
 use crate::{Answer, Connection, Host, Step, channel::Stage as ChannelStage, close, connection::Progress};
 
@@ -57,6 +57,7 @@ pub(crate) enum Reply {
     Got,
     Recovered,
     Limited,
+    Committed,
 }
 
 pub(crate) fn write_connection_close_ok(out: &mut Vec<u8>) {
@@ -161,6 +162,7 @@ impl Connection {
             Reply::Got if matches!(answer, Answer::Written) => return,
             Reply::Got => AMQPClass::Basic(B::GetEmpty(basic::GetEmpty {})),
             Reply::Recovered => AMQPClass::Basic(B::RecoverOk(basic::RecoverOk {})),
+            Reply::Committed => AMQPClass::Tx(tx::AMQPMethod::CommitOk(tx::CommitOk {})),
             Reply::Limited => AMQPClass::Basic(B::QosOk(basic::QosOk {})),
         };
         wire::method(host.out(), number, method);

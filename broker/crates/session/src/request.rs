@@ -22,6 +22,8 @@ pub enum Ask {
     UpdateSecret(Vec<u8>),
     /// Something on a channel.
     Channel(u16, Request),
+    /// When is all that this connection has published safe? Answer: `Done`, as soon as it is.
+    AwaitSafe,
     /// Give back what a channel or the connection holds. Answer: `Done`.
     Release(Release),
 }

@@ -374,6 +374,96 @@ fn confirms_of_a_batch_are_one_ack_and_a_nack_stands_alone_in_order() {
     );
 }
 
+/// A channel in confirm mode whose next publishes meet these fates.
+fn confirming(fates: &[Fate]) -> Client {
+    let mut client = Client::with_channel();
+    client.method(1, confirm_select());
+    client.heard();
+    client.node.fates = fates.iter().map(|fate| Ok(*fate)).collect();
+    for _ in fates {
+        client.send(&plain("q", b"x"));
+    }
+    client
+}
+
+#[test]
+fn a_logged_publish_is_confirmed_when_its_point_is_reached() {
+    let mut client = confirming(&[Fate::Logged, Fate::Logged]);
+    assert!(client.heard().is_empty());
+    let point = client.machine.seal().expect("a confirm waits");
+    assert_eq!(client.machine.seal(), None);
+    client.machine.reached(point, &mut client.node);
+    assert_eq!(client.heard(), ["1 60.80 tag=2 multiple=true"]);
+    assert_eq!(client.machine.take_confirmed(), 2);
+}
+
+#[test]
+fn confirms_behind_a_logged_publish_wait_for_it_and_keep_their_order() {
+    let mut client = confirming(&[
+        Fate::Taken,
+        Fate::Logged,
+        Fate::Unroutable,
+        Fate::Rejected,
+        Fate::Logged,
+    ]);
+    assert_eq!(client.heard(), ["1 60.80 tag=1 multiple=false"]);
+    let first = client.machine.seal().expect("a confirm waits");
+    client.node.fates = [Ok(Fate::Logged)].into();
+    client.send(&plain("q", b"x"));
+    let second = client.machine.seal().expect("another one waits");
+    assert!(second > first);
+    client.machine.reached(first, &mut client.node);
+    let told = [
+        "1 60.80 tag=3 multiple=true",
+        "1 60.120 tag=4",
+        "1 60.80 tag=5 multiple=false",
+    ];
+    assert_eq!(client.heard(), told);
+    client.machine.reached(second, &mut client.node);
+    assert_eq!(client.heard(), ["1 60.80 tag=6 multiple=false"]);
+    assert_eq!(client.machine.take_confirmed(), 5);
+    client.send(&plain("q", b"x"));
+    assert_eq!(client.heard(), ["1 60.80 tag=7 multiple=false"]);
+}
+
+#[test]
+fn without_confirm_mode_nobody_waits_for_the_log() {
+    let mut client = Client::with_channel();
+    client.node.fates = [Ok(Fate::Logged)].into();
+    client.send(&plain("q", b"x"));
+    assert_eq!(client.machine.seal(), None);
+}
+
+#[test]
+fn a_closed_channel_forgets_what_it_waited_for() {
+    let mut client = confirming(&[Fate::Logged]);
+    let point = client.machine.seal().expect("a confirm waits");
+    let gone = Refusal::channel(ReplyCode::NotFound, "no exchange 'x' in vhost '/'");
+    client.node.fates = [Err(gone)].into();
+    client.send(&plain("q", b"x"));
+    client.answer(Answer::Done);
+    client.heard();
+    client.machine.reached(point, &mut client.node);
+    assert!(client.heard().is_empty());
+    assert_eq!(client.machine.take_confirmed(), 0);
+}
+
+#[test]
+fn a_transaction_with_logged_publishes_is_committed_once_they_are_safe() {
+    let mut client = Client::with_channel();
+    client.method(1, tx(wire::tx::AMQPMethod::Select(wire::tx::Select {})));
+    client.node.fates = [Ok(Fate::Taken), Ok(Fate::Logged)].into();
+    client.send(&plain("q", b"x"));
+    client.send(&plain("q", b"y"));
+    client.heard();
+    let step = client.method(1, tx(wire::tx::AMQPMethod::Commit(wire::tx::Commit {})));
+    assert!(matches!(step, Step::Ask(Ask::AwaitSafe)), "{step:?}");
+    assert_eq!(client.node.told.last().map(String::as_str), Some("commit 1"));
+    assert!(client.heard().is_empty());
+    assert!(client.answer(Answer::Done).is_none());
+    assert_eq!(client.heard(), ["1 90.21"]);
+}
+
 #[test]
 fn an_unroutable_mandatory_message_returns_before_its_confirm() {
     let mut client = Client::with_channel();
