@@ -38,6 +38,8 @@ pub(crate) struct Consumer {
     pub(crate) unacked: Vec<Unacked>,
     /// Acks on their way, until a round trip proves them.
     unproven: Vec<(usize, Id)>,
+    /// What a dropped connection held, which the server may not have taken back yet.
+    limbo: BTreeSet<(usize, Id)>,
     /// The last message of each publisher that came to each consumer for the first time.
     last_first: BTreeMap<(usize, u8, u32, u8), Id>,
 }
@@ -54,8 +56,20 @@ impl Consumer {
             consuming: BTreeSet::new(),
             unacked: Vec::new(),
             unproven: Vec::new(),
+            limbo: BTreeSet::new(),
             last_first: BTreeMap::new(),
         })
+    }
+
+    /// Drops the connection without a word and opens another.
+    pub(crate) fn reopen(&mut self, port: u16, prefetch: u16) -> Result<(), Stop> {
+        let mut limbo = std::mem::take(&mut self.limbo);
+        limbo.extend(self.unacked.iter().map(|held| (held.shelf, held.id)));
+        *self = Self {
+            limbo,
+            ..Self::open(port, prefetch)?
+        };
+        Ok(())
     }
 
     /// Whether it consumes from this queue.
@@ -115,6 +129,7 @@ impl Consumer {
         if !again && !deliver.redelivered {
             self.in_order(shelf, queue, id)?;
         }
+        self.limbo.remove(&(shelf, id));
         let unacked = Unacked {
             tag: deliver.delivery_tag,
             shelf,
@@ -270,12 +285,9 @@ impl Consumer {
             .map(|(id, _)| *id)
             .filter(|id| !held.contains(id))
             .collect();
-        // What a dropped connection had published may still be on its way.
-        let certain: Vec<Id> = ready
-            .iter()
-            .filter(|id| queue.copies[*id].confirmed_at.is_some())
-            .copied()
-            .collect();
+        // What a dropped connection had published may still be on its way, and what it held may be its own yet.
+        let sure = |id: &&Id| queue.copies[*id].confirmed_at.is_some() && !self.limbo.contains(&(shelf, **id));
+        let certain: Vec<Id> = ready.iter().filter(sure).copied().collect();
         round.note(format!("purge '{}' of {} or fewer", queue.name(), ready.len()));
         ready.iter().for_each(|id| queue.leave(*id));
         let answer = self.connection.call(CONSUMING, method::purge(queue.name()))?;

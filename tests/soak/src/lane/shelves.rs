@@ -397,8 +397,7 @@ impl<'a> Work<'a> {
 
     fn drop_consumer(&mut self) -> Result<(), Stop> {
         self.round.note("drop the consumer's connection");
-        self.consumer = Consumer::open(self.round.port, PREFETCH)?;
-        Ok(())
+        self.consumer.reopen(self.round.port, PREFETCH)
     }
 
     fn drop_publisher(&mut self) -> Result<(), Stop> {

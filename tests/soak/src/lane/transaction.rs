@@ -203,7 +203,7 @@ impl<'a> Work<'a> {
         let ids: Vec<Id> = drafts.iter().map(|draft| draft.0).collect();
         self.round.note(format!("abandon {}", super::names(&ids)));
         self.consumer.connection.flush()?;
-        self.consumer = Consumer::open(self.round.port, PREFETCH)?;
+        self.consumer.reopen(self.round.port, PREFETCH)?;
         self.begin()
     }
 }
