@@ -54,6 +54,11 @@ pub(crate) struct Page {
     runs: Box<[(Seq, Seq)]>,
 }
 
+const _: () = assert!(
+    size_of::<Page>() <= 64,
+    "a page of thousands of messages costs next to nothing"
+);
+
 impl Page {
     /// The page of these messages once they have gone out under the id that `page_out` gives.
     pub(crate) fn of<M: Message>(messages: Vec<Paged<M>>, page_out: &mut impl FnMut(Vec<Paged<M>>) -> PageId) -> Self {

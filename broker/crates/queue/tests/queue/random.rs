@@ -274,7 +274,7 @@ fn run(setup: &Setup, steps: &[Step]) -> (Vec<Command>, Vec<Vec<String>>, Machin
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn memory_is_bounded_whatever_waits(steps in prop::collection::vec(busy_step(), 1..300)) {
@@ -291,7 +291,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_queue_does_what_the_slow_one_does(setup in setup(), steps in prop::collection::vec(step(), 1..60)) {

@@ -73,3 +73,21 @@ fn a_limit_asks_for_the_head_when_something_arrives() {
         "store a 1, keep a | store b 2, keep b | - | keep c, load p1 | removed 1 | removed 2, got b left=1",
     );
 }
+
+#[test]
+fn a_limit_asks_for_a_page_that_begins_before_what_is_in_memory() {
+    check_four(
+        "restart 0,1,0,0; set durable max-length=2; load; load; get no-ack",
+        "- | load p1 \
+         | removed 1, load p2 | removed 2 | removed 3, got c left=1",
+    );
+}
+
+#[test]
+fn sorted_pages_count_as_read_ahead() {
+    check_four(
+        "publish e persistent; publish f persistent; restart 0,1,0,1,2,2; get; load; get; load; get; get",
+        "store e 5, keep e | store f 6, keep f | - | load p1, loading | - | load p2, got#1 a left=5 | - \
+         | got#2 b left=4 | load p3, got#3 c left=3",
+    );
+}
