@@ -40,7 +40,32 @@ struct Window {
 /// Whether a name is wanted.
 type Filter = Box<dyn Fn(&str) -> bool>;
 
+/// What a row is sorted by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Key {
+    /// Before every text.
+    Number(f64),
+    /// By octets.
+    Text(String),
+}
+
+impl Key {
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Key::Number(a), Key::Number(b)) => a.total_cmp(b),
+            (Key::Number(_), Key::Text(_)) => Ordering::Less,
+            (Key::Text(_), Key::Number(_)) => Ordering::Greater,
+            (Key::Text(a), Key::Text(b)) => a.cmp(b),
+        }
+    }
+}
+
 impl Parameters {
+    #[cfg(test)]
+    pub fn from_pairs(pairs: &[(&str, &str)]) -> Self {
+        Parameters(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
     /// A parameter by name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -105,16 +130,35 @@ impl Parameters {
         name: impl Fn(&R) -> &str,
         build: impl Fn(&R) -> T,
     ) -> Result<Response, Failure> {
+        self.pages_by(rows, name, |_, _| None, build)
+    }
+
+    /// The same for lists whose rows know what they are sorted by without being built: `key` gets the field's name.
+    pub fn pages_by<R, T: Serialize>(
+        &self,
+        rows: Vec<R>,
+        name: impl Fn(&R) -> &str,
+        key: impl Fn(&R, &str) -> Option<Key>,
+        build: impl Fn(&R) -> T,
+    ) -> Result<Response, Failure> {
         let Some(window) = self.window()? else {
             return Ok(Json(self.finish(rows.iter().map(build))?).into_response());
         };
         let total = rows.len();
         let wanted = self.filter()?;
-        let rows: Vec<R> = rows.into_iter().filter(|row| wanted(name(row))).collect();
+        let mut rows: Vec<R> = rows.into_iter().filter(|row| wanted(name(row))).collect();
         let from = window.start(rows.len())?;
-        let items = match self.get("sort") {
-            None => self.finish(rows.iter().skip(from).take(window.size).map(build))?,
-            Some(_) => {
+        let is_sorted = self.sort_rows(&mut rows, key);
+        let items = match is_sorted {
+            true => self.narrow(
+                rows.iter()
+                    .skip(from)
+                    .take(window.size)
+                    .map(build)
+                    .map(json)
+                    .collect::<Result<_, _>>()?,
+            ),
+            false => {
                 let all = self.finish(rows.iter().map(build))?;
                 all.into_iter().skip(from).take(window.size).collect()
             }
@@ -136,6 +180,27 @@ impl Parameters {
         Ok(Json(self.finish(items.into_iter())?).into_response())
     }
 
+    /// Whether the rows are in the wanted order now. They are not when the field has to be looked up in what is built.
+    fn sort_rows<R>(&self, rows: &mut Vec<R>, key: impl Fn(&R, &str) -> Option<Key>) -> bool {
+        let Some(field) = self.get("sort") else { return true };
+        let keys: Option<Vec<Key>> = rows.iter().map(|row| key(row, field)).collect();
+        let Some(keys) = keys else { return false };
+        let mut keyed: Vec<(Key, R)> = keys.into_iter().zip(rows.drain(..)).collect();
+        keyed.sort_by(|(a, _), (b, _)| a.order(b));
+        rows.extend(keyed.into_iter().map(|(_, row)| row));
+        if self.is_true("sort_reverse") {
+            rows.reverse();
+        }
+        true
+    }
+
+    fn narrow(&self, items: Vec<Value>) -> Vec<Value> {
+        match self.columns() {
+            None => items,
+            Some(columns) => items.iter().map(|item| narrowed(item, &columns)).collect(),
+        }
+    }
+
     fn finish<T: Serialize>(&self, items: impl Iterator<Item = T>) -> Result<Vec<Value>, Failure> {
         let mut items: Vec<Value> = items.map(json).collect::<Result<_, _>>()?;
         if let Some(field) = self.get("sort") {
@@ -145,10 +210,7 @@ impl Parameters {
                 items.reverse();
             }
         }
-        Ok(match self.columns() {
-            None => items,
-            Some(columns) => items.iter().map(|item| narrowed(item, &columns)).collect(),
-        })
+        Ok(self.narrow(items))
     }
 }
 
@@ -220,14 +282,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn parameters(pairs: &[(&str, &str)]) -> Parameters {
-        Parameters(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
-    }
-
     async fn page(pairs: &[(&str, &str)], rows: usize) -> Result<Value, Failure> {
         let rows: Vec<String> = (0..rows).map(|n| format!("Q{n}")).collect();
         let build = |row: &String| json!({"name": row, "n": {"len": row.len(), "x": 1}});
-        let response = parameters(pairs).pages(rows, |row| row, build)?;
+        let response = Parameters::from_pairs(pairs).pages(rows, |row| row, build)?;
         let octets = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         Ok(serde_json::from_slice(&octets).unwrap())
     }
@@ -264,6 +322,27 @@ mod tests {
                 &json!({"n": {"len": 2}})
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn rows_that_know_their_key_are_sorted_without_being_built() {
+        let query = Parameters::from_pairs(&[
+            ("page", "2"),
+            ("page_size", "2"),
+            ("sort", "n"),
+            ("sort_reverse", "true"),
+        ]);
+        let built = std::cell::Cell::new(0);
+        let build = |row: &(String, f64)| {
+            built.set(built.get() + 1);
+            json!(row.0)
+        };
+        let rows: Vec<(String, f64)> = [3.0, 1.0, 2.0, 1.0].iter().map(|n| (format!("{n}"), *n)).collect();
+        let key = |row: &(String, f64), field: &str| (field == "n").then_some(Key::Number(row.1));
+        let response = query.pages_by(rows, |row| &row.0, key, build).unwrap();
+        let octets = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let page: Value = serde_json::from_slice(&octets).unwrap();
+        assert_eq!((&page["items"], built.get()), (&json!(["1", "1"]), 2));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! `/nodes`: this node and its machine. Numbers that only an Erlang runtime has are left out.
 
-use api::{Application, Context, Described, Node};
+use api::{Application, Context, Described, Node, Rate};
 use axum::{
     Router,
     extract::{Path, State},
@@ -16,8 +16,13 @@ use super::{
     failure::Failure,
     list::Parameters,
     overview::{contexts, exchange_types},
+    stats::{self, Asked},
 };
-use crate::{host::alarms, observe};
+use crate::{
+    config::RatesMode,
+    host::alarms,
+    observe::{self, Span, WholeReading},
+};
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
@@ -60,7 +65,19 @@ fn log_files(api: &Api) -> Vec<String> {
     file.into_iter().chain(console).collect()
 }
 
-fn shape(api: &Api) -> Node {
+/// How the numbers of the machine change; `past` is what they were, if that was asked for.
+fn course(api: &Api, span: Option<Span>) -> impl Fn(fn(&WholeReading) -> u64) -> Option<Rate> {
+    let keeps_rates = api.node.config().management.rates_mode != RatesMode::None;
+    let change = keeps_rates.then(|| api.samples.of_node());
+    let past = span.map(|span| api.samples.past_of_node(span));
+    move |number| {
+        let change = change.as_ref()?;
+        Some(stats::details(change.rate(number), past.as_ref(), number))
+    }
+}
+
+fn shape(api: &Api, span: Option<Span>) -> Node {
+    let course = course(api, span);
     let config = api.node.config();
     let machine = observe::look();
     let counts = api.node.counters().read();
@@ -76,19 +93,22 @@ fn shape(api: &Api) -> Node {
         processors: machine.processors,
         os_pid: std::process::id().to_string(),
         fd_used: machine.descriptors_used,
+        fd_used_details: course(|whole| whole.machine.descriptors_used),
         fd_total: machine.descriptors_max,
         sockets_used: clients,
+        sockets_used_details: course(|whole| whole.connections),
         sockets_total: machine.descriptors_max,
         mem_used: memory,
-        mem_used_details: None,
+        mem_used_details: course(|whole| whole.memory_used),
         mem_limit: alarms.memory_level().bytes,
         mem_alarm: alarms.memory(),
         mem_calculation_strategy: "rss".to_owned(),
         disk_free: alarms::disk_free(config.node.data.as_path()).unwrap_or_default(),
-        disk_free_details: None,
+        disk_free_details: course(|whole| whole.disk_free),
         disk_free_limit: alarms.disk_level().bytes,
         disk_free_alarm: alarms.disk(),
         proc_used: machine.threads,
+        proc_used_details: course(|whole| whole.machine.threads),
         proc_total: machine.threads_max,
         partitions: Vec::new(),
         rates_mode: config.management.rates_mode.word().to_owned(),
@@ -127,7 +147,7 @@ fn own_context(context: Context) -> Context {
 }
 
 async fn list(State(api): State<Arc<Api>>, _: Monitor, query: Parameters) -> Outcome {
-    query.all([shape(&api)])
+    query.all([shape(&api, Asked::of(&query)?.node)])
 }
 
 fn is_this(api: &Api, node: &str) -> Result<(), Failure> {
@@ -139,7 +159,7 @@ fn is_this(api: &Api, node: &str) -> Result<(), Failure> {
 
 async fn one(State(api): State<Arc<Api>>, _: Monitor, Path(node): Path<String>, query: Parameters) -> Outcome {
     is_this(&api, &node)?;
-    query.one(shape(&api))
+    query.one(shape(&api, Asked::of(&query)?.node))
 }
 
 /// Only the whole is known; it is told under the names that tools add up.

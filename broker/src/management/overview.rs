@@ -12,12 +12,12 @@ use super::{
     caller::Caller,
     cluster_name, connections,
     list::Parameters,
-    stats::{self, Sum},
+    stats::{self, Asked, Sum},
 };
 use crate::{
     config::RatesMode,
     host::{NodeCounts, RABBITMQ_VERSION},
-    observe::{Change, QueueReading},
+    observe::{Change, Past, QueueReading, WholeReading},
 };
 
 /// The routes of this resource.
@@ -108,19 +108,32 @@ const ROUTING: [(&str, NodeNumber); 4] = [
     ("drop_unroutable", |c| c.dropped),
 ];
 
-fn add(rates: &mut Rates, now: &NodeCounts, change: Option<&Change<NodeCounts>>, numbers: &[(&str, NodeNumber)]) {
+/// How the node changed, and what it was.
+struct Course {
+    change: Option<Change<WholeReading>>,
+    past: Option<Past<WholeReading>>,
+}
+
+fn add(rates: &mut Rates, now: &NodeCounts, course: &Course, numbers: &[(&str, NodeNumber)]) {
     for (name, number) in numbers {
-        match change {
-            Some(change) => rates.set_with_rate(name, number(now), change.rate(number)),
+        let number_of = |whole: &WholeReading| number(&whole.node);
+        match &course.change {
+            Some(change) => {
+                let details = stats::details(change.rate(number_of), course.past.as_ref(), number_of);
+                rates.set_with_rate(name, number(now), details);
+            }
             None => rates.set(name, number(now)),
         }
     }
 }
 
-fn sums(api: &Api, caller: &Caller) -> (Sum, QueueReading) {
+fn sums(api: &Api, caller: &Caller, asked: Asked) -> (Sum, QueueReading) {
+    if caller.is_monitor() {
+        return stats::of_all(api, asked);
+    }
     let snapshot = api.node.snapshot();
     let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(api, vhost.name()));
-    stats::of_queues(api, seen.flat_map(|vhost| vhost.queues()))
+    stats::of_queues(api, seen.flat_map(|vhost| vhost.queues()), asked)
 }
 
 fn object_totals(api: &Api, caller: &Caller, queues: &QueueReading) -> ObjectTotals {
@@ -138,15 +151,19 @@ fn object_totals(api: &Api, caller: &Caller, queues: &QueueReading) -> ObjectTot
 
 async fn read(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
     let config = &api.node.config().management;
-    let (sum, reading) = sums(&api, &caller);
-    let change = (config.rates_mode != RatesMode::None).then(|| api.samples.of_node());
+    let asked = Asked::of(&query)?;
+    let (sum, reading) = sums(&api, &caller, asked);
+    let course = Course {
+        change: (config.rates_mode != RatesMode::None).then(|| api.samples.of_node()),
+        past: asked.rates.map(|span| api.samples.past_of_node(span)),
+    };
     let now = api.node.counters().read();
     let mut churn = Rates::default();
-    add(&mut churn, &now, change.as_ref(), &CHURN);
+    add(&mut churn, &now, &course, &CHURN);
     let mut message_stats = sum.message_stats.unwrap_or_default();
     if caller.is_monitor() {
         // What was published is counted once, not once for each queue; others see what reached their queues.
-        add(&mut message_stats, &now, change.as_ref(), &ROUTING);
+        add(&mut message_stats, &now, &course, &ROUTING);
     }
     let statistics = !(config.disable_stats || query.is_true("disable_stats"));
     let totals = statistics || config.enable_queue_totals || query.is_true("enable_queue_totals");

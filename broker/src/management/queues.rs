@@ -13,17 +13,17 @@ use std::sync::Arc;
 use super::{
     Api,
     answer::{self, Outcome},
-    bindings,
+    attention, bindings,
     body::Body,
     caller::{Caller, Policymaker},
     consumers,
     failure::Failure,
-    list::Parameters,
+    list::{Key, Parameters},
     messages,
     permissions::bad_name,
-    stats,
+    stats::{self, Asked},
 };
-use crate::host::QueueView;
+use crate::{host::QueueView, observe::QueueReading};
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
@@ -63,6 +63,13 @@ fn owner(api: &Api, record: &QueueRecord) -> Option<OwnerDetails> {
     })
 }
 
+fn reading(view: &QueueView) -> QueueReading {
+    QueueReading {
+        counts: view.counts,
+        counters: view.counters,
+    }
+}
+
 fn totals(view: &QueueView, detail: Detail) -> Totals {
     if !detail.totals {
         return Totals::default();
@@ -83,14 +90,14 @@ fn totals(view: &QueueView, detail: Detail) -> Totals {
     }
 }
 
-fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail) -> Queue {
+fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> Queue {
     let view = api.node.queue_view(record);
-    let rates = detail.statistics.then(|| stats::of_queue(api, &view));
+    let rates = detail.statistics.then(|| stats::of_queue(api, &view, asked));
     let mut totals = totals(&view, detail);
-    if let Some(rates) = &rates {
-        totals.messages_details = rates.depth.map(|depth| depth.messages);
-        totals.messages_ready_details = rates.depth.map(|depth| depth.ready);
-        totals.messages_unacknowledged_details = rates.depth.map(|depth| depth.unacked);
+    if let Some(depth) = rates.as_ref().and_then(|rates| rates.depth.clone()) {
+        totals.messages_details = Some(depth.messages);
+        totals.messages_ready_details = Some(depth.ready);
+        totals.messages_unacknowledged_details = Some(depth.unacked);
     }
     let capacity = if view.counts.ready.messages == 0 && view.counts.consumers > 0 {
         1.0
@@ -115,7 +122,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail) -> Queue {
         consumer_utilisation: capacity,
         exclusive_consumer_tag: view.exclusive_consumer.clone(),
         single_active_consumer_tag: view.active_consumer.clone(),
-        memory: stats::memory_of_queue(&view),
+        memory: stats::memory_of_queue(&reading(&view)),
         idle_since: None,
         head_message_timestamp: None,
         owner_pid_details: owner(api, record),
@@ -127,19 +134,40 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail) -> Queue {
     }
 }
 
+/// What a queue is sorted by; none for fields that nobody sorts by.
+fn sort_key(api: &Api, record: &QueueRecord, field: &str) -> Option<Key> {
+    let text = |text: &str| Some(Key::Text(text.to_owned()));
+    match field {
+        "name" => return text(record.name.as_str()),
+        "vhost" => return text(record.vhost.as_str()),
+        "node" => return text(record.leader.as_ref()),
+        _ => {}
+    }
+    let (counts, counters) = api.node.queue_numbers(record);
+    stats::number_of_queue(api, record.id, &QueueReading { counts, counters }, field).map(Key::Number)
+}
+
+/// A page of these queues; those alone that give cause for concern, if `attention` says for which.
+fn pages(api: &Api, query: &Parameters, mut rows: Vec<&Arc<QueueRecord>>) -> Outcome {
+    let detail = Detail::of(api, query);
+    if let Some(concern) = query.get("attention") {
+        attention::retain(api, concern.parse()?, &mut rows);
+    }
+    query.pages_by(
+        rows,
+        |record| record.name.as_str(),
+        |record, field| sort_key(api, record, field),
+        |record| shape(api, record, detail, Asked::default()),
+    )
+}
+
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
     let seen = snapshot
         .catalog
         .vhosts()
         .filter(|vhost| caller.sees(&api, vhost.name()));
-    let rows: Vec<_> = seen.flat_map(|vhost| vhost.queues()).collect();
-    let detail = Detail::of(&api, &query);
-    query.pages(
-        rows,
-        |record| record.name.as_str(),
-        |record| shape(&api, record, detail),
-    )
+    pages(&api, &query, seen.flat_map(|vhost| vhost.queues()).collect())
 }
 
 async fn of_vhost(
@@ -151,13 +179,7 @@ async fn of_vhost(
     let vhost = caller.look_into(&api, &vhost)?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
-    let rows: Vec<_> = found.queues().collect();
-    let detail = Detail::of(&api, &query);
-    query.pages(
-        rows,
-        |record| record.name.as_str(),
-        |record| shape(&api, record, detail),
-    )
+    pages(&api, &query, found.queues().collect())
 }
 
 /// A queue that the caller may see.
@@ -186,7 +208,7 @@ async fn one(
         consumer_details: Some(consumers.iter().map(|view| consumers::shape(&api, view)).collect()),
         deliveries: Some(Vec::new()),
         incoming: Some(Vec::new()),
-        ..shape(&api, &record, Detail::of(&api, &query))
+        ..shape(&api, &record, Detail::of(&api, &query), Asked::of(&query)?)
     })
 }
 

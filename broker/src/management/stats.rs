@@ -1,20 +1,23 @@
-//! Numbers of queues and of the whole in the names of the API, with how fast they change.
+//! Numbers of queues and of the whole in the names of the API, with how fast they change and what they were.
 //!
 //! Adds up what the node shows; decides nothing.
 
-use api::{Rate, Rates};
+use api::{Rate, Rates, Sample, Series};
 use model::QueueId;
 use queue::Counters;
 
-use super::Api;
+use super::{Api, failure::Failure, list::Parameters};
 use crate::{
     config::RatesMode,
     host::QueueView,
-    observe::{Change, QueueReading, together},
+    observe::{Change, Past, QueueReading, Span, together},
 };
 
 type Number = fn(&Counters) -> u64;
 type Held = fn(&QueueReading) -> u64;
+
+/// Most samples of one number that a request may ask for.
+const SAMPLES_MAX: u64 = 500;
 
 /// Names and numbers of what happens to messages in queues.
 const MESSAGES: [(&str, Number); 9] = [
@@ -31,8 +34,26 @@ const MESSAGES: [(&str, Number); 9] = [
     ("ack", |c| c.acked),
 ];
 
+/// Names and numbers of what queues hold.
+const DEPTHS: [(&str, Held); 3] = [
+    ("messages", messages),
+    ("messages_ready", |reading| reading.counts.ready.messages),
+    ("messages_unacknowledged", |reading| reading.counts.unacked.messages),
+];
+
+/// Which parts of the past a request asks for: `lengths_age` with `lengths_incr`, and so on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Of what queues hold.
+    pub lengths: Option<Span>,
+    /// Of what happens to messages.
+    pub rates: Option<Span>,
+    /// Of nodes.
+    pub node: Option<Span>,
+}
+
 /// How fast a queue grows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Depth {
     /// All messages.
     pub messages: Rate,
@@ -60,6 +81,56 @@ pub struct Sum {
     pub queue_totals: Rates,
 }
 
+impl Asked {
+    /// Reads the parameters of a request.
+    ///
+    /// # Errors
+    /// 400 when they are no numbers or ask for too much.
+    pub fn of(query: &Parameters) -> Result<Self, Failure> {
+        Ok(Asked {
+            lengths: span(query, "lengths")?,
+            rates: span(query, "msg_rates")?,
+            node: span(query, "node_stats")?,
+        })
+    }
+}
+
+fn span(query: &Parameters, name: &str) -> Result<Option<Span>, Failure> {
+    let (age, step) = (format!("{name}_age"), format!("{name}_incr"));
+    let number = |parameter: &str| {
+        let Some(text) = query.get(parameter) else {
+            return Ok(None);
+        };
+        let bad = || Failure::bad_request(format!("{parameter} must be a number of seconds, not '{text}'"));
+        text.parse::<u32>()
+            .map(|seconds| Some(u64::from(seconds)))
+            .map_err(|_| bad())
+    };
+    let (Some(age_s), Some(step_s)) = (number(&age)?, number(&step)?) else {
+        return Ok(None);
+    };
+    if step_s == 0 || age_s / step_s > SAMPLES_MAX {
+        let reason = format!("{age} {age_s} in steps of {step} {step_s} are more than {SAMPLES_MAX} samples");
+        return Err(Failure::bad_request(reason));
+    }
+    Ok(Some(Span {
+        age_ms: age_s * 1000,
+        step_ms: step_s * 1000,
+    }))
+}
+
+/// How a number changes, with what it was.
+pub fn details<T>(rate: f64, past: Option<&Past<T>>, number: impl Fn(&T) -> u64) -> Rate {
+    let sample = |(at, reading): &(model::Millis, T)| Sample {
+        sample: number(reading),
+        timestamp: at.0,
+    };
+    Rate {
+        rate,
+        series: past.map(|past| Series::of(past.iter().map(sample).collect())),
+    }
+}
+
 fn keeps_rates(api: &Api) -> bool {
     api.node.config().management.rates_mode != RatesMode::None
 }
@@ -69,11 +140,23 @@ fn messages(reading: &QueueReading) -> u64 {
 }
 
 /// What happened to messages; `change` is none when rates are not kept.
-fn message_stats(now: &Counters, change: Option<&Change<QueueReading>>) -> Rates {
+fn message_stats(now: &Counters, change: Option<&Change<QueueReading>>, past: Option<&Past<QueueReading>>) -> Rates {
     let mut rates = Rates::default();
     for (name, number) in MESSAGES {
+        let number_of = |reading: &QueueReading| number(&reading.counters);
         match change {
-            Some(change) => rates.set_with_rate(name, number(now), change.rate(|reading| number(&reading.counters))),
+            Some(change) => rates.set_with_rate(name, number(now), details(change.rate(number_of), past, number_of)),
+            None => rates.set(name, number(now)),
+        }
+    }
+    rates
+}
+
+fn queue_totals(now: &QueueReading, change: Option<&Change<QueueReading>>, past: Option<&Past<QueueReading>>) -> Rates {
+    let mut rates = Rates::default();
+    for (name, number) in DEPTHS {
+        match change {
+            Some(change) => rates.set_with_rate(name, number(now), details(change.rate(number), past, number)),
             None => rates.set(name, number(now)),
         }
     }
@@ -81,32 +164,57 @@ fn message_stats(now: &Counters, change: Option<&Change<QueueReading>>) -> Rates
 }
 
 /// One queue's statistics.
-pub fn of_queue(api: &Api, view: &QueueView) -> QueueStats {
-    let change = keeps_rates(api).then(|| api.samples.of_queue(view.record.id));
-    let rate = |change: &Change<QueueReading>, number: fn(&QueueReading) -> u64| Rate {
-        rate: change.rate(number),
-    };
+pub fn of_queue(api: &Api, view: &QueueView, asked: Asked) -> QueueStats {
+    let id = view.record.id;
+    let change = keeps_rates(api).then(|| api.samples.of_queue(id));
+    let past = |span: Option<Span>| span.map(|span| api.samples.past_of_queues(vec![id], span));
+    let (lengths, rates) = (past(asked.lengths), past(asked.rates));
+    let depth = |change: &Change<QueueReading>, number: Held| details(change.rate(number), lengths.as_ref(), number);
     QueueStats {
-        message_stats: message_stats(&view.counters, change.as_ref()),
+        message_stats: message_stats(&view.counters, change.as_ref(), rates.as_ref()),
         depth: change.as_ref().map(|change| Depth {
-            messages: rate(change, messages),
-            ready: rate(change, |reading| reading.counts.ready.messages),
-            unacked: rate(change, |reading| reading.counts.unacked.messages),
+            messages: depth(change, DEPTHS[0].1),
+            ready: depth(change, DEPTHS[1].1),
+            unacked: depth(change, DEPTHS[2].1),
         }),
     }
 }
 
 /// Octets of memory that a queue takes: bodies, and so much for each message and consumer.
-pub fn memory_of_queue(view: &QueueView) -> u64 {
-    let bytes = view.counts.ready.bytes + view.counts.unacked.bytes;
-    let messages = view.counts.ready.messages + view.counts.unacked.messages;
-    bytes + 100 * messages + 500 * view.counts.consumers as u64 + 1_000
+pub fn memory_of_queue(reading: &QueueReading) -> u64 {
+    let counts = &reading.counts;
+    let bytes = counts.ready.bytes + counts.unacked.bytes;
+    bytes + 100 * messages(reading) + 500 * counts.consumers as u64 + 1_000
+}
+
+/// A number of a queue by the name of its field, for sorting; none for fields that are no such number.
+pub fn number_of_queue(api: &Api, id: QueueId, reading: &QueueReading, field: &str) -> Option<f64> {
+    if let Some((_, number)) = DEPTHS.iter().find(|(name, _)| *name == field) {
+        return Some(number(reading) as f64);
+    }
+    if let Some(of) = field.strip_suffix("_details.rate") {
+        let change = api.samples.of_queue(id);
+        if let Some((_, number)) = DEPTHS.iter().find(|(name, _)| *name == of) {
+            return Some(change.rate(number));
+        }
+        let (_, number) = MESSAGES
+            .iter()
+            .find(|(name, _)| of.strip_prefix("message_stats.") == Some(name))?;
+        return Some(change.rate(|reading| number(&reading.counters)));
+    }
+    match field {
+        "consumers" => Some(reading.counts.consumers as f64),
+        "memory" => Some(memory_of_queue(reading) as f64),
+        "message_bytes" => Some((reading.counts.ready.bytes + reading.counts.unacked.bytes) as f64),
+        _ => None,
+    }
 }
 
 /// What these queues hold and did.
 pub fn of_queues<'a>(
     api: &Api,
     queues: impl Iterator<Item = &'a std::sync::Arc<catalog::QueueRecord>>,
+    asked: Asked,
 ) -> (Sum, QueueReading) {
     let mut now = QueueReading::default();
     let mut ids: Vec<QueueId> = Vec::new();
@@ -115,27 +223,68 @@ pub fn of_queues<'a>(
         now = together(&now, &QueueReading { counts, counters });
         ids.push(record.id);
     }
-    let change = keeps_rates(api).then(|| api.samples.of_queues(ids));
-    let mut queue_totals = Rates::default();
-    let depths: [(&str, Held); 3] = [
-        ("messages", messages),
-        ("messages_ready", |reading| reading.counts.ready.messages),
-        ("messages_unacknowledged", |reading| reading.counts.unacked.messages),
-    ];
-    for (name, number) in depths {
-        match &change {
-            Some(change) => queue_totals.set_with_rate(name, number(&now), change.rate(number)),
-            None => queue_totals.set(name, number(&now)),
-        }
-    }
+    let change = keeps_rates(api).then(|| api.samples.of_queues(ids.iter().copied()));
+    let past = |span: Option<Span>| span.map(|span| api.samples.past_of_queues(ids.clone(), span));
+    let (lengths, rates) = (past(asked.lengths), past(asked.rates));
     let sum = Sum {
-        message_stats: Some(message_stats(&now.counters, change.as_ref())),
-        queue_totals,
+        message_stats: Some(message_stats(&now.counters, change.as_ref(), rates.as_ref())),
+        queue_totals: queue_totals(&now, change.as_ref(), lengths.as_ref()),
     };
     (sum, now)
 }
 
 /// What the queues of a virtual host hold and did.
-pub fn of_vhost(api: &Api, vhost: &catalog::Vhost) -> Sum {
-    of_queues(api, vhost.queues()).0
+pub fn of_vhost(api: &Api, vhost: &catalog::Vhost, asked: Asked) -> Sum {
+    of_queues(api, vhost.queues(), asked).0
+}
+
+/// What all queues hold, and what all did that there ever were.
+pub fn of_all(api: &Api, asked: Asked) -> (Sum, QueueReading) {
+    let snapshot = api.node.snapshot();
+    let mut now = QueueReading::default();
+    for record in snapshot.catalog.queues() {
+        let (counts, counters) = api.node.queue_numbers(record);
+        now = together(&now, &QueueReading { counts, counters });
+    }
+    now.counters = crate::host::sum_counters(&now.counters, &api.node.retired());
+    let change = keeps_rates(api).then(|| api.samples.of_node().map(|whole| whole.queues));
+    let past = |span: Option<Span>| -> Option<Past<QueueReading>> {
+        let past = api.samples.past_of_node(span?);
+        Some(past.into_iter().map(|(at, whole)| (at, whole.queues)).collect())
+    };
+    let (lengths, rates) = (past(asked.lengths), past(asked.rates));
+    let sum = Sum {
+        message_stats: Some(message_stats(&now.counters, change.as_ref(), rates.as_ref())),
+        queue_totals: queue_totals(&now, change.as_ref(), lengths.as_ref()),
+    };
+    (sum, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(pairs: &[(&str, &str)]) -> Result<Asked, Failure> {
+        Asked::of(&Parameters::from_pairs(pairs))
+    }
+
+    #[test]
+    fn the_past_is_told_when_age_and_steps_are_asked_for() {
+        let both = asked(&[("msg_rates_age", "60"), ("msg_rates_incr", "5")]).unwrap();
+        let expected = Span {
+            age_ms: 60_000,
+            step_ms: 5_000,
+        };
+        assert_eq!((both.rates, both.lengths), (Some(expected), None));
+        assert_eq!(asked(&[("lengths_age", "60")]), Ok(Asked::default()));
+    }
+
+    #[test]
+    fn too_many_samples_and_what_is_no_time_are_refused_by_name() {
+        let many = asked(&[("lengths_age", "5010"), ("lengths_incr", "10")]).unwrap_err();
+        let text = "lengths_age 5010 in steps of lengths_incr 10 are more than 500 samples";
+        assert_eq!(many, Failure::bad_request(text));
+        assert!(asked(&[("lengths_age", "9"), ("lengths_incr", "0")]).is_err());
+        assert!(asked(&[("node_stats_age", "-1"), ("node_stats_incr", "5")]).is_err());
+    }
 }

@@ -17,7 +17,9 @@ use super::{
     caller::{Administrator, Caller},
     failure::Failure,
     list::Parameters,
-    permissions, stats, topic_permissions,
+    permissions,
+    stats::{self, Asked},
+    topic_permissions,
 };
 
 /// The routes of this resource.
@@ -29,13 +31,13 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/vhosts/{vhost}/topic-permissions", get(topic_permissions::of_vhost))
 }
 
-fn shape(api: &Api, vhost: &catalog::Vhost) -> Vhost {
+fn shape(api: &Api, vhost: &catalog::Vhost, asked: Asked) -> Vhost {
     let metadata = vhost.metadata();
     let more = BTreeMap::from([
         ("description".to_owned(), Value::from(metadata.description.as_str())),
         ("tags".to_owned(), Value::from(metadata.tags.clone())),
     ]);
-    let totals = stats::of_vhost(api, vhost);
+    let totals = stats::of_vhost(api, vhost, asked);
     Vhost {
         name: vhost.name().to_string(),
         description: metadata.description.clone(),
@@ -58,14 +60,18 @@ async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
         .vhosts()
         .filter(|vhost| caller.sees(&api, vhost.name()))
         .collect();
-    query.pages(rows, |vhost| vhost.name().as_str(), |vhost| shape(&api, vhost))
+    query.pages(
+        rows,
+        |vhost| vhost.name().as_str(),
+        |vhost| shape(&api, vhost, Asked::default()),
+    )
 }
 
 async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(vhost): Path<String>, query: Parameters) -> Outcome {
     let name = caller.look_into(&api, &vhost)?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(name.as_str()).ok_or_else(Failure::not_found)?;
-    query.one(shape(&api, found))
+    query.one(shape(&api, found, Asked::of(&query)?))
 }
 
 /// What the body says. Description and tags that are missing become empty, as in RabbitMQ; the others stay.

@@ -3,13 +3,15 @@
 //! Reads state and never changes it; nothing here decides anything about messages.
 
 mod exposition;
+mod history;
 mod log;
 mod machine;
 mod metrics;
 mod prometheus;
 mod samples;
 
+pub use history::{Past, Span};
 pub use log::{LogError, start as start_log};
 pub use machine::{Machine, look};
 pub use prometheus::{Scrapes, bind as bind_scrapes};
-pub use samples::{Change, QueueReading, Samples, sample, together};
+pub use samples::{Change, QueueReading, Samples, WholeReading, sample, together};

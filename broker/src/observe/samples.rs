@@ -1,17 +1,20 @@
-//! How fast numbers change: every few seconds the counters of all queues and of the node are read, and the last two
-//! readings are kept.
+//! How fast numbers change and what they were: every few seconds the counters of all queues and of the node are read.
 //!
 //! Reads only, one queue's lock at a time. Without a second reading a rate is zero.
 
 use model::{Millis, QueueId};
 use parking_lot::Mutex;
-use queue::{Counters, Counts};
+use queue::{Counters, Counts, Tally};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::host::{Node, NodeCounts, sum_counters};
+use super::{
+    history::{Past, Queues, Span, TICK_MS, Whole},
+    machine::{self, Machine},
+};
+use crate::host::{Node, NodeCounts, alarms, sum_counters};
 
-/// Time between two readings, as RabbitMQ's `collect_statistics_interval`.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// Ticks over which a queue must have grown to be called growing: a minute, and its last quarter.
+const GROWTH_TICKS: [usize; 2] = [12, 3];
 
 /// What a queue showed when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,23 @@ pub struct QueueReading {
     pub counts: Counts,
     /// What it had done.
     pub counters: Counters,
+}
+
+/// What the node as a whole showed when it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WholeReading {
+    /// All queues together, with what deleted ones had done.
+    pub queues: QueueReading,
+    /// The node's own counters.
+    pub node: NodeCounts,
+    /// Descriptors and threads.
+    pub machine: Machine,
+    /// Resident octets.
+    pub memory_used: u64,
+    /// Octets of free disk space.
+    pub disk_free: u64,
+    /// Open connections.
+    pub connections: u64,
 }
 
 /// Two readings with the seconds between them.
@@ -32,18 +52,31 @@ pub struct Change<T> {
     seconds: f64,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Reading {
-    at: Millis,
-    node: NodeCounts,
-    queues: BTreeMap<QueueId, QueueReading>,
+#[derive(Debug, Default)]
+struct State {
+    /// When the last reading was, and what it is filed under.
+    at: Option<(Millis, Millis)>,
+    /// Between the last two readings; zero before there are two.
+    seconds: f64,
+    last: (WholeReading, WholeReading),
+    queues: Queues,
+    whole: Whole,
 }
 
-/// The last two readings.
+/// The readings.
 #[derive(Debug, Default)]
-pub struct Samples(Mutex<(Arc<Reading>, Arc<Reading>)>);
+pub struct Samples(Mutex<State>);
 
 impl<T> Change<T> {
+    /// The change of a part.
+    pub fn map<U>(self, part: impl Fn(T) -> U) -> Change<U> {
+        Change {
+            before: part(self.before),
+            after: part(self.after),
+            seconds: self.seconds,
+        }
+    }
+
     /// Change per second of one of the numbers; what shrinks has a negative rate.
     pub fn rate(&self, number: impl Fn(&T) -> u64) -> f64 {
         let (before, after) = (number(&self.before), number(&self.after));
@@ -54,6 +87,30 @@ impl<T> Change<T> {
     }
 }
 
+/// The time that a reading is filed under: that of its neighbour and so many ticks, however early or late this one is.
+fn slot(last: Option<(Millis, Millis)>, now: Millis) -> Millis {
+    let ticks = |ms: u64| (ms + TICK_MS / 2) / TICK_MS * TICK_MS;
+    match last {
+        None => Millis(ticks(now.0)),
+        Some((at, slot)) => Millis(slot.0 + ticks(now.0.saturating_sub(at.0))),
+    }
+}
+
+fn whole(node: &Node, readings: &[(QueueId, QueueReading)]) -> WholeReading {
+    let mut queues = readings
+        .iter()
+        .fold(QueueReading::default(), |sum, (_, reading)| together(&sum, reading));
+    queues.counters = sum_counters(&queues.counters, &node.retired());
+    WholeReading {
+        queues,
+        node: node.counters().read(),
+        machine: machine::look(),
+        memory_used: alarms::memory_used().unwrap_or_default(),
+        disk_free: alarms::disk_free(node.config().node.data.as_path()).unwrap_or_default(),
+        connections: node.clients().count() as u64,
+    }
+}
+
 impl Samples {
     fn take(&self, node: &Node) {
         let snapshot = node.snapshot();
@@ -61,84 +118,125 @@ impl Samples {
             let (counts, counters) = node.queue_numbers(record);
             (record.id, QueueReading { counts, counters })
         };
-        let reading = Reading {
-            at: node.now(),
-            node: node.counters().read(),
-            queues: snapshot.catalog.queues().map(read).collect(),
-        };
-        let mut last = self.0.lock();
-        last.0 = std::mem::replace(&mut last.1, Arc::new(reading));
-    }
-
-    fn both(&self) -> (Arc<Reading>, Arc<Reading>, f64) {
-        let (before, after) = self.0.lock().clone();
-        let seconds = match before.at {
-            Millis(0) => 0.0,
-            at => after.at.0.saturating_sub(at.0) as f64 / 1000.0,
-        };
-        (before, after, seconds)
+        let mut readings: Vec<_> = snapshot.catalog.queues().map(read).collect();
+        readings.sort_unstable_by_key(|(id, _)| *id);
+        let whole = whole(node, &readings);
+        let now = node.now();
+        let mut state = self.0.lock();
+        let slot = slot(state.at, now);
+        if let Some((at, _)) = state.at {
+            state.seconds = now.0.saturating_sub(at.0) as f64 / 1000.0;
+        }
+        state.at = Some((now, slot));
+        state.last = (state.last.1, whole);
+        state.queues.push(slot, readings);
+        state.whole.push(slot, whole);
     }
 
     /// How a queue changed; a queue that began meanwhile began with nothing.
     pub fn of_queue(&self, id: QueueId) -> Change<QueueReading> {
-        let (before, after, seconds) = self.both();
+        let state = self.0.lock();
+        let (before, after) = state.queues.last_change(id).unwrap_or_default();
         Change {
-            before: before.queues.get(&id).copied().unwrap_or_default(),
-            after: after.queues.get(&id).copied().unwrap_or_default(),
-            seconds,
+            before,
+            after,
+            seconds: state.seconds,
         }
     }
 
     /// How some queues changed together. A queue that ended meanwhile is in neither reading.
     pub fn of_queues(&self, ids: impl IntoIterator<Item = QueueId>) -> Change<QueueReading> {
-        let (before, after, seconds) = self.both();
-        let mut change = Change {
-            seconds,
-            ..Change::default()
-        };
-        for id in ids {
-            if let Some(reading) = before.queues.get(&id) {
-                change.before = together(&change.before, reading);
-            }
-            if let Some(reading) = after.queues.get(&id) {
-                change.after = together(&change.after, reading);
-            }
+        let state = self.0.lock();
+        let (before, after) = state.queues.last_change_of(ids.into_iter());
+        Change {
+            before,
+            after,
+            seconds: state.seconds,
         }
-        change
     }
 
-    /// How the node's own counters changed.
-    pub fn of_node(&self) -> Change<NodeCounts> {
-        let (before, after, seconds) = self.both();
+    /// How the node as a whole changed.
+    pub fn of_node(&self) -> Change<WholeReading> {
+        let state = self.0.lock();
+        let (before, after) = state.last;
         Change {
-            before: before.node,
-            after: after.node,
-            seconds,
+            before,
+            after,
+            seconds: state.seconds,
         }
+    }
+
+    /// What some queues together were, for at most ten minutes.
+    pub fn past_of_queues(&self, mut ids: Vec<QueueId>, span: Span) -> Past<QueueReading> {
+        ids.sort_unstable();
+        self.0.lock().queues.past(&ids, span)
+    }
+
+    /// What the node as a whole was, for at most a day.
+    pub fn past_of_node(&self, span: Span) -> Past<WholeReading> {
+        self.0.lock().whole.past(span)
+    }
+
+    /// The queues that gained at least `least` messages in the last minute and are still growing, with their gains.
+    pub fn growing(&self, least: u64) -> BTreeMap<QueueId, u64> {
+        self.0.lock().queues.grown(GROWTH_TICKS, least)
+    }
+}
+
+fn each_tally(a: Tally, b: Tally, f: fn(u64, u64) -> u64) -> Tally {
+    Tally {
+        messages: f(a.messages, b.messages),
+        bytes: f(a.bytes, b.bytes),
+        persistent: f(a.persistent, b.persistent),
+        persistent_bytes: f(a.persistent_bytes, b.persistent_bytes),
     }
 }
 
 /// What two queues hold and did together.
 pub fn together(a: &QueueReading, b: &QueueReading) -> QueueReading {
-    let tally = |a: queue::Tally, b: queue::Tally| queue::Tally {
-        messages: a.messages + b.messages,
-        bytes: a.bytes + b.bytes,
-        persistent: a.persistent + b.persistent,
-        persistent_bytes: a.persistent_bytes + b.persistent_bytes,
-    };
+    let add = |a: u64, b: u64| a + b;
     QueueReading {
         counts: Counts {
-            ready: tally(a.counts.ready, b.counts.ready),
-            unacked: tally(a.counts.unacked, b.counts.unacked),
+            ready: each_tally(a.counts.ready, b.counts.ready, add),
+            unacked: each_tally(a.counts.unacked, b.counts.unacked, add),
             consumers: a.counts.consumers + b.counts.consumers,
         },
         counters: sum_counters(&a.counters, &b.counters),
     }
 }
 
+/// What is left of several queues together without one of them.
+pub fn without(sum: &QueueReading, one: &QueueReading) -> QueueReading {
+    let (a, b) = (&sum.counters, &one.counters);
+    QueueReading {
+        counts: Counts {
+            ready: each_tally(sum.counts.ready, one.counts.ready, u64::saturating_sub),
+            unacked: each_tally(sum.counts.unacked, one.counts.unacked, u64::saturating_sub),
+            consumers: sum.counts.consumers.saturating_sub(one.counts.consumers),
+        },
+        counters: Counters {
+            published: a.published.saturating_sub(b.published),
+            refused: a.refused.saturating_sub(b.refused),
+            delivered: a.delivered.saturating_sub(b.delivered),
+            delivered_no_ack: a.delivered_no_ack.saturating_sub(b.delivered_no_ack),
+            got: a.got.saturating_sub(b.got),
+            got_no_ack: a.got_no_ack.saturating_sub(b.got_no_ack),
+            get_empty: a.get_empty.saturating_sub(b.get_empty),
+            redelivered: a.redelivered.saturating_sub(b.redelivered),
+            acked: a.acked.saturating_sub(b.acked),
+            requeued: a.requeued.saturating_sub(b.requeued),
+            rejected: a.rejected.saturating_sub(b.rejected),
+            expired: a.expired.saturating_sub(b.expired),
+            dropped: a.dropped.saturating_sub(b.dropped),
+            delivery_limited: a.delivery_limited.saturating_sub(b.delivery_limited),
+            purged: a.purged.saturating_sub(b.purged),
+        },
+    }
+}
+
 /// Reads until the node stops.
 pub async fn sample(samples: Arc<Samples>, node: Arc<Node>) {
-    let mut every = tokio::time::interval(INTERVAL);
+    let mut every = tokio::time::interval(Duration::from_millis(TICK_MS));
     loop {
         tokio::select! {
             () = node.stopping().cancelled() => return,
@@ -173,5 +271,16 @@ mod tests {
         let change = Samples::default().of_queue(QueueId(1));
         assert_eq!((change.before, change.after), Default::default());
         assert!(change.rate(|reading| reading.counts.ready.messages) == 0.0);
+    }
+
+    #[test]
+    fn ticks_a_little_early_or_late_fall_into_neighbouring_slots() {
+        let mut last = None;
+        let slots = [7_499, 12_501, 17_499, 32_400].map(|now| {
+            let slot = slot(last, Millis(now));
+            last = Some((Millis(now), slot));
+            slot.0
+        });
+        assert_eq!(slots, [5_000, 10_000, 15_000, 30_000]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod arguments;
+mod attention;
 mod client;
 mod definitions;
 mod error;
@@ -21,6 +22,7 @@ mod vhost;
 
 pub use access::{Limits, Permission, TopicPermission, User, UserLimits, WhoAmI};
 pub use arguments::{Arguments, ArgumentsError, from_json, to_json};
+pub use attention::{Attention, Concern, Severity, Troubled};
 pub use client::{Channel, ChannelDetails, Connection, ConnectionDetails, Consumer};
 pub use definitions::{
     BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition, UserDefinition, VhostDefinition,
@@ -34,5 +36,5 @@ pub use overview::{ObjectTotals, Overview, SampleRetention};
 pub use page::Page;
 pub use policy::{ApplyTo, GlobalParameter, Parameter, Policy};
 pub use queue::{OwnerDetails, Queue, QueueRef, Totals};
-pub use rates::{Counted, Rate, Rates};
+pub use rates::{Counted, Rate, Rates, Sample, Series};
 pub use vhost::{Vhost, VhostLimits};

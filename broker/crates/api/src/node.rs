@@ -79,10 +79,16 @@ pub struct Node {
     pub os_pid: String,
     /// Open file descriptors.
     pub fd_used: u64,
+    /// How that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fd_used_details: Option<Rate>,
     /// How many there may be.
     pub fd_total: u64,
     /// Open client sockets.
     pub sockets_used: u64,
+    /// How that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sockets_used_details: Option<Rate>,
     /// How many there may be.
     pub sockets_total: u64,
     /// Memory in use.
@@ -107,6 +113,9 @@ pub struct Node {
     pub disk_free_alarm: bool,
     /// Tasks in use.
     pub proc_used: u64,
+    /// How that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proc_used_details: Option<Rate>,
     /// How many there may be.
     pub proc_total: u64,
     /// Nodes that cannot be reached.

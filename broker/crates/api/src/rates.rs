@@ -9,19 +9,65 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// How fast a number changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     /// Per second.
     pub rate: f64,
+    /// What it was, when the request asked for its past.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
+}
+
+/// What a number was, the newest value first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// Equally far apart.
+    pub samples: Vec<Sample>,
+    /// Change per second over all of them.
+    pub avg_rate: f64,
+    /// Mean of all of them.
+    pub avg: f64,
+}
+
+/// A value and its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The value.
+    pub sample: u64,
+    /// Milliseconds since 1970.
+    pub timestamp: u64,
 }
 
 /// A number, and how fast it changes when that is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counted {
     /// The number.
     pub total: u64,
-    /// Its change per second.
-    pub rate: Option<f64>,
+    /// Its change.
+    pub details: Option<Rate>,
+}
+
+impl Series {
+    /// The series of these samples, the newest first.
+    pub fn of(samples: Vec<Sample>) -> Self {
+        let (Some(newest), Some(oldest)) = (samples.first(), samples.last()) else {
+            return Series::default();
+        };
+        let seconds = newest.timestamp.saturating_sub(oldest.timestamp) as f64 / 1000.0;
+        let change = newest.sample as f64 - oldest.sample as f64;
+        let sum: f64 = samples.iter().map(|sample| sample.sample as f64).sum();
+        Series {
+            avg_rate: if seconds > 0.0 { change / seconds } else { 0.0 },
+            avg: sum / samples.len() as f64,
+            samples,
+        }
+    }
+}
+
+impl From<f64> for Rate {
+    fn from(rate: f64) -> Self {
+        Rate { rate, series: None }
+    }
 }
 
 /// Numbers by name, such as `publish` or `messages_ready`.
@@ -38,18 +84,13 @@ impl Rates {
 
     /// Sets a number without its rate.
     pub fn set(&mut self, name: &str, total: u64) {
-        self.0.insert(name.to_owned(), Counted { total, rate: None });
+        self.0.insert(name.to_owned(), Counted { total, details: None });
     }
 
-    /// Sets a number with its rate per second.
-    pub fn set_with_rate(&mut self, name: &str, total: u64, rate: f64) {
-        self.0.insert(
-            name.to_owned(),
-            Counted {
-                total,
-                rate: Some(rate),
-            },
-        );
+    /// Sets a number with how it changes.
+    pub fn set_with_rate(&mut self, name: &str, total: u64, rate: impl Into<Rate>) {
+        let details = Some(rate.into());
+        self.0.insert(name.to_owned(), Counted { total, details });
     }
 
     /// Whether no number is there.
@@ -63,8 +104,8 @@ impl Serialize for Rates {
         let mut map = serializer.serialize_map(None)?;
         for (name, counted) in &self.0 {
             map.serialize_entry(name, &counted.total)?;
-            if let Some(rate) = counted.rate {
-                map.serialize_entry(&format!("{name}{DETAILS}"), &Rate { rate })?;
+            if let Some(details) = &counted.details {
+                map.serialize_entry(&format!("{name}{DETAILS}"), details)?;
             }
         }
         map.end()
@@ -93,13 +134,13 @@ impl<'de> Visitor<'de> for RatesVisitor {
         let (mut totals, mut rates) = (BTreeMap::new(), BTreeMap::new());
         while let Some((name, entry)) = map.next_entry::<String, Entry>()? {
             match (entry, name.strip_suffix(DETAILS)) {
-                (Entry::Total(total), _) => drop(totals.insert(name, Counted { total, rate: None })),
-                (Entry::Details(rate), Some(of)) => drop(rates.insert(of.to_owned(), rate.rate)),
+                (Entry::Total(total), _) => drop(totals.insert(name, Counted { total, details: None })),
+                (Entry::Details(rate), Some(of)) => drop(rates.insert(of.to_owned(), rate)),
                 (Entry::Details(_) | Entry::Other(_), _) => {}
             }
         }
         for (name, counted) in &mut totals {
-            counted.rate = rates.get(name).copied();
+            counted.details = rates.remove(name);
         }
         Ok(Rates(totals))
     }

@@ -1,0 +1,293 @@
+//! What numbers were: the last ten minutes of every queue, and up to a day of the node as a whole.
+//!
+//! A queue costs memory only for the readings in which it changed: each tick keeps what the changed queues read before it, and
+//! walking back from the newest reading undoes one tick after the other. Bounded by ticks and by entries of all of
+//! them; when there are more, the oldest tick goes. Reads no clock and no queue: readings are handed in.
+
+use model::{Millis, QueueId};
+use std::collections::{BTreeMap, VecDeque};
+
+use super::samples::{QueueReading, WholeReading, together, without};
+
+/// Milliseconds between two ticks.
+pub const TICK_MS: u64 = 5_000;
+/// Ticks that are kept of queues: ten minutes, and one to begin with.
+const TICKS_MAX: usize = 121;
+/// Changes of queues that are kept in all ticks together, some 150 octets each.
+const CHANGES_MAX: usize = 100_000;
+/// Milliseconds between two readings of the whole, and how many are kept: RabbitMQ's retention.
+const RINGS: [(u64, usize); 4] = [(TICK_MS, 122), (60_000, 62), (600_000, 50), (1_800_000, 49)];
+
+/// What was read when, the newest first.
+pub type Past<T> = Vec<(Millis, T)>;
+
+/// Which part of the past is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// How far back.
+    pub age_ms: u64,
+    /// Time between two samples.
+    pub step_ms: u64,
+}
+
+#[derive(Debug)]
+struct Tick {
+    at: Millis,
+    /// What changed in this tick, with what it read before; by id.
+    changed: Vec<(QueueId, QueueReading)>,
+}
+
+/// The readings of all queues, by id.
+type Readings = Vec<(QueueId, QueueReading)>;
+
+/// The past of the queues.
+#[derive(Debug, Default)]
+pub struct Queues {
+    current: Readings,
+    ticks: VecDeque<Tick>,
+    changes: usize,
+}
+
+/// The past of the node as a whole, the finest ring first.
+#[derive(Debug, Default)]
+pub struct Whole {
+    rings: [VecDeque<(Millis, WholeReading)>; 4],
+}
+
+fn found(readings: &Readings, id: QueueId) -> Option<QueueReading> {
+    let at = readings.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+    Some(readings[at].1)
+}
+
+/// What differs, with what it was; what is new was nothing before.
+fn changes(before: &Readings, now: &Readings) -> Readings {
+    let mut old = before.iter().peekable();
+    let mut changed = Vec::new();
+    for (id, reading) in now {
+        while old.next_if(|(other, _)| other < id).is_some() {}
+        let was = old.next_if(|(other, _)| other == id).map(|(_, was)| *was);
+        if was != Some(*reading) {
+            changed.push((*id, was.unwrap_or_default()));
+        }
+    }
+    changed
+}
+
+impl Queues {
+    /// Takes the next reading of all queues, by id.
+    pub fn push(&mut self, at: Millis, now: Readings) {
+        // What was there before the first tick has not just appeared.
+        let changed = match self.ticks.is_empty() {
+            true => Vec::new(),
+            false => changes(&self.current, &now),
+        };
+        self.current = now;
+        self.changes += changed.len();
+        self.ticks.push_back(Tick { at, changed });
+        while self.ticks.len() > TICKS_MAX || (self.changes > CHANGES_MAX && self.ticks.len() > 1) {
+            let Some(oldest) = self.ticks.pop_front() else { return };
+            self.changes -= oldest.changed.len();
+        }
+    }
+
+    /// What a queue read before and in the newest tick; none when it did not change.
+    pub fn last_change(&self, id: QueueId) -> Option<(QueueReading, QueueReading)> {
+        let before = found(&self.ticks.back()?.changed, id)?;
+        Some((before, found(&self.current, id)?))
+    }
+
+    /// The same for some queues together.
+    pub fn last_change_of(&self, ids: impl Iterator<Item = QueueId>) -> (QueueReading, QueueReading) {
+        let nothing = (QueueReading::default(), QueueReading::default());
+        if self.ticks.back().is_none_or(|tick| tick.changed.is_empty()) {
+            return nothing;
+        }
+        ids.filter_map(|id| self.last_change(id)).fold(nothing, |sum, change| {
+            (together(&sum.0, &change.0), together(&sum.1, &change.1))
+        })
+    }
+
+    /// What some queues read together. `ids` are sorted.
+    pub fn past(&self, ids: &[QueueId], span: Span) -> Past<QueueReading> {
+        let own = |id: &QueueId| ids.binary_search(id).is_ok();
+        let mut known: BTreeMap<QueueId, QueueReading> = BTreeMap::new();
+        let mut sum = ids
+            .iter()
+            .filter_map(|id| found(&self.current, *id))
+            .fold(QueueReading::default(), |sum, reading| together(&sum, &reading));
+        let mut readings = Vec::new();
+        for tick in self.ticks.iter().rev() {
+            readings.push((tick.at, sum));
+            for (id, before) in tick.changed.iter().filter(|(id, _)| own(id)) {
+                let after = known.insert(*id, *before).or_else(|| found(&self.current, *id));
+                sum = together(&without(&sum, &after.unwrap_or_default()), before);
+            }
+        }
+        spaced(&readings, span)
+    }
+
+    /// How many messages those queues gained that grew over each of the last `spans`, in ticks; the first span counts.
+    pub fn grown(&self, spans: [usize; 2], least: u64) -> BTreeMap<QueueId, u64> {
+        if self.ticks.len() <= spans[0] {
+            return BTreeMap::new();
+        }
+        let [long, short] = spans.map(|ticks| self.before(ticks));
+        let held = |reading: &QueueReading| reading.counts.ready.messages + reading.counts.unacked.messages;
+        let gained = |id: &QueueId, before: &BTreeMap<QueueId, QueueReading>| {
+            let now = held(&found(&self.current, *id)?);
+            now.checked_sub(held(before.get(id)?))
+        };
+        let grown = |id: &QueueId| {
+            gained(id, &short).filter(|gain| *gain > 0)?;
+            gained(id, &long).filter(|gain| *gain >= least)
+        };
+        let ids = long.keys().copied();
+        ids.filter_map(|id| Some((id, grown(&id)?))).collect()
+    }
+
+    /// What the queues that changed in the last `ticks` read before those.
+    fn before(&self, ticks: usize) -> BTreeMap<QueueId, QueueReading> {
+        let last = self.ticks.iter().rev().take(ticks);
+        last.flat_map(|tick| tick.changed.iter().copied()).collect()
+    }
+}
+
+impl Whole {
+    /// Takes the next reading.
+    pub fn push(&mut self, at: Millis, reading: WholeReading) {
+        for (ring, (every_ms, kept)) in self.rings.iter_mut().zip(RINGS) {
+            // At whole minutes and hours, where samples are asked for.
+            let is_due = ring.back().is_none_or(|(last, _)| at.0 / every_ms > last.0 / every_ms);
+            if !is_due {
+                continue;
+            }
+            ring.push_back((at, reading));
+            if ring.len() > kept {
+                ring.pop_front();
+            }
+        }
+    }
+
+    /// What was read, from the finest ring that goes back far enough.
+    pub fn past(&self, span: Span) -> Past<WholeReading> {
+        let reaches = |(every_ms, kept): &(u64, usize)| every_ms * (*kept as u64 - 2) >= span.age_ms;
+        let ring = RINGS.iter().position(reaches).unwrap_or(RINGS.len() - 1);
+        let readings: Past<WholeReading> = self.rings[ring].iter().rev().copied().collect();
+        spaced(&readings, span)
+    }
+}
+
+/// One reading for each step of the span, as far back as there are any. A reading holds until the next.
+fn spaced<T: Copy>(readings: &Past<T>, span: Span) -> Past<T> {
+    let (Some((newest, _)), Some((oldest, _))) = (readings.first(), readings.last()) else {
+        return Vec::new();
+    };
+    let last = newest.0 - newest.0 % span.step_ms;
+    let first = last.saturating_sub(span.age_ms).max(oldest.0);
+    let mut past = Vec::new();
+    let mut at = last;
+    let mut rest = readings.iter().peekable();
+    while at >= first {
+        while rest.next_if(|(read, _)| read.0 > at).is_some() {}
+        let Some((_, reading)) = rest.peek() else { break };
+        past.push((Millis(at), *reading));
+        at -= span.step_ms;
+    }
+    past
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(messages: u64) -> QueueReading {
+        let mut reading = QueueReading::default();
+        reading.counts.ready.messages = messages;
+        reading
+    }
+
+    fn queues(ticks: &[&[(u64, u64)]]) -> Queues {
+        let mut queues = Queues::default();
+        for (tick, readings) in ticks.iter().enumerate() {
+            let now = readings.iter().map(|(id, n)| (QueueId(*id), reading(*n))).collect();
+            queues.push(Millis(TICK_MS * (tick as u64 + 1)), now);
+        }
+        queues
+    }
+
+    fn past(queues: &Queues, ids: &[u64], span: Span) -> Vec<(u64, u64)> {
+        let ids: Vec<QueueId> = ids.iter().map(|id| QueueId(*id)).collect();
+        let past = queues.past(&ids, span);
+        past.iter()
+            .map(|(at, r)| (at.0 / 1000, r.counts.ready.messages))
+            .collect()
+    }
+
+    const ALL: Span = Span {
+        age_ms: 600_000,
+        step_ms: 5_000,
+    };
+
+    #[test]
+    fn a_queues_past_is_told_back_from_its_newest_reading() {
+        let queues = queues(&[&[(1, 5), (2, 1)], &[(1, 5), (2, 3)], &[(1, 0), (2, 3), (7, 9)]]);
+        assert_eq!(past(&queues, &[1], ALL), [(15, 0), (10, 5), (5, 5)]);
+        assert_eq!(past(&queues, &[1, 2], ALL), [(15, 3), (10, 8), (5, 6)]);
+        assert_eq!(past(&queues, &[7], ALL), [(15, 9), (10, 0), (5, 0)]);
+        let span = Span {
+            age_ms: 10_000,
+            step_ms: 10_000,
+        };
+        assert_eq!(past(&queues, &[2], span), [(10, 3)]);
+    }
+
+    #[test]
+    fn a_queue_that_ended_is_in_nobodys_past() {
+        let queues = queues(&[&[(1, 5), (2, 1)], &[(1, 6)]]);
+        assert_eq!(past(&queues, &[1, 2], ALL), [(10, 6), (5, 5)]);
+        assert_eq!(queues.last_change(QueueId(2)), None);
+    }
+
+    #[test]
+    fn the_past_of_too_many_changes_is_forgotten_and_the_newest_kept() {
+        let mut queues = Queues::default();
+        for tick in 0..4 {
+            let now = (0..60_000).map(|id| (QueueId(id), reading(tick))).collect();
+            queues.push(Millis(TICK_MS * (tick + 1)), now);
+        }
+        assert_eq!(past(&queues, &[1], ALL), [(20, 3)]);
+        assert_eq!(queues.last_change(QueueId(1)), Some((reading(2), reading(3))));
+    }
+
+    #[test]
+    fn growth_is_told_of_queues_that_have_not_stopped_growing() {
+        let queues = queues(&[
+            &[(1, 0), (2, 0), (3, 0)],
+            &[(1, 50), (2, 500), (3, 9)],
+            &[(1, 99), (2, 500), (3, 9)],
+            &[(1, 150), (2, 500), (3, 10)],
+        ]);
+        assert_eq!(queues.grown([3, 1], 100), BTreeMap::from([(QueueId(1), 150)]));
+        assert_eq!(queues.grown([4, 1], 100), BTreeMap::new());
+    }
+
+    #[test]
+    fn the_whole_is_read_from_the_ring_that_goes_back_far_enough() {
+        let mut whole = Whole::default();
+        for tick in 1..=1000u64 {
+            let mut reading = WholeReading::default();
+            reading.node.published = tick;
+            whole.push(Millis(TICK_MS * tick), reading);
+        }
+        let published = |age_ms, step_ms| -> Vec<u64> {
+            whole
+                .past(Span { age_ms, step_ms })
+                .iter()
+                .map(|(_, reading)| reading.node.published)
+                .collect()
+        };
+        assert_eq!(published(10_000, 5_000), [1000, 999, 998]);
+        let hour = published(3_600_000, 60_000);
+        assert_eq!((hour.len(), hour[0], hour[1]), (61, 996, 984));
+    }
+}
