@@ -1,4 +1,6 @@
 //! Headers of every answer: those of the configuration, caching off, and what browsers of other origins may do.
+//!
+//! A browser that was led here by a page of another origin may change nothing, even if it knows a password.
 
 use axum::{
     extract::{Request, State},
@@ -16,13 +18,18 @@ pub async fn add(State(api): State<Arc<Api>>, request: Request, next: Next) -> R
     let origin = request.headers().get(header::ORIGIN).cloned();
     let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let is_preflight = request.method() == Method::OPTIONS;
-    let mut response = match is_preflight {
-        true => StatusCode::OK.into_response(),
-        false => next.run(request).await,
-    };
     let config = &api.node.config().management;
+    let is_welcome = origin.as_ref().is_some_and(|origin| is_allowed(config, origin));
+    let mut response = match (is_preflight, is_welcome || !is_forged(&request)) {
+        (true, _) => StatusCode::OK.into_response(),
+        (false, true) => next.run(request).await,
+        (false, false) => StatusCode::FORBIDDEN.into_response(),
+    };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // The files of the page may be kept; they say so themselves.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache"));
     headers.insert(
         header::VARY,
         HeaderValue::from_static("accept, accept-encoding, origin"),
@@ -30,13 +37,25 @@ pub async fn add(State(api): State<Arc<Api>>, request: Request, next: Next) -> R
     for (name, value) in &config.headers {
         // The configuration takes printable ASCII only.
         if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
+            // A browser obeys every policy it gets: the page's own stays, whatever is configured.
+            let name = HeaderName::from_static(name);
+            match name == header::CONTENT_SECURITY_POLICY {
+                true => headers.append(name, value),
+                false => headers.insert(name, value).is_some(),
+            };
         }
     }
     if let Some(origin) = origin.filter(|origin| is_allowed(config, origin)) {
         allow(headers, origin, is_preflight.then_some((config.cors_age_s, wanted)));
     }
     response
+}
+
+/// Whether a browser says that a page of another origin makes it change something.
+fn is_forged(request: &Request) -> bool {
+    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let is_foreign = matches!(site, Some(b"cross-site" | b"same-site"));
+    is_foreign && !request.method().is_safe()
 }
 
 fn is_allowed(config: &Management, origin: &HeaderValue) -> bool {

@@ -5,6 +5,7 @@
 
 mod aliveness;
 mod answer;
+mod attention;
 mod auth;
 mod bindings;
 mod body;
@@ -33,6 +34,7 @@ mod policies;
 mod queues;
 mod stats;
 mod topic_permissions;
+mod ui;
 mod user_limits;
 mod users;
 mod vhost_limits;
@@ -115,6 +117,7 @@ impl Bound {
 fn routes(api: Arc<Api>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
     let resources = Router::new()
         .merge(aliveness::routes())
+        .merge(attention::routes())
         .merge(auth::routes())
         .merge(bindings::routes())
         .merge(channels::routes())
@@ -134,12 +137,14 @@ fn routes(api: Arc<Api>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
         .merge(policies::routes())
         .merge(queues::routes())
         .merge(topic_permissions::routes())
+        .merge(ui::reference())
         .merge(user_limits::routes())
         .merge(users::routes())
         .merge(vhost_limits::routes())
         .merge(vhosts::routes());
     let prefix = api.node.config().management.path_prefix.clone();
     Router::new()
+        .merge(ui::routes(&prefix))
         .nest(&format!("{prefix}/api"), resources)
         .fallback(|| async { Failure::not_found() })
         .layer(middleware::from_fn_with_state(api.clone(), headers::add))

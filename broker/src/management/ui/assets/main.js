@@ -1,0 +1,155 @@
+// Starts the page: decides which page the address means, loads its data, shows it, and does so again every few seconds while
+// somebody looks.
+
+import { h } from "./dom.js";
+import * as api from "./api.js";
+import * as frame from "./frame.js";
+import * as keys from "./keys.js";
+import * as attention from "./parts/attention.js";
+import { nothing } from "./parts/parts.js";
+import * as route from "./route.js";
+import * as session from "./session.js";
+import channel from "./pages/channel.js";
+import channels from "./pages/channels.js";
+import cluster from "./pages/cluster.js";
+import connection from "./pages/connection.js";
+import connections from "./pages/connections.js";
+import definitions from "./pages/definitions.js";
+import exchange from "./pages/exchange.js";
+import exchanges from "./pages/exchanges.js";
+import features from "./pages/features.js";
+import limits from "./pages/limits.js";
+import login from "./pages/login.js";
+import node from "./pages/node.js";
+import nodes from "./pages/nodes.js";
+import overview from "./pages/overview.js";
+import policies from "./pages/policies.js";
+import queue from "./pages/queue.js";
+import queues from "./pages/queues.js";
+import topology from "./pages/topology.js";
+import user from "./pages/user.js";
+import users from "./pages/users.js";
+import vhost from "./pages/vhost.js";
+import vhosts from "./pages/vhosts.js";
+
+const EVERY_MS = 5000;
+
+// By the number of segments: lists, then single objects.
+const PAGES = {
+  overview: [overview],
+  queues: [queues, null, queue],
+  exchanges: [exchanges, null, exchange],
+  topology: [topology],
+  connections: [connections, connection],
+  channels: [channels, channel],
+  nodes: [nodes, node],
+  vhosts: [vhosts, vhost],
+  users: [users, user],
+  policies: [policies],
+  limits: [limits],
+  features: [features],
+  definitions: [definitions],
+  cluster: [cluster],
+};
+
+const state = { here: "", cluster: null, concerns: [], isStale: false };
+let running = null;
+let timer = 0;
+
+function pageOf({ segments }) {
+  const [first = "overview", ...rest] = segments;
+  return { here: first, names: rest, page: PAGES[first]?.[rest.length] ?? null };
+}
+
+const missing = { title: () => "Not found", load: async () => null, view: () => nothing("There is no such page.", h("a", { class: "button", href: route.to("overview") }, "To the overview")) };
+
+function failed(error) {
+  const isGone = error.status === 404;
+  const text = isGone ? "It is not there, or not any more." : error.message;
+  return h("section", { class: "card failure", role: "alert" }, h("h2", {}, isGone ? "Not found" : "That did not work"), h("p", {}, text), h("button", { type: "button", class: "button", onclick: () => refresh() }, "Try again"));
+}
+
+async function loadFrame(signal) {
+  const [concerns, name] = await Promise.all([attention.load(signal), api.get("cluster-name", { signal })]);
+  state.concerns = concerns;
+  state.cluster = name.name;
+}
+
+function render(content, title) {
+  document.title = title ? `${title} – Warren` : "Warren";
+  frame.show(frame.frame(state, content));
+}
+
+async function show(isNew) {
+  running?.abort();
+  clearTimeout(timer);
+  if (!session.isOpen()) return showLogin();
+  const own = (running = new AbortController());
+  const where = route.read();
+  const { here, names, page } = pageOf(where);
+  const shown = page ?? missing;
+  const context = { where, names, signal: own.signal, refresh };
+  state.here = here;
+  let content;
+  try {
+    const [data] = await Promise.all([shown.load(context), loadFrame(own.signal)]);
+    state.isStale = false;
+    content = shown.view(data, { ...context, concerns: state.concerns });
+  } catch (error) {
+    if (own.signal.aborted || !session.isOpen()) return;
+    if (error.status === undefined) console.error(error);
+    state.isStale = error.status === 0;
+    // What was there stays readable while the broker is away.
+    content = state.isStale && !isNew ? null : failed(error);
+  }
+  if (own.signal.aborted) return;
+  const title = shown.title(names);
+  if (content) render(h("div", { class: "page", key: where.segments.join("\n") }, content), title);
+  else document.querySelector(".top .pill")?.replaceWith(h("span", { class: "pill bad", role: "status" }, "No answer from the broker"));
+  if (isNew) settle();
+  if (!document.hidden) timer = setTimeout(() => show(false), EVERY_MS);
+}
+
+// A new page begins at its top, and its heading is what a screen reader reads next.
+function settle() {
+  frame.closeMenu();
+  window.scrollTo(0, 0);
+  if (document.activeElement === document.body || document.activeElement?.closest("#navigation")) document.querySelector("#main h1")?.focus({ preventScroll: true });
+}
+
+function showLogin(message = "") {
+  document.title = "Log in – Warren";
+  document.getElementById("app")?.remove();
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
+  document.body.prepend(login(message, () => show(true)));
+  document.querySelector("#app input")?.focus();
+}
+
+// Shows what is there now, as after something was changed.
+function refresh() {
+  return show(false);
+}
+
+let last = "";
+function moved() {
+  const { segments } = route.read();
+  const isNew = segments.join("\n") !== last;
+  last = segments.join("\n");
+  show(isNew);
+}
+
+session.onEnd((message) => {
+  running?.abort();
+  clearTimeout(timer);
+  state.cluster = null;
+  showLogin(message);
+});
+window.addEventListener("hashchange", moved);
+// Nobody looks, nothing is asked.
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(timer);
+  if (!document.hidden && session.isOpen()) show(false);
+});
+frame.applyTheme();
+keys.listen();
+moved();
