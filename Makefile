@@ -13,7 +13,7 @@ export CARGO_TERM_PROGRESS_WHEN ?= never
 export WARREN_BIN ?= $(WARREN_CACHE)/image/warren
 RUNNERS := $(CARGO_TARGET_DIR)/debug
 # All test runners at once and as part of the workspace, so that no dependency is compiled twice with other features.
-BUILD_RUNNERS := cargo build --quiet --workspace --bin oracle --bin interop --bin e2e --bin soak
+BUILD_RUNNERS := cargo build --quiet --workspace --bin oracle --bin interop --bin e2e --bin page --bin soak
 
 .PHONY: help
 help: ## print this
@@ -39,7 +39,7 @@ build: ## compile the static binaries of the image into $WARREN_CACHE/image
 
 .PHONY: test lint test-unit test-tidy test-oracle test-interop test-fuzz test-image test-e2e
 test: ## run all tests; what CI runs
-	@hack/steps lint test-unit test-tidy image test-oracle test-interop test-fuzz test-image test-e2e
+	@hack/steps lint test-unit test-tidy image test-oracle test-interop test-page test-fuzz test-image test-e2e
 
 lint: ## format, clippy, shellcheck, charts
 	@hack/need cargo shellcheck
@@ -65,6 +65,11 @@ test-interop: build ## programs with foreign clients against us
 	@hack/need python3-venv go node javac mvn
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/interop
+
+test-page: build ## the management page in a real browser
+	@hack/need chromium chromedriver
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/page
 
 test-fuzz: ## feed hostile bytes to the frame reader and to a connection for a minute
 	@hack/fuzz 60
