@@ -52,7 +52,8 @@ const PAGES = {
   cluster: [cluster],
 };
 
-const state = { here: "", cluster: null, concerns: [], isStale: false };
+// `seen` is the place of the page that is on the screen.
+const state = { here: "", seen: null, cluster: null, concerns: [], isStale: false };
 let running = null;
 let timer = 0;
 
@@ -66,7 +67,7 @@ const missing = { title: () => "Not found", load: async () => null, view: () => 
 function failed(error) {
   const isGone = error.status === 404;
   const text = isGone ? "It is not there, or not any more." : error.message;
-  return h("section", { class: "card failure", role: "alert" }, h("h2", {}, isGone ? "Not found" : "That did not work"), h("p", {}, text), h("button", { type: "button", class: "button", onclick: () => refresh() }, "Try again"));
+  return h("section", { class: "card failure", role: "alert" }, h("h2", {}, isGone ? "Not found" : "That did not work"), h("p", {}, text), h("button", { type: "button", class: "button", onclick: show }, "Try again"));
 }
 
 async function loadFrame(signal) {
@@ -80,34 +81,45 @@ function render(content, title) {
   frame.show(frame.frame(state, content));
 }
 
-async function show(isNew) {
+// What the address means, so that it can be told whether the page that is seen is the one that is asked for.
+const placeOf = ({ here, names }) => [here, ...names].join("\n");
+
+// What is to be shown: the page, why it cannot be, or nothing new while the broker is away.
+async function contentOf(page, context) {
+  try {
+    const [data] = await Promise.all([page.load(context), loadFrame(context.signal)]);
+    state.isStale = false;
+    return page.view(data, { ...context, concerns: state.concerns });
+  } catch (error) {
+    if (context.signal.aborted) return null;
+    if (error.status === undefined) console.error(error);
+    state.isStale = error.status === 0;
+    // What was there stays readable.
+    return state.isStale && state.seen === context.place ? null : failed(error);
+  }
+}
+
+function tellStale() {
+  document.querySelector(".top .pill")?.replaceWith(h("span", { class: "pill bad", role: "status" }, "No answer from the broker"));
+}
+
+async function show() {
   running?.abort();
   clearTimeout(timer);
   if (!session.isOpen()) return showLogin();
   const own = (running = new AbortController());
   const where = route.read();
-  const { here, names, page } = pageOf(where);
-  const shown = page ?? missing;
-  const context = { where, names, signal: own.signal, refresh };
-  state.here = here;
-  let content;
-  try {
-    const [data] = await Promise.all([shown.load(context), loadFrame(own.signal)]);
-    state.isStale = false;
-    content = shown.view(data, { ...context, concerns: state.concerns });
-  } catch (error) {
-    if (own.signal.aborted || !session.isOpen()) return;
-    if (error.status === undefined) console.error(error);
-    state.isStale = error.status === 0;
-    // What was there stays readable while the broker is away.
-    content = state.isStale && !isNew ? null : failed(error);
-  }
-  if (own.signal.aborted) return;
-  const title = shown.title(names);
-  if (content) render(h("div", { class: "page", key: where.segments.join("\n") }, content), title);
-  else document.querySelector(".top .pill")?.replaceWith(h("span", { class: "pill bad", role: "status" }, "No answer from the broker"));
-  if (isNew) settle();
-  if (!document.hidden) timer = setTimeout(() => show(false), EVERY_MS);
+  const found = pageOf(where);
+  const page = found.page ?? missing;
+  const place = placeOf(found);
+  state.here = found.here;
+  const content = await contentOf(page, { where, place, names: found.names, signal: own.signal, refresh: show });
+  if (own.signal.aborted || !session.isOpen()) return;
+  if (content) render(h("div", { class: "page", key: place }, content), page.title(found.names));
+  else tellStale();
+  if (state.seen !== place) settle();
+  state.seen = place;
+  if (!document.hidden) timer = setTimeout(show, EVERY_MS);
 }
 
 // A new page begins at its top, and its heading is what a screen reader reads next.
@@ -121,35 +133,23 @@ function showLogin(message = "") {
   document.title = "Log in – Warren";
   document.getElementById("app")?.remove();
   document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
-  document.body.prepend(login(message, () => show(true)));
+  document.body.prepend(login(message, show));
   document.querySelector("#app input")?.focus();
-}
-
-// Shows what is there now, as after something was changed.
-function refresh() {
-  return show(false);
-}
-
-let last = "";
-function moved() {
-  const { segments } = route.read();
-  const isNew = segments.join("\n") !== last;
-  last = segments.join("\n");
-  show(isNew);
 }
 
 session.onEnd((message) => {
   running?.abort();
   clearTimeout(timer);
   state.cluster = null;
+  state.seen = null;
   showLogin(message);
 });
-window.addEventListener("hashchange", moved);
+window.addEventListener("hashchange", show);
 // Nobody looks, nothing is asked.
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
-  if (!document.hidden && session.isOpen()) show(false);
+  if (!document.hidden && session.isOpen()) show();
 });
 frame.applyTheme();
 keys.listen();
-moved();
+show();
