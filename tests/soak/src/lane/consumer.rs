@@ -38,6 +38,8 @@ pub(crate) struct Consumer {
     pub(crate) unacked: Vec<Unacked>,
     /// Acks on their way, until a round trip proves them.
     unproven: Vec<(usize, Id)>,
+    /// Whether a connection was dropped in this round.
+    dropped: bool,
     /// What a dropped connection held, which the server may not have taken back yet.
     limbo: BTreeSet<(usize, Id)>,
     /// The last message of each publisher that came to each consumer for the first time.
@@ -56,6 +58,7 @@ impl Consumer {
             consuming: BTreeSet::new(),
             unacked: Vec::new(),
             unproven: Vec::new(),
+            dropped: false,
             limbo: BTreeSet::new(),
             last_first: BTreeMap::new(),
         })
@@ -67,6 +70,7 @@ impl Consumer {
         limbo.extend(self.unacked.iter().map(|held| (held.shelf, held.id)));
         *self = Self {
             limbo,
+            dropped: true,
             ..Self::open(port, prefetch)?
         };
         Ok(())
@@ -126,7 +130,9 @@ impl Consumer {
             return Err(Finding::at(Fault::Server, "deliveries", text).into());
         };
         let (id, again) = arrive(round, queue, content)?;
-        if !again && !deliver.redelivered {
+        // A server that forgets the mark may have delivered it to a connection that was dropped before it was read.
+        let first = !again && !deliver.redelivered && (round.rules.redelivered_while_up || !self.dropped);
+        if first {
             self.in_order(shelf, queue, id)?;
         }
         self.limbo.remove(&(shelf, id));
