@@ -71,10 +71,8 @@ pub(crate) struct Rules {
     pub(crate) acks_survive: bool,
     /// What was declared, deleted, bound or unbound survives a SIGKILL once that was answered.
     pub(crate) answers_survive: bool,
-    /// A message that was given back says so when it is delivered again.
-    pub(crate) redelivered_while_up: bool,
-    /// A message that was delivered before a SIGKILL says so after it.
-    pub(crate) redelivered_after_crash: bool,
+    /// A message that was delivered before says so, also after a restart.
+    pub(crate) marks_kept: bool,
     /// A dead letter is safe in its target before it leaves its source.
     pub(crate) dead_letters_survive: bool,
     /// Bodies up to this many octets are safe once confirmed.
@@ -86,8 +84,7 @@ impl Rules {
     pub(crate) const WARREN: Self = Self {
         acks_survive: true,
         answers_survive: true,
-        redelivered_while_up: true,
-        redelivered_after_crash: true,
+        marks_kept: true,
         dead_letters_survive: true,
         octets_max: usize::MAX,
     };
@@ -96,8 +93,7 @@ impl Rules {
     pub(crate) const RABBITMQ: Self = Self {
         acks_survive: false,
         answers_survive: false,
-        redelivered_while_up: false,
-        redelivered_after_crash: true,
+        marks_kept: false,
         dead_letters_survive: false,
         octets_max: 3_500,
     };
@@ -285,7 +281,7 @@ impl Case<'_> {
 
     /// What was delivered before says so.
     fn marks(&self) -> Vec<Finding> {
-        if !self.rules.redelivered_after_crash && !self.crash.clean {
+        if !self.rules.marks_kept {
             return Vec::new();
         }
         let grace = if self.crash.clean { 0 } else { ACK_GRACE_MS };

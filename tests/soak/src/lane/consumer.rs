@@ -131,7 +131,7 @@ impl Consumer {
         };
         let (id, again) = arrive(round, queue, content)?;
         // A server that forgets the mark may have delivered it to a connection that was dropped before it was read.
-        let first = !again && !deliver.redelivered && (round.rules.redelivered_while_up || !self.dropped);
+        let first = !again && !deliver.redelivered && (round.rules.marks_kept || !self.dropped);
         if first {
             self.in_order(shelf, queue, id)?;
         }
@@ -343,7 +343,7 @@ fn arrive(round: &Round<'_>, queue: &mut Shelf, content: &Content) -> Result<(Id
         queue.name()
     ));
     let again = queue.deliver(id, now())?;
-    if again && !redelivered && round.rules.redelivered_while_up {
+    if again && !redelivered && round.rules.marks_kept {
         let text = "delivered before, yet not marked redelivered";
         return Err(Finding::of(Fault::Unmarked, queue.name(), id, text));
     }
