@@ -74,7 +74,7 @@ pub(crate) fn the_keyboard_alone_reaches_everything(stage: &mut Stage) -> Result
     browser.sees("dialog", "Filter the list")?;
     browser.keys(&[ESCAPE])?;
     browser.gone("dialog")?;
-    browser.script("document.querySelector('.toolbar .primary').focus()", json!([]))?;
+    browser.script("document.querySelector('.heading .primary').focus()", json!([]))?;
     browser.keys(&[ENTER])?;
     browser.find("dialog[open]")?;
     browser.keys(&[ESCAPE])?;

@@ -50,14 +50,13 @@ function add({ names, types }, where, refresh) {
 
 function view(data, { where, refresh }) {
   return [
-    heading("Exchanges"),
+    heading("Exchanges", { actions: data.names.length > 0 ? button("Add an exchange", () => add(data, where, refresh), { kind: "primary", picture: "plus" }) : null }),
     list.view(where, data.page, {
       columns: columns(data.names.length < 2 || where.parameters.get("vhost")),
       what: ["exchange", "exchanges"],
       key: (x) => `${x.vhost}\n${x.name}`,
       sort: ["name"],
       filters: [vhosts.filter(where, data.names)],
-      actions: data.names.length > 0 ? button("Add an exchange", () => add(data, where, refresh), { kind: "primary", picture: "plus" }) : null,
       empty: "You see no virtual host, so there is no exchange to see. An administrator can give you permissions.",
     }),
   ];

@@ -24,8 +24,7 @@ const rateOf = (name) => (queue) => format.rate(queue.message_stats?.[`${name}_d
 
 function columns(isOneVhost) {
   return [
-    { name: "Name", sort: "name", cell: (q) => h("a", { class: "name", href: route.to("queues", q.vhost, q.name) }, q.name) },
-    isOneVhost ? null : { name: "Virtual host", sort: "vhost", cell: (q) => q.vhost },
+    { name: "Name", sort: "name", cell: (q) => [h("a", { class: "name", href: route.to("queues", q.vhost, q.name) }, q.name), isOneVhost ? null : h("span", { class: "dim under" }, `in ${q.vhost}`)] },
     { name: "Features", cell: (q) => h("span", { class: "badges" }, badges.ofQueue(q)) },
     { name: "Leader", sort: "node", title: "The node that leads the queue, and its mirrors", cell: (q) => [q.node, " ", badges.mirrors(q)] },
     { name: "State", cell: (q) => badges.state(q.state) },
@@ -36,7 +35,7 @@ function columns(isOneVhost) {
     { name: "Out", sort: "message_stats.deliver_get_details.rate", numeric: true, title: "Delivered per second", cell: rateOf("deliver_get") },
     { name: "Ack", sort: "message_stats.ack_details.rate", numeric: true, title: "Acknowledged per second", cell: rateOf("ack") },
     { name: "Consumers", sort: "consumers", numeric: true, cell: (q) => h("span", { class: q.consumers === 0 && q.messages_ready > 0 ? "alarming" : null }, format.whole(q.consumers)) },
-  ].filter(Boolean);
+  ];
 }
 
 function add(names, where, refresh) {
@@ -60,14 +59,13 @@ function add(names, where, refresh) {
 
 function view({ page, names }, { where, refresh }) {
   return [
-    heading("Queues"),
+    heading("Queues", { actions: names.length > 0 ? button("Add a queue", () => add(names, where, refresh), { kind: "primary", picture: "plus" }) : null }),
     list.view(where, page, {
       columns: columns(names.length < 2 || where.parameters.get("vhost")),
       what: ["queue", "queues"],
       key: (q) => `${q.vhost}\n${q.name}`,
       sort: ["name"],
       filters: [vhosts.filter(where, names), list.choice(where, "attention", "Show", CONCERNS)],
-      actions: names.length > 0 ? button("Add a queue", () => add(names, where, refresh), { kind: "primary", picture: "plus" }) : null,
       empty: "There is no queue yet. Applications declare them when they start; you can add one here.",
     }),
   ];

@@ -47,13 +47,12 @@ const COLUMNS = [
 
 function view(page, { where, refresh }) {
   return [
-    heading("Virtual hosts"),
+    heading("Virtual hosts", { actions: session.isAdministrator() ? button("Add a virtual host", () => add(refresh), { kind: "primary", picture: "plus" }) : null }),
     list.view(where, page, {
       columns: COLUMNS,
       what: ["virtual host", "virtual hosts"],
       key: (v) => v.name,
       sort: ["name"],
-      actions: session.isAdministrator() ? button("Add a virtual host", () => add(refresh), { kind: "primary", picture: "plus" }) : null,
       empty: "You see no virtual host. An administrator can give you permissions in one.",
     }),
   ];

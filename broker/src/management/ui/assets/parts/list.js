@@ -105,15 +105,15 @@ function count(page, what) {
 }
 
 // The list: columns are {name, cell(row), sort, numeric, title}.
-export function view(where, page, { columns, what, key, sort, filters = [], actions = [], empty, rowClass }) {
+export function view(where, page, { columns, what, key, sort, filters = [], empty }) {
   const cells = columns.map((column) => (row) => h("td", { class: column.numeric ? "number" : null, "data-label": column.name || null }, column.cell(row)));
-  const rows = page.items.map((row) => h("tr", { key: key(row), class: rowClass?.(row) }, cells.map((build) => build(row))));
+  const rows = page.items.map((row) => h("tr", { key: key(row) }, cells.map((build) => build(row))));
   const isFiltered = ["name", "vhost", "attention"].some((name) => where.parameters.get(name));
   const clear = h("a", { class: "button", href: route.to(...where.segments) }, "Show all");
   return h(
     "section",
     { class: "card list", key: "list" },
-    h("div", { class: "toolbar" }, search(where, what[1]), filters, order(where, columns, sort), h("span", { class: "grow" }), h("span", { class: "count", role: "status" }, count(page, what)), actions),
+    h("div", { class: "toolbar" }, search(where, what[1]), filters, order(where, columns, sort), h("span", { class: "grow" }), h("span", { class: "count", role: "status" }, count(page, what))),
     rows.length === 0
       ? nothing(page.complaint ?? (isFiltered ? `No ${what[0]} matches the filter.` : empty), isFiltered ? clear : null)
       : h("div", { class: "scroll" }, h("table", { class: "rows" }, h("thead", {}, h("tr", {}, columns.map((column) => sortable(where, column, sort)))), h("tbody", {}, rows))),
