@@ -91,7 +91,13 @@ impl Node {
             self.run_errands(vec![Errand::Trace(Box::new(seen))], &mut touched);
             self.flush(&mut touched);
         }
-        Ok(kept | (self.publish_to_cells(&route.cells, publication) > 0))
+        let is_routed = kept | (self.publish_to_cells(&route.cells, publication) > 0);
+        self.counters().published.add(1);
+        match is_routed {
+            true => self.counters().routed.add(1),
+            false => self.counters().returned.add(1),
+        }
+        Ok(is_routed)
     }
 
     fn check_size(&self, octets: u64) -> Result<(), Refusal> {

@@ -3,11 +3,16 @@
 //! Reads only. One queue or outbox is locked at a time and for a few copies, so looking costs the data path nothing.
 
 use catalog::QueueRecord;
+use model::QueueId;
 use queue::{Counters, Counts};
 use session::ChannelFacts;
 use std::{sync::Arc, time::Duration};
 
-use super::{cell::Consumer, client::Client, node::Node};
+use super::{
+    cell::Consumer,
+    client::Client,
+    node::{Node, Snapshot},
+};
 
 /// A connection's task answers at once, unless the machine has stopped.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -65,6 +70,16 @@ pub struct ChannelView {
     pub transactional: bool,
     /// Publishes that wait for a commit.
     pub uncommitted: usize,
+}
+
+impl Snapshot {
+    /// The numbers of all queues of this node, by id. One queue is locked at a time.
+    pub fn all_numbers(&self) -> impl Iterator<Item = (QueueId, Counts, Counters)> {
+        self.cells().map(|cell| {
+            let held = cell.hold();
+            (cell.id, held.queue.counts(), *held.queue.counters())
+        })
+    }
 }
 
 impl Node {

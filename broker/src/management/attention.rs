@@ -6,13 +6,17 @@
 use api::{Attention, Severity, Troubled};
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
 use catalog::QueueRecord;
-use model::QueueId;
-use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+use model::{QueueId, VhostName};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    str::FromStr,
+    sync::Arc,
+};
 
 use super::{Api, answer::Outcome, caller::Caller, failure::Failure};
 use crate::{
-    host::{Node, alarms},
-    observe,
+    host::alarms,
+    observe::{self, QueueReading},
 };
 
 /// Objects that an item names at most.
@@ -59,49 +63,53 @@ impl FromStr for QueueConcern {
 }
 
 /// What is wrong with a queue that holds so many ready messages; `gained` for one that grows.
-fn judge(ready: u64, consumers: usize, gained: Option<u64>) -> Vec<QueueConcern> {
+fn judge(ready: u64, consumers: usize, gained: Option<u64>) -> impl Iterator<Item = QueueConcern> {
     let grows = gained.map(|_| QueueConcern::Growing);
     let waits = (ready > 0 && consumers == 0).then_some(QueueConcern::NoConsumers);
-    grows.into_iter().chain(waits).collect()
+    grows.into_iter().chain(waits)
 }
 
-fn troubled(node: &Node, record: &QueueRecord, growing: &BTreeMap<QueueId, u64>) -> Vec<(QueueConcern, Troubled)> {
-    let (counts, _) = node.queue_numbers(record);
-    let gained = growing.get(&record.id).copied();
-    let found = judge(counts.ready.messages, counts.consumers, gained);
-    let told = |concern| {
-        let trouble = Troubled {
-            node: record.leader.to_string(),
-            vhost: Some(record.vhost.to_string()),
-            queue: Some(record.name.to_string()),
-            value: counts.ready.messages + counts.unacked.messages,
-            gained,
-            limit: None,
-        };
-        (concern, trouble)
-    };
-    found.into_iter().map(told).collect()
+/// The queues to be looked at, as they were read last: that costs no look at each of them.
+fn troubled(api: &Api) -> Vec<(QueueId, QueueConcern, QueueReading, Option<u64>)> {
+    let growing = api.samples.growing(GROWTH_MIN);
+    let readings = api.samples.readings();
+    let found = readings.iter().flat_map(|(id, reading)| {
+        let gained = growing.get(id).copied();
+        let concerns = judge(reading.counts.ready.messages, reading.counts.consumers, gained);
+        concerns.map(move |concern| (*id, concern, *reading, gained))
+    });
+    found.collect()
 }
 
 /// Keeps the queues that are to be looked at for this reason.
-pub fn retain(api: &Api, concern: QueueConcern, rows: &mut Vec<&Arc<QueueRecord>>) {
-    let growing = api.samples.growing(GROWTH_MIN);
-    rows.retain(|record| {
-        let (counts, _) = api.node.queue_numbers(record);
-        let gained = growing.get(&record.id).copied();
-        judge(counts.ready.messages, counts.consumers, gained).contains(&concern)
-    });
+pub fn retain(api: &Api, wanted: QueueConcern, rows: &mut Vec<&Arc<QueueRecord>>) {
+    let found = troubled(api)
+        .into_iter()
+        .filter(|(_, concern, _, _)| *concern == wanted);
+    let ids: HashSet<QueueId> = found.map(|(id, _, _, _)| id).collect();
+    rows.retain(|record| ids.contains(&record.id));
 }
 
 fn of_queues(api: &Api, caller: &Caller) -> Vec<api::Concern> {
-    let growing = api.samples.growing(GROWTH_MIN);
     let snapshot = api.node.snapshot();
-    let seen = snapshot.catalog.vhosts().filter(|vhost| caller.sees(api, vhost.name()));
     let mut found: BTreeMap<&str, Vec<Troubled>> = BTreeMap::new();
-    for record in seen.flat_map(|vhost| vhost.queues()) {
-        for (concern, trouble) in troubled(&api.node, record, &growing) {
-            found.entry(concern.word()).or_default().push(trouble);
+    let mut seen: HashMap<VhostName, bool> = HashMap::new();
+    for (id, concern, reading, gained) in troubled(api) {
+        let Some(cell) = snapshot.cell(id) else { continue };
+        let is_seen = *seen
+            .entry(cell.vhost.clone())
+            .or_insert_with(|| caller.sees(api, &cell.vhost));
+        if !is_seen {
+            continue;
         }
+        found.entry(concern.word()).or_default().push(Troubled {
+            node: api.node.name().to_string(),
+            vhost: Some(cell.vhost.to_string()),
+            queue: Some(cell.name.to_string()),
+            value: reading.counts.ready.messages + reading.counts.unacked.messages,
+            gained,
+            limit: None,
+        });
     }
     let item = |(kind, mut all): (&str, Vec<Troubled>)| {
         // The worst are named.
@@ -197,10 +205,11 @@ mod tests {
     #[test]
     fn messages_that_nobody_consumes_and_growth_are_concerns() {
         use QueueConcern::{Growing, NoConsumers};
-        assert_eq!(judge(1, 0, None), [NoConsumers]);
-        assert_eq!(judge(9, 0, Some(200)), [Growing, NoConsumers]);
-        assert_eq!(judge(9, 1, Some(200)), [Growing]);
-        assert_eq!((judge(9, 1, None), judge(0, 0, None)), (vec![], vec![]));
+        let judged = |ready, consumers, gained| judge(ready, consumers, gained).collect::<Vec<_>>();
+        assert_eq!(judged(1, 0, None), [NoConsumers]);
+        assert_eq!(judged(9, 0, Some(200)), [Growing, NoConsumers]);
+        assert_eq!(judged(9, 1, Some(200)), [Growing]);
+        assert_eq!((judged(9, 1, None), judged(0, 0, None)), (vec![], vec![]));
     }
 
     #[test]

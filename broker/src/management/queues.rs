@@ -134,17 +134,21 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
     }
 }
 
-/// What a queue is sorted by; none for fields that nobody sorts by.
-fn sort_key(api: &Api, record: &QueueRecord, field: &str) -> Option<Key> {
-    let text = |text: &str| Some(Key::Text(text.to_owned()));
-    match field {
-        "name" => return text(record.name.as_str()),
-        "vhost" => return text(record.vhost.as_str()),
-        "node" => return text(record.leader.as_ref()),
-        _ => {}
+/// What queues are sorted by: names as they are, numbers as they were read last. None for fields that nobody sorts by.
+fn sort_key(api: &Api, query: &Parameters) -> impl Fn(&QueueRecord, &str) -> Option<Key> + use<> {
+    let numbers = query.get("sort").and_then(|field| stats::numbers_of_queues(api, field));
+    move |record, field| {
+        let text = |text: &str| Some(Key::Text(text.to_owned()));
+        match field {
+            "name" => text(record.name.as_str()),
+            "vhost" => text(record.vhost.as_str()),
+            "node" => text(record.leader.as_ref()),
+            _ => {
+                let number = numbers.as_ref()?.get(&record.id).copied();
+                Some(Key::Number(number.unwrap_or_default()))
+            }
+        }
     }
-    let (counts, counters) = api.node.queue_numbers(record);
-    stats::number_of_queue(api, record.id, &QueueReading { counts, counters }, field).map(Key::Number)
 }
 
 /// A page of these queues; those alone that give cause for concern, if `attention` says for which.
@@ -153,10 +157,11 @@ fn pages(api: &Api, query: &Parameters, mut rows: Vec<&Arc<QueueRecord>>) -> Out
     if let Some(concern) = query.get("attention") {
         attention::retain(api, concern.parse()?, &mut rows);
     }
+    let key = sort_key(api, query);
     query.pages_by(
         rows,
         |record| record.name.as_str(),
-        |record, field| sort_key(api, record, field),
+        |record, field| key(record, field),
         |record| shape(api, record, detail, Asked::default()),
     )
 }

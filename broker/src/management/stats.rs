@@ -5,6 +5,7 @@
 use api::{Rate, Rates, Sample, Series};
 use model::QueueId;
 use queue::Counters;
+use std::collections::HashMap;
 
 use super::{Api, failure::Failure, list::Parameters};
 use crate::{
@@ -187,27 +188,37 @@ pub fn memory_of_queue(reading: &QueueReading) -> u64 {
     bytes + 100 * messages(reading) + 500 * counts.consumers as u64 + 1_000
 }
 
-/// A number of a queue by the name of its field, for sorting; none for fields that are no such number.
-pub fn number_of_queue(api: &Api, id: QueueId, reading: &QueueReading, field: &str) -> Option<f64> {
+/// A number of queues by the name of its field, for sorting; none for fields that are no such number. Queues of which it is
+/// zero are left out, as are those that are younger than the last reading.
+pub fn numbers_of_queues(api: &Api, field: &str) -> Option<HashMap<QueueId, f64>> {
     if let Some((_, number)) = DEPTHS.iter().find(|(name, _)| *name == field) {
-        return Some(number(reading) as f64);
-    }
-    if let Some(of) = field.strip_suffix("_details.rate") {
-        let change = api.samples.of_queue(id);
-        if let Some((_, number)) = DEPTHS.iter().find(|(name, _)| *name == of) {
-            return Some(change.rate(number));
-        }
-        let (_, number) = MESSAGES
-            .iter()
-            .find(|(name, _)| of.strip_prefix("message_stats.") == Some(name))?;
-        return Some(change.rate(|reading| number(&reading.counters)));
+        return Some(some_numbers(api, |reading| number(reading) as f64));
     }
     match field {
-        "consumers" => Some(reading.counts.consumers as f64),
-        "memory" => Some(memory_of_queue(reading) as f64),
-        "message_bytes" => Some((reading.counts.ready.bytes + reading.counts.unacked.bytes) as f64),
-        _ => None,
+        "consumers" => return Some(some_numbers(api, |reading| reading.counts.consumers as f64)),
+        "memory" => return Some(some_numbers(api, |reading| memory_of_queue(reading) as f64)),
+        _ => {}
     }
+    let of = field.strip_suffix("_details.rate")?;
+    if let Some((_, number)) = DEPTHS.iter().find(|(name, _)| *name == of) {
+        return Some(rates(api, number));
+    }
+    let (_, number) = MESSAGES
+        .iter()
+        .find(|(name, _)| of.strip_prefix("message_stats.") == Some(name))?;
+    Some(rates(api, |reading| number(&reading.counters)))
+}
+
+fn some_numbers(api: &Api, number: impl Fn(&QueueReading) -> f64) -> HashMap<QueueId, f64> {
+    let readings = api.samples.readings();
+    let numbers = readings.iter().map(|(id, reading)| (*id, number(reading)));
+    numbers.filter(|(_, number)| *number != 0.0).collect()
+}
+
+fn rates(api: &Api, number: impl Fn(&QueueReading) -> u64) -> HashMap<QueueId, f64> {
+    let changes = api.samples.changes();
+    let rates = changes.iter().map(|(id, change)| (*id, change.rate(&number)));
+    rates.filter(|(_, rate)| *rate != 0.0).collect()
 }
 
 /// What these queues hold and did.
@@ -240,10 +251,8 @@ pub fn of_vhost(api: &Api, vhost: &catalog::Vhost, asked: Asked) -> Sum {
 
 /// What all queues hold, and what all did that there ever were.
 pub fn of_all(api: &Api, asked: Asked) -> (Sum, QueueReading) {
-    let snapshot = api.node.snapshot();
     let mut now = QueueReading::default();
-    for record in snapshot.catalog.queues() {
-        let (counts, counters) = api.node.queue_numbers(record);
+    for (_, counts, counters) in api.node.snapshot().all_numbers() {
         now = together(&now, &QueueReading { counts, counters });
     }
     now.counters = crate::host::sum_counters(&now.counters, &api.node.retired());

@@ -18,7 +18,7 @@ use super::{
     failure::Failure,
     list::Parameters,
     permissions,
-    stats::{self, Asked},
+    stats::{self, Asked, Sum},
     topic_permissions,
 };
 
@@ -31,13 +31,14 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/vhosts/{vhost}/topic-permissions", get(topic_permissions::of_vhost))
 }
 
-fn shape(api: &Api, vhost: &catalog::Vhost, asked: Asked) -> Vhost {
+/// Without `asked` there are no statistics: they cost a look at every queue.
+fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>) -> Vhost {
     let metadata = vhost.metadata();
     let more = BTreeMap::from([
         ("description".to_owned(), Value::from(metadata.description.as_str())),
         ("tags".to_owned(), Value::from(metadata.tags.clone())),
     ]);
-    let totals = stats::of_vhost(api, vhost, asked);
+    let totals = asked.map_or_else(Sum::default, |asked| stats::of_vhost(api, vhost, asked));
     Vhost {
         name: vhost.name().to_string(),
         description: metadata.description.clone(),
@@ -60,18 +61,15 @@ async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
         .vhosts()
         .filter(|vhost| caller.sees(&api, vhost.name()))
         .collect();
-    query.pages(
-        rows,
-        |vhost| vhost.name().as_str(),
-        |vhost| shape(&api, vhost, Asked::default()),
-    )
+    let asked = (!query.is_true("disable_stats")).then(Asked::default);
+    query.pages(rows, |vhost| vhost.name().as_str(), |vhost| shape(&api, vhost, asked))
 }
 
 async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(vhost): Path<String>, query: Parameters) -> Outcome {
     let name = caller.look_into(&api, &vhost)?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(name.as_str()).ok_or_else(Failure::not_found)?;
-    query.one(shape(&api, found, Asked::of(&query)?))
+    query.one(shape(&api, found, Some(Asked::of(&query)?)))
 }
 
 /// What the body says. Description and tags that are missing become empty, as in RabbitMQ; the others stay.

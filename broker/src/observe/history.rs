@@ -5,7 +5,10 @@
 //! them; when there are more, the oldest tick goes. Reads no clock and no queue: readings are handed in.
 
 use model::{Millis, QueueId};
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use super::samples::{QueueReading, WholeReading, together, without};
 
@@ -43,7 +46,7 @@ type Readings = Vec<(QueueId, QueueReading)>;
 /// The past of the queues.
 #[derive(Debug, Default)]
 pub struct Queues {
-    current: Readings,
+    current: Arc<Readings>,
     ticks: VecDeque<Tick>,
     changes: usize,
 }
@@ -81,7 +84,7 @@ impl Queues {
             true => Vec::new(),
             false => changes(&self.current, &now),
         };
-        self.current = now;
+        self.current = Arc::new(now);
         self.changes += changed.len();
         self.ticks.push_back(Tick { at, changed });
         while self.ticks.len() > TICKS_MAX || (self.changes > CHANGES_MAX && self.ticks.len() > 1) {
@@ -90,10 +93,22 @@ impl Queues {
         }
     }
 
+    /// The newest reading of all queues.
+    pub fn current(&self) -> Arc<Readings> {
+        self.current.clone()
+    }
+
     /// What a queue read before and in the newest tick; none when it did not change.
     pub fn last_change(&self, id: QueueId) -> Option<(QueueReading, QueueReading)> {
         let before = found(&self.ticks.back()?.changed, id)?;
         Some((before, found(&self.current, id)?))
+    }
+
+    /// The same for all queues that changed.
+    pub fn last_changes(&self) -> Vec<(QueueId, QueueReading, QueueReading)> {
+        let changed = self.ticks.back().map_or(&[][..], |tick| &tick.changed);
+        let with_after = |(id, before): &(QueueId, QueueReading)| Some((*id, *before, found(&self.current, *id)?));
+        changed.iter().filter_map(with_after).collect()
     }
 
     /// The same for some queues together.

@@ -113,13 +113,8 @@ fn whole(node: &Node, readings: &[(QueueId, QueueReading)]) -> WholeReading {
 
 impl Samples {
     fn take(&self, node: &Node) {
-        let snapshot = node.snapshot();
-        let read = |record: &Arc<catalog::QueueRecord>| {
-            let (counts, counters) = node.queue_numbers(record);
-            (record.id, QueueReading { counts, counters })
-        };
-        let mut readings: Vec<_> = snapshot.catalog.queues().map(read).collect();
-        readings.sort_unstable_by_key(|(id, _)| *id);
+        let reading = |(id, counts, counters)| (id, QueueReading { counts, counters });
+        let readings: Vec<_> = node.snapshot().all_numbers().map(reading).collect();
         let whole = whole(node, &readings);
         let now = node.now();
         let mut state = self.0.lock();
@@ -175,6 +170,21 @@ impl Samples {
     /// What the node as a whole was, for at most a day.
     pub fn past_of_node(&self, span: Span) -> Past<WholeReading> {
         self.0.lock().whole.past(span)
+    }
+
+    /// How the queues changed that did change.
+    pub fn changes(&self) -> Vec<(QueueId, Change<QueueReading>)> {
+        let state = self.0.lock();
+        let change = |(id, before, after)| {
+            let seconds = state.seconds;
+            (id, Change { before, after, seconds })
+        };
+        state.queues.last_changes().into_iter().map(change).collect()
+    }
+
+    /// What all queues showed when they were read last, by id: cheaper than a look at each, and a few seconds old.
+    pub fn readings(&self) -> Arc<Vec<(QueueId, QueueReading)>> {
+        self.0.lock().queues.current()
     }
 
     /// The queues that gained at least `least` messages in the last minute and are still growing, with their gains.

@@ -14,8 +14,8 @@ use ureq::Agent;
 
 use crate::process::{Process, free_port};
 
-/// How long anything may take to be seen.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long anything may take to be seen: numbers are read every five seconds, and shown with the page's next look.
+const PATIENCE: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(40);
 
 /// No request but to the broker, whatever the browser would like to know of the world.

@@ -54,6 +54,9 @@ pub(crate) fn charts_show_what_was_published_within_seconds(stage: &mut Stage) -
         "return document.querySelectorAll('warren-chart')[0].querySelectorAll('polyline').length === 2",
         &json!([]),
     )?;
+    // What was published by a form counts like what clients publish.
+    let overview = stage.server.get("overview")?;
+    ensure!(overview["message_stats"]["publish"].as_u64() >= Some(50), "{overview}");
     stage.visit("#/overview?span=1%20h", "Overview")?;
     browser.sees(".choices [aria-current]", "1 h")?;
     browser.sees(".tiles", "Consumers")
