@@ -45,7 +45,7 @@ export function channelsTable(channels) {
 
 function view({ page, names }, { where }) {
   const empty = session.isMonitor() ? "There is no channel." : "You have no open channel. Those of others are seen by users with the tag monitoring.";
-  return [heading("Channels"), list.view(where, page, { columns: COLUMNS, what: ["channel", "channels"], key: (c) => c.name, sort: ["name"], filters: [vhosts.filter(where, names)], empty })];
+  return [heading("Channels"), list.view(where, page, { columns: COLUMNS, what: ["channel", "channels"], key: (c) => c.name, sort: "name", filters: [vhosts.filter(where, names)], empty })];
 }
 
 export default { title: () => "Channels", load, view };

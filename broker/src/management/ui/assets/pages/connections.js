@@ -57,7 +57,7 @@ const COLUMNS = [
 
 function view({ page, names }, { where }) {
   const empty = session.isMonitor() ? "Nobody is connected." : "You have no open connection. Those of others are seen by users with the tag monitoring.";
-  return [heading("Connections"), list.view(where, page, { columns: COLUMNS, what: ["connection", "connections"], key: (c) => c.name, sort: ["name"], filters: [vhosts.filter(where, names)], empty })];
+  return [heading("Connections"), list.view(where, page, { columns: COLUMNS, what: ["connection", "connections"], key: (c) => c.name, sort: "name", filters: [vhosts.filter(where, names)], empty })];
 }
 
 export default { title: () => "Connections", load, view };

@@ -55,7 +55,7 @@ function view(data, { where, refresh }) {
       columns: columns(data.names.length < 2 || where.parameters.get("vhost")),
       what: ["exchange", "exchanges"],
       key: (x) => `${x.vhost}\n${x.name}`,
-      sort: ["name"],
+      sort: "name",
       filters: [vhosts.filter(where, data.names)],
       empty: "You see no virtual host, so there is no exchange to see. An administrator can give you permissions.",
     }),

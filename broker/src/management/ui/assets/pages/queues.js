@@ -64,7 +64,7 @@ function view({ page, names }, { where, refresh }) {
       columns: columns(names.length < 2 || where.parameters.get("vhost")),
       what: ["queue", "queues"],
       key: (q) => `${q.vhost}\n${q.name}`,
-      sort: ["name"],
+      sort: "name",
       filters: [vhosts.filter(where, names), list.choice(where, "attention", "Show", CONCERNS)],
       empty: "There is no queue yet. Applications declare them when they start; you can add one here.",
     }),

@@ -49,7 +49,7 @@ function view({ page, vhosts }, { where, refresh }) {
     { name: "Virtual hosts", cell: (u) => access(u, vhosts) },
     { name: "Password", cell: (u) => (u.password_hash === "" ? "none" : "set") },
   ];
-  return [heading("Users", { actions: button("Add a user", () => add(refresh), { kind: "primary", picture: "plus" }) }), list.view(where, page, { columns, what: ["user", "users"], key: (u) => u.name, sort: ["name"], empty: "There is no user." })];
+  return [heading("Users", { actions: button("Add a user", () => add(refresh), { kind: "primary", picture: "plus" }) }), list.view(where, page, { columns, what: ["user", "users"], key: (u) => u.name, sort: "name", empty: "There is no user." })];
 }
 
 export default { title: () => "Users", load, view };

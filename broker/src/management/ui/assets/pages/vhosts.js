@@ -52,7 +52,7 @@ function view(page, { where, refresh }) {
       columns: COLUMNS,
       what: ["virtual host", "virtual hosts"],
       key: (v) => v.name,
-      sort: ["name"],
+      sort: "name",
       empty: "You see no virtual host. An administrator can give you permissions in one.",
     }),
   ];

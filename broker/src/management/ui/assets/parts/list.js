@@ -11,17 +11,16 @@ const PAGE_SIZE = 100;
 const TYPING_MS = 250;
 
 // Gets the page that the address asks for. `more` are parameters of this list alone.
-export async function load(where, base, { signal, sort, more = {}, columns } = {}) {
+export async function load(where, base, { signal, more = {} } = {}) {
   const p = where.parameters;
-  const order = p.get("sort") ?? sort?.[0];
   const parameters = {
     page: p.get("page") ?? 1,
     page_size: PAGE_SIZE,
     name: p.get("name"),
     use_regex: p.get("name") && p.get("regex") ? "true" : null,
-    sort: order,
-    sort_reverse: (p.get("sort") ? p.get("reverse") : sort?.[1]) ? "true" : null,
-    columns,
+    // Unasked, rows come in the order of their names, which costs nothing.
+    sort: p.get("sort"),
+    sort_reverse: p.get("sort") && p.get("reverse") ? "true" : null,
     ...more,
   };
   try {
@@ -56,7 +55,8 @@ export function choice(where, parameter, label, options) {
 }
 
 function sortable(where, column, sort) {
-  const [field, reverse] = where.parameters.get("sort") ? [where.parameters.get("sort"), where.parameters.get("reverse")] : (sort ?? []);
+  const field = where.parameters.get("sort") ?? sort;
+  const reverse = where.parameters.get("sort") && where.parameters.get("reverse");
   const isSorted = field === column.sort;
   const change = () => {
     // Numbers are first wanted from the top, names from A.
@@ -74,7 +74,7 @@ function sortable(where, column, sort) {
 // The same choice for narrow screens, where a list has no headings.
 function order(where, columns, sort) {
   const known = columns.filter((column) => column.sort);
-  const chosen = where.parameters.get("sort") ?? sort?.[0] ?? "";
+  const chosen = where.parameters.get("sort") ?? sort;
   const changed = (event) => {
     const column = known.find((one) => one.sort === event.target.value);
     route.go(route.withParameters(route.read(), { sort: column.sort, reverse: column.numeric ? "1" : null, page: null }));
