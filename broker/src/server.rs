@@ -95,6 +95,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let node = Arc::new(Node::new(config).await?);
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
+    tokio::spawn(host::run_loads(node.clone()));
     tokio::spawn(host::alarms::watch_memory(node.clone()));
     tokio::spawn(host::memory::give_back_in_alarm(node.clone()));
     tokio::spawn(host::alarms::watch_disk(node.clone()));

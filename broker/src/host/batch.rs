@@ -7,9 +7,10 @@ use model::{DeliveryTag, Millis, Refusal};
 use queue::Published;
 use session::{Fate, Host, Note, Publication, Settle, UnknownTag};
 use std::sync::Arc;
+use store::Lsn;
 
 use super::{
-    cell::{CellSink, Errand, Held, QueueCell},
+    cell::{Errand, Held, QueueCell, Work},
     client::Client,
     counters::NodeCounters,
     message::{Arriving, Message},
@@ -69,6 +70,8 @@ pub struct Batch {
     now: Millis,
     /// A publish waits in the read buffer, since an alarm is on.
     holds_publish: bool,
+    /// What was published is safe once the log is durable up to here.
+    safe_at: Lsn,
 }
 
 impl Batch {
@@ -88,6 +91,7 @@ impl Batch {
             tally: Tally::default(),
             now: Millis(0),
             holds_publish: false,
+            safe_at: Lsn::default(),
         }
     }
 
@@ -106,6 +110,11 @@ impl Batch {
     /// True once after a publish was held.
     pub fn take_held_publish(&mut self) -> bool {
         std::mem::take(&mut self.holds_publish)
+    }
+
+    /// What was published so far is safe once the log is durable up to here.
+    pub fn safe_at(&self) -> Lsn {
+        self.safe_at
     }
 
     /// Routes are asked for on behalf of this client.
@@ -174,33 +183,26 @@ impl Batch {
     }
 
     /// Works on one queue with the rest of the batch at hand.
-    pub fn on_cell<R>(
-        &mut self,
-        cell: &Arc<QueueCell>,
-        work: impl FnOnce(&mut super::cell::State, &mut CellSink<'_>) -> R,
-    ) -> R {
+    pub fn on_cell<R>(&mut self, cell: &Arc<QueueCell>, work: impl FnOnce(&mut Work<'_>) -> R) -> R {
         if !self.held.as_ref().is_some_and(|(at, _)| Arc::ptr_eq(at, cell)) {
             self.release();
             self.held = Some((cell.clone(), cell.hold()));
         }
-        let (_, state) = self.held.as_mut().expect("just taken");
-        let mut sink = CellSink {
-            cell,
-            touched: &mut self.touched,
-            errands: &mut self.errands,
-            now: self.now,
-        };
-        work(state, &mut sink)
+        let (_, held) = self.held.as_mut().expect("just taken");
+        let mut at_work = held.work(cell, &mut self.touched, &mut self.errands, self.now);
+        let result = work(&mut at_work);
+        self.safe_at = self.safe_at.max(at_work.sink.safe_at);
+        result
     }
 
     fn publish_to(&mut self, route: &Route, publication: &Publication<'_>) -> Fate {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let mut arriving = Arriving::new(publication, &mut scratch);
+        let mut arriving = Arriving::new(publication, route.cells.len(), &mut scratch);
         let mut fate = Fate::Unroutable;
+        let safe_before = self.safe_at;
         for cell in &route.cells {
-            let now = self.now;
-            let published = self.on_cell(cell, |state, sink| {
-                (!state.dead).then(|| state.queue.publish(now, &mut arriving, sink))
+            let published = self.on_cell(cell, |work| {
+                (!work.dead).then(|| work.queue.publish(work.now, &mut arriving, &mut work.sink))
             });
             fate = match (published, fate) {
                 (None, fate) => fate,
@@ -210,7 +212,10 @@ impl Batch {
             };
         }
         self.scratch = scratch;
-        fate
+        match fate {
+            Fate::Taken if self.safe_at > safe_before => Fate::Logged,
+            fate => fate,
+        }
     }
 
     fn trace_publish(&mut self, channel: u16, message: &Publication<'_>, route: &Route) {
@@ -234,12 +239,10 @@ impl Batch {
     fn settle_places(&mut self, how: queue::Settle) {
         let places = std::mem::take(&mut self.settled);
         for run in places.chunk_by(|a, b| Arc::ptr_eq(&a.cell, &b.cell)) {
-            let now = self.now;
-            self.on_cell(&run[0].cell, |state, sink| {
+            let slots = run.iter().map(|place| place.slot);
+            self.on_cell(&run[0].cell, |work| {
                 // A deleted queue has forgotten its slots; nothing is owed to it.
-                let _ = state
-                    .queue
-                    .settle_all(now, run.iter().map(|place| place.slot), how, sink);
+                let _ = work.queue.settle_all(work.now, slots, how, &mut work.sink);
             });
         }
         self.settled = places;
@@ -252,9 +255,10 @@ impl Batch {
             Some(out) if !out.parked.is_empty() && out.ledger.has_room() => std::mem::take(&mut out.parked),
             _ => return,
         };
-        let now = self.now;
         for (cell, consumer) in parked {
-            self.on_cell(&cell, |state, sink| state.queue.consumer_ready(now, consumer, sink));
+            self.on_cell(&cell, |work| {
+                work.queue.consumer_ready(work.now, consumer, &mut work.sink);
+            });
         }
     }
 

@@ -5,14 +5,20 @@
 
 use model::{ConsumerId, Millis, PageId, QueueId, QueueName, Seq, VhostName};
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
-use queue::{Death, Delivery, DirectSink, Paged, Queue, Retire, Settings, Sink, Stored, Taken};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use queue::{Death, Delivery, DirectSink, Paged, Queue, Retire, Sink, Stored, Taken};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
+use store::Lsn;
+use tokio::sync::Notify;
 
 use super::{
     client::Client,
+    journal::Journal,
     message::{Arriving, Message},
     outbox::Letter,
     trace::{Party, Sighting},
@@ -46,18 +52,72 @@ pub struct State {
     pub dead: bool,
     /// Where dead letters go.
     pub dead_letter: Option<model::DeadLetter>,
+    /// What the store is told.
+    pub journal: Journal,
 }
 
-/// A queue's rules while there is no store: nothing survives and nothing leaves the memory.
-pub fn in_memory(rules: &model::QueueSettings) -> Settings {
-    Settings {
-        resident_bytes_max: u64::MAX,
-        ..Settings::from(rules)
+/// The lock held across a run of commands. When it is let go the store is told what happened meanwhile.
+pub struct Held(ArcMutexGuard<RawMutex, State>);
+
+/// A locked queue at work.
+pub struct Work<'a> {
+    /// The machine.
+    pub queue: &'a mut Queue<Message, Arc<Consumer>>,
+    /// Deleted: nothing goes in any more.
+    pub dead: bool,
+    /// The time.
+    pub now: Millis,
+    /// Where its effects go.
+    pub sink: CellSink<'a>,
+}
+
+impl Held {
+    /// The queue with a sink for its effects.
+    pub fn work<'a>(
+        &'a mut self,
+        cell: &'a Arc<QueueCell>,
+        touched: &'a mut Vec<Arc<Client>>,
+        errands: &'a mut Vec<Errand>,
+        now: Millis,
+    ) -> Work<'a> {
+        let state = &mut *self.0;
+        let sink = CellSink {
+            cell,
+            touched,
+            errands,
+            now,
+            journal: &mut state.journal,
+            safe_at: Lsn::default(),
+        };
+        Work {
+            queue: &mut state.queue,
+            dead: state.dead,
+            now,
+            sink,
+        }
     }
 }
 
-/// The lock held across a run of commands.
-pub type Held = ArcMutexGuard<RawMutex, State>;
+impl Deref for Held {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let state = &mut *self.0;
+        state.journal.settle(&state.queue);
+    }
+}
 
 /// One queue on this node.
 #[derive(Debug)]
@@ -73,6 +133,8 @@ pub struct QueueCell {
     pub wakes_at: AtomicU64,
     /// Deliveries are copied to the firehose.
     traced: AtomicBool,
+    /// A page has come back: whoever found the head of the queue on it may look again.
+    pub page_came: Notify,
 }
 
 /// What has to be done once no queue is locked.
@@ -84,6 +146,8 @@ pub enum Errand {
         from: Arc<QueueCell>,
         /// The message.
         message: Message,
+        /// Its position, if the store has it: it is taken out once the letter is there.
+        stored: Option<Seq>,
         /// Why.
         why: Death,
     },
@@ -100,11 +164,18 @@ pub enum Errand {
 
 impl QueueCell {
     /// A queue just declared.
-    pub fn new(id: QueueId, vhost: VhostName, name: QueueName, queue: Queue<Message, Arc<Consumer>>) -> Self {
+    pub fn new(
+        id: QueueId,
+        vhost: VhostName,
+        name: QueueName,
+        queue: Queue<Message, Arc<Consumer>>,
+        journal: Journal,
+    ) -> Self {
         let state = State {
             queue,
             dead: false,
             dead_letter: None,
+            journal,
         };
         QueueCell {
             id,
@@ -113,6 +184,7 @@ impl QueueCell {
             state: Arc::new(Mutex::new(state)),
             wakes_at: AtomicU64::new(u64::MAX),
             traced: AtomicBool::new(false),
+            page_came: Notify::new(),
         }
     }
 
@@ -128,7 +200,7 @@ impl QueueCell {
 
     /// Locks the queue for a run of commands. Only one queue may be locked at a time.
     pub fn hold(&self) -> Held {
-        self.state.lock_arc()
+        Held(self.state.lock_arc())
     }
 
     /// Notes when the timer must look; true if that is earlier than it knew.
@@ -148,6 +220,10 @@ pub struct CellSink<'a> {
     pub errands: &'a mut Vec<Errand>,
     /// Now.
     pub now: Millis,
+    /// What the store is told.
+    pub journal: &'a mut Journal,
+    /// What was published is safe once the log is durable up to here.
+    pub safe_at: Lsn,
 }
 
 impl CellSink<'_> {
@@ -229,23 +305,30 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
         self.trace(taken, to, delivery, || message.clone())
     }
 
-    fn dead_letter(&mut self, message: Message, _stored: Option<Seq>, why: Death) {
+    fn dead_letter(&mut self, message: Message, stored: Option<Seq>, why: Death) {
         self.errands.push(Errand::DeadLetter {
             from: self.cell.clone(),
             message,
+            stored,
             why,
         });
     }
 
-    fn removed(&mut self, _first: Seq, _last: Seq) {}
-
-    fn page_out(&mut self, _level: u8, _messages: Vec<Paged<Message>>) -> PageId {
-        unreachable!("in_memory sets no limit to what a queue keeps in memory")
+    fn removed(&mut self, first: Seq, last: Seq) {
+        self.journal.removed(first, last);
     }
 
-    fn load(&mut self, _page: PageId) {}
+    fn page_out(&mut self, level: u8, messages: Vec<Paged<Message>>) -> PageId {
+        self.journal.page_out(level, messages)
+    }
 
-    fn discard(&mut self, _page: PageId) {}
+    fn load(&mut self, page: PageId) {
+        self.journal.load(self.cell, page);
+    }
+
+    fn discard(&mut self, page: PageId) {
+        self.journal.discard(page);
+    }
 
     fn activated(&mut self, _consumer: &Arc<Consumer>) {}
 
@@ -284,5 +367,7 @@ impl DirectSink<Arriving<'_>, Arc<Consumer>> for CellSink<'_> {
         self.trace(taken, to, delivery, || Message::keep(publication, &mut Vec::new()))
     }
 
-    fn store(&mut self, _stored: Stored, _incoming: &mut Arriving<'_>) {}
+    fn store(&mut self, stored: Stored, incoming: &mut Arriving<'_>) {
+        self.safe_at = self.safe_at.max(self.journal.store(stored, incoming));
+    }
 }

@@ -6,8 +6,12 @@ use model::{ConnectionId, Millis, Table, UserName, VhostName};
 use parking_lot::{Mutex, RwLock};
 use session::ChannelFacts;
 use std::{
+    fmt,
     net::SocketAddr,
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::oneshot;
@@ -33,6 +37,16 @@ pub struct Client {
     profile: RwLock<Option<Profile>>,
     /// Who waits to be told about the channels.
     curious: Mutex<Vec<oneshot::Sender<Vec<ChannelFacts>>>>,
+    wake: Wake,
+}
+
+/// Wakes the connection's task.
+struct Wake(store::Wake);
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wake")
+    }
 }
 
 /// What is known once the connection is open.
@@ -53,18 +67,26 @@ pub struct Profile {
 impl Client {
     /// A connection just accepted.
     pub fn new(id: ConnectionId, socket: Socket, peer: SocketAddr, local: SocketAddr, now: Millis) -> Self {
+        let outbox = Outbox::new(socket);
+        let attention = outbox.attention.clone();
         Client {
             id,
             peer,
             local,
             connected_at: now,
-            outbox: Outbox::new(socket),
+            outbox,
             frame_max: AtomicU32::new(4096),
             cancel_notices: AtomicBool::new(false),
             received: AtomicU64::new(0),
             profile: RwLock::new(None),
             curious: Mutex::default(),
+            wake: Wake(Arc::new(move || attention.notify_one())),
         }
+    }
+
+    /// Has the connection's task look up: what it waits for is durable.
+    pub fn wake(&self) -> &store::Wake {
+        &self.wake.0
     }
 
     /// What is on its way to the client.

@@ -4,13 +4,15 @@
 //! into `session`.
 
 use model::{ConsumerId, Millis, Refusal, ReplyCode};
-use session::{Beat, Connection, Heartbeat, Host, Release, Step};
+use session::{Beat, Connection, Heartbeat, Host, Point, Release, Step};
 use std::{
+    collections::VecDeque,
     io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
+use store::Lsn;
 
 use super::{
     batch::Batch,
@@ -26,6 +28,8 @@ use super::{
 const REPLIES_BYTES_MAX: usize = 1024 * 1024;
 /// A batch of at least this many octets is followed by letting other tasks run: two floods must not starve the rest.
 const LARGE_BATCH_BYTES: u64 = 16 * 1024;
+/// While the disk is behind nothing is read; so often it is asked whether it still is.
+const DISK_PATIENCE: Duration = Duration::from_millis(2);
 /// Longest sleep of a connection with nothing to wait for.
 const IDLE: Millis = Millis(3_600_000);
 /// Up to so many octets of a frame that is not complete are kept without a buffer.
@@ -46,6 +50,8 @@ pub(super) struct Task {
     /// End of the handshake's or the close's patience.
     deadline: Option<Millis>,
     next_ack_look: Millis,
+    /// Ends of batches with logged publishes, and where the log must be durable for each.
+    unsafe_points: VecDeque<(Point, Lsn)>,
     deaf: bool,
     /// Octets wait in the buffer that were not looked at, since their answers found no room.
     stalled: bool,
@@ -77,6 +83,7 @@ impl Task {
             heartbeat: None,
             deadline: Some(now.after(node.handshake_timeout())),
             next_ack_look: now.after(node.ack_look()),
+            unsafe_points: VecDeque::new(),
             deaf: false,
             stalled: false,
             alarmed: false,
@@ -93,7 +100,8 @@ impl Task {
         let mut told_to_stop = false;
         let mut seen = 0;
         while !self.over {
-            let reading = !self.alarmed && outbox.has_room(REPLIES_BYTES_MAX);
+            let disk_is_behind = !self.node.store().has_room();
+            let reading = !self.alarmed && !disk_is_behind && outbox.has_room(REPLIES_BYTES_MAX);
             let blocked = outbox.blocked.load(Ordering::Acquire);
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
             tokio::select! {
@@ -101,6 +109,7 @@ impl Task {
                 ready = outbox.socket.readable(), if reading && !self.stalled => self.on_readable(ready).await,
                 ready = outbox.socket.writable(), if blocked => self.on_writable(ready),
                 () = outbox.attention.notified() => self.on_letters().await,
+                () = tokio::time::sleep(DISK_PATIENCE), if disk_is_behind => {}
                 () = tokio::time::sleep(wait) => self.on_time().await,
                 () = stopping.cancelled(), if !told_to_stop => {
                     told_to_stop = true;
@@ -194,6 +203,7 @@ impl Task {
                 break;
             }
         }
+        self.seal();
         self.batch.end();
         self.count_confirms();
         self.buffer = buffer;
@@ -222,6 +232,39 @@ impl Task {
         // A publish that was held is in the buffer still.
         self.stalled |= !on;
         self.batch.end();
+    }
+
+    /// What was logged in this batch is confirmed once the log is durable up to here; until then the client waits.
+    fn seal(&mut self) {
+        let Some(point) = self.machine.seal() else { return };
+        let lsn = self.batch.safe_at();
+        self.unsafe_points.push_back((point, lsn));
+        if !self.node.store().wake_when_synced(lsn, self.client.wake()) {
+            self.confirm();
+        }
+    }
+
+    /// Tells publishers what has become safe.
+    fn confirm(&mut self) {
+        let synced = self.node.store().synced();
+        let mut reached = None;
+        while let Some((point, _)) = self.unsafe_points.pop_front_if(|(_, lsn)| *lsn <= synced) {
+            reached = Some(point);
+        }
+        if let Some(point) = reached {
+            self.machine.reached(point, &mut self.batch);
+        }
+    }
+
+    /// The log has become durable for some that wait.
+    fn on_synced(&mut self) {
+        if self.unsafe_points.is_empty() {
+            return;
+        }
+        self.batch.begin();
+        self.confirm();
+        self.batch.end();
+        self.count_confirms();
     }
 
     fn count_confirms(&mut self) {
@@ -285,10 +328,10 @@ impl Task {
             return;
         }
         self.batch.begin();
-        let now = self.batch.now();
         for (cell, consumer) in parked {
-            self.batch
-                .on_cell(&cell, |state, sink| state.queue.consumer_ready(now, consumer, sink));
+            self.batch.on_cell(&cell, |work| {
+                work.queue.consumer_ready(work.now, consumer, &mut work.sink);
+            });
         }
         self.batch.end();
     }
@@ -298,6 +341,7 @@ impl Task {
             self.over = true;
             return;
         }
+        self.on_synced();
         self.client.tell_channels(|| self.machine.channel_facts());
         for letter in self.client.outbox().letters() {
             match letter {

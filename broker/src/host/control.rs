@@ -4,7 +4,7 @@
 
 use catalog::{Command, Conditions, QueueRecord};
 use model::{ConsumerId, QueueName, Refusal, ReplyCode, UserName, Value, VhostName};
-use queue::{Fetched, SubscribeError, Subscription};
+use queue::{Fetched, Got, SubscribeError, Subscription};
 use session::{Answer, Ask, ConsumeRequest, Credentials, DeclareQueue, Release, Request};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,6 +14,7 @@ use super::{
     connection::Task,
     consumers::Subscribed,
     direct_reply::PREFIX,
+    message::Message,
     names,
     outbox::Place,
 };
@@ -49,8 +50,10 @@ impl Task {
             Ask::EnterVhost(vhost) => self.enter_vhost(&vhost).unwrap_or_else(Answer::Refused),
             // Passwords do not expire: there is nothing to renew, and RabbitMQ's internal users are told so too.
             Ask::UpdateSecret(_) => Answer::Done,
-            // Nothing is logged yet, so nothing has to be waited for.
-            Ask::AwaitSafe => Answer::Done,
+            Ask::AwaitSafe => {
+                self.node.until_durable(self.batch.safe_at()).await;
+                Answer::Done
+            }
             Ask::Channel(number, request) => {
                 let outcome = self.on_request(number, request).await;
                 outcome.unwrap_or_else(Answer::Refused)
@@ -163,7 +166,7 @@ impl Task {
                     .await
                     .map(count)
             }
-            Request::PurgeQueue(name) => self.purge(&name),
+            Request::PurgeQueue(name) => self.purge(&name).await,
             Request::Consume(consume) if consume.queue.as_str() == REPLY_TO => {
                 Ok(self.consume_replies(number, consume))
             }
@@ -173,7 +176,7 @@ impl Task {
                 self.delete_retiring_queues().await;
                 Ok(Answer::Done)
             }
-            Request::Get { queue, no_ack } => self.get(number, &queue, no_ack),
+            Request::Get { queue, no_ack } => self.get(number, &queue, no_ack).await,
             Request::Recover => {
                 self.recover(number);
                 Ok(Answer::Done)
@@ -220,10 +223,9 @@ impl Task {
         let Some((record, cell)) = self.declared(&request).await? else {
             return Ok(Answer::Done);
         };
-        let now = self.batch.now();
-        let counts = self.batch.on_cell(&cell, |state, _| {
-            state.queue.touch(now);
-            state.queue.counts()
+        let counts = self.batch.on_cell(&cell, |work| {
+            work.queue.touch(work.now);
+            work.queue.counts()
         });
         let ready = u32::try_from(counts.ready.messages).unwrap_or(u32::MAX);
         Ok(Answer::Queue {
@@ -276,21 +278,42 @@ impl Task {
         self.node.cell(&record)
     }
 
-    fn purge(&mut self, name: &QueueName) -> Outcome {
+    /// A purge is answered once it is durable: what the client was told is gone does not come back.
+    async fn purge(&mut self, name: &QueueName) -> Outcome {
         let cell = self.readable(name)?;
-        Ok(count(self.batch.on_cell(&cell, |state, sink| state.queue.purge(sink))))
+        let purged = self.batch.on_cell(&cell, |work| work.queue.purge(&mut work.sink));
+        self.batch.settle_down();
+        self.node.until_durable(self.node.store().end()).await;
+        Ok(count(purged))
     }
 
-    fn get(&mut self, number: u16, name: &QueueName, no_ack: bool) -> Outcome {
+    /// Takes the head of the queue, wherever it is.
+    async fn fetch(&mut self, cell: &Arc<QueueCell>, no_ack: bool) -> Option<Got<Message>> {
+        loop {
+            let mut came = std::pin::pin!(cell.page_came.notified());
+            // Before the look, so that a page that comes right after it is not missed.
+            came.as_mut().enable();
+            let fetched = self
+                .batch
+                .on_cell(cell, |work| work.queue.get(work.now, no_ack, &mut work.sink));
+            match fetched {
+                Fetched::Got(got) => return Some(got),
+                Fetched::Empty => return None,
+                Fetched::Loading => {
+                    self.batch.settle_down();
+                    came.await;
+                    self.batch.begin();
+                }
+            }
+        }
+    }
+
+    async fn get(&mut self, number: u16, name: &QueueName, no_ack: bool) -> Outcome {
         let cell = self.readable(name)?;
-        let now = self.batch.now();
-        let fetched = self
-            .batch
-            .on_cell(&cell, |state, sink| state.queue.get(now, no_ack, sink));
-        let got = match fetched {
-            Fetched::Got(got) => got,
-            Fetched::Empty | Fetched::Loading => return Ok(Answer::Empty),
+        let Some(got) = self.fetch(&cell, no_ack).await else {
+            return Ok(Answer::Empty);
         };
+        let now = self.batch.now();
         let mut state = self.client.outbox().lock();
         let Some(out) = state.channel(number) else {
             return Ok(Answer::Written);
@@ -349,12 +372,11 @@ impl Task {
             exclusive: consume.exclusive,
             priority,
         };
-        let now = self.batch.now();
-        let subscribed = self.batch.on_cell(&cell, |state, sink| match state.dead {
+        let subscribed = self.batch.on_cell(&cell, |work| match work.dead {
             true => Err(gone(&cell)),
-            false => state
+            false => work
                 .queue
-                .subscribe(now, subscription, sink)
+                .subscribe(work.now, subscription, &mut work.sink)
                 .map_err(|why| refused(&cell, why)),
         });
         subscribed?;
@@ -384,9 +406,8 @@ impl Task {
     fn cancel(&mut self, number: u16, tag: &str) {
         match self.consumers.remove(number, tag) {
             Some(Subscribed::To(cell, id)) => {
-                let now = self.batch.now();
                 self.batch
-                    .on_cell(&cell, |state, sink| drop(state.queue.cancel(now, id, sink)));
+                    .on_cell(&cell, |work| drop(work.queue.cancel(work.now, id, &mut work.sink)));
                 self.client.outbox().lock().forget_parked(number, id);
             }
             Some(Subscribed::ToReplies(address)) => self.node.direct_replies().leave(&address),
@@ -422,12 +443,10 @@ impl Task {
         for place in self.unacked(channel) {
             leaving.of(&place.cell).slots.push(place.slot);
         }
-        let now = self.batch.now();
         for left in leaving.0.into_values() {
-            self.batch.on_cell(&left.cell, |state, sink| {
-                state
-                    .queue
-                    .depart(now, &left.consumers, left.slots.iter().copied(), sink);
+            self.batch.on_cell(&left.cell, |work| {
+                let slots = left.slots.iter().copied();
+                work.queue.depart(work.now, &left.consumers, slots, &mut work.sink);
             });
         }
         self.delete_retiring_queues().await;

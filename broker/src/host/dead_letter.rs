@@ -3,13 +3,13 @@
 //! Runs when no queue is locked. A dead letter may kill further messages, so errands are worked off from a list,
 //! oldest first; circles end because `session::is_cycle` drops what comes round.
 
-use model::Millis;
+use model::{QueueId, Seq};
 use queue::{Death, Published};
 use session::Publication;
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    cell::{CellSink, Errand, QueueCell},
+    cell::{Errand, QueueCell},
     client::Client,
     message::{Arriving, Message},
     node::Node,
@@ -19,16 +19,28 @@ impl Node {
     /// Works off errands and those that they cause.
     pub fn run_errands(&self, errands: Vec<Errand>, touched: &mut Vec<Arc<Client>>) {
         let mut open: VecDeque<Errand> = errands.into();
+        let mut moved: Vec<(QueueId, Seq)> = Vec::new();
         while let Some(errand) = open.pop_front() {
             let mut caused = Vec::new();
             match errand {
-                Errand::DeadLetter { from, message, why } => {
+                Errand::DeadLetter {
+                    from,
+                    message,
+                    stored,
+                    why,
+                } => {
                     self.route_dead_letter(&from, &message, why, touched, &mut caused);
+                    // Behind the letter in the log: there is no moment in which the message is in neither queue.
+                    moved.extend(stored.map(|seq| (from.id, seq)));
                 }
                 Errand::Trace(seen) => self.copy(&seen, touched, &mut caused),
                 Errand::Retire { cell, why } => self.retirements().ask(cell, why),
             }
             open.extend(caused);
+        }
+        for run in moved.chunk_by(|a, b| a.0 == b.0 && a.1.next() == b.1) {
+            let (first, last) = (run[0], run[run.len() - 1]);
+            self.store().remove(first.0, &[(first.1, last.1)]);
         }
     }
 
@@ -69,7 +81,7 @@ impl Node {
         let route = snapshot.route_unchecked(&from.vhost, target.exchange.as_str(), &publication);
         self.keep_or_drop(&route, &publication);
         let mut scratch = Vec::new();
-        let mut arriving = Arriving::new(&publication, &mut scratch);
+        let mut arriving = Arriving::new(&publication, route.cells.len(), &mut scratch);
         for cell in route.cells {
             if why != Death::Rejected && session::is_cycle(&letter.headers, cell.name.as_str()) {
                 tracing::warn!(queue = %cell.name, vhost = %cell.vhost, "message dropped: dead-letter cycle");
@@ -87,30 +99,15 @@ impl Node {
         touched: &mut Vec<Arc<Client>>,
         errands: &mut Vec<Errand>,
     ) -> Option<Published> {
-        let now: Millis = self.now();
-        let mut held = cell.hold();
-        if held.dead {
-            return None;
-        }
-        let mut sink = CellSink {
-            cell,
-            touched,
-            errands,
-            now,
-        };
-        let published = held.queue.publish(now, arriving, &mut sink);
-        let wake = cell.wants_waking(&held);
-        drop(held);
-        if let Some(at) = wake {
-            self.timers().wake_at(at, cell);
-        }
-        Some(published)
+        self.on_cell(cell, touched, errands, |work| {
+            (!work.dead).then(|| work.queue.publish(work.now, arriving, &mut work.sink))
+        })
     }
 
     /// Publishes on the node's own behalf, for management: the message has been routed already.
     pub fn publish_to_cells(&self, cells: &[Arc<QueueCell>], publication: &Publication<'_>) -> usize {
         let (mut touched, mut errands, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
-        let mut arriving = Arriving::new(publication, &mut scratch);
+        let mut arriving = Arriving::new(publication, cells.len(), &mut scratch);
         let taken = |cell: &&Arc<QueueCell>| self.enqueue(cell, &mut arriving, &mut touched, &mut errands).is_some();
         let count = cells.iter().filter(taken).count();
         self.run_errands(errands, &mut touched);

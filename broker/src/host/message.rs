@@ -5,6 +5,7 @@
 use model::Millis;
 use queue::{Facts, Incoming};
 use session::Publication;
+use store::{Content, SharedBody, StoredMessage};
 use triomphe::ThinArc;
 
 /// Lengths of the parts, and what the queue asks for often.
@@ -21,22 +22,22 @@ struct Head {
 pub struct Message(ThinArc<Head, u8>);
 
 impl Message {
-    /// Copies a publication. Exchange names and routing keys are short strings: 255 octets at most.
+    /// Copies a publication.
     pub fn keep(publication: &Publication<'_>, scratch: &mut Vec<u8>) -> Self {
+        Self::copy(&content_of(publication), publication.persistent, scratch)
+    }
+
+    /// Copies the parts. Exchange names and routing keys are short strings: 255 octets at most.
+    fn copy(content: &Content<'_>, persistent: bool, scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
-        for part in [
-            publication.exchange,
-            publication.routing_key,
-            publication.properties,
-            publication.body,
-        ] {
+        for part in [content.exchange, content.routing_key, content.properties, content.body] {
             scratch.extend_from_slice(part);
         }
         let head = Head {
-            properties_bytes: publication.properties.len() as u32,
-            exchange_bytes: publication.exchange.len() as u8,
-            key_bytes: publication.routing_key.len() as u8,
-            persistent: publication.persistent,
+            properties_bytes: content.properties.len() as u32,
+            exchange_bytes: content.exchange.len() as u8,
+            key_bytes: content.routing_key.len() as u8,
+            persistent,
         };
         let kept = Message(ThinArc::from_header_and_slice(head, scratch));
         if scratch.capacity() > SCRATCH_BYTES_MAX {
@@ -102,6 +103,35 @@ impl queue::Message for Message {
     }
 }
 
+/// The parts that are kept of a publication.
+pub fn content_of<'a>(publication: &Publication<'a>) -> Content<'a> {
+    Content {
+        exchange: publication.exchange,
+        routing_key: publication.routing_key,
+        properties: publication.properties,
+        body: publication.body,
+    }
+}
+
+impl StoredMessage for Message {
+    fn content(&self) -> Content<'_> {
+        Content {
+            exchange: self.exchange(),
+            routing_key: self.routing_key(),
+            properties: self.properties(),
+            body: self.body(),
+        }
+    }
+
+    fn is_persistent(&self) -> bool {
+        self.0.header.header.persistent
+    }
+
+    fn of(content: &Content<'_>, persistent: bool) -> Self {
+        Self::copy(content, persistent, &mut Vec::new())
+    }
+}
+
 /// A publication on its way through the queues it was routed to.
 #[derive(Debug)]
 pub struct Arriving<'a> {
@@ -109,15 +139,21 @@ pub struct Arriving<'a> {
     pub publication: &'a Publication<'a>,
     kept: Option<Message>,
     scratch: &'a mut Vec<u8>,
+    /// Several queues get it: the store keeps one body for all of them.
+    pub is_shared: bool,
+    /// That body, once it has been appended.
+    pub body: Option<SharedBody>,
 }
 
 impl<'a> Arriving<'a> {
     /// Nothing kept yet; `scratch` is borrowed for the copy.
-    pub fn new(publication: &'a Publication<'a>, scratch: &'a mut Vec<u8>) -> Self {
+    pub fn new(publication: &'a Publication<'a>, queues: usize, scratch: &'a mut Vec<u8>) -> Self {
         Arriving {
             publication,
             kept: None,
             scratch,
+            is_shared: queues > 1,
+            body: None,
         }
     }
 }

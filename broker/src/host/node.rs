@@ -6,33 +6,39 @@
 use arc_swap::ArcSwap;
 use catalog::{Answer, Catalog, Command, Event, QueueRecord};
 use model::{
-    ConnectionId, ConsumerId, ExchangeName, Generation, Millis, QueueId, QueueName, Refusal, ReplyCode, Table, Value,
-    VhostName,
+    ConnectionId, ConsumerId, Epoch, ExchangeName, Generation, Millis, QueueId, QueueName, Refusal, ReplyCode, Table,
+    Value, VhostName,
 };
 use parking_lot::Mutex;
 use queue::{Counters, Queue};
 use session::Publication;
 use smallvec::SmallVec;
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+use store::{Lsn, RecoveredQueue, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     alarms::Alarms,
-    cell::{CellSink, QueueCell, in_memory},
+    cell::{Errand, QueueCell, Work},
     client::Client,
     clients::Clients,
     content::MessageContent,
     counters::{NodeCounters, sum},
     delayed::Delayed,
     direct_reply::{DirectReplies, PREFIX},
+    journal::Journal,
     keepers::Keeper,
+    keeping::{Keeping, restored, settings},
     listener::Port,
+    loads::Pages,
+    message::Message,
     recent_history::Histories,
     retire::Retirements,
     route::Route,
@@ -66,6 +72,9 @@ pub struct Node {
     clients: Clients,
     timers: Timers,
     retirements: Retirements,
+    keeping: Arc<Keeping>,
+    /// For the task that gives pages back to their queues.
+    pages: Mutex<Option<Pages>>,
     delayed: Delayed,
     histories: Histories,
     direct_replies: DirectReplies,
@@ -178,6 +187,7 @@ impl Node {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_millis() as u64;
+        let found = Keeping::open(config.node.data.as_path(), Epoch(1), &BTreeSet::new())?;
         let empty = Snapshot {
             catalog: Catalog::default(),
             cells: imbl::OrdMap::new(),
@@ -190,6 +200,8 @@ impl Node {
             clients: Clients::default(),
             timers: Timers::default(),
             retirements: Retirements::default(),
+            keeping: found.keeping,
+            pages: Mutex::new(Some(found.pages)),
             delayed: Delayed::default(),
             histories: Histories::default(),
             direct_replies: DirectReplies::default(),
@@ -385,7 +397,7 @@ impl Node {
             match event {
                 Event::QueueDeclared(record) => {
                     self.counters.queues_created.add(1);
-                    let cell = self.begin(&record);
+                    let cell = self.begin(&record, RecoveredQueue::default());
                     cell.set_traced(next.is_traced(&record.vhost));
                     next.cells.insert(record.id, cell);
                 }
@@ -404,14 +416,17 @@ impl Node {
         gone
     }
 
-    fn begin(&self, record: &QueueRecord) -> Arc<QueueCell> {
-        let settings = in_memory(&record.settings);
-        let queue = Queue::new(settings, record.auto_delete, self.now());
+    /// A queue's place, with what was left of it when the node stopped.
+    fn begin(&self, record: &QueueRecord, left: RecoveredQueue) -> Arc<QueueCell> {
+        let restored = restored(left);
+        let journal = Journal::new(self.keeping.clone(), record.id, restored.delivered_to.clone());
+        let queue = Queue::restore(settings(record), record.auto_delete, self.now(), restored);
         let cell = Arc::new(QueueCell::new(
             record.id,
             record.vhost.clone(),
             record.name.clone(),
             queue,
+            journal,
         ));
         let mut held = cell.hold();
         held.dead_letter = record.settings.dead_letter.clone();
@@ -425,21 +440,10 @@ impl Node {
 
     fn adjust(&self, cell: &Arc<QueueCell>, record: &QueueRecord) {
         let (mut touched, mut errands) = (Vec::new(), Vec::new());
-        let now = self.now();
-        let mut held = cell.hold();
-        held.dead_letter = record.settings.dead_letter.clone();
-        let mut sink = CellSink {
-            cell,
-            touched: &mut touched,
-            errands: &mut errands,
-            now,
-        };
-        held.queue.set_settings(now, in_memory(&record.settings), &mut sink);
-        let wake = cell.wants_waking(&held);
-        drop(held);
-        if let Some(at) = wake {
-            self.timers.wake_at(at, cell);
-        }
+        cell.hold().dead_letter = record.settings.dead_letter.clone();
+        self.on_cell(cell, &mut touched, &mut errands, |work| {
+            work.queue.set_settings(work.now, settings(record), &mut work.sink);
+        });
         // Shortened limits may have killed messages: their letters wait for the timer's task, since the catalogue's
         // lock is held here.
         self.timers.leave_errands(errands, touched);
@@ -452,13 +456,9 @@ impl Node {
         let mut held = cell.hold();
         held.dead = true;
         let did = *held.queue.counters();
-        let mut sink = CellSink {
-            cell,
-            touched,
-            errands: &mut errands,
-            now: self.now(),
-        };
-        held.queue.delete(&mut sink);
+        let mut work = held.work(cell, touched, &mut errands, self.now());
+        work.queue.delete(&mut work.sink);
+        held.journal.forget();
         drop(held);
         self.timers.forget(cell.id);
         let mut retired = self.retired.lock();
@@ -475,20 +475,47 @@ impl Node {
         }
     }
 
+    /// Does one thing to a queue, with the time of now; what follows from it is left in `touched` and `errands`.
+    pub(super) fn on_cell<R>(
+        &self,
+        cell: &Arc<QueueCell>,
+        touched: &mut Vec<Arc<Client>>,
+        errands: &mut Vec<Errand>,
+        work: impl FnOnce(&mut Work<'_>) -> R,
+    ) -> R {
+        let mut held = cell.hold();
+        let result = work(&mut held.work(cell, touched, errands, self.now()));
+        let wake = cell.wants_waking(&held);
+        drop(held);
+        if let Some(at) = wake {
+            self.timers.wake_at(at, cell);
+        }
+        result
+    }
+
+    /// Pages that come back from the store; taken once, by the task that gives them to their queues.
+    pub(super) fn take_pages(&self) -> Option<Pages> {
+        self.pages.lock().take()
+    }
+
+    /// What queues keep on disk.
+    pub fn store(&self) -> &Store<Message> {
+        &self.keeping.store
+    }
+
+    /// Waits until the log is durable up to a position.
+    pub async fn until_durable(&self, lsn: Lsn) {
+        self.keeping.until_durable(lsn).await;
+    }
+
     /// Flushes clients and lets consumers go on that waited for room; they may touch further clients.
     pub fn flush(&self, touched: &mut Vec<Arc<Client>>) {
         let mut errands = Vec::new();
         while let Some(client) = touched.pop() {
             for (cell, consumer) in client.outbox().flush() {
-                let now = self.now();
-                let mut held = cell.hold();
-                let mut sink = CellSink {
-                    cell: &cell,
-                    touched,
-                    errands: &mut errands,
-                    now,
-                };
-                held.queue.consumer_ready(now, consumer, &mut sink);
+                self.on_cell(&cell, touched, &mut errands, |work| {
+                    work.queue.consumer_ready(work.now, consumer, &mut work.sink);
+                });
             }
             if !errands.is_empty() {
                 self.run_errands(std::mem::take(&mut errands), touched);
@@ -503,6 +530,7 @@ impl Node {
         while self.clients.count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.keeping.stop().await;
     }
 }
 

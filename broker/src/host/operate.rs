@@ -9,7 +9,7 @@ use session::Publication;
 use std::sync::Arc;
 
 use super::{
-    cell::{CellSink, Errand, QueueCell},
+    cell::{Errand, QueueCell},
     client::Client,
     message::Message,
     node::Node,
@@ -124,7 +124,7 @@ impl Node {
     ///
     /// # Errors
     /// As `basic.get` of that user would be refused.
-    pub fn take(
+    pub async fn take(
         &self,
         identity: &Identity,
         queue: &QueueName,
@@ -132,46 +132,65 @@ impl Node {
         afterwards: Afterwards,
     ) -> Result<Vec<Taken>, Refusal> {
         let cell = self.readable(identity, queue)?;
-        let now = self.now();
-        let (mut touched, mut errands, mut slots) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut taken, mut seen) = (Vec::new(), Vec::new());
-        let mut held = cell.hold();
-        let mut sink = CellSink {
-            cell: &cell,
-            touched: &mut touched,
-            errands: &mut errands,
-            now,
-        };
-        while taken.len() < count
-            && let Fetched::Got(got) = held.queue.get(now, afterwards == Afterwards::Acked, &mut sink)
-        {
-            slots.extend(got.delivery.slot);
-            taken.push(copy(&got));
-            if cell.is_traced() {
-                let party = Party::over_http(identity);
-                seen.extend(Sighting::of_delivery(
-                    &cell,
-                    party,
-                    got.message,
-                    got.delivery.redelivered,
-                ));
+        let (mut taken, mut slots) = (Vec::new(), Vec::new());
+        loop {
+            let mut came = std::pin::pin!(cell.page_came.notified());
+            // Before the look, so that a page that comes right after it is not missed.
+            came.as_mut().enable();
+            if !self.take_some(identity, &cell, count, afterwards, &mut taken, &mut slots) {
+                break;
             }
+            came.await;
         }
         let how = match afterwards {
             Afterwards::Requeued => Settle::Requeue,
             Afterwards::Acked | Afterwards::Rejected => Settle::Reject,
         };
-        // Just taken under this lock, so every slot is known.
-        let _ = held.queue.settle_all(now, slots, how, &mut sink);
-        let wake = cell.wants_waking(&held);
-        drop(held);
-        if let Some(at) = wake {
-            self.timers().wake_at(at, &cell);
-        }
-        errands.extend(seen.into_iter().map(|seen| Errand::Trace(Box::new(seen))));
+        let (mut touched, mut errands) = (Vec::new(), Vec::new());
+        self.on_cell(&cell, &mut touched, &mut errands, |work| {
+            // A slot is unknown only if the queue has been deleted meanwhile; nothing is owed to it.
+            let _ = work.queue.settle_all(work.now, slots, how, &mut work.sink);
+        });
         self.run_errands(errands, &mut touched);
         self.flush(&mut touched);
         Ok(taken)
+    }
+
+    /// Takes what is in memory; true if there is more to come from a page.
+    fn take_some(
+        &self,
+        identity: &Identity,
+        cell: &Arc<QueueCell>,
+        count: usize,
+        afterwards: Afterwards,
+        taken: &mut Vec<Taken>,
+        slots: &mut Vec<queue::Slot>,
+    ) -> bool {
+        let (mut touched, mut errands, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+        let more = self.on_cell(cell, &mut touched, &mut errands, |work| {
+            while taken.len() < count {
+                let got = match work
+                    .queue
+                    .get(work.now, afterwards == Afterwards::Acked, &mut work.sink)
+                {
+                    Fetched::Got(got) => got,
+                    Fetched::Empty => return false,
+                    Fetched::Loading => return true,
+                };
+                slots.extend(got.delivery.slot);
+                taken.push(copy(&got));
+                if cell.is_traced() {
+                    let party = Party::over_http(identity);
+                    let sighting = Sighting::of_delivery(cell, party, got.message, got.delivery.redelivered);
+                    seen.extend(sighting.map(|seen| Errand::Trace(Box::new(seen))));
+                }
+            }
+            false
+        });
+        errands.append(&mut seen);
+        self.run_errands(errands, &mut touched);
+        self.flush(&mut touched);
+        more
     }
 
     /// Removes the ready messages; answers how many.
@@ -186,13 +205,9 @@ impl Node {
     /// Removes the ready messages of a queue; answers how many.
     pub fn purge_cell(&self, cell: &Arc<QueueCell>) -> u64 {
         let (mut touched, mut errands) = (Vec::new(), Vec::new());
-        let mut sink = CellSink {
-            cell,
-            touched: &mut touched,
-            errands: &mut errands,
-            now: self.now(),
-        };
-        cell.hold().queue.purge(&mut sink)
+        self.on_cell(cell, &mut touched, &mut errands, |work| {
+            work.queue.purge(&mut work.sink)
+        })
     }
 
     /// Asks a connection to end, as after a log line by an administrator.

@@ -99,7 +99,7 @@ pub struct Outbox {
     /// The socket took no more: the connection's task waits for it to be writable.
     pub blocked: AtomicBool,
     /// The connection's task should look up.
-    pub attention: Notify,
+    pub attention: Arc<Notify>,
 }
 
 /// How a flush ended.
@@ -211,7 +211,7 @@ impl Outbox {
             writing: Mutex::default(),
             sent: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
-            attention: Notify::new(),
+            attention: Arc::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    cell::{CellSink, Errand, QueueCell},
+    cell::{Errand, QueueCell},
     client::Client,
     node::Node,
 };
@@ -124,19 +124,9 @@ fn look(node: &Arc<Node>) {
     let (mut errands, mut touched) = std::mem::take(&mut *node.timers().left.lock());
     for cell in node.timers().take_due(now) {
         cell.wakes_at.store(u64::MAX, Ordering::Release);
-        let mut held = cell.hold();
-        let mut sink = CellSink {
-            cell: &cell,
-            touched: &mut touched,
-            errands: &mut errands,
-            now,
-        };
-        held.queue.tick(now, &mut sink);
-        let wake = cell.wants_waking(&held);
-        drop(held);
-        if let Some(at) = wake {
-            node.timers().wake_at(at, &cell);
-        }
+        node.on_cell(&cell, &mut touched, &mut errands, |work| {
+            work.queue.tick(work.now, &mut work.sink);
+        });
     }
     node.release_delayed(now, &mut touched, &mut errands);
     node.run_errands(errands, &mut touched);

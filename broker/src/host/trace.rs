@@ -229,7 +229,7 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::journal::Journal, *};
 
     fn message(exchange: &[u8], properties: wire::Properties) -> Message {
         let publication = Publication {
@@ -259,7 +259,7 @@ mod tests {
         let settings = queue::Settings::default();
         let queue = queue::Queue::new(settings, false, model::Millis(0));
         let name = "q".repeat(255).parse().unwrap();
-        let cell = QueueCell::new(model::QueueId(1), "v".parse().unwrap(), name, queue);
+        let cell = QueueCell::new(model::QueueId(1), "v".parse().unwrap(), name, queue, Journal::idle());
         let party = Party {
             connection: "c".to_owned(),
             channel: 3,

@@ -41,7 +41,7 @@ async fn test(State(api): State<Arc<Api>>, caller: Caller, Path(vhost): Path<Str
         body: b"test_message".to_vec(),
     };
     let routed = api.node.post(&client, &post)?;
-    let taken = api.node.take(&client, &name, 1, Afterwards::Acked)?;
+    let taken = api.node.take(&client, &name, 1, Afterwards::Acked).await?;
     match routed && !taken.is_empty() {
         true => query.one(json!({"status": "ok"})),
         false => Err(Failure::bad_request("the test message did not come back")),

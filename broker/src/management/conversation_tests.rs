@@ -19,7 +19,13 @@ async fn serve() -> SocketAddr {
             "/rabbitmq.conf",
             "management.tcp.port = 0\nmanagement.tcp.ip = 127.0.0.1\n",
         );
-    let config = config::load(&ServerArgs::default(), &world).unwrap().config;
+    let data = tempfile::tempdir().unwrap();
+    let args = ServerArgs {
+        // Kept until the test's process ends, since the node writes until then.
+        data: Some(data.keep()),
+        ..ServerArgs::default()
+    };
+    let config = config::load(&args, &world).unwrap().config;
     let bound = bind(&config).unwrap().unwrap();
     let port = bound.port();
     let node = Arc::new(Node::new(config).await.unwrap());

@@ -162,7 +162,11 @@ pub async fn get(
         .integer("truncate")?
         .map(|octets| usize::try_from(octets).unwrap_or(0));
     let queue = queue.parse().map_err(bad_name)?;
-    let taken = api.node.take(&client, &queue, count, afterwards).map_err(refused)?;
+    let taken = api
+        .node
+        .take(&client, &queue, count, afterwards)
+        .await
+        .map_err(refused)?;
     let shape = |message: &Taken| got(message, truncate, encode);
     Ok(Json(taken.iter().map(shape).collect::<Vec<_>>()).into_response())
 }

@@ -18,7 +18,13 @@ struct Port {
 
 async fn port() -> Port {
     let environment = config::Fixed::new().set("RABBITMQ_ERLANG_COOKIE", "SECRET");
-    let config = config::load(&ServerArgs::default(), &environment).unwrap().config;
+    let data = tempfile::tempdir().unwrap();
+    let args = ServerArgs {
+        // Kept until the test's process ends, since the node writes until then.
+        data: Some(data.keep()),
+        ..ServerArgs::default()
+    };
+    let config = config::load(&args, &environment).unwrap().config;
     let mut peers = Peers::new(&config.node).unwrap();
     peers.patience = PATIENCE;
     let peers = Arc::new(peers);

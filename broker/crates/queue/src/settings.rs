@@ -36,7 +36,7 @@ pub struct Settings {
 }
 
 /// Ready messages of a queue keep this much memory unless the host says otherwise.
-const RESIDENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const RESIDENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 impl Default for Settings {
     fn default() -> Self {

@@ -1,0 +1,127 @@
+//! The node's store as its queues use it: opened before the first queue, stopped after the last.
+//!
+//! Decides which messages a queue may keep in memory and whether it is durable; what is kept and how, the store decides.
+
+use anyhow::Context;
+use catalog::QueueRecord;
+use model::{Epoch, QueueId, Seq};
+use queue::{Restored, RestoredPage, Tally};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process,
+    sync::Arc,
+};
+use store::{Lsn, Opened, RecoveredQueue, Sizes, Store, disk::FsDisk};
+use tokio::sync::Notify;
+
+use super::{
+    loads::{Loads, Pages},
+    message::Message,
+};
+
+/// Memory that ready messages of a lazy queue may take.
+const LAZY_RESIDENT_BYTES: u64 = 256 * 1024;
+
+/// The store and what belongs to it.
+#[derive(Debug)]
+pub struct Keeping {
+    /// The store.
+    pub store: Store<Message>,
+    /// Pages on their way back to their queues.
+    pub loads: Loads,
+    /// The reign in which messages are enqueued.
+    pub epoch: Epoch,
+}
+
+/// What a start finds.
+pub struct Found {
+    /// The store.
+    pub keeping: Arc<Keeping>,
+    /// Messages by queue.
+    pub queues: BTreeMap<QueueId, RecoveredQueue>,
+    /// For the task that gives pages back.
+    pub pages: Pages,
+}
+
+impl Keeping {
+    /// Opens the store in the data directory; messages of queues that are not in `wanted` are forgotten.
+    ///
+    /// # Errors
+    /// What is wrong with the files, and what can be done.
+    pub fn open(data: &Path, epoch: Epoch, wanted: &BTreeSet<QueueId>) -> anyhow::Result<Found> {
+        let title = || format!("the messages in {}", data.display());
+        std::fs::create_dir_all(data).with_context(title)?;
+        let opened = Opened::open(FsDisk::new(data), Sizes::default(), &|queue| wanted.contains(&queue));
+        let (store, queues) = opened.with_context(title)?.run(Arc::new(end_at_once))?;
+        let (loads, pages) = Loads::new();
+        let keeping = Arc::new(Keeping { store, loads, epoch });
+        Ok(Found { keeping, queues, pages })
+    }
+
+    /// Waits until the log is durable up to a position.
+    pub async fn until_durable(&self, lsn: Lsn) {
+        let durable = Arc::new(Notify::new());
+        let told = durable.clone();
+        let wake: store::Wake = Arc::new(move || told.notify_one());
+        if self.store.wake_when_synced(lsn, &wake) {
+            durable.notified().await;
+        }
+    }
+
+    /// Writes everything down; nothing may be appended any more.
+    pub async fn stop(&self) {
+        let store = self.store.clone();
+        if tokio::task::spawn_blocking(move || store.stop()).await.is_err() {
+            tracing::error!("the store did not stop in order");
+        }
+    }
+}
+
+/// What a queue obeys in memory and on disk. Exclusive queues end with their connection, so nothing of them is kept.
+pub fn settings(record: &QueueRecord) -> queue::Settings {
+    let rules = queue::Settings::from(&*record.settings);
+    queue::Settings {
+        durable: record.durable && record.owner.is_none(),
+        resident_bytes_max: match record.settings.lazy {
+            true => LAZY_RESIDENT_BYTES,
+            false => rules.resident_bytes_max,
+        },
+        ..rules
+    }
+}
+
+/// What the store found of a queue, in the queue's words.
+pub fn restored(left: RecoveredQueue) -> Restored {
+    let levels = left.delivered.iter().map(|(level, _)| usize::from(*level) + 1).max();
+    let mut delivered_to = vec![Seq(0); levels.unwrap_or_default()];
+    for (level, upto) in left.delivered {
+        delivered_to[usize::from(level)] = upto;
+    }
+    let page = |page: store::RecoveredPage| RestoredPage {
+        id: page.id,
+        level: page.level,
+        tally: Tally {
+            messages: page.messages(),
+            bytes: page.body_bytes,
+            persistent: page.messages(),
+            persistent_bytes: page.body_bytes,
+        },
+        expiring: page.expiring,
+        seqs: page.seqs,
+    };
+    Restored {
+        last_seq: left.last_seq,
+        delivered_to,
+        pages: left.pages.into_iter().map(page).collect(),
+    }
+}
+
+/// A disk that fails leaves nothing that could still be promised: whoever is left waiting must hear nothing.
+fn end_at_once(why: &str) {
+    tracing::error!(
+        "{why}. What is on the disk is not known any more, so the node ends at once; unconfirmed messages may be lost. \
+         Check the disk (dmesg, SMART) before it is started again"
+    );
+    process::abort();
+}
