@@ -113,17 +113,23 @@ fn a_rollback_forgets_its_publishes() {
 #[test]
 fn a_memory_alarm_clears_once_what_filled_the_memory_is_gone_and_publishers_go_on() {
     let broker = Broker::start_with("vm_memory_high_watermark.absolute = 150MB");
-    let mut publisher = broker.client();
-    publisher.open_channel(1);
     // A backlog would leave the memory; what waits for a commit cannot.
-    publisher.send(&frames::method(1, 90, 10, &[]));
-    publisher.expect((90, 11));
+    let in_transaction = || {
+        let mut client = broker.client();
+        client.open_channel(1);
+        client.send(&frames::method(1, 90, 10, &[]));
+        client.expect((90, 11));
+        client
+    };
     let flood = frames::publish(1, "", "backlog", false, &[1; 1000]).repeat(1000);
+    let (mut first, mut second) = (in_transaction(), in_transaction());
+    (0..100).for_each(|_| first.send(&flood));
     assert!(
-        gets_stuck(&mut publisher, &flood, 1000),
+        gets_stuck(&mut second, &flood, 1000),
         "1 GB taken with a limit of 150 MB"
     );
-    publisher.vanish();
+    first.send(&frames::method(1, 90, 30, &[]));
+    first.expect((90, 31));
     let mut other = broker.client();
     other.open_channel(1);
     other.publish(1, "", "nowhere", b"m");
