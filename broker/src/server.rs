@@ -99,6 +99,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(host::alarms::watch_memory(node.clone()));
     tokio::spawn(host::memory::give_back_in_alarm(node.clone()));
     tokio::spawn(host::alarms::watch_disk(node.clone()));
+    tokio::spawn(host::paging::relieve(node.clone()));
     tokio::spawn(serve_http(admin, admin::routes(node.clone()), node.clone()));
     node.announce(listener::Port {
         protocol: "clustering",

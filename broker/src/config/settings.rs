@@ -270,6 +270,8 @@ pub struct Resources {
     pub memory_relative: Share,
     /// Octets that may be used; wins over the share.
     pub memory_absolute: Option<ByteSize>,
+    /// Share of that above which messages leave memory.
+    pub paging_ratio: Share,
     /// Memory that the node may count on; none is what the system or its cgroup grants.
     pub memory_total: Option<ByteSize>,
     /// How often memory is measured.

@@ -47,6 +47,8 @@ pub struct Alarms {
     /// Held by whoever measures and judges, so that a look by an old watermark never ends after one by a new.
     memory_look: Mutex<()>,
     disk_look: Mutex<()>,
+    /// The store found no room at the last look.
+    store_full: AtomicBool,
     /// Octets that watermarks are shares of.
     total: u64,
     /// Resident memory at the last look, in octets.
@@ -64,6 +66,7 @@ impl Alarms {
             disk: AtomicBool::new(false),
             memory_level: Mutex::new(Level::of(resources.memory(), total)),
             disk_level: Mutex::new(Level::of(resources.disk(), total)),
+            store_full: AtomicBool::new(false),
             memory_look: Mutex::default(),
             disk_look: Mutex::default(),
             total,
@@ -160,6 +163,9 @@ pub async fn watch_memory(node: Arc<Node>) {
     let interval = node.config().resources.memory_interval.duration().min(MEMORY_INTERVAL);
     loop {
         let near = node.look_at_memory();
+        if node.store().is_full() != node.alarms().store_full.load(Ordering::Relaxed) {
+            node.look_at_disk();
+        }
         if node
             .sleeps_until_stop(if near { MEMORY_INTERVAL_NEAR } else { interval })
             .await
@@ -218,9 +224,12 @@ impl Node {
             return false;
         };
         alarms.disk_free.store(free, Ordering::Relaxed);
+        // Whatever the file system says: the store knows when it needs more than it can get.
+        let full = self.store().is_full();
+        alarms.store_full.store(full, Ordering::Relaxed);
         let what = format!("disk resource limit alarm: {free} octets free, limit {limit}");
-        self.judge(&alarms.disk, free < limit, &what);
-        free < limit.saturating_mul(2)
+        self.judge(&alarms.disk, full || free < limit, &what);
+        full || free < limit.saturating_mul(2)
     }
 
     fn judge(&self, alarm: &AtomicBool, now_on: bool, what: &str) {

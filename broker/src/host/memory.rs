@@ -1,4 +1,4 @@
-//! Giving freed memory back to the system while a memory alarm is on.
+//! Giving freed memory back to the system while a memory alarm is on, and when messages have left memory under pressure.
 //!
 //! The allocator keeps freed pages between used ones. A broker whose publishers are blocked allocates nothing, so
 //! without this a drained backlog would keep the alarm on for ever. The only unsafe code of the broker is here.
@@ -27,14 +27,14 @@ pub async fn give_back_in_alarm(node: Arc<Node>) {
 /// Returns the freed pages of all threads; true if there were any.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the allocator offers this only as a C function")]
-fn give_back() -> bool {
+pub(super) fn give_back() -> bool {
     // SAFETY: the function takes no pointer and may be called by any thread at any time; it frees nothing in use.
     unsafe { libc::malloc_trim(0) == 1 }
 }
 
 /// Other C libraries have no such function.
 #[cfg(not(target_env = "gnu"))]
-fn give_back() -> bool {
+pub(super) fn give_back() -> bool {
     false
 }
 

@@ -29,6 +29,7 @@ mod node;
 mod notes;
 mod operate;
 mod outbox;
+pub mod paging;
 mod pool;
 mod proxy;
 mod recent_history;

@@ -47,10 +47,11 @@ fn resources() -> Vec<Key> {
             c.resources.disk_relative = Some(v)
         })
         .doc("The same as a share of the memory; wins over bytes."),
-        no_effect(
-            "vm_memory_high_watermark_paging_ratio",
-            "queues bound their memory by themselves",
-        ),
+        key("vm_memory_high_watermark_paging_ratio", |c: &mut Config, _, v: Share| {
+            c.resources.paging_ratio = v
+        })
+        .default("0.5")
+        .doc("Share of the memory watermark above which all queues put ready messages on disk; each bounds itself anyway."),
         no_effect(
             "vm_memory_calculation_strategy",
             "used memory is always the resident set size",
