@@ -8,6 +8,7 @@
 )]
 
 pub mod admin;
+mod cluster;
 pub mod config;
 pub mod host;
 pub mod management;

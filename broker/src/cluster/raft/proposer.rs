@@ -1,0 +1,127 @@
+//! One task that proposes for the whole node: what has come while one proposal was under way goes into the next.
+//!
+//! So a write to the disk serves as many clients as wait for one. A proposal is repeated until it is known to be
+//! committed; the log's state machine performs it once.
+
+use super::{
+    types::Types,
+    waiting::{Answer, Waiting},
+};
+use crate::cluster::{
+    Identity,
+    log::{Health, Proposal},
+};
+use catalog::Command;
+use model::{Refusal, ReplyCode};
+use openraft::{
+    Raft,
+    error::{ClientWriteError, RaftError},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
+
+/// Commands that wait to be proposed; more make their senders wait.
+pub(super) const WAITING_MAX: usize = 1024;
+/// Commands in one proposal.
+const BATCH_MAX: usize = 512;
+/// How long a proposal waits for somebody who leads.
+const LEADER_PATIENCE: Duration = Duration::from_secs(20);
+/// How soon a proposal is repeated that found nobody who leads.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
+/// The log is made short again when this much has been written since the last snapshot, or as much as that one has.
+const LOG_BYTES: u64 = 1024 * 1024;
+
+/// A command, and who waits for it.
+pub(super) struct Asked {
+    pub(super) command: Command,
+    pub(super) answer: Answer,
+}
+
+/// What the task owns.
+pub(super) struct Proposer {
+    pub(super) raft: Raft<Types>,
+    pub(super) identity: Identity,
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) health: Arc<Health>,
+    pub(super) fatal: crate::cluster::log::Fatal,
+    /// Proposals so far.
+    pub(super) number: u64,
+    /// A snapshot has been asked for when so many had been taken.
+    pub(super) shortening: Option<u64>,
+}
+
+impl Proposer {
+    /// Proposes until nobody asks any more, or the store has broken down.
+    pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
+        let mut batch = Vec::new();
+        while asked.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            let (commands, answers): (Vec<Command>, Vec<Answer>) =
+                batch.drain(..).map(|asked| (asked.command, asked.answer)).unzip();
+            if !self.propose(commands, answers).await {
+                return;
+            }
+            self.shorten().await;
+        }
+    }
+
+    /// False when the store has broken down.
+    async fn propose(&mut self, commands: Vec<Command>, answers: Vec<Answer>) -> bool {
+        self.number += 1;
+        let proposal = Proposal {
+            origin: self.identity.node,
+            incarnation: self.identity.incarnation,
+            number: self.number,
+            commands: commands.into(),
+        };
+        self.waiting.enter(self.number, answers);
+        let deadline = Instant::now() + LEADER_PATIENCE;
+        loop {
+            match self.raft.client_write(proposal.clone()).await {
+                Ok(_) => return true,
+                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) if Instant::now() < deadline => {
+                    tokio::time::sleep(LEADER_PAUSE).await;
+                }
+                Err(RaftError::APIError(error)) => {
+                    tracing::error!("a change of definitions could not be committed: {error}");
+                    self.refuse();
+                    return true;
+                }
+                Err(RaftError::Fatal(openraft::error::Fatal::Stopped)) => {
+                    self.refuse();
+                    return false;
+                }
+                Err(RaftError::Fatal(error)) => {
+                    self.refuse();
+                    (self.fatal)(&format!("the catalogue's log: {error}"));
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn refuse(&self) {
+        for answer in self.waiting.take(self.number) {
+            // Who has gone away wants no answer.
+            let _ = answer.send(Err(uncommitted()));
+        }
+    }
+
+    /// Has the log made short when it has grown, and again when it has grown further while that was done.
+    async fn shorten(&mut self) {
+        let taken = self.health.snapshots();
+        let long = self.health.bytes() >= LOG_BYTES.max(self.health.snapshot_bytes());
+        if !long || self.shortening == Some(taken) {
+            return;
+        }
+        self.shortening = Some(taken);
+        if let Err(error) = self.raft.trigger().snapshot().await {
+            tracing::debug!("no snapshot: {error}");
+        }
+    }
+}
+
+/// What a client is told whose command may or may not be committed some time.
+pub(super) fn uncommitted() -> Refusal {
+    let text = "the change could not be committed now: the node has no leader to commit it";
+    Refusal::connection(ReplyCode::InternalError, text)
+}
