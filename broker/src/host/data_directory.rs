@@ -1,0 +1,382 @@
+//! The node's own directory: whose it is, that no other process uses it, and how often it has been started.
+//!
+//! Opened before anything else. A directory that cannot be used is refused with a sentence that says what to do, and is
+//! left as it is. What lies in `meta/`, `wal/` and `pages/` is the business of those who write there.
+
+use model::NodeUuid;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+use store::disk::{self, FsDisk};
+
+use crate::cluster::Identity;
+
+/// The layout written here, and the newest that is understood.
+const FORMAT: u32 = 1;
+const IDENTITY_FILE: &str = "warren.json";
+const LOCK_FILE: &str = "lock";
+/// Where the log of the definitions is kept.
+pub const META: &str = "meta";
+/// Queues and definitions are nobody else's business.
+const DIRECTORY_MODE: u32 = 0o750;
+const FILE_MODE: u32 = 0o640;
+/// Files by which a directory of RabbitMQ itself is known.
+const RABBITMQ_FILES: [&str; 5] = [
+    "schema.DAT",
+    "cluster_nodes.config",
+    "nodes_running_at_shutdown",
+    "rabbit_serial",
+    "msg_stores",
+];
+
+/// An open directory. Nobody else can open it while this lives.
+#[derive(Debug)]
+pub struct DataDirectory {
+    /// Its files.
+    pub disk: FsDisk,
+    /// The process that has opened it.
+    pub identity: Identity,
+    _lock: File,
+}
+
+/// What `warren.json` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Written {
+    format: u32,
+    /// The cluster it belongs to.
+    cluster: NodeUuid,
+    node: NodeUuid,
+    /// What the node was called when it last started.
+    name: String,
+    /// How often it has been started.
+    starts: u64,
+}
+
+/// Why a directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// There is something else of that name.
+    #[error("{0} is not a directory: remove it, or choose another place with --data or RABBITMQ_MNESIA_DIR")]
+    NotADirectory(PathBuf),
+    /// The system refuses.
+    #[error("cannot use the data directory {path}: {what}: {source}. {advice}")]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// RabbitMQ's own data.
+    #[error(
+        "the data directory {path} was written by RabbitMQ itself ({found} is there) and is left untouched. To move to \
+         Warren, start it with an empty directory, import the definitions (rabbitmqctl export_definitions on the old \
+         node, import_definitions or POST /api/definitions here), and let consumers drain the old queues or a shovel \
+         move their messages"
+    )]
+    RabbitMq {
+        /// The directory.
+        path: PathBuf,
+        /// What it was known by.
+        found: &'static str,
+    },
+    /// Another process has it.
+    #[error(
+        "the data directory {path} is in use by another broker{}: stop that one first, or give this one a directory of \
+         its own with --data or RABBITMQ_MNESIA_DIR",
+        holder(pid)
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// That process, if it can be known.
+        pid: Option<u32>,
+    },
+    /// A newer program wrote it.
+    #[error(
+        "the data directory {path} has format {format}, written by a newer version; this one understands up to {FORMAT}: \
+         start the newer version, there is no way back"
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// `warren.json` cannot be believed.
+    #[error(
+        "{path}/{IDENTITY_FILE} {why}, so it is not known whose data this is. Nothing was changed. Put the file back from a \
+         backup of the directory"
+    )]
+    Identity {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+fn holder(pid: &Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
+fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => {
+            "Give the user that runs the broker the right to read and write it: chown it to that user"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "Its file system is read-only: mount it writable, or look for disk errors in the system's log"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Free some space",
+        _ => "Look at the system's log, or choose another place with --data",
+    }
+}
+
+/// A directory being looked at.
+struct Place<'a>(&'a Path);
+
+impl Place<'_> {
+    fn io(&self, what: &'static str) -> impl Fn(io::Error) -> DataError {
+        let path = self.0.to_owned();
+        move |source| DataError::Io {
+            path: path.clone(),
+            what,
+            advice: advice(source.kind()),
+            source,
+        }
+    }
+
+    fn make(&self) -> Result<(), DataError> {
+        match fs::metadata(self.0) {
+            Ok(found) if found.is_dir() => Ok(()),
+            Ok(_) => Err(DataError::NotADirectory(self.0.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut builder = DirBuilder::new();
+                let made = builder.recursive(true).mode(DIRECTORY_MODE).create(self.0);
+                made.map_err(self.io("making it"))
+            }
+            Err(error) => Err(self.io("looking at it")(error)),
+        }
+    }
+
+    fn refuse_rabbitmq(&self) -> Result<(), DataError> {
+        let known = RABBITMQ_FILES.into_iter().find(|name| self.0.join(name).exists());
+        match known {
+            Some(found) if !self.0.join(IDENTITY_FILE).exists() => Err(DataError::RabbitMq {
+                path: self.0.to_owned(),
+                found,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes the lock; it goes with the process, however that ends.
+    fn lock(&self) -> Result<File, DataError> {
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE);
+        let opened = options.open(self.0.join(LOCK_FILE));
+        let mut file = opened.map_err(self.io("opening its lock"))?;
+        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if error != rustix::io::Errno::WOULDBLOCK {
+                return Err(self.io("locking it")(error.into()));
+            }
+            let mut text = String::new();
+            // Who has it is told if it can be known.
+            let pid = file
+                .read_to_string(&mut text)
+                .ok()
+                .and_then(|_| text.trim().parse().ok());
+            return Err(DataError::InUse {
+                path: self.0.to_owned(),
+                pid,
+            });
+        }
+        let noted = file
+            .set_len(0)
+            .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+        noted.map_err(self.io("writing its lock"))?;
+        Ok(file)
+    }
+
+    fn identity(&self, why: impl Into<String>) -> DataError {
+        DataError::Identity {
+            path: self.0.to_owned(),
+            why: why.into(),
+        }
+    }
+
+    fn read(&self, disk: &FsDisk) -> Result<Option<Written>, DataError> {
+        let octets = match disk::read_all(disk, IDENTITY_FILE) {
+            Ok(octets) => octets,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return match self.0.join(META).exists() {
+                    true => Err(self.identity("is missing beside the definitions")),
+                    false => Ok(None),
+                };
+            }
+            Err(error) => return Err(self.io("reading warren.json")(error)),
+        };
+        let format = serde_json::from_slice::<Format>(&octets);
+        let format = format
+            .map_err(|error| self.identity(format!("is damaged ({error})")))?
+            .format;
+        if format > FORMAT {
+            return Err(DataError::Newer {
+                path: self.0.to_owned(),
+                format,
+            });
+        }
+        let written = serde_json::from_slice(&octets);
+        written
+            .map(Some)
+            .map_err(|error| self.identity(format!("is damaged ({error})")))
+    }
+}
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// Opens a directory for the node of this name, and counts the start: it is on the disk when this is back.
+///
+/// # Errors
+/// Why the directory cannot be used, and what to do.
+pub fn open(path: &Path, name: &str) -> Result<DataDirectory, DataError> {
+    let place = Place(path);
+    place.make()?;
+    place.refuse_rabbitmq()?;
+    let lock = place.lock()?;
+    let disk = FsDisk::new(path);
+    let mut written = place.read(&disk)?.unwrap_or_else(|| Written {
+        format: FORMAT,
+        cluster: NodeUuid(rand::random()),
+        node: NodeUuid(rand::random()),
+        name: name.to_owned(),
+        starts: 0,
+    });
+    written.starts += 1;
+    written.name = name.to_owned();
+    let octets = serde_json::to_vec_pretty(&written).map_err(|error| place.identity(error.to_string()))?;
+    disk::replace(&disk, ".", IDENTITY_FILE, &octets).map_err(place.io("writing warren.json"))?;
+    Ok(DataDirectory {
+        disk,
+        identity: Identity {
+            node: written.node,
+            name: name.to_owned(),
+            incarnation: written.starts,
+            boot_id: rand::random(),
+        },
+        _lock: lock,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const NAME: &str = "rabbit@h";
+
+    fn refusal(path: &Path) -> String {
+        open(path, NAME).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_node_keeps_its_identity_and_counts_its_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        let first = open(&path, NAME).unwrap().identity;
+        let second = open(&path, "other@h").unwrap().identity;
+        assert_eq!((first.incarnation, second.incarnation), (1, 2));
+        assert_eq!(first.node, second.node);
+        assert_ne!(first.boot_id, second.boot_id);
+        let another = open(&folder.path().join("c"), NAME).unwrap().identity;
+        assert_ne!(another.node, first.node);
+    }
+
+    #[test]
+    fn a_directory_in_use_is_refused_with_the_process_that_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let open_one = open(folder.path(), NAME).unwrap();
+        let said = refusal(folder.path());
+        assert!(said.contains(&format!("(process {})", std::process::id())), "{said}");
+        drop(open_one);
+        open(folder.path(), NAME).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_directory_of_ours_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(refusal(&file).contains("is not a directory"));
+        fs::write(folder.path().join("schema.DAT"), "").unwrap();
+        let said = refusal(folder.path());
+        assert!(
+            said.contains("written by RabbitMQ itself (schema.DAT is there)"),
+            "{said}"
+        );
+        let mut left: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["file", "schema.DAT"]);
+    }
+
+    #[test]
+    fn a_newer_format_and_a_damaged_or_missing_identity_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(IDENTITY_FILE);
+        fs::write(&file, r#"{"format": 7, "what": "ever"}"#).unwrap();
+        assert!(refusal(folder.path()).contains("has format 7, written by a newer version"));
+        for damaged in ["", "{", r#"{"format": 1}"#] {
+            fs::write(&file, damaged).unwrap();
+            assert!(refusal(folder.path()).contains("is damaged"), "{damaged}");
+        }
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(folder.path().join(META)).unwrap();
+        assert!(refusal(folder.path()).contains("is missing beside the definitions"));
+    }
+
+    #[test]
+    fn errors_of_the_system_say_what_to_do() {
+        let said = refusal(Path::new("/proc/nothing"));
+        assert!(
+            said.contains("cannot use the data directory /proc/nothing: making it"),
+            "{said}"
+        );
+        for kind in [
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::StorageFull,
+        ] {
+            assert_ne!(advice(kind), advice(io::ErrorKind::Other));
+        }
+    }
+
+    #[test]
+    fn others_may_not_look_into_a_directory_that_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        open(&path, NAME).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o007;
+        assert_eq!((mode(&path), mode(&path.join(IDENTITY_FILE))), (0, 0));
+    }
+}
