@@ -78,6 +78,7 @@ fn refuse_unhonoured(config: &Config) -> anyhow::Result<()> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     refuse_unhonoured(&config)?;
+    let data = host::data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
     let backlog = config.listeners.socket.backlog;
     let admin_address = config.admin;
     let amqp = listener::bind_all(&config.listeners)?;
@@ -92,7 +93,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let peers = Arc::new(peer::Peers::new(&config.node)?);
     let management = management::bind(&config)?;
     let scrapes = observe::bind_scrapes(&config)?;
-    let node = Arc::new(Node::new(config).await?);
+    let node = Node::start(config, data).await?;
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));

@@ -3,6 +3,7 @@
 use access::{HashAlgorithm, PasswordHash, PermissionTexts, User, UserLimits};
 use anyhow::Context;
 use catalog::{Command, VhostMetadata};
+use futures::future::try_join_all;
 use model::{Refusal, UserName, VhostName};
 
 use super::node::Node;
@@ -26,29 +27,25 @@ pub async fn define(node: &Node) -> anyhow::Result<()> {
         description: "Default virtual host".into(),
         ..VhostMetadata::default()
     };
-    commit(
-        node,
-        Command::PutVhost {
-            name: vhost.clone(),
-            metadata,
-        },
-    )
-    .await?;
-    commit(node, Command::PutUser(default_user(access, &user))).await?;
     let permissions = PermissionTexts {
         configure: access.default_configure.0.clone(),
         write: access.default_write.0.clone(),
         read: access.default_read.0.clone(),
     };
-    commit(
-        node,
+    let name = vhost.clone();
+    let commands = [
+        Command::PutVhost { name, metadata },
+        Command::PutUser(default_user(access, &user)),
         Command::SetPermissions {
             vhost,
             user,
             permissions,
         },
-    )
-    .await
+    ];
+    // Asked for in this order, so committed in this order, and perhaps with one write.
+    try_join_all(commands.map(|command| commit(node, command)))
+        .await
+        .map(drop)
 }
 
 fn default_user(access: &Access, name: &UserName) -> User {

@@ -152,7 +152,7 @@ impl Node {
         }
     }
 
-    fn open_keeper(&self, record: &ExchangeRecord) {
+    pub(super) fn open_keeper(&self, record: &ExchangeRecord) {
         if record.kind == ExchangeKind::Delayed {
             self.delayed().open(Home::of(record));
         }

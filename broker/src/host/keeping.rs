@@ -118,7 +118,7 @@ pub fn restored(left: RecoveredQueue) -> Restored {
 }
 
 /// A disk that fails leaves nothing that could still be promised: whoever is left waiting must hear nothing.
-fn end_at_once(why: &str) {
+pub(super) fn end_at_once(why: &str) {
     tracing::error!(
         "{why}. What is on the disk is not known any more, so the node ends at once; unconfirmed messages may be lost. \
          Check the disk (dmesg, SMART) before it is started again"

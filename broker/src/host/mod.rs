@@ -13,7 +13,9 @@ mod consumers;
 mod content;
 mod control;
 mod counters;
+pub mod data_directory;
 mod dead_letter;
+mod definitions;
 mod delayed;
 mod direct_reply;
 mod first_start;
@@ -45,6 +47,8 @@ mod view;
 
 pub use client::{Client, Profile};
 pub use counters::{NodeCounters, NodeCounts, sum as sum_counters};
+#[cfg(test)]
+pub use definitions::started;
 pub use first_start::algorithm as hash_algorithm;
 pub use loads::run as run_loads;
 pub use node::{Node, RABBITMQ_VERSION, Snapshot};

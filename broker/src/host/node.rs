@@ -1,20 +1,19 @@
-//! The node: the catalogue behind its lock, the snapshot that everybody reads, queues, clients, timers, and stopping.
+//! The node: the snapshot that everybody reads, queues, clients, timers, and stopping.
 //!
-//! A change of the catalogue is one command under the lock; its events start and stop queues, then the new snapshot
-//! is published. Nothing is visible before that (I6).
+//! What is committed changes the definitions; their events start and stop queues here, then the new snapshot is
+//! published. Nothing is visible before that (I6).
 
 use arc_swap::ArcSwap;
-use catalog::{Answer, Catalog, Command, Event, QueueRecord};
+use catalog::{Catalog, Event, QueueRecord};
 use model::{
-    ConnectionId, ConsumerId, Epoch, ExchangeName, Generation, Millis, QueueId, QueueName, Refusal, ReplyCode, Table,
-    Value, VhostName,
+    ConnectionId, ConsumerId, ExchangeName, Generation, Millis, QueueId, QueueName, Refusal, ReplyCode, Table, Value,
+    VhostName,
 };
 use parking_lot::Mutex;
 use queue::{Counters, Queue};
 use session::Publication;
 use smallvec::SmallVec;
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -31,6 +30,7 @@ use super::{
     clients::Clients,
     content::MessageContent,
     counters::{NodeCounters, sum},
+    data_directory::DataDirectory,
     delayed::Delayed,
     direct_reply::{DirectReplies, PREFIX},
     journal::Journal,
@@ -45,7 +45,10 @@ use super::{
     timers::Timers,
     trace,
 };
-use crate::config::{Config, Mechanism};
+use crate::{
+    cluster::MetaStore,
+    config::{Config, Mechanism},
+};
 
 /// The version that clients branch on; features of this line are what they get.
 pub const RABBITMQ_VERSION: &str = "3.13.7";
@@ -67,7 +70,10 @@ pub struct Node {
     limits: Arc<session::Limits>,
     limits_with_certificate: Arc<session::Limits>,
     name: Arc<str>,
-    catalog: Mutex<Snapshot>,
+    /// Locked for this process as long as the node lives.
+    _data: DataDirectory,
+    meta: Arc<dyn MetaStore>,
+    pub(super) catalog: Mutex<Snapshot>,
     snapshot: ArcSwap<Snapshot>,
     clients: Clients,
     timers: Timers,
@@ -102,6 +108,11 @@ impl Snapshot {
     /// A queue's place on this node.
     pub fn cell(&self, id: QueueId) -> Option<&Arc<QueueCell>> {
         self.cells.get(&id)
+    }
+
+    /// A queue of this node has its place.
+    pub(super) fn put_cell(&mut self, id: QueueId, cell: Arc<QueueCell>) {
+        self.cells.insert(id, cell);
     }
 
     /// All queues of this node.
@@ -180,19 +191,25 @@ impl Snapshot {
 }
 
 impl Node {
-    /// A node with the definitions of a first start.
-    pub async fn new(config: Config) -> anyhow::Result<Self> {
+    /// A node without definitions, over what keeps them and what keeps messages.
+    pub(super) fn new(
+        config: Config,
+        data: DataDirectory,
+        meta: Arc<dyn MetaStore>,
+        (keeping, pages): (Arc<Keeping>, Pages),
+    ) -> Self {
         let name: Arc<str> = config.node.name.as_str().into();
         let base = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_millis() as u64;
-        let found = Keeping::open(config.node.data.as_path(), Epoch(1), &BTreeSet::new())?;
         let empty = Snapshot {
             catalog: Catalog::default(),
             cells: imbl::OrdMap::new(),
         };
-        let node = Node {
+        Node {
+            _data: data,
+            meta,
             limits: Arc::new(limits(&config, false)),
             limits_with_certificate: Arc::new(limits(&config, true)),
             catalog: Mutex::new(empty.clone()),
@@ -200,8 +217,8 @@ impl Node {
             clients: Clients::default(),
             timers: Timers::default(),
             retirements: Retirements::default(),
-            keeping: found.keeping,
-            pages: Mutex::new(Some(found.pages)),
+            keeping,
+            pages: Mutex::new(Some(pages)),
             delayed: Delayed::default(),
             histories: Histories::default(),
             direct_replies: DirectReplies::default(),
@@ -218,9 +235,7 @@ impl Node {
             retired: Mutex::default(),
             name,
             config,
-        };
-        super::first_start::define(&node).await?;
-        Ok(node)
+        }
     }
 
     /// Now, in milliseconds since the Unix epoch; never runs backwards.
@@ -364,32 +379,18 @@ impl Node {
         Millis(self.config.queues.ack_look.0.max(1))
     }
 
-    /// Has one command committed, and comes back once the state after it is published here. No lock may be held.
-    ///
-    /// # Errors
-    /// Why the command cannot be.
-    pub async fn commit(&self, command: Command) -> Result<Answer, Refusal> {
-        self.apply(command)
+    /// The store of the definitions.
+    pub(super) fn meta(&self) -> &Arc<dyn MetaStore> {
+        &self.meta
     }
 
-    /// Applies a committed command and publishes the new state. Clients touched by its events are flushed.
-    fn apply(&self, command: Command) -> Result<Answer, Refusal> {
-        let (answer, gone) = {
-            let mut next = self.catalog.lock();
-            let mut events = Vec::new();
-            let answer = next.catalog.apply(command, &mut events);
-            let gone = self.follow(&mut next, events);
-            self.snapshot.store(Arc::new(next.clone()));
-            (answer, gone)
-        };
-        let mut touched = Vec::new();
-        gone.iter().for_each(|cell| self.bury(cell, &mut touched));
-        self.flush(&mut touched);
-        answer
+    /// Everybody sees this state from now on.
+    pub(super) fn publish(&self, next: &Snapshot) {
+        self.snapshot.store(Arc::new(next.clone()));
     }
 
     /// Queues begin and change with the catalogue; those that ended are returned.
-    fn follow(&self, next: &mut Snapshot, events: Vec<Event>) -> Vec<Arc<QueueCell>> {
+    pub(super) fn follow(&self, next: &mut Snapshot, events: Vec<Event>) -> Vec<Arc<QueueCell>> {
         let mut gone = Vec::new();
         for event in events {
             tracing::debug!(?event, "catalogue");
@@ -417,7 +418,7 @@ impl Node {
     }
 
     /// A queue's place, with what was left of it when the node stopped.
-    fn begin(&self, record: &QueueRecord, left: RecoveredQueue) -> Arc<QueueCell> {
+    pub(super) fn begin(&self, record: &QueueRecord, left: RecoveredQueue) -> Arc<QueueCell> {
         let restored = restored(left);
         let journal = Journal::new(self.keeping.clone(), record.id, restored.delivered_to.clone());
         let queue = Queue::restore(settings(record), record.auto_delete, self.now(), restored);
@@ -450,7 +451,7 @@ impl Node {
     }
 
     /// A deleted queue tells its consumers.
-    fn bury(&self, cell: &Arc<QueueCell>, touched: &mut Vec<Arc<Client>>) {
+    pub(super) fn bury(&self, cell: &Arc<QueueCell>, touched: &mut Vec<Arc<Client>>) {
         let mut errands = Vec::new();
         self.counters.queues_deleted.add(1);
         let mut held = cell.hold();
@@ -465,7 +466,7 @@ impl Node {
         *retired = sum(&retired, &did);
     }
 
-    fn expel(&self, reason: &str, whom: impl Fn(&super::client::Profile) -> bool) {
+    pub(super) fn expel(&self, reason: &str, whom: impl Fn(&super::client::Profile) -> bool) {
         for client in self.clients.all() {
             if client.profile().is_some_and(|profile| whom(&profile)) {
                 client.outbox().post(super::outbox::Letter::Close {
@@ -531,6 +532,7 @@ impl Node {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.keeping.stop().await;
+        self.meta.stop().await;
     }
 }
 

@@ -28,7 +28,7 @@ async fn serve() -> SocketAddr {
     let config = config::load(&args, &world).unwrap().config;
     let bound = bind(&config).unwrap().unwrap();
     let port = bound.port();
-    let node = Arc::new(Node::new(config).await.unwrap());
+    let node = crate::host::started(config).await;
     node.announce(port.clone());
     node.announce(Port {
         protocol: "amqp",

@@ -73,6 +73,14 @@ impl Failure {
         }
     }
 
+    /// 503: nothing is wrong with the request, the node cannot do it now.
+    pub fn unavailable(reason: impl Into<Value>) -> Self {
+        Self::with(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::new("service_unavailable", reason),
+        )
+    }
+
     /// 413: the body is larger than the configuration allows.
     pub fn too_large(bytes_max: u64) -> Self {
         let reason = format!("the body is larger than management.http.max_body_size ({bytes_max} bytes)");
@@ -88,12 +96,26 @@ impl Failure {
     }
 }
 
+/// For operations whose only refusal of their own is that the object does not exist.
+pub fn absent(refusal: Refusal) -> Failure {
+    instead(refusal, Failure::not_found)
+}
+
+/// Another answer for a refusal of the definitions; a node that cannot change them now says so.
+pub fn instead(refusal: Refusal, other: impl FnOnce() -> Failure) -> Failure {
+    match refusal.code {
+        ReplyCode::InternalError | ReplyCode::ResourceError => Failure::from(refusal),
+        _ => other(),
+    }
+}
+
 /// Refusals of operations that RabbitMQ does over AMQP.
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal.code {
             ReplyCode::NotFound => Failure::missing(refusal.text),
             ReplyCode::AccessRefused => Failure::not_authorised("Access refused."),
+            ReplyCode::InternalError | ReplyCode::ResourceError => Failure::unavailable(refusal.text),
             _ => Failure::bad_request(refusal.text),
         }
     }
@@ -124,10 +146,19 @@ mod tests {
             (ReplyCode::AccessRefused, StatusCode::UNAUTHORIZED),
             (ReplyCode::PreconditionFailed, StatusCode::BAD_REQUEST),
             (ReplyCode::ResourceLocked, StatusCode::BAD_REQUEST),
+            (ReplyCode::ResourceError, StatusCode::SERVICE_UNAVAILABLE),
         ];
         for (code, status) in cases {
             assert_eq!(Failure::from(Refusal::channel(code, "x")).status, status, "{code:?}");
         }
+        assert_eq!(
+            absent(Refusal::channel(ReplyCode::PreconditionFailed, "x")),
+            Failure::not_found()
+        );
+        assert_eq!(
+            absent(Refusal::connection(ReplyCode::ResourceError, "x")),
+            Failure::unavailable("x")
+        );
         let coded = Failure::coded(&Refusal::channel(ReplyCode::NotFound, "no exchange 'x'"));
         assert_eq!(coded, Failure::bad_request("404 NOT_FOUND - no exchange 'x'"));
     }

@@ -16,7 +16,7 @@ use super::{
     answer::{self, Outcome},
     body::{Body, table},
     caller::{Administrator, Policymaker},
-    failure::Failure,
+    failure::{self, Failure},
     list::Parameters,
 };
 
@@ -74,6 +74,6 @@ async fn put(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<Str
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>) -> Outcome {
     let command = Command::ClearGlobalParameter(name.into());
-    // The only refusal is that there is none.
-    answer::deleted(api.node.commit(command).await.map_err(|_| Failure::not_found())?)
+    // The only refusal of its own is that there is none.
+    answer::deleted(api.node.commit(command).await.map_err(failure::absent)?)
 }

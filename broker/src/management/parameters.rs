@@ -17,7 +17,7 @@ use super::{
     answer::{self, Outcome},
     body::Body,
     caller::Policymaker,
-    failure::Failure,
+    failure::{self, Failure},
     list::Parameters,
     policies, vhost_limits,
 };
@@ -139,6 +139,6 @@ async fn delete(
 ) -> Outcome {
     let vhost = caller.govern(&api, &vhost)?;
     let command = Command::ClearParameter { vhost, component, name };
-    // The only refusal is that there is none.
-    answer::deleted(api.node.commit(command).await.map_err(|_| Failure::not_found())?)
+    // The only refusal of its own is that there is none.
+    answer::deleted(api.node.commit(command).await.map_err(failure::absent)?)
 }

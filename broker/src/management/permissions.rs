@@ -16,7 +16,7 @@ use super::{
     answer::{self, Outcome},
     body::Body,
     caller::Administrator,
-    failure::Failure,
+    failure::{self, Failure},
     list::Parameters,
 };
 
@@ -137,7 +137,12 @@ async fn put(
         user: user.parse().map_err(bad_name)?,
         permissions,
     };
-    answer::put(api.node.commit(command).await.map_err(|_| no_vhost_or_user())?)
+    answer::put(
+        api.node
+            .commit(command)
+            .await
+            .map_err(|refusal| failure::instead(refusal, no_vhost_or_user))?,
+    )
 }
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, user)): Path<(String, String)>) -> Outcome {
@@ -146,5 +151,5 @@ async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, user
         user: user.parse().map_err(bad_name)?,
     };
     // The only refusals are that there is no such user or virtual host.
-    answer::deleted(api.node.commit(command).await.map_err(|_| Failure::not_found())?)
+    answer::deleted(api.node.commit(command).await.map_err(failure::absent)?)
 }

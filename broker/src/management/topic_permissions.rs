@@ -16,7 +16,7 @@ use super::{
     answer::{self, Outcome},
     body::Body,
     caller::Administrator,
-    failure::Failure,
+    failure::{self, Failure},
     list::Parameters,
     permissions::{bad_name, check_pattern, no_vhost_or_user},
 };
@@ -108,7 +108,12 @@ async fn put(
         write: write.to_owned(),
         read: read.to_owned(),
     };
-    answer::put(api.node.commit(command).await.map_err(|_| no_vhost_or_user())?)
+    answer::put(
+        api.node
+            .commit(command)
+            .await
+            .map_err(|refusal| failure::instead(refusal, no_vhost_or_user))?,
+    )
 }
 
 async fn clear_on(api: &Api, vhost: &str, user: &str, exchange: Option<ExchangeName>) -> Outcome {
@@ -118,7 +123,7 @@ async fn clear_on(api: &Api, vhost: &str, user: &str, exchange: Option<ExchangeN
         exchange,
     };
     // The only refusals are that there is no such user or virtual host.
-    answer::deleted(api.node.commit(command).await.map_err(|_| Failure::not_found())?)
+    answer::deleted(api.node.commit(command).await.map_err(failure::absent)?)
 }
 
 async fn clear(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, user)): Path<(String, String)>) -> Outcome {

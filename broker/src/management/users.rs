@@ -18,7 +18,7 @@ use super::{
     answer::{self, Outcome},
     body::{Body, tags},
     caller::{Administrator, Caller},
-    failure::Failure,
+    failure::{self, Failure},
     list::Parameters,
     permissions::{self, bad_name},
     topic_permissions,
@@ -155,12 +155,12 @@ pub fn check_password(password: &str, user: &UserName, config: &Access) -> Resul
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>) -> Outcome {
     let name = name.parse().map_err(bad_name)?;
-    // The only refusal is that there is none.
+    // The only refusal of its own is that there is none.
     answer::deleted(
         api.node
             .commit(Command::DeleteUser(name))
             .await
-            .map_err(|_| Failure::not_found())?,
+            .map_err(failure::absent)?,
     )
 }
 

@@ -15,7 +15,7 @@ use super::{
     answer::{self, Outcome},
     body::{Body, tags},
     caller::{Administrator, Caller},
-    failure::Failure,
+    failure::{self, Failure},
     list::Parameters,
     permissions,
     stats::{self, Asked, Sum},
@@ -125,7 +125,7 @@ async fn put(
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(vhost): Path<String>) -> Outcome {
     let name = vhost.parse().map_err(permissions::bad_name)?;
-    // The only refusal is that there is none.
+    // The only refusal of its own is that there is none.
     let answer = api.node.commit(Command::DeleteVhost(name)).await;
-    answer::deleted(answer.map_err(|_| Failure::not_found())?)
+    answer::deleted(answer.map_err(failure::absent)?)
 }

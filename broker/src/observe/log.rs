@@ -18,6 +18,8 @@ use tracing_subscriber::registry::Registry;
 
 /// Targets that have a level of their own; all others take the one of `default`.
 const DEFAULT: &str = "default";
+/// The library by which nodes agree tells its authors much; only what goes wrong is for operators.
+const AGREEMENT: &str = "openraft";
 
 /// The log file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +81,7 @@ fn targets(levels: &BTreeMap<String, LogLevel>, output: Option<LogLevel>) -> Tar
     let named = levels.iter().filter(|(category, _)| *category != DEFAULT);
     Targets::new()
         .with_default(of(default))
+        .with_target(AGREEMENT, of(default).min(LevelFilter::WARN))
         .with_targets(named.map(|(category, level)| (category.clone(), of(*level))))
 }
 

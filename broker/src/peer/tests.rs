@@ -28,7 +28,7 @@ async fn port() -> Port {
     let mut peers = Peers::new(&config.node).unwrap();
     peers.patience = PATIENCE;
     let peers = Arc::new(peers);
-    let node = Arc::new(Node::new(config).await.unwrap());
+    let node = crate::host::started(config).await;
     node.started();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

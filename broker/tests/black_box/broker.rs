@@ -25,7 +25,37 @@ pub(crate) struct Broker {
     /// Used by tests that write certificates first.
     pub(crate) tls: SocketAddr,
     admin: SocketAddr,
+    peers: SocketAddr,
     directory: tempfile::TempDir,
+}
+
+/// The binary, for the node whose files are in this directory.
+pub(crate) fn program(directory: &Path, peers: SocketAddr) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_warren"));
+    program
+        .env("RABBITMQ_DIST_PORT", peers.port().to_string())
+        .env("RABBITMQ_ERLANG_COOKIE", "A-COOKIE-FOR-THIS-TEST")
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", directory.join("enabled_plugins"))
+        .env("RABBITMQ_NODENAME", "rabbit@localhost")
+        .env("HOME", directory);
+    program
+}
+
+fn spawn(directory: &Path, peers: SocketAddr) -> Child {
+    let output = File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("output"))
+        .unwrap();
+    program(directory, peers)
+        .args(["server", "--data"])
+        .arg(directory.join("data"))
+        .arg("--config")
+        .arg(directory.join("rabbitmq.conf"))
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .spawn()
+        .unwrap()
 }
 
 impl Broker {
@@ -55,33 +85,42 @@ impl Broker {
             admin.port()
         );
         fs::write(&file, text.replace("TLS_ADDRESS", &tls.to_string())).unwrap();
-        let output = File::create(directory.path().join("output")).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_warren"))
-            .args(["server", "--data"])
-            .arg(directory.path().join("data"))
-            .arg("--config")
-            .arg(&file)
-            .env("RABBITMQ_DIST_PORT", peers.port().to_string())
-            .env("RABBITMQ_ERLANG_COOKIE", "A-COOKIE-FOR-THIS-TEST")
-            .env(
-                "RABBITMQ_ENABLED_PLUGINS_FILE",
-                directory.path().join("enabled_plugins"),
-            )
-            .env("RABBITMQ_NODENAME", "rabbit@localhost")
-            .env("HOME", directory.path())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
+        let process = spawn(directory.path(), peers);
         let mut broker = Broker {
             process,
             amqp,
             tls,
             admin,
+            peers,
             directory,
         };
         broker.wait_until_ready();
         broker
+    }
+
+    /// Kills the process as nothing else can, and starts another on the same directory.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = spawn(self.directory.path(), self.peers);
+        self.wait_until_ready();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What `rabbitmqctl` prints.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
+        let output = program(self.directory.path(), self.peers)
+            .args(["ctl", "-q"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {text}{errors}");
+        text
     }
 
     fn wait_until_ready(&mut self) {
@@ -131,7 +170,7 @@ impl Drop for Broker {
     }
 }
 
-fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     let bound: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
     bound.map(|listener| listener.local_addr().unwrap())
 }

@@ -1,4 +1,5 @@
-//! The broker as a process, seen by a foreign client: TLS, log-in by certificate, the PROXY protocol, delayed messages.
+//! The broker as a process, seen by a foreign client: TLS, log-in by certificate, the PROXY protocol, delayed messages,
+//! definitions that outlive the process.
 //!
 //! Nothing here looks behind the sockets and the log.
 
@@ -6,6 +7,7 @@
 
 mod broker;
 mod certificates;
+mod definitions;
 mod delayed;
 mod external;
 mod proxy;

@@ -1,0 +1,229 @@
+//! The node's copy of the definitions: changed by what is committed, and by nothing else.
+//!
+//! While the node starts, commands only change the copy; queues and exchanges that hold messages begin once, when it is
+//! known which there are and what is left of them. From then on the events of each command start and stop them, and the
+//! state after it is published before anybody is answered (I6).
+
+use catalog::{Answer, Catalog, Command, Event};
+use model::{Epoch, QueueId, Refusal};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc};
+use store::RecoveredQueue;
+
+use super::{
+    cell::QueueCell,
+    data_directory::{DataDirectory, META},
+    first_start,
+    keeping::{Found, Keeping, end_at_once},
+    node::{Node, Snapshot},
+};
+use crate::{
+    cluster::{Machine, MetaStore, Outcome, raft::RaftStore},
+    config::Config,
+};
+
+/// What the store of the definitions drives.
+enum Phase {
+    /// The node starts: definitions, and nobody who obeys them.
+    Starting(Catalog),
+    /// The node.
+    Running(Arc<Node>),
+}
+
+/// What is driven, behind the lock that lets it go over from one phase to the other.
+struct Driven(Mutex<Phase>);
+
+impl Driven {
+    fn node(&self) -> Option<Arc<Node>> {
+        match &*self.0.lock() {
+            Phase::Starting(_) => None,
+            Phase::Running(node) => Some(node.clone()),
+        }
+    }
+
+    /// Puts a node with these definitions in their place.
+    fn run(&self, node: Node, found: BTreeMap<QueueId, RecoveredQueue>) -> Arc<Node> {
+        let node = Arc::new(node);
+        let mut phase = self.0.lock();
+        if let Phase::Starting(catalog) = &*phase {
+            node.begin_all(catalog.clone(), found);
+        }
+        *phase = Phase::Running(node.clone());
+        node
+    }
+}
+
+impl Machine for Driven {
+    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
+        if let Phase::Starting(catalog) = &mut *self.0.lock() {
+            let apply = |command: &Command| catalog.apply(command.clone(), &mut Vec::new());
+            return commands.iter().map(apply).collect();
+        }
+        self.node().map(|node| node.apply(commands)).unwrap_or_default()
+    }
+
+    fn catalog(&self) -> Catalog {
+        match &*self.0.lock() {
+            Phase::Starting(catalog) => catalog.clone(),
+            Phase::Running(node) => node.catalog.lock().catalog.clone(),
+        }
+    }
+
+    fn install(&self, further: Catalog) {
+        if let Phase::Starting(catalog) = &mut *self.0.lock() {
+            *catalog = further;
+            return;
+        }
+        if let Some(node) = self.node() {
+            node.install(further);
+        }
+    }
+}
+
+/// Opens what is kept of the messages of queues that survive a restart; the rest is forgotten.
+fn keep(config: &Config, catalog: &Catalog) -> anyhow::Result<Found> {
+    let durable = catalog.queues().filter(|queue| queue.durable && queue.owner.is_none());
+    let wanted = durable.map(|queue| queue.id).collect();
+    Keeping::open(config.node.data.as_path(), Epoch(1), &wanted)
+}
+
+impl Node {
+    /// Starts a node: opens its definitions, tells them of this process, and begins what they name. A blank node gets
+    /// those of a first start.
+    ///
+    /// # Errors
+    /// Why the definitions or messages cannot be had, or the other nodes do not want this process.
+    pub async fn start(config: Config, data: DataDirectory) -> anyhow::Result<Arc<Self>> {
+        let (disk, identity) = (data.disk.clone(), data.identity.clone());
+        let up = Command::NodeUp {
+            node: identity.node,
+            name: identity.name.as_str().into(),
+            incarnation: identity.incarnation,
+            boot_id: identity.boot_id,
+        };
+        let driven = Arc::new(Driven(Mutex::new(Phase::Starting(Catalog::default()))));
+        let meta = RaftStore::open(disk, META, identity, driven.clone(), Arc::new(end_at_once)).await?;
+        let refused = |refusal: Refusal| anyhow::anyhow!(refusal.text);
+        meta.propose(up).await.map_err(refused)?;
+        let Found { keeping, queues, pages } = keep(&config, &driven.catalog())?;
+        let node = driven.run(Node::new(config, data, meta, (keeping, pages)), queues);
+        if node.snapshot().catalog.is_blank() {
+            first_start::define(&node).await?;
+        }
+        Ok(node)
+    }
+
+    /// Has one command committed, and comes back once the state after it is published here. No lock may be held.
+    ///
+    /// # Errors
+    /// Why the command cannot be, or that it could not be committed.
+    pub async fn commit(&self, command: Command) -> Result<Answer, Refusal> {
+        self.meta().propose(command).await
+    }
+
+    /// Begins all that the definitions name, in one pass, with what was found of the queues' messages.
+    fn begin_all(&self, catalog: Catalog, mut found: BTreeMap<QueueId, RecoveredQueue>) {
+        let mut next = self.catalog.lock();
+        next.catalog = catalog.clone();
+        for exchange in catalog.vhosts().flat_map(|vhost| vhost.exchanges()) {
+            self.open_keeper(exchange);
+        }
+        for record in catalog.queues() {
+            let cell = self.begin(record, found.remove(&record.id).unwrap_or_default());
+            cell.set_traced(next.is_traced(&record.vhost));
+            next.put_cell(record.id, cell);
+        }
+        // Queues that were deleted while the node was starting.
+        found.into_keys().for_each(|gone| self.store().forget(gone));
+        self.publish(&next);
+    }
+
+    /// Buries queues that ended, and flushes the clients that hear of it.
+    fn bury_all(&self, gone: &[Arc<QueueCell>]) {
+        let mut touched = Vec::new();
+        gone.iter().for_each(|cell| self.bury(cell, &mut touched));
+        self.flush(&mut touched);
+    }
+
+    /// Goes over to definitions that are further, by what differs.
+    fn go_over(&self, next: &mut Snapshot, catalog: Catalog) -> Vec<Arc<QueueCell>> {
+        let before = std::mem::replace(&mut next.catalog, catalog);
+        let differences = differences(&before, &next.catalog);
+        let gone = self.follow(next, differences);
+        let now = next.catalog.clone();
+        let vhost_is_gone = |profile: &super::client::Profile| now.vhost(profile.vhost.as_str()).is_none();
+        let user_is_gone = |profile: &super::client::Profile| now.access().user(profile.user.as_str()).is_none();
+        self.expel("the virtual host is deleted", vhost_is_gone);
+        self.expel("the user is deleted", user_is_gone);
+        gone
+    }
+}
+
+/// The events that lead from one state to another, as far as queues and exchanges that hold messages follow them.
+fn differences(before: &Catalog, after: &Catalog) -> Vec<Event> {
+    let mut events = Vec::new();
+    let exchange = |catalog: &Catalog, record: &catalog::ExchangeRecord| {
+        let vhost = catalog.vhost(record.vhost.as_str())?;
+        vhost.exchange(record.name.as_str()).map(|found| found.kind)
+    };
+    let exchanges = |catalog: &Catalog| -> Vec<_> {
+        let all = catalog.vhosts().flat_map(|vhost| vhost.exchanges());
+        all.cloned().collect()
+    };
+    for record in exchanges(before) {
+        if exchange(after, &record) != Some(record.kind) {
+            events.push(Event::ExchangeDeleted(record));
+        }
+    }
+    for record in exchanges(after) {
+        if exchange(before, &record) != Some(record.kind) {
+            events.push(Event::ExchangeDeclared(record));
+        }
+    }
+    let missing = |catalog: &Catalog, id: QueueId| catalog.queue_by_id(id).is_none();
+    let gone = before.queues().filter(|record| missing(after, record.id));
+    events.extend(gone.cloned().map(Event::QueueDeleted));
+    for record in after.queues() {
+        match before.queue_by_id(record.id) {
+            None => events.push(Event::QueueDeclared(record.clone())),
+            Some(known) if known.settings != record.settings => {
+                events.push(Event::QueueSettingsChanged(record.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    events.extend(after.vhosts().map(|vhost| Event::VhostChanged(vhost.name().clone())));
+    events
+}
+
+impl Node {
+    /// Applies commands that are committed, in order; what comes of each.
+    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
+        let mut next = self.catalog.lock();
+        let (mut outcomes, mut gone) = (Vec::with_capacity(commands.len()), Vec::new());
+        for command in commands {
+            let mut events = Vec::new();
+            outcomes.push(next.catalog.apply(command.clone(), &mut events));
+            gone.extend(self.follow(&mut next, events));
+        }
+        self.publish(&next);
+        drop(next);
+        self.bury_all(&gone);
+        outcomes
+    }
+
+    fn install(&self, catalog: Catalog) {
+        let mut next = self.catalog.lock();
+        let gone = self.go_over(&mut next, catalog);
+        self.publish(&next);
+        drop(next);
+        self.bury_all(&gone);
+    }
+}
+
+/// A started node for tests.
+#[cfg(test)]
+pub async fn started(config: Config) -> Arc<Node> {
+    let data = super::data_directory::open(config.node.data.as_path(), config.node.name.as_str());
+    Node::start(config, data.unwrap()).await.unwrap()
+}
