@@ -25,6 +25,7 @@ pub(crate) struct Server {
     directory: TempDir,
     amqp: u16,
     http: u16,
+    peers: u16,
     agent: Agent,
 }
 
@@ -53,7 +54,7 @@ impl Answer {
 impl Server {
     pub(crate) fn start(binary: &Path) -> Result<Self> {
         let directory = TempDir::with_prefix("page-warren-")?;
-        let [amqp, http, admin] = [free_port()?, free_port()?, free_port()?];
+        let [amqp, http, admin, peers] = [free_port()?, free_port()?, free_port()?, free_port()?];
         let config = format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.port = {http}\nmanagement.tcp.ip = 127.0.0.1\n\
              admin.tcp.port = {admin}\nadmin.tcp.ip = 127.0.0.1\n"
@@ -72,6 +73,7 @@ impl Server {
             directory,
             amqp,
             http,
+            peers,
             agent,
         };
         server.restart()?;
@@ -80,21 +82,34 @@ impl Server {
 
     /// Starts it again after [`Server::stop`], on the same ports.
     pub(crate) fn restart(&mut self) -> Result<()> {
-        let place = self.directory.path();
-        let output = File::create(place.join("output"))?;
+        let output = File::create(self.place().join("output"))?;
+        let mut command = self.command();
+        command.arg("server").arg("--data").arg(self.place().join("data"));
+        command.stdout(output.try_clone()?).stderr(output);
+        self.process = Some(Process::start(&mut command)?);
+        self.wait_ready()
+    }
+
+    /// The binary in the broker's surroundings.
+    fn command(&self) -> Command {
+        let place = self.place();
         let mut command = Command::new(&self.binary);
-        command.arg("server").arg("--data").arg(place.join("data"));
         command
             .env("HOME", place) // the secret of the cluster lives here
             .env("RABBITMQ_NODENAME", "page@localhost")
-            .env("RABBITMQ_DIST_PORT", free_port()?.to_string())
+            .env("RABBITMQ_DIST_PORT", self.peers.to_string())
             .env("RABBITMQ_LOG_BASE", place.join("log"))
             .env("RABBITMQ_CONFIG_FILE", place.join("rabbitmq.conf"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", place.join("enabled_plugins"))
-            .stdout(output.try_clone()?)
-            .stderr(output);
-        self.process = Some(Process::start(&mut command)?);
-        self.wait_ready()
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", place.join("enabled_plugins"));
+        command
+    }
+
+    /// Operates the node by its command line.
+    pub(crate) fn operate(&self, arguments: &[&str]) -> Result<()> {
+        let output = self.command().arg("ctl").args(arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{arguments:?}: {said}");
+        Ok(())
     }
 
     /// Kills it.

@@ -41,6 +41,22 @@ pub(crate) fn a_queue_without_consumers_is_one_click_from_every_page(stage: &mut
     Ok(())
 }
 
+pub(crate) fn an_alarm_is_seen_on_every_page_and_goes_with_its_cause(stage: &mut Stage) -> Result<()> {
+    stage.enter("#/limits", "Limits")?;
+    stage
+        .server
+        .operate(&["set_vm_memory_high_watermark", "absolute", "1MB"])?;
+    let browser = &stage.browser;
+    browser.find("#health.bad")?;
+    browser.click("#health")?;
+    browser.sees(".attention", "Memory alarm: publishers are blocked")?;
+    browser.find(".level.bad")?;
+    browser.click_text("page@localhost")?;
+    browser.sees("#main h1", "page@localhost")?;
+    stage.server.operate(&["set_vm_memory_high_watermark", "0.4"])?;
+    browser.gone("#health.bad")
+}
+
 pub(crate) fn charts_show_what_was_published_within_seconds(stage: &mut Stage) -> Result<()> {
     stage.server.prepare("PUT", "queues/%2F/charted", &json!({}))?;
     publish(stage, "charted", 50)?;

@@ -38,6 +38,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         lists::a_bad_regular_expression_is_said_to_be_one,
         lists::empty_lists_explain_themselves,
         glance::a_queue_without_consumers_is_one_click_from_every_page,
+        glance::an_alarm_is_seen_on_every_page_and_goes_with_its_cause,
         glance::charts_show_what_was_published_within_seconds,
         glance::samples_of_the_past_come_in_rabbitmqs_shape,
         glance::a_node_shows_what_it_has_left_and_what_it_was,

@@ -99,4 +99,5 @@ export function show(tree) {
 
 export function closeMenu() {
   document.body.classList.remove("menu-open");
+  document.getElementById("menu")?.setAttribute("aria-expanded", "false");
 }

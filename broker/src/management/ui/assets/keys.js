@@ -1,6 +1,7 @@
 // The keyboard: a letter after g goes to a page, / filters, ? tells all of this. Nothing happens while somebody types.
 
 import { h } from "./dom.js";
+import { closeMenu } from "./frame.js";
 import * as dialog from "./parts/dialog.js";
 import * as route from "./route.js";
 
@@ -24,6 +25,7 @@ function pressed(event) {
   clearTimeout(chord);
   chord = 0;
   if (event.key === "g") chord = setTimeout(() => (chord = 0), CHORD_MS);
+  if (event.key === "Escape") closeMenu();
   if (event.key === "?") help();
   if (event.key === "/" && document.getElementById("filter")) {
     event.preventDefault();

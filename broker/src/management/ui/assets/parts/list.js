@@ -67,7 +67,7 @@ function sortable(where, column, sort) {
   return h(
     "th",
     { scope: "col", class: column.numeric ? "number" : null, key: column.name, "aria-sort": isSorted ? (reverse ? "descending" : "ascending") : null, title: column.title },
-    column.sort ? h("button", { type: "button", class: "sort", onclick: change }, column.name, h("span", { class: "arrow" }, arrow)) : column.name,
+    column.sort ? h("button", { type: "button", class: "sort", onclick: change }, column.name, arrow ? h("span", { class: "arrow" }, arrow) : null) : column.name,
   );
 }
 
