@@ -10,5 +10,6 @@ mod certificates;
 mod definitions;
 mod delayed;
 mod external;
+mod messages;
 mod proxy;
 mod tls;

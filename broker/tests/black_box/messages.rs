@@ -201,7 +201,7 @@ async fn a_message_expires_in_its_time_also_if_the_broker_was_away_meanwhile() {
 #[tokio::test]
 async fn a_backlog_that_does_not_fit_into_memory_comes_back_whole_and_in_order() {
     const MESSAGES: u32 = 6000;
-    let mut broker = Broker::start("vm_memory_high_watermark.absolute = 40MB");
+    let mut broker = Broker::start("vm_memory_high_watermark.absolute = 80MB");
     let channel = confirming(&broker).await;
     declare(&channel, "q", &[]).await;
     let mut confirms = Vec::new();
