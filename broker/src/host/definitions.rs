@@ -81,10 +81,10 @@ impl Machine for Driven {
 }
 
 /// Opens what is kept of the messages of queues that survive a restart; the rest is forgotten.
-fn keep(config: &Config, catalog: &Catalog) -> anyhow::Result<Found> {
+fn keep(config: &Config, catalog: &Catalog, epoch: Epoch) -> anyhow::Result<Found> {
     let durable = catalog.queues().filter(|queue| queue.durable && queue.owner.is_none());
     let wanted = durable.map(|queue| queue.id).collect();
-    Keeping::open(config.node.data.as_path(), Epoch(1), &wanted)
+    Keeping::open(config.node.data.as_path(), epoch, &wanted)
 }
 
 impl Node {
@@ -95,6 +95,8 @@ impl Node {
     /// Why the definitions or messages cannot be had, or the other nodes do not want this process.
     pub async fn start(config: Config, data: DataDirectory) -> anyhow::Result<Arc<Self>> {
         let (disk, identity) = (data.disk.clone(), data.identity.clone());
+        // One process, one reign: what it enqueues is numbered once.
+        let epoch = Epoch(identity.incarnation);
         let up = Command::NodeUp {
             node: identity.node,
             name: identity.name.as_str().into(),
@@ -105,7 +107,7 @@ impl Node {
         let meta = RaftStore::open(disk, META, identity, driven.clone(), Arc::new(end_at_once)).await?;
         let refused = |refusal: Refusal| anyhow::anyhow!(refusal.text);
         meta.propose(up).await.map_err(refused)?;
-        let Found { keeping, queues, pages } = keep(&config, &driven.catalog())?;
+        let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;
         let node = driven.run(Node::new(config, data, meta, (keeping, pages)), queues);
         if node.snapshot().catalog.is_blank() {
             first_start::define(&node).await?;

@@ -49,7 +49,10 @@ async fn publish(channel: &Channel, exchange: &str, key: &str, body: &[u8], prop
 }
 
 async fn get(channel: &Channel, queue: &str) -> Option<BasicGetMessage> {
-    channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap()
+    channel
+        .basic_get(queue.into(), BasicGetOptions::default())
+        .await
+        .unwrap()
 }
 
 /// Takes all there is, acknowledged at once, as `body` or `body*` where it was delivered before.
@@ -162,8 +165,14 @@ async fn what_a_purge_or_a_delete_was_answered_for_does_not_come_back() {
         declare(&channel, queue, &[]).await;
         publish(&channel, "", queue, b"gone", persistent()).await;
     }
-    channel.queue_purge("purged".into(), QueuePurgeOptions::default()).await.unwrap();
-    channel.queue_delete("deleted".into(), Default::default()).await.unwrap();
+    channel
+        .queue_purge("purged".into(), QueuePurgeOptions::default())
+        .await
+        .unwrap();
+    channel
+        .queue_delete("deleted".into(), Default::default())
+        .await
+        .unwrap();
     broker.kill_and_restart();
     let channel = confirming(&broker).await;
     declare(&channel, "deleted", &[]).await;
@@ -193,7 +202,14 @@ async fn a_message_expires_in_its_time_also_if_the_broker_was_away_meanwhile() {
     let channel = confirming(&broker).await;
     declare(&channel, "q", &[]).await;
     publish(&channel, "", "q", b"short", persistent().with_expiration("1".into())).await;
-    publish(&channel, "", "q", b"long", persistent().with_expiration("3600000".into())).await;
+    publish(
+        &channel,
+        "",
+        "q",
+        b"long",
+        persistent().with_expiration("3600000".into()),
+    )
+    .await;
     broker.kill_and_restart();
     assert_eq!(drain(&broker, "q").await, ["long"]);
 }
