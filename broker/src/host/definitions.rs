@@ -5,6 +5,7 @@
 //! state after it is published before anybody is answered (I6).
 
 use catalog::{Answer, Catalog, Command, Event};
+use futures::future::try_join_all;
 use model::{Epoch, QueueId, Refusal};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
@@ -21,6 +22,9 @@ use crate::{
     cluster::{Machine, MetaStore, Outcome, raft::RaftStore},
     config::Config,
 };
+
+/// Commands that are asked for at once.
+const COMMITTED_TOGETHER_MAX: usize = 256;
 
 /// What the store of the definitions drives.
 enum Phase {
@@ -121,6 +125,36 @@ impl Node {
     /// Why the command cannot be, or that it could not be committed.
     pub async fn commit(&self, command: Command) -> Result<Answer, Refusal> {
         self.meta().propose(command).await
+    }
+
+    /// Has commands committed in order, up to the first that is refused, with few writes for many. What comes before a
+    /// refused one stays.
+    ///
+    /// # Errors
+    /// Why the first cannot be that cannot, or could not be committed.
+    pub async fn commit_all(&self, mut commands: Vec<Command>) -> Result<(), Refusal> {
+        let refusal = self.first_refusal(&commands);
+        if let Some((place, _)) = &refusal {
+            commands.truncate(*place);
+        }
+        let mut commands = commands.into_iter().peekable();
+        while commands.peek().is_some() {
+            let some = commands.by_ref().take(COMMITTED_TOGETHER_MAX);
+            // Asked for in this order, so committed in this order.
+            try_join_all(some.map(|command| self.commit(command))).await?;
+        }
+        refusal.map_or(Ok(()), |(_, refusal)| Err(refusal))
+    }
+
+    /// Tries commands on a copy of the definitions: the first that would be refused, and its place.
+    fn first_refusal(&self, commands: &[Command]) -> Option<(usize, Refusal)> {
+        let mut copy = self.snapshot().catalog.clone();
+        let mut events = Vec::new();
+        commands.iter().enumerate().find_map(|(place, command)| {
+            events.clear();
+            let refused = copy.apply(command.clone(), &mut events).err();
+            refused.map(|refusal| (place, refusal))
+        })
     }
 
     /// Begins all that the definitions name, in one pass, with what was found of the queues' messages.
@@ -228,4 +262,83 @@ impl Node {
 pub async fn started(config: Config) -> Arc<Node> {
     let data = super::data_directory::open(config.node.data.as_path(), config.node.name.as_str());
     Node::start(config, data.unwrap()).await.unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, ServerArgs};
+
+    fn vhost(name: &str) -> Command {
+        Command::PutVhost {
+            name: name.parse().unwrap(),
+            metadata: catalog::VhostMetadata::default(),
+        }
+    }
+
+    async fn node() -> (tempfile::TempDir, Arc<Node>) {
+        let folder = tempfile::tempdir().unwrap();
+        let args = ServerArgs {
+            data: Some(folder.path().to_owned()),
+            ..ServerArgs::default()
+        };
+        let config = config::load(&args, &config::Fixed::new()).unwrap().config;
+        (folder, started(config).await)
+    }
+
+    #[tokio::test]
+    async fn many_commands_are_committed_up_to_the_first_that_is_refused() {
+        let (_folder, node) = node().await;
+        let absent = Command::DeleteVhost("absent".parse().unwrap());
+        let mut commands: Vec<Command> = (0..600).map(|number| vhost(&format!("v{number}"))).collect();
+        node.commit_all(commands.clone()).await.unwrap();
+        assert_eq!(node.snapshot().catalog.vhosts().count(), 601);
+        commands = vec![vhost("before"), absent, vhost("after")];
+        let refusal = node.commit_all(commands).await.unwrap_err();
+        assert!(refusal.text.contains("absent"), "{refusal}");
+        let snapshot = node.snapshot();
+        assert!(snapshot.catalog.vhost("before").is_some() && snapshot.catalog.vhost("after").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_node_goes_over_to_further_definitions_by_what_differs() {
+        let (_folder, node) = node().await;
+        let queue = |name: &str| {
+            Command::DeclareQueue(catalog::QueueSpec {
+                vhost: "/".parse().unwrap(),
+                name: name.parse().unwrap(),
+                durable: true,
+                auto_delete: false,
+                owner: None,
+                arguments: model::Table::default(),
+                leader: node.name().clone(),
+                user: "guest".parse().unwrap(),
+            })
+        };
+        node.commit_all(vec![queue("stays"), queue("goes")]).await.unwrap();
+        let (stays, goes) = {
+            let snapshot = node.snapshot();
+            let cell = |name: &str| {
+                snapshot
+                    .cell(snapshot.catalog.queue("/", name).unwrap().id)
+                    .unwrap()
+                    .clone()
+            };
+            (cell("stays"), cell("goes"))
+        };
+        let mut further = node.snapshot().catalog.clone();
+        for command in [Command::DeleteQueue(goes.id), queue("comes")] {
+            further.apply(command, &mut Vec::new()).unwrap();
+        }
+        node.install(further.clone());
+        let snapshot = node.snapshot();
+        assert!(snapshot.catalog == further);
+        assert!(snapshot.cell(stays.id).is_some_and(|cell| Arc::ptr_eq(cell, &stays)));
+        assert!(snapshot.cell(goes.id).is_none() && goes.hold().dead);
+        assert!(
+            snapshot
+                .cell_by_name(&"/".parse().unwrap(), &"comes".parse().unwrap())
+                .is_some()
+        );
+    }
 }

@@ -3,8 +3,7 @@
 use access::{HashAlgorithm, PasswordHash, PermissionTexts, User, UserLimits};
 use anyhow::Context;
 use catalog::{Command, VhostMetadata};
-use futures::future::try_join_all;
-use model::{Refusal, UserName, VhostName};
+use model::{UserName, VhostName};
 
 use super::node::Node;
 use crate::config::{Access, PasswordHashing};
@@ -42,10 +41,8 @@ pub async fn define(node: &Node) -> anyhow::Result<()> {
             permissions,
         },
     ];
-    // Asked for in this order, so committed in this order, and perhaps with one write.
-    try_join_all(commands.map(|command| commit(node, command)))
-        .await
-        .map(drop)
+    let done = node.commit_all(commands.into()).await;
+    done.map_err(|refusal| anyhow::anyhow!("cannot define the default user and virtual host: {refusal}"))
 }
 
 fn default_user(access: &Access, name: &UserName) -> User {
@@ -66,9 +63,4 @@ fn default_user(access: &Access, name: &UserName) -> User {
         tags,
         limits: UserLimits::default(),
     }
-}
-
-async fn commit(node: &Node, command: Command) -> anyhow::Result<()> {
-    let failed = |refusal: Refusal| anyhow::anyhow!("cannot define the default user and virtual host: {refusal}");
-    node.commit(command).await.map(drop).map_err(failed)
 }

@@ -19,7 +19,7 @@ use super::{
     body::Octets,
     caller::Administrator,
     definitions_export, definitions_import,
-    failure::Failure,
+    failure::{self, Failure},
     list::Parameters,
 };
 
@@ -81,12 +81,8 @@ async fn load(
     let read: Definitions =
         serde_json::from_slice(&octets.0).map_err(|error| Failure::bad_request(error.to_string()))?;
     let commands = definitions_import::commands(api, &caller.user.name, read, vhost)?;
-    for command in commands {
-        api.node
-            .commit(command)
-            .await
-            .map_err(|refusal| Failure::bad_request(refusal.text))?;
-    }
+    let done = api.node.commit_all(commands).await;
+    done.map_err(|refusal| failure::instead(refusal.clone(), || Failure::bad_request(refusal.text)))?;
     answer::done()
 }
 
