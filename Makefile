@@ -37,9 +37,9 @@ build: ## compile the static binaries of the image into $WARREN_CACHE/image
 
 # ---- tests ----
 
-.PHONY: test lint test-unit test-tidy test-oracle test-interop test-fuzz test-image test-e2e
+.PHONY: test lint test-unit test-tidy test-oracle test-soak test-interop test-page test-fuzz test-image test-e2e
 test: ## run all tests; what CI runs
-	@hack/steps lint test-unit test-tidy image test-oracle test-interop test-page test-fuzz test-image test-e2e
+	@hack/steps lint test-unit test-tidy image test-oracle test-soak test-interop test-page test-fuzz test-image test-e2e
 
 lint: ## format, clippy, shellcheck, charts
 	@hack/need cargo shellcheck
