@@ -7,6 +7,7 @@ use model::{ConsumerId, Millis, PageId, QueueId, QueueName, Seq, VhostName};
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 use queue::{Death, Delivery, DirectSink, Paged, Queue, Retire, Sink, Stored, Taken};
 use std::{
+    collections::VecDeque,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -135,22 +136,48 @@ pub struct QueueCell {
     traced: AtomicBool,
     /// A page has come back: whoever found the head of the queue on it may look again.
     pub page_came: Notify,
+    /// Dead letters on their way.
+    pub letters: Letters,
+}
+
+/// A message that died.
+#[derive(Debug)]
+pub struct Dead {
+    /// The message.
+    pub message: Message,
+    /// Its position, if the store has it: it is taken out once the letter is there.
+    pub stored: Option<Seq>,
+    /// Why.
+    pub why: Death,
+}
+
+/// Messages that died in a queue and have not been routed. Whoever routes them takes its turn, so that they go in the
+/// order in which they died, whatever task they died in.
+#[derive(Debug, Default)]
+pub struct Letters {
+    waiting: Mutex<VecDeque<Dead>>,
+    turn: Mutex<()>,
+}
+
+impl Letters {
+    /// Routes all that wait, one after the other. No queue may be locked.
+    pub fn route(&self, mut each: impl FnMut(Dead)) {
+        let _turn = self.turn.lock();
+        while let Some(dead) = self.next() {
+            each(dead);
+        }
+    }
+
+    fn next(&self) -> Option<Dead> {
+        self.waiting.lock().pop_front()
+    }
 }
 
 /// What has to be done once no queue is locked.
 #[derive(Debug)]
 pub enum Errand {
-    /// A dead letter to be routed.
-    DeadLetter {
-        /// Queue it died in.
-        from: Arc<QueueCell>,
-        /// The message.
-        message: Message,
-        /// Its position, if the store has it: it is taken out once the letter is there.
-        stored: Option<Seq>,
-        /// Why.
-        why: Death,
-    },
+    /// Messages died in this queue and are to be routed.
+    DeadLetters(Arc<QueueCell>),
     /// A message of a traced virtual host, to be copied.
     Trace(Box<Sighting>),
     /// The queue asks to be deleted.
@@ -185,6 +212,7 @@ impl QueueCell {
             wakes_at: AtomicU64::new(u64::MAX),
             traced: AtomicBool::new(false),
             page_came: Notify::new(),
+            letters: Letters::default(),
         }
     }
 
@@ -306,12 +334,16 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
     }
 
     fn dead_letter(&mut self, message: Message, stored: Option<Seq>, why: Death) {
-        self.errands.push(Errand::DeadLetter {
-            from: self.cell.clone(),
-            message,
-            stored,
-            why,
-        });
+        // Still under the queue's lock, so in order.
+        self.cell
+            .letters
+            .waiting
+            .lock()
+            .push_back(Dead { message, stored, why });
+        let asked = matches!(self.errands.last(), Some(Errand::DeadLetters(from)) if Arc::ptr_eq(from, self.cell));
+        if !asked {
+            self.errands.push(Errand::DeadLetters(self.cell.clone()));
+        }
     }
 
     fn removed(&mut self, first: Seq, last: Seq) {

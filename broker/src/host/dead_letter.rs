@@ -23,16 +23,11 @@ impl Node {
         while let Some(errand) = open.pop_front() {
             let mut caused = Vec::new();
             match errand {
-                Errand::DeadLetter {
-                    from,
-                    message,
-                    stored,
-                    why,
-                } => {
-                    self.route_dead_letter(&from, &message, why, touched, &mut caused);
+                Errand::DeadLetters(from) => from.letters.route(|dead| {
+                    self.route_dead_letter(&from, &dead.message, dead.why, touched, &mut caused);
                     // Behind the letter in the log: there is no moment in which the message is in neither queue.
-                    moved.extend(stored.map(|seq| (from.id, seq)));
-                }
+                    moved.extend(dead.stored.map(|seq| (from.id, seq)));
+                }),
                 Errand::Trace(seen) => self.copy(&seen, touched, &mut caused),
                 Errand::Retire { cell, why } => self.retirements().ask(cell, why),
             }
