@@ -53,10 +53,11 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         handbook_in_a_pod("pika-0.10")
     });
     checks.check(
-        "its pod, deleted, comes back, and kubectl get rmq says so meanwhile",
+        "its pod, deleted, comes back with every confirmed message, and kubectl get rmq says so meanwhile",
         || {
-            let lost = truthful(lose_the_pod);
-            lost.and_then(|()| with_login(|ann| ann.put("after", 10).and_then(|()| ann.take("after", 10))))
+            with_login(|ann| ann.put("kept", 100))?;
+            truthful(lose_the_pod)?;
+            with_login(|ann| ann.take("kept", 100))
         },
     );
     checks.check(
@@ -86,9 +87,10 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
 /// Deletes the broker and makes it again.
 pub(crate) fn end(checks: &mut Checks) {
     checks.check(
-        "deleted, it leaves its volumes and secrets; applied again, it has the old password",
+        "deleted, it leaves its volumes and secrets; applied again, it has the old password and the old messages",
         || {
             let old = password()?;
+            with_login(|ann| ann.put("retained", 10))?;
             kubectl(&["delete", "rmq", NAME, "--timeout=90s"])?;
             within(READY_LIMIT, || {
                 equal(
@@ -98,7 +100,8 @@ pub(crate) fn end(checks: &mut Checks) {
             })?;
             apply_hello()?;
             settled()?;
-            equal(password()?, old)
+            equal(password()?, old)?;
+            with_login(|ann| ann.take("retained", 10))
         },
     );
 }
