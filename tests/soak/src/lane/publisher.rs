@@ -19,6 +19,9 @@ pub(crate) struct Publisher {
     outstanding: BTreeMap<u64, (Id, Vec<usize>)>,
 }
 
+/// A lane has fewer publishers than this at a time.
+const PUBLISHERS_MAX: u8 = 16;
+
 /// A message to publish.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draft {
@@ -47,9 +50,11 @@ impl Publisher {
         })
     }
 
-    /// Drops the connection without a word and opens another; what was outstanding stays unknown.
+    /// Drops the connection without a word and opens another, as another publisher: what the server still reads from the
+    /// old one may come after what it reads from the new one. What was outstanding stays unknown.
     pub(crate) fn reopen(&mut self, port: u16) -> Result<(), Stop> {
-        *self = Self::open(port, self.index, self.next_number)?;
+        let index = self.index.wrapping_add(PUBLISHERS_MAX);
+        *self = Self::open(port, index, self.next_number)?;
         Ok(())
     }
 
