@@ -112,15 +112,51 @@ impl DiskFile for File {
     }
 
     fn reserve(&self, octets: u64) -> io::Result<()> {
-        Ok(rustix::fs::fallocate(
-            self,
-            rustix::fs::FallocateFlags::empty(),
-            0,
-            octets,
-        )?)
+        let reserved = rustix::fs::fallocate(self, rustix::fs::FallocateFlags::empty(), 0, octets);
+        match reserved {
+            // A file system that cannot reserve: the file grows as it is written, and finds out then if there is no room.
+            Err(rustix::io::Errno::OPNOTSUPP) if self.length()? < octets => self.set_len(octets),
+            Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            reserved => Ok(reserved?),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{read_all, replace};
+
+    #[test]
+    fn a_reserved_file_has_its_length_and_keeps_what_was_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FsDisk::new(directory.path());
+        disk.create_directory("d").unwrap();
+        let file = disk.open("d/f", Open::New).unwrap();
+        DiskFile::write_at(&file, 0, b"kept").unwrap();
+        file.reserve(1 << 20).unwrap();
+        assert_eq!(file.length().unwrap(), 1 << 20);
+        assert!(read_all(&disk, "d/f").unwrap().starts_with(b"kept\0"));
+    }
+
+    #[test]
+    fn files_are_listed_replaced_renamed_and_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FsDisk::new(directory.path());
+        assert!(disk.list("d").unwrap().is_empty(), "an absent directory holds nothing");
+        disk.create_directory("d/below").unwrap();
+        replace(&disk, "d", "b", b"old").unwrap();
+        replace(&disk, "d", "b", b"new").unwrap();
+        disk.open("d/a", Open::New).unwrap();
+        assert!(disk.open("d/a", Open::New).is_err());
+        assert_eq!(disk.list("d").unwrap(), ["a", "b"]);
+        disk.rename("d/b", "d/c").unwrap();
+        disk.remove("d/a").unwrap();
+        assert_eq!(disk.list("d").unwrap(), ["c"]);
+        assert_eq!(read_all(&disk, "d/c").unwrap(), b"new");
     }
 }
