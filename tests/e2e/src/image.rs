@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::amqp::Login;
@@ -45,7 +46,7 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
     });
     checks.check("the operator is in it", || {
         let help = ["--rm", "--entrypoint", "/usr/bin/warren-operator", image, "--help"];
-        says(&run(&engine, &[&RUN[..], &help].concat())?, "preview")
+        says(&run(&engine, &[runtime(&engine), &RUN[..], &help].concat())?, "preview")
     });
     checks.check(
         "it runs with a read-only root, without capabilities, as an unknown user",
@@ -165,6 +166,16 @@ fn engine() -> String {
     std::env::var("WARREN_ENGINE").unwrap_or_else(|_| if docker() { "docker".into() } else { "podman".into() })
 }
 
+/// Podman's usual runtime refuses machines that have both versions of control groups; runc does not.
+fn runtime(engine: &str) -> &'static [&'static str] {
+    let has_both = Path::new("/sys/fs/cgroup/unified").exists();
+    if engine == "podman" && has_both {
+        &["--runtime", "runc"]
+    } else {
+        &[]
+    }
+}
+
 /// A running broker; removed with its volume when dropped.
 struct Container {
     engine: String,
@@ -178,13 +189,7 @@ impl Container {
         let (amqp, management) = (free_port()?, free_port()?);
         let ports = [format!("{HOST}:{amqp}:5672"), format!("{HOST}:{management}:15672")];
         let published = ["-d", "-p", &ports[0], "-p", &ports[1]];
-        let arguments: Vec<_> = RUN
-            .iter()
-            .chain(&published)
-            .chain(options)
-            .copied()
-            .chain([image])
-            .collect();
+        let arguments = [runtime(engine), &RUN, &published, options, &[image]].concat();
         let id = run(engine, &arguments)?.trim().to_owned();
         let container = Self {
             engine: engine.into(),
