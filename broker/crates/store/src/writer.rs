@@ -95,9 +95,10 @@ impl<D: Disk, M> Writer<D, M> {
     /// How long the thread may sleep unless somebody wants a sync; `None` = until something is appended.
     pub(crate) fn patience(&self) -> Option<Duration> {
         let until = |since: Instant| SYNC_AFTER.saturating_sub(since.elapsed()).min(WRITE_AFTER);
-        match self.held {
-            Some(_) => Some(WRITE_AFTER),
-            None => self.unsynced_since.map(until),
+        // Room may come although nobody appends anything: publishers are blocked until it is found.
+        match self.held.is_some() || self.retry_at.is_some() {
+            true => Some(WRITE_AFTER),
+            false => self.unsynced_since.map(until),
         }
     }
 
@@ -195,6 +196,10 @@ impl<D: Disk, M> Writer<D, M> {
         if half && self.prepared.is_none() {
             self.prepared = self.prepared_or_try()?;
         }
+        if !half || self.prepared.is_some() {
+            self.retry_at = None;
+            self.shared.set_full(Thread::Writer, false);
+        }
         Ok(())
     }
 
@@ -206,11 +211,7 @@ impl<D: Disk, M> Writer<D, M> {
             return Ok(None);
         }
         match prepare(&self.disk, &self.free, self.shared.sizes.segment_bytes) {
-            Ok(path) => {
-                self.retry_at = None;
-                self.shared.set_full(Thread::Writer, false);
-                Ok(Some(path))
-            }
+            Ok(path) => Ok(Some(path)),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 self.tell_full();
                 Ok(None)
@@ -264,4 +265,90 @@ fn begin_segment<D: Disk>(disk: &D, prepared: &str, segment: u64) -> io::Result<
     file.sync()?;
     disk.sync_directory(DIRECTORY)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{disk::MemDisk, sizes::Sizes};
+    use model::{PageId, QueueId, Seq};
+
+    const SIZES: Sizes = Sizes {
+        segment_bytes: 4096,
+        segments_max: 2,
+        page_file_bytes: 4096,
+    };
+
+    struct Bench {
+        disk: MemDisk,
+        shared: Arc<Shared<()>>,
+        writer: Writer<MemDisk, ()>,
+    }
+
+    fn bench() -> Bench {
+        let (disk, shared) = (MemDisk::new(), Arc::new(Shared::new(1, PageId(1), SIZES)));
+        let writer = Writer::begin(disk.clone(), shared.clone(), Arc::default(), 1).unwrap();
+        Bench { disk, shared, writer }
+    }
+
+    impl Bench {
+        /// Appends until more than half of a segment is used, so that the next one is wanted.
+        fn fill_half(&mut self) {
+            while self.shared.end().offset() <= SIZES.segment_bytes / 2 {
+                self.shared.remove(QueueId(1), &[(Seq(1), Seq(1))]);
+            }
+            self.writer.step().unwrap();
+        }
+
+        /// Steps as the thread would, with nothing appended, until the disk is not called full or patience ends.
+        fn is_full_for_ever(&mut self) -> bool {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while self.shared.is_full() {
+                let Some(patience) = self.writer.patience() else {
+                    return true;
+                };
+                assert!(Instant::now() < deadline, "the disk is still called full");
+                self.shared.writer_waits(Some(patience));
+                self.writer.step().unwrap();
+            }
+            false
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_asked_again_although_nobody_appends_anything() {
+        let mut bench = bench();
+        bench.disk.set_capacity(Some(SIZES.segment_bytes as usize));
+        bench.fill_half();
+        assert!(bench.shared.is_full());
+        bench
+            .shared
+            .wake_when_synced(bench.shared.end(), &(Arc::new(|| {}) as crate::Wake));
+        bench.writer.step().unwrap();
+        assert!(bench.shared.is_full(), "there is no room yet");
+        bench.disk.set_capacity(None);
+        assert!(!bench.is_full_for_ever());
+    }
+
+    #[test]
+    fn what_found_no_room_is_written_and_the_disk_is_not_called_full_any_more() {
+        let mut bench = bench();
+        bench.disk.set_capacity(Some(SIZES.segment_bytes as usize));
+        let long = vec![b'.'; 2 * SIZES.segment_bytes as usize];
+        let content = crate::Content {
+            exchange: b"",
+            routing_key: b"",
+            properties: b"",
+            body: &long,
+        };
+        bench.shared.body(&content);
+        let end = bench.shared.end();
+        bench.writer.step().unwrap();
+        assert!(bench.shared.is_full() && bench.shared.synced() < end);
+        bench.disk.set_capacity(None);
+        assert!(!bench.is_full_for_ever());
+        bench.shared.wake_when_synced(end, &(Arc::new(|| {}) as crate::Wake));
+        bench.writer.step().unwrap();
+        assert_eq!(bench.shared.synced(), end);
+    }
 }
