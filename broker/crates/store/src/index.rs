@@ -174,22 +174,19 @@ impl Index {
 
     /// A page was written. Its messages lie there from now on and nowhere else.
     pub(crate) fn paged(&mut self, id: PageId, page: NewPage) {
-        let NewPage {
-            queue,
-            file,
-            offset,
-            bytes,
-            live,
-        } = page;
-        for (first, last) in live.iter() {
-            self.removed(queue, first, last);
+        for (first, last) in page.live.iter() {
+            self.removed(page.queue, first, last);
         }
-        self.place(id, queue, file, offset, bytes, live);
+        self.place(id, page);
     }
 
     /// A page was written again, elsewhere.
     pub(crate) fn moved(&mut self, id: PageId, page: NewPage) {
         self.discard(id);
+        self.place(id, page);
+    }
+
+    fn place(&mut self, id: PageId, page: NewPage) {
         let NewPage {
             queue,
             file,
@@ -197,10 +194,6 @@ impl Index {
             bytes,
             live,
         } = page;
-        self.place(id, queue, file, offset, bytes, live);
-    }
-
-    fn place(&mut self, id: PageId, queue: QueueId, file: u64, offset: u64, bytes: u64, live: Runs) {
         let into = self.files.entry(file).or_default();
         into.bytes = into.bytes.max(offset + bytes);
         let (Some(first), Some(last)) = (live.first(), live.last()) else {

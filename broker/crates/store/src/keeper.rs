@@ -171,6 +171,13 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
 
     /// Writes a page; its messages lie there from now on.
     pub(crate) fn write_page(&mut self, id: PageId, queue: QueueId, level: u8, draft: &Draft) -> io::Result<()> {
+        let page = self.append_page(id, queue, level, draft)?;
+        self.index.paged(id, page);
+        Ok(())
+    }
+
+    /// Appends a page to the files; the index is told by the caller, who knows where its messages lay before.
+    fn append_page(&mut self, id: PageId, queue: QueueId, level: u8, draft: &Draft) -> io::Result<NewPage> {
         let octets = draft.finish(id, queue, level);
         let placed = self.pages.append(&octets)?;
         if let Some(closed) = placed.closed {
@@ -181,15 +188,13 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
             .entries()
             .iter()
             .for_each(|entry| live.insert(entry.seq, entry.seq));
-        let page = NewPage {
+        Ok(NewPage {
             queue,
             file: placed.file,
             offset: placed.offset,
             bytes: octets.len() as u64,
             live,
-        };
-        self.index.paged(id, page);
-        Ok(())
+        })
     }
 
     /// Tries again what found no room.
@@ -360,19 +365,8 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
         for (entry, content) in all.iter().filter(|(entry, _)| page.live.contains(entry.seq)) {
             draft.push(entry.seq, entry.epoch, entry.expires, entry.persistent, content);
         }
-        let octets = draft.finish(id, page.queue, head.level);
-        let placed = self.pages.append(&octets)?;
-        if let Some(closed) = placed.closed {
-            self.index.close_file(closed);
-        }
-        let new = NewPage {
-            queue: page.queue,
-            file: placed.file,
-            offset: placed.offset,
-            bytes: octets.len() as u64,
-            live: page.live,
-        };
-        self.index.moved(id, new);
+        let moved = self.append_page(id, page.queue, head.level, &draft)?;
+        self.index.moved(id, moved);
         Ok(())
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Pages<D: Disk> {
     /// The file that is appended to, if one is begun.
     current: Option<Current>,
     next_file: u64,
+    /// The file before it, until somebody has been told that it is closed.
+    closed: Option<u64>,
     /// A file that is longer gets no more pages.
     file_bytes: u64,
     /// Files with pages that are not durable, and names that are not.
@@ -52,6 +54,7 @@ impl<D: Disk> Pages<D> {
             open: BTreeMap::new(),
             current: None,
             next_file,
+            closed: None,
             file_bytes,
             unsynced: Vec::new(),
             names_changed: false,
@@ -61,9 +64,9 @@ impl<D: Disk> Pages<D> {
     /// Appends a page.
     ///
     /// # Errors
-    /// `StorageFull` leaves everything as it was.
+    /// `StorageFull` leaves what had been written as it was.
     pub(crate) fn append(&mut self, octets: &[u8]) -> io::Result<Placed> {
-        let closed = self.close_long();
+        self.closed = self.close_long().or(self.closed);
         let (file, offset) = match &self.current {
             Some(current) => (current.file, current.length),
             None => (self.begin_file()?, 0),
@@ -81,6 +84,7 @@ impl<D: Disk> Pages<D> {
         if !self.unsynced.contains(&file) {
             self.unsynced.push(file);
         }
+        let closed = self.closed.take();
         Ok(Placed { file, offset, closed })
     }
 
@@ -89,12 +93,8 @@ impl<D: Disk> Pages<D> {
             .current
             .as_ref()
             .is_some_and(|current| current.length >= self.file_bytes);
-        if long { self.close() } else { None }
-    }
-
-    /// The current file gets no more pages.
-    pub(crate) fn close(&mut self) -> Option<u64> {
-        self.current.take().map(|current| current.file)
+        let current = self.current.take_if(|_| long);
+        current.map(|current| current.file)
     }
 
     fn begin_file(&mut self) -> io::Result<u64> {
