@@ -68,7 +68,7 @@ pub struct Batch {
     settled: Vec<Place>,
     tally: Tally,
     now: Millis,
-    /// A publish waits in the read buffer, since an alarm is on.
+    /// A publish waits in the read buffer, since an alarm is on or the disk is behind.
     holds_publish: bool,
     /// What was published is safe once the log is durable up to here.
     safe_at: Lsn,
@@ -301,7 +301,8 @@ impl Host for Batch {
     }
 
     fn holds_publishes(&mut self) -> bool {
-        self.holds_publish = self.node.alarms().any();
+        // A disk that is behind holds publishes alone: consumers settle and drain, which is what makes room.
+        self.holds_publish = self.node.alarms().any() || !self.node.store().has_room();
         self.holds_publish
     }
 

@@ -28,7 +28,7 @@ use super::{
 const REPLIES_BYTES_MAX: usize = 1024 * 1024;
 /// A batch of at least this many octets is followed by letting other tasks run: two floods must not starve the rest.
 const LARGE_BATCH_BYTES: u64 = 16 * 1024;
-/// While the disk is behind nothing is read; so often it is asked whether it still is.
+/// A publish that waits for the disk looks this often whether it may go on.
 const DISK_PATIENCE: Duration = Duration::from_millis(2);
 /// Longest sleep of a connection with nothing to wait for.
 const IDLE: Millis = Millis(3_600_000);
@@ -55,6 +55,8 @@ pub(super) struct Task {
     deaf: bool,
     /// Octets wait in the buffer that were not looked at, since their answers found no room.
     stalled: bool,
+    /// What was not looked at begins with a publish, and the disk is behind.
+    waits_for_disk: bool,
     /// Nothing is read while an alarm is on, since the client publishes.
     alarmed: bool,
     over: bool,
@@ -86,6 +88,7 @@ impl Task {
             unsafe_points: VecDeque::new(),
             deaf: false,
             stalled: false,
+            waits_for_disk: false,
             alarmed: false,
             over: false,
             node,
@@ -100,7 +103,7 @@ impl Task {
         let mut told_to_stop = false;
         let mut seen = 0;
         while !self.over {
-            let disk_is_behind = !self.node.store().has_room();
+            let disk_is_behind = self.waits_for_disk && !self.node.store().has_room();
             let reading = !self.alarmed && !disk_is_behind && outbox.has_room(REPLIES_BYTES_MAX);
             let blocked = outbox.blocked.load(Ordering::Acquire);
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
@@ -183,6 +186,7 @@ impl Task {
 
     async fn on_octets(&mut self) {
         self.stalled = false;
+        self.waits_for_disk = false;
         if self.deaf {
             return self.buffer.clear();
         }
@@ -213,8 +217,9 @@ impl Task {
         if publishes && !self.over {
             self.on_alarms();
         }
-        // The alarm may be over by now: the publish goes on at once.
-        self.stalled |= holds && !self.alarmed;
+        // The alarm may be over by now: the publish goes on at once, or when the disk has caught up.
+        self.waits_for_disk = holds && !self.alarmed;
+        self.stalled |= self.waits_for_disk;
     }
 
     /// Blocks a publishing client while an alarm is on, and lets it go on after the last one.

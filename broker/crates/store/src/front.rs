@@ -167,7 +167,8 @@ impl<M> Shared<M> {
 
     /// True while publishers need not wait.
     pub(crate) fn has_room(&self) -> bool {
-        self.waiting_bytes.load(Ordering::Relaxed) < WAITING_BYTES_MAX
+        !self.is_full()
+            && self.waiting_bytes.load(Ordering::Relaxed) < WAITING_BYTES_MAX
             && self.paging_bytes.load(Ordering::Relaxed) < WAITING_BYTES_MAX
     }
 

@@ -81,7 +81,8 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
 
     /// How long the thread may sleep; `None` = until there is something to do.
     pub(crate) fn patience(&self) -> Option<Duration> {
-        let waits = !self.deeds.is_empty() || !self.unwritten.is_empty() || self.retiring.is_some();
+        let frees = self.shared.is_full() && !self.sealed.is_empty();
+        let waits = frees || !self.deeds.is_empty() || !self.unwritten.is_empty() || self.retiring.is_some();
         waits.then_some(LOOK_AGAIN_AFTER)
     }
 
@@ -278,13 +279,15 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
         self.index.forget(queue);
     }
 
-    /// Too many complete segments: the oldest is retired once all is durable that has been noted so far.
+    /// Too many complete segments, or no room for the next: the oldest is retired once all is durable that has been
+    /// noted so far.
     fn retire_oldest(&mut self, upto: Lsn) -> io::Result<()> {
+        let kept_max = match self.shared.is_full() {
+            true => 0,
+            false => self.shared.sizes.segments_max,
+        };
         if self.retiring.is_none()
-            && let Some(oldest) = self
-                .sealed
-                .front()
-                .filter(|_| self.sealed.len() > self.shared.sizes.segments_max)
+            && let Some(oldest) = self.sealed.front().filter(|_| self.sealed.len() > kept_max)
         {
             self.retiring = Some(Retiring {
                 segment: *oldest,

@@ -77,7 +77,7 @@ impl<D: Disk, M> Writer<D, M> {
     /// Begins a segment.
     pub(crate) fn begin(disk: D, shared: Arc<Shared<M>>, free: Arc<FreeFiles>, segment: u64) -> io::Result<Self> {
         disk.create_directory(DIRECTORY)?;
-        let prepared = prepare(&disk, &free, shared.sizes.segment_bytes)?;
+        let prepared = prepare(&disk, shared.sizes.segment_bytes)?;
         let file = begin_segment(&disk, &prepared, segment)?;
         Ok(Writer {
             disk,
@@ -204,13 +204,13 @@ impl<D: Disk, M> Writer<D, M> {
     }
 
     fn prepared_or_try(&mut self) -> io::Result<Option<String>> {
-        if let Some(prepared) = self.prepared.take() {
-            return Ok(Some(prepared));
+        if let Some(path) = self.prepared.take().or_else(|| self.free.take()) {
+            return Ok(Some(path));
         }
         if self.retry_at.is_some_and(|at| at > Instant::now()) {
             return Ok(None);
         }
-        match prepare(&self.disk, &self.free, self.shared.sizes.segment_bytes) {
+        match prepare(&self.disk, self.shared.sizes.segment_bytes) {
             Ok(path) => Ok(Some(path)),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 self.tell_full();
@@ -222,6 +222,7 @@ impl<D: Disk, M> Writer<D, M> {
 
     fn tell_full(&mut self) {
         self.retry_at = Some(Instant::now() + RETRY_AFTER);
+        self.shared.rouse_keeper();
         if self.shared.set_full(Thread::Writer, true) {
             tracing::error!(
                 "no room on the disk for the next {} MiB of the message log: publishers wait until there is; free some \
@@ -241,11 +242,8 @@ impl<D: Disk, M> Writer<D, M> {
     }
 }
 
-/// A file with room for a segment: one that was used before, or a new one.
-fn prepare<D: Disk>(disk: &D, free: &FreeFiles, octets: u64) -> io::Result<String> {
-    if let Some(path) = free.take() {
-        return Ok(path);
-    }
+/// A new file with room for a segment.
+fn prepare<D: Disk>(disk: &D, octets: u64) -> io::Result<String> {
     let file = disk.open(PREPARED, Open::OrCreate)?;
     if let Err(error) = file.reserve(octets) {
         drop(file);
