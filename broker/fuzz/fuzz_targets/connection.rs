@@ -9,7 +9,8 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use model::{DeliveryTag, QueueName, Refusal, Table};
 use session::{
-    Answer, Ask, Connection, Fate, Host, Limits, LoginOutcome, Note, Publication, Request, Settle, Step, UnknownTag,
+    Answer, Ask, Connection, Fate, Host, Limits, LoginOutcome, Note, Publication, Receipt, Request, Settle, Step,
+    UnknownTag,
 };
 
 /// Octets that a connection may have written before the run counts as a flood.
@@ -75,7 +76,7 @@ fn yes(ask: &Ask) -> Answer {
             user: "guest".into(),
             impersonator: false,
         }),
-        Ask::EnterVhost(_) | Ask::UpdateSecret(_) | Ask::AwaitSafe | Ask::Release(_) => Answer::Done,
+        Ask::EnterVhost(_) | Ask::UpdateSecret(_) | Ask::AwaitSafe | Ask::CatchUp(_) | Ask::Release(_) => Answer::Done,
         Ask::Channel(_, request) => yes_on_channel(request),
     }
 }
@@ -141,7 +142,7 @@ impl Host for Node {
         &mut self.out
     }
 
-    fn publish(&mut self, _channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal> {
+    fn publish(&mut self, _channel: u16, message: &Publication<'_>, _receipt: Receipt) -> Result<Fate, Refusal> {
         match message.fault {
             Some(refusal) => Err(refusal.clone()),
             None if message.routing_key.is_empty() => Ok(Fate::Unroutable),

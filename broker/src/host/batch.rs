@@ -5,7 +5,7 @@
 
 use model::{DeliveryTag, Millis, Refusal};
 use queue::Published;
-use session::{Fate, Host, Note, Publication, Settle, UnknownTag};
+use session::{Fate, Host, Note, Publication, Receipt, Settle, UnknownTag};
 use std::sync::Arc;
 use store::Lsn;
 
@@ -277,7 +277,7 @@ impl Host for Batch {
         &mut self.replies
     }
 
-    fn publish(&mut self, channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal> {
+    fn publish(&mut self, channel: u16, message: &Publication<'_>, _receipt: Receipt) -> Result<Fate, Refusal> {
         let route = self.routes.find(message, &self.node)?;
         if let Some(fault) = message.fault {
             return Err(fault.clone());

@@ -59,7 +59,7 @@ pub(super) struct Task {
     waits_for_disk: bool,
     /// Nothing is read while an alarm is on, since the client publishes.
     alarmed: bool,
-    over: bool,
+    pub(super) over: bool,
 }
 
 /// Serves a client until its socket closes.

@@ -54,6 +54,10 @@ impl Task {
                 self.node.until_durable(self.batch.safe_at()).await;
                 Answer::Done
             }
+            Ask::CatchUp(generation) => {
+                self.over |= !self.node.catch_up(generation).await;
+                Answer::Done
+            }
             Ask::Channel(number, request) => {
                 let outcome = self.on_request(number, request).await;
                 outcome.unwrap_or_else(Answer::Refused)

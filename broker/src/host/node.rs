@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use store::{Lsn, RecoveredQueue, Store};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -55,6 +56,9 @@ pub const RABBITMQ_VERSION: &str = "3.13.7";
 /// How long clients may take to answer `connection.close` when the node stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a node may lag behind another whose work relies on a later state of the catalogue.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A published state of the catalogue with the queues of this node.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -75,6 +79,8 @@ pub struct Node {
     meta: Arc<dyn MetaStore>,
     pub(super) catalog: Mutex<Snapshot>,
     snapshot: ArcSwap<Snapshot>,
+    /// The state published last, for those who wait for one.
+    generation: watch::Sender<Generation>,
     clients: Clients,
     timers: Timers,
     retirements: Retirements,
@@ -214,6 +220,7 @@ impl Node {
             limits_with_certificate: Arc::new(limits(&config, true)),
             catalog: Mutex::new(empty.clone()),
             snapshot: ArcSwap::from_pointee(empty),
+            generation: watch::Sender::new(Generation(0)),
             clients: Clients::default(),
             timers: Timers::default(),
             retirements: Retirements::default(),
@@ -387,6 +394,20 @@ impl Node {
     /// Everybody sees this state from now on.
     pub(super) fn publish(&self, next: &Snapshot) {
         self.snapshot.store(Arc::new(next.clone()));
+        self.generation.send_replace(next.generation());
+    }
+
+    /// Waits until this state of the catalogue, or a later one, is published here; false if that takes too long.
+    pub async fn catch_up(&self, generation: Generation) -> bool {
+        let mut published = self.generation.subscribe();
+        let reached = published.wait_for(|now| *now >= generation);
+        let waited = tokio::time::timeout(CATCH_UP_PATIENCE, reached).await;
+        matches!(waited, Ok(Ok(_)))
+    }
+
+    /// Follows the states that are published.
+    pub fn generations(&self) -> watch::Receiver<Generation> {
+        self.generation.subscribe()
     }
 
     /// Queues begin and change with the catalogue; those that ended are returned.

@@ -3,7 +3,8 @@
 //! Confirms keep publish order per channel (I4): a run of acks is closed before a nack is written, and whatever follows
 //! a publish that is not safe yet waits for it. What waits is remembered as runs, one per batch or change of kind, at
 //! most `RUNS_MAX`. Above that, acks wait for a later point than they need, and those behind a waiting nack are nacked
-//! as well: their publisher may send them twice, and nothing is lost.
+//! as well: their publisher may send them twice, and nothing is lost. What another node still has to take waits in the
+//! same way, and may turn out to be refused until its point is reached.
 
 use std::collections::VecDeque;
 
@@ -31,7 +32,7 @@ pub(crate) struct Confirms {
 }
 
 /// Publishes with the same fate, from behind the run before.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Run {
     last: u64,
     verdict: Verdict,
@@ -120,6 +121,58 @@ impl Confirms {
             self.waiting = VecDeque::new();
         }
         acked + self.write(channel, out)
+    }
+
+    /// The number that the next publish will get.
+    pub(crate) fn upcoming(&self) -> u64 {
+        self.last + 1
+    }
+
+    /// Publishes that still wait turn out to be refused: their nacks take their places in the order.
+    pub(crate) fn refuse(&mut self, first: u64, last: u64) {
+        let mut at = self.waiting.partition_point(|run| run.last < first);
+        let mut begins = 1 + match at {
+            0 => self.acked,
+            at => self.waiting[at - 1].last,
+        };
+        while begins <= last && at < self.waiting.len() {
+            let ends = self.waiting[at].last;
+            at = self.refuse_in_run(at, begins, first.max(begins), last.min(ends));
+            begins = ends + 1;
+        }
+    }
+
+    /// Cuts the refused ones out of the run at `at`, which begins with `begins`. Returns the place of the run after it.
+    fn refuse_in_run(&mut self, at: usize, begins: u64, first: u64, last: u64) -> usize {
+        let Run { last: ends, verdict } = self.waiting[at];
+        let nack = |last| Run {
+            last,
+            verdict: Verdict::Nack,
+        };
+        let follows_nack = first == begins && at > 0 && self.waiting[at - 1].verdict == Verdict::Nack;
+        if verdict == Verdict::Nack {
+            return at + 1;
+        }
+        if follows_nack && last < ends {
+            self.waiting[at - 1].last = last;
+            return at + 1;
+        }
+        if self.waiting.len() >= RUNS_MAX {
+            self.waiting[at] = nack(ends);
+            return at + 1;
+        }
+        let before = (first > begins).then_some(Run {
+            last: first - 1,
+            verdict,
+        });
+        let after = (last < ends).then_some(Run { last: ends, verdict });
+        self.waiting.remove(at);
+        let mut next = at;
+        for run in before.into_iter().chain([nack(last)]).chain(after) {
+            self.waiting.insert(next, run);
+            next += 1;
+        }
+        next
     }
 
     /// True while a confirm waits for the log.
@@ -262,6 +315,133 @@ mod tests {
             heard(&mut out).last().map(String::as_str),
             Some(&*format!("..{}", 20_000 + 2 * RUNS_MAX))
         );
+    }
+
+    #[test]
+    fn a_late_nack_takes_its_place_in_the_order() {
+        let (mut confirms, mut out) = (Confirms::default(), Vec::new());
+        publish(&mut confirms, &mut out, "llltl");
+        confirms.seal(Point(1));
+        publish(&mut confirms, &mut out, "ll");
+        confirms.seal(Point(2));
+        confirms.refuse(7, 7);
+        confirms.refuse(2, 3);
+        confirms.refuse(1, 2);
+        assert!(heard(&mut out).is_empty(), "nothing is told before its point");
+        assert_eq!(confirms.reach(Point(1), 1, &mut out), 2);
+        assert_eq!(heard(&mut out), ["-1", "-2", "-3", "..5"]);
+        confirms.refuse(1, 5);
+        assert_eq!(confirms.reach(Point(2), 1, &mut out), 1);
+        assert_eq!(heard(&mut out), ["6", "-7"]);
+    }
+
+    #[test]
+    fn a_flood_of_late_nacks_is_one_run() {
+        let (mut confirms, mut out) = (Confirms::default(), Vec::new());
+        publish(&mut confirms, &mut out, &"l".repeat(3 * RUNS_MAX));
+        confirms.seal(Point(1));
+        (1..=2 * RUNS_MAX as u64).for_each(|number| confirms.refuse(number, number));
+        assert_eq!(confirms.waiting.len(), 2);
+        assert_eq!(confirms.reach(Point(1), 1, &mut out), RUNS_MAX as u64);
+        (0..2 * RUNS_MAX).for_each(|_| publish(&mut confirms, &mut out, "lll"));
+        confirms.seal(Point(2));
+        let first = 3 * RUNS_MAX as u64 + 1;
+        (0..3 * RUNS_MAX as u64).for_each(|number| confirms.refuse(first + 2 * number, first + 2 * number));
+        assert!(confirms.waiting.len() <= RUNS_MAX + 1, "bounded");
+    }
+
+    /// What a channel would be told one by one.
+    #[derive(Default)]
+    struct Naive {
+        /// Refused, and the point to wait for.
+        publishes: Vec<(bool, Option<Option<u64>>)>,
+        told: usize,
+        reached: u64,
+    }
+
+    impl Naive {
+        fn tell(&mut self) -> Vec<(u64, bool)> {
+            let mut told = Vec::new();
+            while let Some((refused, point)) = self.publishes.get(self.told) {
+                let due = match point {
+                    None => true,
+                    Some(at) => *refused || at.is_some_and(|at| at <= self.reached),
+                };
+                if !due {
+                    break;
+                }
+                self.told += 1;
+                told.push((self.told as u64, !refused));
+            }
+            told
+        }
+    }
+
+    fn flat(heard: Vec<String>, before: u64) -> Vec<(u64, bool)> {
+        let mut flat: Vec<(u64, bool)> = Vec::new();
+        for told in heard {
+            let next = 1 + flat.last().map_or(before, |(number, _)| *number);
+            match (told.strip_prefix('-'), told.strip_prefix("..")) {
+                (Some(number), _) => flat.push((number.parse().unwrap(), false)),
+                (_, Some(last)) => flat.extend((next..=last.parse().unwrap()).map(|number| (number, true))),
+                _ => flat.push((told.parse().unwrap(), true)),
+            }
+        }
+        flat
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_life_of_a_channel_is_told_as_a_naive_one_tells_it(
+            steps in proptest::collection::vec((0u8..6, 0u64..40, 0u64..3), 0..200),
+        ) {
+            let (mut confirms, mut naive, mut out, mut point) = (Confirms::default(), Naive::default(), Vec::new(), 0);
+            let (mut heard_all, mut told_all) = (Vec::new(), Vec::new());
+            for (step, a, b) in steps {
+                match step {
+                    0 => { confirms.ack(); naive.publishes.push((false, None)); }
+                    1 => { confirms.log(); naive.publishes.push((false, Some(None))); }
+                    2 => { confirms.nack(1, &mut out); naive.publishes.push((true, None)); }
+                    3 => {
+                        point += 1;
+                        confirms.seal(Point(point));
+                        for (_, waits) in &mut naive.publishes {
+                            if let Some(at @ None) = waits { *at = Some(point); }
+                        }
+                    }
+                    4 => {
+                        naive.reached = naive.reached.max(a.min(point));
+                        confirms.reach(Point(naive.reached), 1, &mut out);
+                    }
+                    _ => {
+                        // Only what waits for a point can still be refused.
+                        let first = naive.told as u64 + 1 + a;
+                        let last = (first + b).min(naive.publishes.len() as u64);
+                        confirms.refuse(first, last);
+                        for number in first..=last {
+                            naive.publishes[number as usize - 1].0 = true;
+                        }
+                    }
+                }
+                confirms.write(1, &mut out);
+                let before = heard_all.len() as u64;
+                heard_all.extend(flat(heard(&mut out), before));
+                told_all.extend(naive.tell());
+                // A refusal is told when its turn comes, at the latest with the next point.
+                proptest::prop_assert!(told_all.starts_with(&heard_all), "{heard_all:?} {told_all:?}");
+            }
+            point += 1;
+            confirms.seal(Point(point));
+            naive.reached = point;
+            for (_, waits) in &mut naive.publishes {
+                if let Some(at @ None) = waits { *at = Some(point); }
+            }
+            confirms.reach(Point(point), 1, &mut out);
+            let before = heard_all.len() as u64;
+            heard_all.extend(flat(heard(&mut out), before));
+            told_all.extend(naive.tell());
+            proptest::prop_assert_eq!(heard_all, told_all);
+        }
     }
 
     #[test]

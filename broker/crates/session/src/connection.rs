@@ -115,6 +115,8 @@ pub struct Connection {
     pub(crate) unsealed: bool,
     /// The last point named.
     point: Point,
+    /// The client is another node, on behalf of one of its own.
+    pub(crate) is_leg: bool,
 }
 
 /// How far one frame has brought us.
@@ -142,6 +144,7 @@ impl Connection {
             waiting: Vec::new(),
             unsealed: false,
             point: Point(0),
+            is_leg: false,
         }
     }
 
@@ -182,6 +185,10 @@ impl Connection {
             if let Some((body_octets, progress)) = self.whole_publish(&frame, &buf[octets..], host) {
                 return Ok((octets + body_octets, progress));
             }
+        } else if self.is_leg
+            && let Some(done) = self.leg_method(&frame, &buf[octets..], host)
+        {
+            return Ok(done);
         }
         Ok((octets, self.on_frame(frame, host)))
     }
@@ -415,6 +422,14 @@ impl Connection {
             *confirmed += confirms.reach(point, *number, host.out());
             confirms.is_waiting()
         });
+    }
+
+    /// Publishes of a channel that wait for another node turn out to be refused. Their nacks are written with the next
+    /// point that is reached, each in its place.
+    pub fn refuse_publishes(&mut self, number: u16, first: u64, last: u64) {
+        if let Some(confirms) = self.channels.get_mut(&number).and_then(|channel| channel.confirms()) {
+            confirms.refuse(first, last);
+        }
     }
 
     /// Publishes confirmed since this was asked last.

@@ -3,6 +3,7 @@
 //! The host performs and reports; it never decides about the protocol. Calls must not block.
 
 use model::{DeliveryTag, Millis, Refusal};
+use wire::Targets;
 
 use crate::ledger::UnknownTag;
 
@@ -13,7 +14,12 @@ pub trait Host {
 
     /// Routes and enqueues one message, or says why not. `message.fault` wins over routing but not over
     /// permission and existence of the exchange (the order of RabbitMQ's checks).
-    fn publish(&mut self, channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal>;
+    fn publish(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal>;
+
+    /// Enqueues a message that its origin has routed to these queues of this node. Only on legs.
+    fn forwarded(&mut self, _targets: Targets<'_>, _message: &Publication<'_>) -> Fate {
+        Fate::Unroutable
+    }
 
     /// True while no publish is taken: the octets from this one on are handed in again later.
     fn holds_publishes(&mut self) -> bool {
@@ -81,13 +87,25 @@ pub struct Publication<'a> {
     pub fault: Option<&'a Refusal>,
 }
 
+/// What a publisher is to be told about a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Nothing.
+    None,
+    /// A confirm with this number.
+    Confirm(u64),
+    /// That its transaction is committed.
+    Commit,
+}
+
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Every queue it was routed to has it as safe as it will get.
     Taken,
-    /// Every queue it was routed to took it, and it is safe once the point that [`seal`](crate::Connection::seal) names next is
-    /// [`reached`](crate::Connection::reached).
+    /// It is safe once the point that [`seal`](crate::Connection::seal) names next is
+    /// [`reached`](crate::Connection::reached): the log of this node is not durable yet, or another node has to take it
+    /// and may still refuse, which [`refuse_publishes`](crate::Connection::refuse_publishes) tells.
     Logged,
     /// A queue refused it (`reject-publish`).
     Rejected,

@@ -17,6 +17,7 @@ mod handshake;
 mod heartbeat;
 mod host;
 mod ledger;
+mod leg;
 mod names;
 mod publish;
 mod replies;
@@ -28,7 +29,7 @@ pub use credentials::Credentials;
 pub use death::{DeadLetter, Death, dead_letter, is_cycle};
 pub use handshake::server_capabilities;
 pub use heartbeat::{Beat, Heartbeat};
-pub use host::{Fate, Host, Note, Publication, Settle};
+pub use host::{Fate, Host, Note, Publication, Receipt, Settle};
 pub use ledger::{Ledger, Unacked, UnknownTag};
 pub use publish::publish_alone;
 pub use request::{

@@ -6,7 +6,7 @@ use model::{Millis, Refusal, ReplyCode};
 use wire::{ContentHeader, Frame, Kind};
 
 use crate::{
-    Connection, Fate, Host, Publication, carbon,
+    Connection, Fate, Host, Publication, Receipt, carbon,
     channel::{Channel, Mode, Stage as ChannelStage},
     connection::Progress,
     content::{self, Content, Envelope},
@@ -35,7 +35,7 @@ pub(crate) enum Committed {
 }
 
 /// Octets of the frames after the method frame, the header and the body.
-type WholeContent<'a> = (usize, ContentHeader<'a>, &'a [u8]);
+pub(crate) type WholeContent<'a> = (usize, ContentHeader<'a>, &'a [u8]);
 
 impl Connection {
     /// The fast path: method, header and at most one body frame stand next to each other in the buffer.
@@ -111,27 +111,38 @@ impl Connection {
             waiting.push(Buffered::of(message, header));
             return Ok(());
         }
-        let fate = host.publish(number, message)?;
+        let receipt = match &channel.mode {
+            Mode::Confirm(confirms) => Receipt::Confirm(confirms.upcoming()),
+            Mode::Plain | Mode::Tx(_) => Receipt::None,
+        };
+        let fate = host.publish(number, message, receipt)?;
         if fate == Fate::Unroutable && message.mandatory {
             write_return(host.out(), number, message, self.tuned.frame_max);
         }
-        if let Mode::Confirm(confirms) = &mut channel.mode {
-            match fate {
-                Fate::Rejected => self.confirmed += confirms.nack(number, host.out()),
-                Fate::Taken | Fate::Unroutable => {
-                    if confirms.ack() {
-                        self.confirming.push(number);
-                    }
+        self.count_publish(number, fate, host);
+        Ok(())
+    }
+
+    /// Numbers a publish of a channel in confirm mode, and confirms it or has it wait.
+    pub(crate) fn count_publish<H: Host>(&mut self, number: u16, fate: Fate, host: &mut H) {
+        let channel = self.channels.get_mut(&number);
+        let Some(confirms) = channel.and_then(|channel| channel.confirms()) else {
+            return;
+        };
+        match fate {
+            Fate::Rejected => self.confirmed += confirms.nack(number, host.out()),
+            Fate::Taken | Fate::Unroutable => {
+                if confirms.ack() {
+                    self.confirming.push(number);
                 }
-                Fate::Logged => {
-                    self.unsealed = true;
-                    if confirms.log() && !self.waiting.contains(&number) {
-                        self.waiting.push(number);
-                    }
+            }
+            Fate::Logged => {
+                self.unsealed = true;
+                if confirms.log() && !self.waiting.contains(&number) {
+                    self.waiting.push(number);
                 }
             }
         }
-        Ok(())
     }
 
     /// Performs a transaction's publishes in order. Returned and refused ones do not stop the others. Says whether
@@ -165,7 +176,7 @@ impl Connection {
         edits.fault = None;
         let envelope = buffered.envelope.as_publish();
         let message = publication(&envelope, &header, &edits, &buffered.body);
-        let fate = host.publish(number, &message)?;
+        let fate = host.publish(number, &message, Receipt::Commit)?;
         if fate == Fate::Unroutable && message.mandatory {
             write_return(host.out(), number, &message, self.tuned.frame_max);
         }
@@ -338,7 +349,7 @@ impl Envelope {
 }
 
 /// Header and body frames, if both are complete, of this channel and in order.
-fn whole_content(rest: &[u8], channel: u16, frame_max: u32) -> Option<WholeContent<'_>> {
+pub(crate) fn whole_content(rest: &[u8], channel: u16, frame_max: u32) -> Option<WholeContent<'_>> {
     let (frame, header_octets) = wire::next_frame(rest, frame_max).ok()??;
     if frame.kind != Kind::Header || frame.channel != channel {
         return None;
@@ -371,7 +382,7 @@ fn write_return(out: &mut Vec<u8>, channel: u16, message: &Publication<'_>, fram
 }
 
 /// The expiration property: decimal milliseconds. Errors are worded as RabbitMQ words them.
-fn expiration(text: &[u8]) -> Result<Millis, String> {
+pub(crate) fn expiration(text: &[u8]) -> Result<Millis, String> {
     let shown = String::from_utf8_lossy(text);
     let invalid = |why: String| format!("invalid expiration '{shown}': {why}");
     let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));

@@ -2,7 +2,7 @@
 //!
 //! While a question is open no further octet of this connection is looked at, so order is kept by itself.
 
-use model::{ExchangeName, QueueName, Refusal, Table};
+use model::{ExchangeName, Generation, QueueName, Refusal, Table};
 
 use crate::credentials::Credentials;
 
@@ -22,8 +22,11 @@ pub enum Ask {
     UpdateSecret(Vec<u8>),
     /// Something on a channel.
     Channel(u16, Request),
-    /// When is all that this connection has published safe? Answer: `Done`, as soon as it is.
+    /// When is all that this connection has published safe? Answer: `Done`, as soon as it is, or `Refused` where another
+    /// node has refused some of it.
     AwaitSafe,
+    /// What follows relies on this state of the catalogue. Answer: `Done`, as soon as the node has it.
+    CatchUp(Generation),
     /// Give back what a channel or the connection holds. Answer: `Done`.
     Release(Release),
 }

@@ -2,8 +2,8 @@
 
 use model::{DeliveryTag, ExchangeName, Millis, QueueName, Refusal, ReplyCode, Table, Value};
 use session::{
-    Answer, Ask, Connection, Fate, Host, Limits, LoginOutcome, Note, Publication, Release, Request, Settle, Step,
-    UnknownTag,
+    Answer, Ask, Connection, Fate, Host, Limits, LoginOutcome, Note, Publication, Receipt, Release, Request, Settle,
+    Step, UnknownTag,
 };
 use std::{collections::VecDeque, sync::Arc};
 use wire::{AMQPClass, Kind};
@@ -14,6 +14,7 @@ struct Node {
     out: Vec<u8>,
     told: Vec<String>,
     fates: VecDeque<Result<Fate, Refusal>>,
+    receipts: Vec<Receipt>,
 }
 
 impl Host for Node {
@@ -21,7 +22,7 @@ impl Host for Node {
         &mut self.out
     }
 
-    fn publish(&mut self, channel: u16, message: &Publication<'_>) -> Result<Fate, Refusal> {
+    fn publish(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal> {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let keys: Vec<String> = message.extra_keys.iter().map(|key| text(key)).collect();
         self.told.push(format!(
@@ -38,7 +39,15 @@ impl Host for Node {
         if let Some(fault) = message.fault {
             return Err(fault.clone());
         }
+        self.receipts.push(receipt);
         self.fates.pop_front().unwrap_or(Ok(Fate::Taken))
+    }
+
+    fn forwarded(&mut self, targets: wire::Targets<'_>, message: &Publication<'_>) -> Fate {
+        let queues: Vec<u64> = targets.queues().map(|queue| queue.0).collect();
+        let body = String::from_utf8_lossy(message.body).into_owned();
+        self.told.push(format!("forwarded {queues:?} {body}"));
+        self.fates.pop_front().and_then(Result::ok).unwrap_or(Fate::Taken)
     }
 
     fn check_publish(&mut self, message: &Publication<'_>) -> Result<(), Refusal> {
@@ -639,4 +648,101 @@ fn a_body_too_large_is_read_to_its_end_and_then_refused() {
         ["1 20.40 406 60.40 PRECONDITION_FAILED - message size 1000001 is larger than configured max size 1000000"]
     );
     assert!(client.node.told.is_empty());
+}
+
+/// A leg with channel 1 open.
+fn leg() -> Client {
+    let mut leg = Client::new();
+    leg.machine = Connection::leg(limits(), "bob".into());
+    leg.method(1, channel_open());
+    assert!(leg.answer(Answer::Done).is_none());
+    leg.heard();
+    leg
+}
+
+fn forward(queues: &[u64], body: &[u8]) -> Vec<u8> {
+    let queues: Vec<model::QueueId> = queues.iter().map(|queue| model::QueueId(*queue)).collect();
+    let forwarding = wire::Forwarding {
+        channel: 1,
+        sequence: 1,
+        floor: 1,
+        queues: &queues,
+        exchange: b"x",
+        routing_key: b"k",
+        properties: &[0, 0],
+        body,
+    };
+    let mut octets = Vec::new();
+    wire::forward(&mut octets, &forwarding);
+    octets
+}
+
+#[test]
+fn a_forwarded_publish_in_any_pieces_is_taken_whole_and_confirmed_like_any() {
+    let mut leg = leg();
+    leg.method(1, confirm_select());
+    leg.heard();
+    leg.node.fates = [Ok(Fate::Taken), Ok(Fate::Rejected), Ok(Fate::Logged)].into();
+    let large = vec![b'm'; 200_000];
+    leg.send(&forward(&[3, 4], b"one"));
+    for octet in forward(&[5], b"two") {
+        leg.send(&[octet]);
+    }
+    leg.send(&forward(&[], &large));
+    assert_eq!(leg.node.told[..2], ["forwarded [3, 4] one", "forwarded [5] two"]);
+    assert_eq!(leg.node.told[2].len(), "forwarded [] ".len() + large.len());
+    assert_eq!(leg.heard(), ["1 60.80 tag=1 multiple=false", "1 60.120 tag=2"]);
+    let point = leg.machine.seal().expect("a confirm waits");
+    leg.machine.reached(point, &mut leg.node);
+    assert_eq!(leg.heard(), ["1 60.80 tag=3 multiple=false"]);
+}
+
+#[test]
+fn a_leg_asks_the_node_to_catch_up_and_goes_on_afterwards() {
+    let mut leg = leg();
+    let mut octets = Vec::new();
+    wire::as_of(&mut octets, model::Generation(7));
+    octets.extend(forward(&[1], b"later"));
+    let step = leg.send(&octets);
+    assert!(
+        matches!(step, Step::Ask(Ask::CatchUp(model::Generation(7)))),
+        "{step:?}"
+    );
+    assert!(leg.node.told.is_empty());
+    leg.answer(Answer::Done);
+    assert_eq!(leg.node.told, ["forwarded [1] later"]);
+}
+
+#[test]
+fn a_leg_whose_publish_has_no_content_is_closed_and_a_client_may_not_forward_at_all() {
+    let mut broken = leg();
+    let whole = forward(&[1], b"body");
+    let head = whole.len() - (8 + 14) - (8 + 4);
+    let octets = [&whole[..head], &whole[head + 22..]].concat();
+    assert!(matches!(
+        broken.send(&octets),
+        Step::Ask(Ask::Release(Release::Connection))
+    ));
+    assert!(broken.node.told.is_empty());
+    let mut client = Client::with_channel();
+    let step = client.send(&whole);
+    assert!(matches!(step, Step::Ask(Ask::Release(Release::Connection))), "{step:?}");
+    assert!(client.node.told.is_empty());
+}
+
+#[test]
+fn a_publish_that_another_node_refuses_is_nacked_in_its_place() {
+    let mut client = confirming(&[Fate::Logged, Fate::Logged, Fate::Logged]);
+    assert_eq!(client.node.receipts, [1, 2, 3].map(Receipt::Confirm));
+    let point = client.machine.seal().expect("a confirm waits");
+    client.machine.refuse_publishes(1, 2, 2);
+    client.machine.refuse_publishes(9, 2, 2);
+    assert!(client.heard().is_empty());
+    client.machine.reached(point, &mut client.node);
+    let told = [
+        "1 60.80 tag=1 multiple=false",
+        "1 60.120 tag=2",
+        "1 60.80 tag=3 multiple=false",
+    ];
+    assert_eq!(client.heard(), told);
 }

@@ -104,13 +104,13 @@ pub struct Publishing<'a> {
 
 /// At most 255 octets of it, and how many.
 #[inline]
-fn short(octets: &[u8]) -> (&[u8], u8) {
+pub(crate) fn short(octets: &[u8]) -> (&[u8], u8) {
     let kept = &octets[..octets.len().min(255)];
     (kept, kept.len() as u8)
 }
 
 #[inline]
-fn push_short(out: &mut Vec<u8>, (octets, length): (&[u8], u8)) {
+pub(crate) fn push_short(out: &mut Vec<u8>, (octets, length): (&[u8], u8)) {
     out.push(length);
     out.extend_from_slice(octets);
 }
@@ -126,7 +126,7 @@ fn method_head(out: &mut Vec<u8>, channel: u16, method_id: u8, arguments: usize)
 
 /// Octets of the frames that `content` writes.
 #[inline]
-fn content_bytes(properties: &[u8], body: &[u8], frame_max: u32) -> usize {
+pub(crate) fn content_bytes(properties: &[u8], body: &[u8], frame_max: u32) -> usize {
     let frames = body.len().div_ceil(piece_bytes_max(frame_max));
     HEADER_FRAME_BYTES + properties.len() + body.len() + frames * EMPTY_FRAME_BYTES
 }

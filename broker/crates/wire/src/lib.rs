@@ -8,6 +8,7 @@ mod cursor;
 mod delivery;
 mod encode;
 mod field_table;
+mod forward;
 mod frame;
 mod header;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use encode::{
     publish, reject, reply_text,
 };
 pub use field_table::{from_field_table, to_field_table};
+pub use forward::{Forward, Forwarding, LegMethod, Targets, as_of, decode_leg_method, forward};
 pub use frame::{Frame, FrameError, Kind, next_frame, unexpected_frame};
 pub use header::{ContentHeader, HeaderError, Seen, decode_header};
 pub use method::{Method, MethodError, Publish, class_method_ids, decode_method};
