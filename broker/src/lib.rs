@@ -13,5 +13,6 @@ pub mod config;
 pub mod host;
 pub mod management;
 pub mod observe;
+pub mod offline;
 pub mod peer;
 pub mod server;

@@ -2,9 +2,13 @@
 //!
 //! Decides by the name it is called by, else by the first argument, what this process is. Nothing else happens here.
 
-use broker::{config, server};
+use broker::{config, offline, server};
 use clap::Parser;
-use std::{path::Path, process::ExitCode};
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 /// A RabbitMQ-compatible message broker.
 #[derive(Debug, Parser)]
@@ -26,6 +30,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Explain what is stored in a data directory that no node runs on.
+    Store(offline::StoreArgs),
     /// Put load on a broker and measure it; `warren perf --help` lists its options.
     #[command(disable_help_flag = true)]
     Perf {
@@ -46,9 +52,17 @@ fn main() -> ExitCode {
             Command::Server(args) => server::main(&args),
             Command::Ctl { arguments } => ctl::main(ctl::Tool::Ctl, &arguments),
             Command::Diagnostics { arguments } => ctl::main(ctl::Tool::Diagnostics, &arguments),
+            Command::Store(args) => tell(&offline::store(&args)),
             Command::Perf { arguments } => perf::main(std::iter::once("perf".to_owned()).chain(arguments)),
         },
     }
+}
+
+/// Prints what a tool answers. Who closed the streams does not want to read.
+fn tell(answer: &offline::Answer) -> ExitCode {
+    let _ = io::stderr().write_all(answer.complaint.as_bytes());
+    let _ = io::stdout().write_all(answer.text.as_bytes());
+    ExitCode::from(answer.exit)
 }
 
 fn file_name(path: &str) -> &str {

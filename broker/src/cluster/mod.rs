@@ -5,6 +5,7 @@
 
 pub mod log;
 mod meta;
+pub mod offline;
 pub mod raft;
 pub mod snapshot;
 

@@ -3,12 +3,14 @@
 //! A header with version, length and checksum, then MessagePack with the fields' names. The same octets go to a node that
 //! is far behind. Never panics on any octets.
 
-use super::log::{Membership, Position};
+use super::log::{Membership, Position, Proposal};
 use catalog::{Catalog, Image};
 use model::NodeUuid;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The file's name in the directory of the log.
+pub const FILE: &str = "snapshot";
 const MARK: &[u8; 8] = b"WRN-SNAP";
 const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 32;
@@ -33,6 +35,22 @@ pub struct Progress {
     pub membership_at: Option<Position>,
     /// What each node has proposed last.
     pub proposed: BTreeMap<NodeUuid, Proposed>,
+}
+
+impl Progress {
+    /// True if a proposal is to be performed; one that comes again, because its sender did not learn of its success, is
+    /// not.
+    pub fn takes(&mut self, proposal: &Proposal) -> bool {
+        let this = Proposed {
+            incarnation: proposal.incarnation,
+            number: proposal.number,
+        };
+        let is_news = self.proposed.get(&proposal.origin).is_none_or(|last| *last < this);
+        if is_news {
+            self.proposed.insert(proposal.origin, this);
+        }
+        is_news
+    }
 }
 
 #[derive(Serialize, Deserialize)]

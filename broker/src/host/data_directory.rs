@@ -18,7 +18,8 @@ use crate::cluster::Identity;
 
 /// The layout written here, and the newest that is understood.
 const FORMAT: u32 = 1;
-const IDENTITY_FILE: &str = "warren.json";
+/// Who the node is.
+pub const IDENTITY_FILE: &str = "warren.json";
 const LOCK_FILE: &str = "lock";
 /// Where the log of the definitions is kept.
 pub const META: &str = "meta";
@@ -46,15 +47,17 @@ pub struct DataDirectory {
 
 /// What `warren.json` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Written {
-    format: u32,
+pub struct Written {
+    /// The layout of the directory.
+    pub format: u32,
     /// The cluster it belongs to.
-    cluster: NodeUuid,
-    node: NodeUuid,
+    pub cluster: NodeUuid,
+    /// The node.
+    pub node: NodeUuid,
     /// What the node was called when it last started.
-    name: String,
+    pub name: String,
     /// How often it has been started.
-    starts: u64,
+    pub starts: u64,
 }
 
 /// Why a directory cannot be used.
@@ -194,22 +197,44 @@ impl Place<'_> {
             if error != rustix::io::Errno::WOULDBLOCK {
                 return Err(self.io("locking it")(error.into()));
             }
-            let mut text = String::new();
-            // Who has it is told if it can be known.
-            let pid = file
-                .read_to_string(&mut text)
-                .ok()
-                .and_then(|_| text.trim().parse().ok());
-            return Err(DataError::InUse {
-                path: self.0.to_owned(),
-                pid,
-            });
+            return Err(self.in_use(file));
         }
         let noted = file
             .set_len(0)
             .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
         noted.map_err(self.io("writing its lock"))?;
         Ok(file)
+    }
+
+    /// Keeps nodes from starting, with no right to write; a directory without a lock was never started on.
+    fn share_lock(&self) -> Result<Option<File>, DataError> {
+        let file = match File::open(self.0.join(LOCK_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(self.io("opening its lock"))?,
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(self.in_use(file)),
+            Err(error) => Err(self.io("locking it")(error.into())),
+        }
+    }
+
+    fn in_use(&self, mut lock: File) -> DataError {
+        let mut text = String::new();
+        // Who has it is told if it can be known.
+        let pid = lock
+            .read_to_string(&mut text)
+            .ok()
+            .and_then(|_| text.trim().parse().ok());
+        DataError::InUse {
+            path: self.0.to_owned(),
+            pid,
+        }
+    }
+
+    fn write(&self, disk: &FsDisk, written: &Written) -> Result<(), DataError> {
+        let octets = serde_json::to_vec_pretty(written).map_err(|error| self.identity(error.to_string()))?;
+        disk::replace(disk, ".", IDENTITY_FILE, &octets).map_err(self.io("writing warren.json"))
     }
 
     fn identity(&self, why: impl Into<String>) -> DataError {
@@ -247,6 +272,61 @@ impl Place<'_> {
     }
 }
 
+/// A directory that is looked at and not changed. Nobody can start on it while this lives, unless it was forced.
+#[derive(Debug)]
+pub struct Looked {
+    /// Its files.
+    pub disk: FsDisk,
+    /// What `warren.json` says; none in a directory that no node has used.
+    pub written: Option<Written>,
+    _lock: Option<File>,
+}
+
+/// Looks at a directory that no node runs on; `forced` also at one in use, where what is read may change meanwhile.
+///
+/// # Errors
+/// Why it cannot be looked at.
+pub fn look(path: &Path, forced: bool) -> Result<Looked, DataError> {
+    let place = Place(path);
+    let found = fs::metadata(path).map_err(place.io("looking at it"))?;
+    if !found.is_dir() {
+        return Err(DataError::NotADirectory(path.to_owned()));
+    }
+    place.refuse_rabbitmq()?;
+    let lock = if forced { None } else { place.share_lock()? };
+    let disk = FsDisk::new(path);
+    let written = place.read(&disk)?;
+    Ok(Looked {
+        disk,
+        written,
+        _lock: lock,
+    })
+}
+
+/// Gives a stopped node another name: its next start tells the definitions.
+///
+/// # Errors
+/// Why the directory cannot be used; the directory may also belong to a node of another name, which is answered.
+pub fn rename(path: &Path, from: &str, to: &str) -> Result<Result<(), String>, DataError> {
+    let place = Place(path);
+    let looked = look(path, false)?;
+    let Some(written) = looked.written.clone() else {
+        return Err(place.identity("is missing"));
+    };
+    if written.name != from {
+        return Ok(Err(written.name));
+    }
+    // Others that look may stay; one that would start may not.
+    drop(looked);
+    let _lock = place.lock()?;
+    let renamed = Written {
+        name: to.to_owned(),
+        ..written
+    };
+    place.write(&FsDisk::new(path), &renamed)?;
+    Ok(Ok(()))
+}
+
 /// What every version of the file has.
 #[derive(Deserialize)]
 struct Format {
@@ -272,8 +352,7 @@ pub fn open(path: &Path, name: &str) -> Result<DataDirectory, DataError> {
     });
     written.starts += 1;
     written.name = name.to_owned();
-    let octets = serde_json::to_vec_pretty(&written).map_err(|error| place.identity(error.to_string()))?;
-    disk::replace(&disk, ".", IDENTITY_FILE, &octets).map_err(place.io("writing warren.json"))?;
+    place.write(&disk, &written)?;
     Ok(DataDirectory {
         disk,
         identity: Identity {

@@ -4,9 +4,12 @@
 //! Formats and recovery are functions over octets; files are reached through [`disk::Disk`] alone, so that every
 //! sentence about crashes is tested on a disk that loses what a real one may lose.
 
+pub mod check;
 mod content;
 pub mod disk;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod front;
 mod index;
 mod keeper;

@@ -15,7 +15,7 @@ pub(crate) const HEAD_BYTES: usize = 56;
 const ENTRY_BYTES: usize = 36;
 /// Most messages of a page.
 const MESSAGES_MAX: u32 = 1 << 16;
-const MAGIC: [u8; 7] = *b"WarrenP";
+pub(crate) const MAGIC: [u8; 7] = *b"WarrenP";
 /// Version of the format. A newer one is refused.
 pub(crate) const VERSION: u8 = 1;
 const PERSISTENT: u32 = 1;
@@ -81,6 +81,11 @@ impl PageHead {
     /// Octets of the whole page.
     pub(crate) fn bytes(&self) -> u64 {
         (self.directory_end() as u64).saturating_add(self.body_bytes)
+    }
+
+    /// Judges the checksum of the octets behind the directory.
+    pub(crate) fn has_body(&self, checksum: u32) -> bool {
+        self.body_checksum == checksum
     }
 
     /// Reads a head; its checksum covers the directory and is judged with it.

@@ -61,6 +61,22 @@ pub(crate) enum Record<'a> {
     Seal,
 }
 
+impl Record<'_> {
+    /// What records of this kind are called where they are counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Record::Mark { .. } => "mark",
+            Record::Enqueue(..) => "enqueue",
+            Record::Body(_) => "body",
+            Record::EnqueueShared(..) => "enqueue-shared",
+            Record::Remove(..) => "remove",
+            Record::Delivered(..) => "delivered",
+            Record::PagesSynced { .. } => "pages-synced",
+            Record::Seal => "seal",
+        }
+    }
+}
+
 /// What stands at a place of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Read<'a> {

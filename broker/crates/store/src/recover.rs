@@ -87,14 +87,14 @@ impl RecoveredPage {
 
 /// What is read of the log before the pages are.
 #[derive(Default)]
-struct Log {
+pub(crate) struct Log {
     /// Messages that were enqueued and not removed, by segment.
     live: BTreeMap<u64, BTreeMap<QueueId, Runs>>,
     removed: BTreeMap<QueueId, Runs>,
     delivered: BTreeMap<QueueId, (u64, BTreeMap<u8, Seq>)>,
     last: BTreeMap<QueueId, Seq>,
     /// Page files were durable up to here.
-    pages_synced: (u64, u64),
+    pub(crate) pages_synced: (u64, u64),
     /// Where the last segment breaks off.
     unsealed: Option<Lsn>,
 }
@@ -105,6 +105,18 @@ pub(crate) fn find<D: Disk>(disk: &D, wanted: &dyn Fn(QueueId) -> bool) -> Resul
     let log = read_log(disk, &mut found)?;
     found.unsealed = log.unsealed;
     let pages = read_pages(disk, &log, wanted, &mut found)?;
+    settle(disk, log, pages, wanted, &mut found)?;
+    Ok(found)
+}
+
+/// What log and pages say together.
+pub(crate) fn settle<D: Disk>(
+    disk: &D,
+    log: Log,
+    pages: BTreeMap<PageId, RecoveredPage>,
+    wanted: &dyn Fn(QueueId) -> bool,
+    found: &mut Found,
+) -> Result<(), StoreError> {
     for (segment, queues) in &log.live {
         for (queue, runs) in queues.iter().filter(|(queue, _)| wanted(**queue)) {
             for (first, last) in runs.iter() {
@@ -122,8 +134,7 @@ pub(crate) fn find<D: Disk>(disk: &D, wanted: &dyn Fn(QueueId) -> bool) -> Resul
         let known = found.queues.entry(queue).or_default();
         known.last_seq = known.last_seq.max(last);
     }
-    tell_pages(disk, pages, &mut found)?;
-    Ok(found)
+    tell_pages(disk, pages, found)
 }
 
 /// What the queues are told of their pages. Where a later page holds some of the same messages, the directory is read
@@ -132,7 +143,7 @@ fn tell_pages<D: Disk>(disk: &D, pages: BTreeMap<PageId, RecoveredPage>, found: 
     for (id, mut told) in pages {
         let Some(page) = found.index.page(id) else { continue };
         if told.messages() != page.live.count() {
-            let file = disk.open(&page::path(page.file), Open::Existing)?;
+            let file = disk.open(&page::path(page.file), Open::Read)?;
             let Directory::Page(_, entries) = read_directory(&file, page.offset, file.length()?)? else {
                 continue;
             };
@@ -181,7 +192,7 @@ fn missing_segment(number: u64) -> StoreError {
 
 /// False if the segment was never begun.
 fn read_segment<D: Disk>(disk: &D, number: u64, is_last: bool, log: &mut Log) -> Result<bool, StoreError> {
-    let file = disk.open(&segment::path(number), Open::Existing)?;
+    let file = disk.open(&segment::path(number), Open::Read)?;
     let mut head = [0; segment::HEAD_BYTES as usize];
     let read = file.read_at(0, &mut head)?;
     let damage = |offset, what: &str| {
@@ -219,7 +230,7 @@ fn read_segment<D: Disk>(disk: &D, number: u64, is_last: bool, log: &mut Log) ->
 }
 
 impl Log {
-    fn follow(&mut self, segment: u64, record: &Record<'_>) {
+    pub(crate) fn follow(&mut self, segment: u64, record: &Record<'_>) {
         match record {
             Record::Enqueue(entry, _) | Record::EnqueueShared(entry, _) => {
                 let live = self.live.entry(segment).or_default();
@@ -283,16 +294,17 @@ fn read_pages<D: Disk>(
     Ok(reader.pages)
 }
 
-struct PageReader<'a> {
-    log: &'a Log,
-    wanted: &'a dyn Fn(QueueId) -> bool,
-    pages: BTreeMap<PageId, RecoveredPage>,
+/// Puts pages in their place.
+pub(crate) struct PageReader<'a> {
+    pub(crate) log: &'a Log,
+    pub(crate) wanted: &'a dyn Fn(QueueId) -> bool,
+    pub(crate) pages: BTreeMap<PageId, RecoveredPage>,
 }
 
 impl PageReader<'_> {
     fn read_file<D: Disk>(&mut self, disk: &D, number: u64, found: &mut Found) -> Result<(), StoreError> {
         let gone = read_gone(disk, number)?;
-        let file = disk.open(&page::path(number), Open::Existing)?;
+        let file = disk.open(&page::path(number), Open::Read)?;
         let length = file.length()?;
         let mut offset = 0;
         while offset < length {
@@ -325,7 +337,7 @@ impl PageReader<'_> {
         Ok(())
     }
 
-    fn place(
+    pub(crate) fn place(
         &mut self,
         file: u64,
         offset: u64,
@@ -372,13 +384,14 @@ impl PageReader<'_> {
     }
 }
 
-enum Directory {
+/// What stands where a page's directory should.
+pub(crate) enum Directory {
     Page(PageHead, Vec<PageEntry>),
     Newer(u8),
     Broken,
 }
 
-fn read_directory<F: DiskFile>(file: &F, offset: u64, length: u64) -> io::Result<Directory> {
+pub(crate) fn read_directory<F: DiskFile>(file: &F, offset: u64, length: u64) -> io::Result<Directory> {
     let mut octets = vec![0; page::HEAD_BYTES];
     let read = file.read_at(offset, &mut octets)?;
     let head = match PageHead::read(&octets[..read]) {
@@ -409,7 +422,7 @@ fn is_whole<F: DiskFile>(file: &F, offset: u64, head: &PageHead, entries: &[Page
     Ok(head.messages(&page[..read]).is_some())
 }
 
-fn read_gone<D: Disk>(disk: &D, file: u64) -> io::Result<BTreeMap<PageId, Runs>> {
+pub(crate) fn read_gone<D: Disk>(disk: &D, file: u64) -> io::Result<BTreeMap<PageId, Runs>> {
     let octets = match crate::disk::read_all(disk, &page::gone_path(file)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         octets => octets?,

@@ -80,10 +80,20 @@ pub(crate) struct End {
 pub(crate) fn scan<F: DiskFile>(
     file: &F,
     segment: u64,
+    each: impl FnMut(Lsn, Record<'_>) -> io::Result<()>,
+) -> io::Result<End> {
+    scan_from(file, segment, HEAD_BYTES, each)
+}
+
+/// As `scan`, from a place where a record begins.
+pub(crate) fn scan_from<F: DiskFile>(
+    file: &F,
+    segment: u64,
+    from: u64,
     mut each: impl FnMut(Lsn, Record<'_>) -> io::Result<()>,
 ) -> io::Result<End> {
     let salt = record::salt(segment);
-    let mut window = Window::new(file, HEAD_BYTES);
+    let mut window = Window::new(file, from);
     let mut wanted = FRAME_BYTES;
     loop {
         let at = window.at();
@@ -108,8 +118,25 @@ pub(crate) fn scan<F: DiskFile>(
 
 /// Says whether what breaks off at `end` had been durable: a later mark of this segment would tell.
 pub(crate) fn judge_tail<F: DiskFile>(file: &F, segment: u64, end: u64) -> io::Result<Result<(), Damage>> {
+    let later = find_mark(file, segment, end, |synced| synced > Lsn::new(segment, end))?;
+    Ok(later.map_or(Ok(()), |_| {
+        Err(Damage {
+            file: path(segment),
+            offset: end,
+            what: "no record where the log had been durable".to_owned(),
+        })
+    }))
+}
+
+/// The place of the first mark at or behind `from` that is as wanted.
+pub(crate) fn find_mark<F: DiskFile>(
+    file: &F,
+    segment: u64,
+    from: u64,
+    wanted: impl Fn(Lsn) -> bool,
+) -> io::Result<Option<u64>> {
     let salt = record::salt(segment);
-    let mut window = Window::new(file, end);
+    let mut window = Window::new(file, from);
     let finder = memchr::memmem::Finder::new(&MARK_MAGIC);
     // A mark is found together with the frame before it.
     let mark_bytes = FRAME_BYTES + MARK_MAGIC.len() + 8;
@@ -121,17 +148,13 @@ pub(crate) fn judge_tail<F: DiskFile>(file: &F, segment: u64, end: u64) -> io::R
                 continue;
             };
             if let Read::Record(Record::Mark { synced }, _) = record::read(&octets[begin..], salt)
-                && synced > Lsn::new(segment, end)
+                && wanted(synced)
             {
-                return Ok(Err(Damage {
-                    file: path(segment),
-                    offset: end,
-                    what: "no record where the log had been durable".to_owned(),
-                }));
+                return Ok(Some(window.at() + begin as u64));
             }
         }
         if octets.len() < WINDOW_BYTES {
-            return Ok(Ok(()));
+            return Ok(None);
         }
         let keep = mark_bytes - 1;
         window.skip(WINDOW_BYTES - keep);

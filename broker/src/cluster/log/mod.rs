@@ -22,6 +22,14 @@ use self::{frame::Header, recovery::highest, segment::Segment};
 use std::collections::VecDeque;
 use store::disk::{Disk, DiskFile, Open};
 
+/// What a directory's log says; nothing is changed.
+///
+/// # Errors
+/// When it cannot be read or says what it cannot say.
+pub fn read<D: Disk>(disk: &D, directory: &str) -> Result<State, OpenError> {
+    recovery::recover(disk, directory).map(|found| found.state)
+}
+
 /// A segment that is not written to any more.
 #[derive(Debug)]
 struct Older {

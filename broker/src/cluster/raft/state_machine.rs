@@ -10,7 +10,7 @@ use super::{
 use crate::cluster::{
     Identity, Machine,
     log::{Health, Member, Proposal},
-    snapshot::{self, Progress, Proposed, Snapshot},
+    snapshot::{self, FILE, Progress, Snapshot},
 };
 use catalog::Catalog;
 use openraft::{
@@ -25,8 +25,6 @@ use std::{
 };
 use store::disk::{self, Disk};
 
-/// The file's name in the directory of the log.
-pub(super) const FILE: &str = "snapshot";
 /// How long a full disk is left alone before a snapshot is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(10);
 
@@ -113,15 +111,9 @@ impl<D: Disk> StateMachine<D> {
     }
 
     fn perform(&mut self, proposal: &Proposal) {
-        let this = Proposed {
-            incarnation: proposal.incarnation,
-            number: proposal.number,
-        };
-        let last = self.progress.proposed.get(&proposal.origin);
-        if last.is_some_and(|last| *last >= this) {
+        if !self.progress.takes(proposal) {
             return;
         }
-        self.progress.proposed.insert(proposal.origin, this);
         let outcomes = self.machine.apply(&proposal.commands);
         if (proposal.origin, proposal.incarnation) == (self.identity.node, self.identity.incarnation) {
             self.waiting.answer(proposal.number, outcomes);

@@ -45,7 +45,7 @@ impl Disk for FsDisk {
     fn open(&self, path: &str, how: Open) -> io::Result<File> {
         OpenOptions::new()
             .read(true)
-            .write(true)
+            .write(how != Open::Read)
             .create(how == Open::OrCreate)
             .create_new(how == Open::New)
             .mode(FILE_MODE)

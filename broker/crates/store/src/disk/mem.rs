@@ -287,8 +287,8 @@ impl Disk for MemDisk {
         };
         match (self.find(path), how) {
             (Some(_), Open::New) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
-            (Some(inode), Open::Existing | Open::OrCreate) => Ok(file(inode)),
-            (None, Open::Existing) => Err(absent(path)),
+            (Some(inode), Open::Read | Open::Existing | Open::OrCreate) => Ok(file(inode)),
+            (None, Open::Read | Open::Existing) => Err(absent(path)),
             (None, Open::New | Open::OrCreate) => {
                 let inode = Inode::default();
                 let (directory, name) = split(path);

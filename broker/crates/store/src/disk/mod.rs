@@ -16,7 +16,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// An open file.
     type File: DiskFile;
 
-    /// Opens a file for reading and writing.
+    /// Opens a file, for reading and writing unless it is only to be read.
     ///
     /// # Errors
     /// `NotFound` if it is absent and not to be created, `AlreadyExists` if it is there and should be new.
@@ -56,6 +56,8 @@ pub trait Disk: Clone + Send + Sync + 'static {
 /// How to open a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
+    /// It must be there, and is only read: the right to write is not needed.
+    Read,
     /// It must be there.
     Existing,
     /// It is made if it is absent.
@@ -108,7 +110,7 @@ pub trait DiskFile: Send + Sync + 'static {
 /// # Errors
 /// As [`Disk::open`] and [`DiskFile::read_at`].
 pub fn read_all<D: Disk>(disk: &D, path: &str) -> io::Result<Vec<u8>> {
-    let file = disk.open(path, Open::Existing)?;
+    let file = disk.open(path, Open::Read)?;
     let mut octets = vec![0; usize::try_from(file.length()?).map_err(io::Error::other)?];
     let read = file.read_at(0, &mut octets)?;
     octets.truncate(read);
