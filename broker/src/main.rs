@@ -30,6 +30,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Copy a running node, or the directory of a stopped one, into a tar file.
+    Backup(offline::BackupArgs),
+    /// Put a backup into an empty data directory.
+    Restore(offline::RestoreArgs),
     /// Explain what is stored in a data directory that no node runs on.
     Store(offline::StoreArgs),
     /// Put load on a broker and measure it; `warren perf --help` lists its options.
@@ -41,20 +45,62 @@ enum Command {
     },
 }
 
+/// What the command line tools have done to files by the server's code.
+const OFFLINE: ctl::Offline = ctl::Offline {
+    rename: offline::rename,
+};
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let called = arguments.first().map_or("warren", |path| file_name(path)).to_owned();
     match called.as_str() {
         "rabbitmq-server" => server::main(&config::ServerArgs::default()),
-        "rabbitmqctl" => ctl::main(ctl::Tool::Ctl, &arguments[1..]),
-        "rabbitmq-diagnostics" => ctl::main(ctl::Tool::Diagnostics, &arguments[1..]),
+        "rabbitmqctl" => ctl::main(ctl::Tool::Ctl, &arguments[1..], &OFFLINE),
+        "rabbitmq-diagnostics" => ctl::main(ctl::Tool::Diagnostics, &arguments[1..], &OFFLINE),
         _ => match Command::parse_from(arguments) {
             Command::Server(args) => server::main(&args),
-            Command::Ctl { arguments } => ctl::main(ctl::Tool::Ctl, &arguments),
-            Command::Diagnostics { arguments } => ctl::main(ctl::Tool::Diagnostics, &arguments),
+            Command::Ctl { arguments } => ctl::main(ctl::Tool::Ctl, &arguments, &OFFLINE),
+            Command::Diagnostics { arguments } => ctl::main(ctl::Tool::Diagnostics, &arguments, &OFFLINE),
+            Command::Backup(args) => tell(&back_up(&args)),
+            Command::Restore(args) => tell(&offline::restore(&args)),
             Command::Store(args) => tell(&offline::store(&args)),
             Command::Perf { arguments } => perf::main(std::iter::once("perf".to_owned()).chain(arguments)),
         },
+    }
+}
+
+/// Backs up a directory, or a node as the command line's tools reach it.
+fn back_up(args: &offline::BackupArgs) -> offline::Answer {
+    if let Some(directory) = &args.data {
+        return offline::back_up_directory(directory, &args.file);
+    }
+    let choice = ctl::NodeChoice {
+        node: args.node.clone(),
+        longnames: args.longnames,
+        cookie: args.erlang_cookie.clone(),
+    };
+    let mut backup = match offline::Backup::begin(&args.file) {
+        Ok(backup) => backup,
+        Err(why) => return offline::Answer::refused(1, why),
+    };
+    let copied = ctl::copy_node(&choice, &mut |piece| match piece {
+        ctl::Piece::Begin { files, octets } => {
+            backup.expect(files, octets);
+            Ok(())
+        }
+        ctl::Piece::File { path, octets } => backup.file(path, octets),
+        ctl::Piece::Octets(octets) => backup.octets(octets),
+    });
+    match copied {
+        Ok(()) => backup.finish().unwrap_or_else(|why| offline::Answer::refused(1, why)),
+        Err(why) => {
+            backup.give_up();
+            offline::Answer {
+                text: String::new(),
+                complaint: format!("{}\n", why.text),
+                exit: why.exit,
+            }
+        }
     }
 }
 

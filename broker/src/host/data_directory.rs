@@ -255,7 +255,11 @@ impl Place<'_> {
             }
             Err(error) => return Err(self.io("reading warren.json")(error)),
         };
-        let format = serde_json::from_slice::<Format>(&octets);
+        self.understand(&octets).map(Some)
+    }
+
+    fn understand(&self, octets: &[u8]) -> Result<Written, DataError> {
+        let format = serde_json::from_slice::<Format>(octets);
         let format = format
             .map_err(|error| self.identity(format!("is damaged ({error})")))?
             .format;
@@ -265,11 +269,25 @@ impl Place<'_> {
                 format,
             });
         }
-        let written = serde_json::from_slice(&octets);
-        written
-            .map(Some)
-            .map_err(|error| self.identity(format!("is damaged ({error})")))
+        let written = serde_json::from_slice(octets);
+        written.map_err(|error| self.identity(format!("is damaged ({error})")))
     }
+}
+
+/// What the octets of a `warren.json` say, that is to lie in this directory.
+///
+/// # Errors
+/// They are damaged, or a newer program wrote them.
+pub fn understand(path: &Path, octets: &[u8]) -> Result<Written, DataError> {
+    Place(path).understand(octets)
+}
+
+/// Says whose a directory is, which has all else by now.
+///
+/// # Errors
+/// The system refuses.
+pub fn claim(path: &Path, written: &Written) -> Result<(), DataError> {
+    Place(path).write(&FsDisk::new(path), written)
 }
 
 /// A directory that is looked at and not changed. Nobody can start on it while this lives, unless it was forced.

@@ -19,6 +19,7 @@ mod definitions;
 mod delayed;
 mod direct_reply;
 mod first_start;
+mod image;
 mod journal;
 mod keepers;
 mod keeping;
@@ -50,6 +51,7 @@ pub use counters::{NodeCounters, NodeCounts, sum as sum_counters};
 #[cfg(test)]
 pub use definitions::started;
 pub use first_start::algorithm as hash_algorithm;
+pub use image::{Image, ImageFile};
 pub use loads::run as run_loads;
 pub use node::{Node, RABBITMQ_VERSION, Snapshot};
 pub use operate::{Afterwards, Post, Taken};

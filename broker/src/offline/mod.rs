@@ -3,8 +3,15 @@
 //! Each answers with what is to be printed and an exit code; nothing is printed here. Formats belong to those who write
 //! them: definitions are read by `cluster`, messages by `store`.
 
+mod archive;
+mod backup;
 mod check;
+mod rename;
 mod report;
+mod restore;
+
+pub use backup::{Backup, of_directory as back_up_directory};
+pub use rename::rename;
 
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -21,7 +28,16 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn refused(exit: u8, why: impl std::fmt::Display) -> Self {
+    fn done(text: String) -> Self {
+        Answer {
+            text,
+            complaint: String::new(),
+            exit: 0,
+        }
+    }
+
+    /// Refused, with the reason.
+    pub fn refused(exit: u8, why: impl std::fmt::Display) -> Self {
         Answer {
             text: String::new(),
             complaint: format!("Error: {why}\n"),
@@ -62,4 +78,40 @@ pub fn store(args: &StoreArgs) -> Answer {
             force_read,
         } => check::run(directory, *json, *force_read),
     }
+}
+
+/// `warren backup`
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The tar file to write; it must not exist yet.
+    pub file: PathBuf,
+    /// The running node to back up; this host's own unless said.
+    #[arg(long, short, conflicts_with = "data")]
+    pub node: Option<String>,
+    /// Node names have full host names.
+    #[arg(long, short)]
+    pub longnames: bool,
+    /// The cluster's secret, if it is not in its file.
+    #[arg(long)]
+    pub erlang_cookie: Option<String>,
+    /// Back up this data directory of a node that does not run, instead.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `warren restore`
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The tar file that `warren backup` wrote.
+    file: PathBuf,
+    /// The data directory to restore into: empty, or absent.
+    directory: PathBuf,
+    /// Restore this virtual host alone, with its queues' messages.
+    #[arg(long)]
+    vhost: Option<String>,
+}
+
+/// Runs `warren restore`.
+pub fn restore(args: &RestoreArgs) -> Answer {
+    restore::run(&args.file, &args.directory, args.vhost.as_deref())
 }

@@ -11,16 +11,45 @@ use std::{
     future::Future,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output},
     time::{Duration, Instant},
 };
 
 /// Patience with anything that should take no time, on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A broker that has not been started yet.
+pub(crate) struct Prepared {
+    directory: tempfile::TempDir,
+    settings: String,
+    peers: SocketAddr,
+    addresses: [SocketAddr; 3],
+}
+
+impl Prepared {
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// What the program says to these arguments.
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Output {
+        tool(&mut program(self.directory.path(), self.peers), arguments)
+    }
+
+    pub(crate) fn started(self) -> Broker {
+        let [amqp, tls, admin] = self.addresses;
+        Broker::start_with(self.directory, &self.settings, [amqp, tls, admin, self.peers])
+    }
+}
+
+fn tool(program: &mut Command, arguments: &[&str]) -> Output {
+    program.args(arguments).output().unwrap()
+}
+
 pub(crate) struct Broker {
     process: Child,
+    name: String,
     pub(crate) amqp: SocketAddr,
     /// Used by tests that write certificates first.
     pub(crate) tls: SocketAddr,
@@ -36,18 +65,23 @@ pub(crate) fn program(directory: &Path, peers: SocketAddr) -> Command {
         .env("RABBITMQ_DIST_PORT", peers.port().to_string())
         .env("RABBITMQ_ERLANG_COOKIE", "A-COOKIE-FOR-THIS-TEST")
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", directory.join("enabled_plugins"))
-        .env("RABBITMQ_NODENAME", "rabbit@localhost")
+        .env("RABBITMQ_NODENAME", NAME)
+        .env("RABBITMQ_MNESIA_DIR", directory.join("data"))
         .env("HOME", directory);
     program
 }
 
-fn spawn(directory: &Path, peers: SocketAddr) -> Child {
+/// What a node is called unless a test says otherwise.
+const NAME: &str = "rabbit@localhost";
+
+fn spawn(directory: &Path, peers: SocketAddr, name: &str) -> Child {
     let output = File::options()
         .create(true)
         .append(true)
         .open(directory.join("output"))
         .unwrap();
     program(directory, peers)
+        .env("RABBITMQ_NODENAME", name)
         .args(["server", "--data"])
         .arg(directory.join("data"))
         .arg("--config")
@@ -78,16 +112,37 @@ impl Broker {
     }
 
     fn start_in(directory: tempfile::TempDir, settings: &str) -> Self {
+        Self::start_with(directory, settings, free_addresses())
+    }
+
+    /// A broker that is started later.
+    pub(crate) fn prepare() -> Prepared {
+        Self::prepare_with("")
+    }
+
+    pub(crate) fn prepare_with(settings: &str) -> Prepared {
         let [amqp, tls, admin, peers] = free_addresses();
+        Prepared {
+            directory: tempfile::tempdir().unwrap(),
+            settings: settings.to_owned(),
+            peers,
+            addresses: [amqp, tls, admin],
+        }
+    }
+
+    fn start_with(directory: tempfile::TempDir, settings: &str, addresses: [SocketAddr; 4]) -> Self {
+        let [amqp, tls, admin, peers] = addresses;
         let file = directory.path().join("rabbitmq.conf");
         let text = format!(
             "listeners.tcp.default = {amqp}\nadmin.tcp.port = {}\nadmin.tcp.ip = 127.0.0.1\nlog.console = true\n{settings}\n",
             admin.port()
         );
         fs::write(&file, text.replace("TLS_ADDRESS", &tls.to_string())).unwrap();
-        let process = spawn(directory.path(), peers);
+        let name = NAME.to_owned();
+        let process = spawn(directory.path(), peers, &name);
         let mut broker = Broker {
             process,
+            name,
             amqp,
             tls,
             admin,
@@ -100,10 +155,68 @@ impl Broker {
 
     /// Kills the process as nothing else can, and starts another on the same directory.
     pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Kills the process as nothing else can.
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.process = spawn(self.directory.path(), self.peers);
+    }
+
+    /// Stops it in order.
+    pub(crate) fn stop(&mut self) {
+        self.ctl(&["stop"]);
+        let ended = self.process.wait().unwrap();
+        assert!(ended.success(), "{ended}: {}", self.log());
+    }
+
+    /// Starts another process on the same directory.
+    pub(crate) fn start_again(&mut self) {
+        self.process = self.spawn();
         self.wait_until_ready();
+    }
+
+    /// Starts another process, which ends by itself; what it said.
+    pub(crate) fn fails_to_start(&mut self) -> String {
+        let before = self.log().len();
+        self.process = self.spawn();
+        let deadline = Instant::now() + PATIENCE;
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it runs: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!self.process.wait().unwrap().success());
+        self.log().split_off(before)
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    fn spawn(&self) -> Child {
+        spawn(self.directory.path(), self.peers, &self.name)
+    }
+
+    /// What the node is called from its next start on.
+    pub(crate) fn set_name(&mut self, name: &str) {
+        self.name = name.to_owned();
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// What the program says to these arguments.
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Output {
+        tool(&mut self.program(), arguments)
+    }
+
+    fn program(&self) -> Command {
+        let mut program = program(self.directory.path(), self.peers);
+        program.env("RABBITMQ_NODENAME", &self.name);
+        program
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -112,11 +225,7 @@ impl Broker {
 
     /// What `rabbitmqctl` prints.
     pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
-        let output = program(self.directory.path(), self.peers)
-            .args(["ctl", "-q"])
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = self.program().args(["ctl", "-q"]).args(arguments).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {text}{errors}");

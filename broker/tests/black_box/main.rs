@@ -1,10 +1,11 @@
 //! The broker as a process, seen by a foreign client: TLS, log-in by certificate, the PROXY protocol, delayed messages,
-//! definitions that outlive the process.
+//! definitions that outlive the process, backups.
 //!
 //! Nothing here looks behind the sockets and the log.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod backup;
 mod broker;
 mod certificates;
 mod definitions;

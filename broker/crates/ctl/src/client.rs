@@ -2,6 +2,7 @@
 //!
 //! Every wait has an end. What goes wrong on the way is explained as RabbitMQ's tools explain it.
 
+use crate::image::Piece;
 use crate::node::{self, Target};
 use crate::problem::{CONFIG, Problem, TIMEOUT, UNAVAILABLE};
 use link::{
@@ -15,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Longest time to connect and prove the secret.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Longest time that a node may take for the next piece of a copy.
+const COPY_PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection to a node that has proven the secret.
 pub(crate) struct Client {
@@ -85,6 +89,44 @@ impl Client {
             let content = receive(&mut self.tcp, REPLY_BYTES_MAX).map_err(|error| lost(&error))?;
             match link::decode(&content).map_err(|error| lost(&error.into()))? {
                 Reply::Rows(rows) => rows.into_iter().try_for_each(&mut each)?,
+                Reply::Image { .. } | Reply::File { .. } | Reply::Octets(_) => return Err(lost(&out_of_turn())),
+                Reply::Done(term) => return Ok(Ok(term)),
+                Reply::Failed(failure) => return Ok(Err(failure)),
+            }
+        }
+    }
+
+    /// Asks for a copy of the node, and hands over its pieces as they come.
+    ///
+    /// # Errors
+    /// As `ask`, or that the pieces cannot be taken.
+    pub(crate) fn copy(
+        &mut self,
+        request: &Request,
+        each: &mut dyn FnMut(Piece<'_>) -> io::Result<()>,
+    ) -> Result<Result<Term, Failure>, Problem> {
+        let not_taken = |error: io::Error| Problem::error(UNAVAILABLE, format!("the copy cannot be written: {error}"));
+        self.tcp
+            .set_read_timeout(Some(COPY_PATIENCE))
+            .map_err(|error| lost(&error))?;
+        let content = link::encode(request).map_err(|error| lost(&error.into()))?;
+        send(&mut self.tcp, &content, REQUEST_BYTES_MAX).map_err(|error| lost(&error))?;
+        loop {
+            let content = receive(&mut self.tcp, REPLY_BYTES_MAX).map_err(|error| lost(&error))?;
+            match link::decode(&content).map_err(|error| lost(&error.into()))? {
+                Reply::Image { files, octets } => each(Piece::Begin { files, octets }).map_err(not_taken)?,
+                Reply::File { path, octets } => {
+                    let path = path.as_str();
+                    each(Piece::File { path, octets }).map_err(not_taken)?;
+                }
+                Reply::Octets(octets) => {
+                    let piece = receive(&mut self.tcp, REPLY_BYTES_MAX).map_err(|error| lost(&error))?;
+                    if piece.len() as u64 != octets {
+                        return Err(lost(&out_of_turn()));
+                    }
+                    each(Piece::Octets(&piece)).map_err(not_taken)?;
+                }
+                Reply::Rows(_) => return Err(lost(&out_of_turn())),
                 Reply::Done(term) => return Ok(Ok(term)),
                 Reply::Failed(failure) => return Ok(Err(failure)),
             }
@@ -106,6 +148,10 @@ impl Client {
             left => self.tcp.set_read_timeout(left),
         }
     }
+}
+
+fn out_of_turn() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it answers out of turn")
 }
 
 /// A connection lost on the way, or a deadline that has passed.

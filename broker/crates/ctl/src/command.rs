@@ -74,6 +74,16 @@ pub(crate) fn timeout(command: &Command, target: &Target, options: &Options) -> 
     Problem::plain(TIMEOUT, text)
 }
 
+/// What is to be told, or exit code and complaint.
+pub type Told = Result<String, (u8, String)>;
+
+/// What is done to the files of a node that does not run: by the server's code, which this crate does not know.
+#[derive(Clone, Copy, Debug)]
+pub struct Offline {
+    /// Gives the node another name: its old and its new one.
+    pub rename: fn(from: &str, to: &str) -> Told,
+}
+
 /// What a command shows when it is done.
 pub(crate) enum Output {
     /// Nothing.
@@ -85,6 +95,9 @@ pub(crate) enum Output {
     /// Rows were printed already.
     Printed,
 }
+
+/// What an offline command does with its arguments.
+pub(crate) type OfflineRun = fn(&Offline, &[String]) -> Result<Output, Problem>;
 
 /// A command of one or more tools.
 #[derive(Clone, Copy)]
@@ -113,6 +126,8 @@ pub(crate) struct Command {
     pub(crate) check: fn(&Options, &[String]) -> Result<(), Problem>,
     /// Informational lines before it begins.
     pub(crate) banner: fn(&Target, &Options, &[String]) -> String,
+    /// Does it to the files of a node that does not run, instead of `run`.
+    pub(crate) offline: Option<OfflineRun>,
     /// Does it.
     pub(crate) run: fn(&mut Session<'_>) -> Result<Output, Problem>,
 }
@@ -136,6 +151,7 @@ impl Command {
             timeout: None,
             check: |_, _| Ok(()),
             banner: |_, _, _| String::new(),
+            offline: None,
             run,
         }
     }
@@ -176,6 +192,12 @@ impl Command {
     /// A check of the arguments.
     pub(crate) const fn checked(mut self, check: fn(&Options, &[String]) -> Result<(), Problem>) -> Self {
         self.check = check;
+        self
+    }
+
+    /// It works on the files of a node that does not run.
+    pub(crate) const fn offline(mut self, run: OfflineRun) -> Self {
+        self.offline = Some(run);
         self
     }
 

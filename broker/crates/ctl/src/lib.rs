@@ -14,9 +14,12 @@ mod command;
 mod commands;
 mod format;
 mod help;
+mod image;
 mod node;
 mod options;
 mod problem;
 mod run;
 
+pub use command::{Offline, Told};
+pub use image::{NoCopy, NodeChoice, Piece, copy_node};
 pub use run::{Tool, main};

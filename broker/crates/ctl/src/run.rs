@@ -3,7 +3,7 @@
 //! Nothing is printed on standard output before the node has been reached.
 
 use crate::client::{self, Client};
-use crate::command::{Command, Output, Session, asked_columns, timeout};
+use crate::command::{Command, Offline, OfflineRun, Output, Session, asked_columns, timeout};
 use crate::commands;
 use crate::format::{self, Format};
 use crate::help;
@@ -46,8 +46,8 @@ impl Tool {
 }
 
 /// Runs a tool with its arguments, the tool's own name left out.
-pub fn main(tool: Tool, arguments: &[String]) -> ExitCode {
-    match run(tool, arguments) {
+pub fn main(tool: Tool, arguments: &[String], offline: &Offline) -> ExitCode {
+    match run(tool, arguments, offline) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("{}", problem.text);
@@ -56,7 +56,7 @@ pub fn main(tool: Tool, arguments: &[String]) -> ExitCode {
     }
 }
 
-fn run(tool: Tool, line: &[String]) -> Result<(), Problem> {
+fn run(tool: Tool, line: &[String], offline: &Offline) -> Result<(), Problem> {
     let first = Options::read(line, &[]);
     if first.flag("version") {
         println!("{}", commands::VERSION);
@@ -79,7 +79,27 @@ fn run(tool: Tool, line: &[String]) -> Result<(), Problem> {
     }
     let arguments: Vec<String> = options.arguments.iter().skip(1).cloned().collect();
     check(command, &options, &arguments).map_err(|problem| with_usage(problem, tool, command, line))?;
-    execute(command, &options, &arguments)
+    match command.offline {
+        Some(run) => execute_offline(command, run, (&options, &arguments), offline),
+        None => execute(command, &options, &arguments),
+    }
+}
+
+fn execute_offline(
+    command: &'static Command,
+    run: OfflineRun,
+    (options, arguments): (&Options, &[String]),
+    offline: &Offline,
+) -> Result<(), Problem> {
+    let format = Format::of(options)?;
+    let target = Target::of(options).map_err(|why| Problem::plain(CONFIG, why))?;
+    let banner = (command.banner)(&target, options, arguments);
+    if !banner.is_empty() && !options.quiet() && !format.is_for_machines() {
+        println!("{banner}");
+    }
+    let output = run(offline, arguments)?;
+    show(output, format, &target);
+    Ok(())
 }
 
 fn say(text: impl std::fmt::Display) -> Result<(), Problem> {

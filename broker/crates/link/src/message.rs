@@ -196,6 +196,8 @@ pub enum Request {
     IsRunning,
     /// All that `status` shows.
     Status,
+    /// A copy of all that the node keeps, at one moment.
+    Backup,
     /// `stop`, `shutdown`: answers with the process id, then the process ends.
     Stop,
 }
@@ -229,9 +231,16 @@ pub enum Failure {
 
 /// One frame of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "fields are named in the sentence above them")]
 pub enum Reply {
     /// Rows of a list; more follow.
     Rows(Vec<Vec<Term>>),
+    /// A copy of the node follows, of so many files and octets.
+    Image { files: u64, octets: u64 },
+    /// One of its files follows, in pieces.
+    File { path: String, octets: u64 },
+    /// A piece: so many octets, as they are, in a frame of their own.
+    Octets(u64),
     /// The end: it is done, and this is what it answers.
     Done(Term),
     /// The end: refused.

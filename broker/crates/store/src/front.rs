@@ -17,6 +17,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::{
     content::Content,
+    hold::Holding,
     lsn::Lsn,
     message::{Load, PageOut},
     record::{self, Draft, Entry, Record},
@@ -69,6 +70,10 @@ pub(crate) enum Note<M> {
     Discard(PageId),
     /// A queue is deleted.
     Forget(QueueId),
+    /// Somebody copies the files.
+    Hold(Holding),
+    /// And is done.
+    Release,
     /// A segment is complete and durable.
     Sealed(u64),
 }

@@ -15,6 +15,7 @@ use model::{PageId, QueueId};
 use crate::{
     disk::{Disk, Open},
     front::{Note, Shared, TakenNotes, Thread},
+    hold::Held,
     index::{Index, NewPage},
     lsn::Lsn,
     message::{Load, PageOut, Paged, StoredMessage},
@@ -53,6 +54,8 @@ pub(crate) struct Keeper<D: Disk, M> {
     /// Complete segments, oldest first.
     sealed: VecDeque<u64>,
     retiring: Option<Retiring>,
+    /// So many copies are being made: files may grow, and none may go.
+    holds: u32,
 }
 
 /// A segment on its way out.
@@ -76,6 +79,7 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
             unwritten: BTreeMap::new(),
             sealed: VecDeque::new(),
             retiring: None,
+            holds: 0,
         }
     }
 
@@ -96,11 +100,17 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
         for note in notes {
             self.follow(note)?;
         }
+        if self.holds == 0 {
+            self.tidy_up(upto)?;
+        }
+        Ok(stopping)
+    }
+
+    fn tidy_up(&mut self, upto: Lsn) -> io::Result<()> {
         self.retire_oldest(upto)?;
         self.compact(upto)?;
         self.plan_removals(upto);
-        self.do_deeds()?;
-        Ok(stopping)
+        self.do_deeds()
     }
 
     fn follow(&mut self, note: Note<M>) -> io::Result<()> {
@@ -122,6 +132,11 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
             Note::Load(load) => self.load(*load),
             Note::Discard(page) => self.discard(page),
             Note::Forget(queue) => self.forget(queue),
+            Note::Hold(then) => {
+                self.holds += 1;
+                then(Held::list(&self.disk));
+            }
+            Note::Release => self.holds = self.holds.saturating_sub(1),
             Note::Sealed(segment) => {
                 self.index.begun(segment);
                 self.sealed.push_back(segment);

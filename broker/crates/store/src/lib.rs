@@ -11,6 +11,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod front;
+mod hold;
 mod index;
 mod keeper;
 mod lsn;
@@ -29,6 +30,7 @@ mod writer;
 pub use content::Content;
 pub use error::{Damage, StoreError};
 pub use front::Wake;
+pub use hold::{Held, HeldFile, Hold, Holding};
 pub use lsn::Lsn;
 pub use message::{Loaded, Paged, StoredMessage};
 pub use record::Entry;

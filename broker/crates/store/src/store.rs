@@ -18,6 +18,7 @@ use crate::{
     content::Content,
     disk::{Disk, DiskFile, Open},
     front::{Note, Shared, Wake},
+    hold::{Hold, Holding},
     keeper::{Keeper, Retiring},
     lsn::Lsn,
     message::{Load, Loaded, PageOut, Paged, StoredMessage},
@@ -267,6 +268,11 @@ impl<M: StoredMessage> Store<M> {
     /// A queue is deleted: nothing of it is wanted.
     pub fn forget(&self, queue: QueueId) {
         self.shared.note(Note::Forget(queue));
+    }
+
+    /// Begins to hold the files, for a copy, until the answer is dropped; `then` is told which there are.
+    pub fn hold(&self, then: Holding) -> Hold<M> {
+        Hold::begin(self.shared.clone(), then)
     }
 
     /// All before this position is durable.

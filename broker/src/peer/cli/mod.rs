@@ -5,6 +5,7 @@
 
 mod access;
 mod alarms;
+mod backup;
 mod clients;
 mod list;
 mod objects;
@@ -42,6 +43,9 @@ pub async fn serve(mut tcp: TcpStream, node: &Arc<Node>) -> io::Result<()> {
 
 /// Requests may lock and hash, so they are performed where blocking is allowed.
 async fn answer(tcp: &mut TcpStream, node: Arc<Node>, request: Request) -> io::Result<()> {
+    if request == Request::Backup {
+        return backup::send(tcp, &node).await;
+    }
     let (sender, mut frames) = mpsc::channel(FRAMES_WAITING_MAX);
     let stops = request == Request::Stop;
     let work = tokio::task::spawn_blocking(move || perform(&node, request, &sender));
@@ -119,7 +123,8 @@ fn execute(node: &Node, request: Request) -> Outcome {
         Request::IsRunning => Ok(Term::Bool(node.has_started() && !node.stopping().is_cancelled())),
         Request::Status => Ok(status::status(node)),
         Request::Stop => Ok(Term::count(std::process::id())),
-        Request::List { .. } => Err(Failure::Unknown),
+        // Answered in many frames, elsewhere.
+        Request::List { .. } | Request::Backup => Err(Failure::Unknown),
     }
 }
 

@@ -4,12 +4,14 @@
 
 mod alarms;
 mod checks;
+mod eval;
 mod limits;
 mod lists;
 mod operations;
 mod parameters;
 mod permissions;
 mod policies;
+mod rename;
 mod status;
 mod users;
 mod vhosts;
@@ -22,8 +24,9 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 11] = [
+const GROUPS: [&[Command]; 13] = [
     operations::NODES,
+    rename::COMMANDS,
     users::COMMANDS,
     permissions::COMMANDS,
     lists::COMMANDS,
@@ -34,6 +37,7 @@ const GROUPS: [&[Command]; 11] = [
     vhosts::COMMANDS,
     alarms::COMMANDS,
     operations::COMMANDS,
+    eval::COMMANDS,
 ];
 
 /// All commands, limits with their subjects.
@@ -71,7 +75,6 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "environment",
     "erlang_cookie_sources",
     "erlang_version",
-    "eval",
     "eval_file",
     "exec",
     "export_definitions",
@@ -106,7 +109,6 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "reconcile_vhosts",
     "remote_shell",
     "remove_classic_queue_mirroring_from_policies",
-    "rename_cluster_node",
     "report",
     "reset",
     "reset_node_auth_attempt_metrics",
