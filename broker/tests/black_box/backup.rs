@@ -10,6 +10,7 @@ use lapin::{
 };
 use std::{
     fs::{self, File},
+    io::Read,
     os::unix::fs::{FileExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -183,6 +184,15 @@ async fn load(channel: Channel, ends: Arc<AtomicBool>, confirmed: Arc<AtomicUsiz
     }
 }
 
+/// Waits until something is so.
+async fn wait_for(mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE * 3;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never came to be so");
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn until(confirmed: &AtomicUsize, count: usize) {
     let deadline = Instant::now() + PATIENCE * 3;
     while confirmed.load(Ordering::Acquire) < count {
@@ -241,6 +251,76 @@ async fn a_backup_under_load_holds_every_message_that_was_confirmed_before() {
     );
     let vhosts = elsewhere.ctl(&["list_vhosts"]);
     assert!(vhosts.contains("other"), "{vhosts}");
+}
+
+fn mkfifo(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+/// Segments of the log on the disk now.
+fn segments(directory: &Path) -> usize {
+    let names = fs::read_dir(directory.join("wal")).unwrap();
+    names
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .path()
+                .extension()
+                .is_some_and(|end| end == "log")
+        })
+        .count()
+}
+
+/// Publishes and consumes until the log has gone through so many further segments.
+async fn pass_through(broker: &Broker, channel: &Channel, segments_passed: u64) {
+    let body = vec![7; 4 << 20];
+    // Eight of them and their frames fill a segment.
+    for _ in 0..segments_passed * 8 {
+        assert!(publish(channel, "q", &body).await, "{}", broker.log());
+        let taken = BasicGetOptions { no_ack: true };
+        channel.basic_get("q".into(), taken).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_a_backup_holds_nothing_and_two_are_made_at_once() {
+    let broker = Broker::start("");
+    let publisher = channel(&broker).await;
+    declare(&publisher, "q").await;
+    pass_through(&broker, &publisher, 2).await;
+    // One that cannot write down what it is sent: its file is a pipe that nobody empties.
+    let tar = broker.directory().join("stalled.tar");
+    let draft = broker.directory().join("stalled.tar.partial");
+    mkfifo(&draft);
+    let mut pipe = File::options().read(true).write(true).open(&draft).unwrap();
+    let mut stalled = broker.spawn_tool(&["backup", text(&tar)]);
+    let begun = tokio::task::spawn_blocking(move || {
+        pipe.read_exact(&mut [0]).unwrap();
+        pipe
+    });
+    let _pipe = soon(begun).await.unwrap();
+    let names = ["first.tar", "second.tar"].map(|name| broker.directory().join(name));
+    let others = names.each_ref().map(|tar| broker.spawn_tool(&["backup", text(tar)]));
+    pass_through(&broker, &publisher, 7).await;
+    for mut other in others {
+        assert!(other.wait().unwrap().success());
+    }
+    assert!(
+        segments(&broker.data()) >= 9,
+        "one copy is not made yet: its files are held"
+    );
+    stalled.kill().unwrap();
+    stalled.wait().unwrap();
+    wait_for(|| segments(&broker.data()) <= 6).await;
+    for tar in names {
+        let elsewhere = Broker::prepare();
+        let restored = elsewhere.tool(&["restore", text(&tar), text(&elsewhere.data())]);
+        assert!(restored.status.success(), "{}", said(&restored));
+        let checked = elsewhere.tool(&["store", "check", text(&elsewhere.data())]);
+        assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+    }
 }
 
 #[tokio::test]

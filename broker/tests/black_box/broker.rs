@@ -12,7 +12,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Output},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -211,6 +211,16 @@ impl Broker {
     /// What the program says to these arguments.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Output {
         tool(&mut self.program(), arguments)
+    }
+
+    /// The program with these arguments, which goes on by itself.
+    pub(crate) fn spawn_tool(&self, arguments: &[&str]) -> Child {
+        self.program()
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     fn program(&self) -> Command {
