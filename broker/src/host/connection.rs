@@ -30,6 +30,8 @@ const REPLIES_BYTES_MAX: usize = 1024 * 1024;
 const LARGE_BATCH_BYTES: u64 = 16 * 1024;
 /// A publish that waits for the disk looks this often whether it may go on.
 const DISK_PATIENCE: Duration = Duration::from_millis(2);
+/// The last words of a connection wait so long for a client that does not read them.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(15);
 /// Longest sleep of a connection with nothing to wait for.
 const IDLE: Millis = Millis(3_600_000);
 /// Up to so many octets of a frame that is not complete are kept without a buffer.
@@ -60,6 +62,8 @@ pub(super) struct Task {
     /// Nothing is read while an alarm is on, since the client publishes.
     alarmed: bool,
     pub(super) over: bool,
+    /// The machine has ended the connection: what it wrote is written before the socket closes.
+    said_goodbye: bool,
 }
 
 /// Serves a client until its socket closes.
@@ -91,6 +95,7 @@ impl Task {
             waits_for_disk: false,
             alarmed: false,
             over: false,
+            said_goodbye: false,
             node,
             client,
         }
@@ -294,7 +299,10 @@ impl Task {
                     next = self.machine.answer(answer, &mut self.batch);
                     self.on_progress();
                 }
-                Step::Close => self.over = true,
+                Step::Close => {
+                    self.over = true;
+                    self.said_goodbye = true;
+                }
                 Step::Linger { patience, deaf } => {
                     self.deadline = Some(self.node.now().after(patience));
                     self.deaf = deaf;
@@ -444,6 +452,9 @@ impl Task {
         self.batch.begin();
         self.release(Release::Connection).await;
         self.batch.end();
+        if self.said_goodbye {
+            self.drain().await;
+        }
         self.client.outbox().socket.say_goodbye();
         self.client.outbox().close();
         self.node.clients().leave(self.client.id);
@@ -453,6 +464,20 @@ impl Task {
         }
         pool::give_back(std::mem::take(&mut self.buffer));
         tracing::info!("closing AMQP connection {}", self.client.name());
+    }
+}
+
+impl Task {
+    /// Waits until the last words are written: another task may hold the flusher's role, or the client reads slowly.
+    async fn drain(&self) {
+        let outbox = self.client.outbox();
+        let deadline = tokio::time::Instant::now() + FAREWELL_PATIENCE;
+        while !outbox.is_drained() {
+            tokio::select! {
+                _ = outbox.socket.writable() => {}
+                () = tokio::time::sleep_until(deadline) => return,
+            }
+        }
     }
 }
 

@@ -291,6 +291,16 @@ impl Outbox {
         }
     }
 
+    /// Writes what can be written, after whoever holds the flusher's role; true when nothing is left to write.
+    pub fn is_drained(&self) -> bool {
+        // Who holds the role never waits for the socket.
+        let mut writing = self.writing.lock();
+        match self.write(&mut writing) {
+            Flushed::All | Flushed::Dead => true,
+            Flushed::Blocked => false,
+        }
+    }
+
     fn unpark_below_low_water(&self) -> Vec<Parked> {
         let mut state = self.state.lock();
         if state.parked.is_empty() || state.buffer.len() > LOW_WATER_BYTES {

@@ -144,3 +144,8 @@ pub(crate) fn tune_ok(channels: u16, frame_max: u32, heartbeat: u16) -> Vec<u8> 
 pub(crate) fn open(vhost: &str) -> Vec<u8> {
     method(0, 10, 40, &[&short(vhost), &[0, 0]])
 }
+
+/// `connection.close` without a fault.
+pub(crate) fn close_connection() -> Vec<u8> {
+    method(0, 10, 50, &[&200u16.to_be_bytes(), &short("bye"), &[0; 4]])
+}

@@ -2,6 +2,7 @@
 
 use std::{
     io::ErrorKind,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -123,5 +124,67 @@ fn a_reader_of_large_messages_does_not_hold_up_its_publisher() {
     for _ in 0..30 {
         slow.expect((60, 60));
         assert_eq!(slow.body().len(), 1 << 20);
+    }
+}
+
+#[test]
+fn who_closes_with_deliveries_unread_gets_them_and_then_the_close_ok() {
+    const MESSAGES: u32 = 20_000;
+    let broker = Broker::start();
+    let mut client = broker.client();
+    client.open_channel(1);
+    client.declare(1, "backlog");
+    for _ in 0..MESSAGES {
+        client.publish(1, "", "backlog", &[7; 1024]);
+    }
+    until("all are in the queue", || client.declare(1, "backlog") == MESSAGES);
+    let mut slow = broker.client();
+    slow.open_channel(1);
+    slow.send(&frames::consume(1, "backlog", "slow", 2));
+    until("the broker has sent what the sockets take", || {
+        let ready = client.declare(1, "backlog");
+        broker.serves_others();
+        ready == client.declare(1, "backlog")
+    });
+    slow.send(&frames::close_connection());
+    let mut deliveries = 0;
+    loop {
+        let frame = slow.next().expect("the close-ok comes before the end of the stream");
+        match frame.ids() {
+            (10, 51) => break,
+            (60, 60) => deliveries += 1,
+            _ => {}
+        }
+    }
+    assert!(deliveries > 0 && deliveries < MESSAGES, "{deliveries}");
+    assert!(slow.next().is_none(), "nothing after the close-ok");
+}
+
+#[test]
+fn a_client_that_closes_at_a_delivery_from_another_gets_its_close_ok() {
+    let broker = Broker::start();
+    thread::scope(|threads| {
+        for number in 0..4 {
+            let broker = &broker;
+            threads.spawn(move || close_at_deliveries(broker, &format!("queue {number}")));
+        }
+    });
+}
+
+/// The publisher's task has just written the delivery and may still hold the flusher's role when the close comes.
+fn close_at_deliveries(broker: &Broker, queue: &str) {
+    let mut publisher = broker.client();
+    publisher.open_channel(1);
+    publisher.declare(1, queue);
+    for _ in 0..500 {
+        let mut consumer = broker.client();
+        consumer.open_channel(1);
+        consumer.send(&frames::consume(1, queue, "c", 2));
+        consumer.expect((60, 21));
+        publisher.publish(1, "", queue, b"m");
+        consumer.expect((60, 60));
+        consumer.body();
+        consumer.send(&frames::close_connection());
+        consumer.expect((10, 51));
     }
 }
