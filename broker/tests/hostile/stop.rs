@@ -21,6 +21,7 @@ fn at_sigterm_under_load_clients_are_told_and_the_process_ends() {
     thread::scope(|threads| {
         for _ in 0..2 {
             let mut publisher = broker.client();
+            publisher.open_channel(1);
             let loaded = &loaded;
             threads.spawn(move || publish_until_told(&mut publisher, loaded));
         }
@@ -42,9 +43,8 @@ fn at_sigterm_under_load_clients_are_told_and_the_process_ends() {
     drop((deaf, half_open));
 }
 
-/// Publishes without pause until the broker closes.
+/// Publishes on an open channel without pause until the broker closes.
 fn publish_until_told(client: &mut Client, loaded: &AtomicBool) {
-    client.open_channel(1);
     let flood = frames::publish(1, "", "load", false, &[1; 1000]).repeat(100);
     for round in 0.. {
         loaded.fetch_or(round > 20, Ordering::Relaxed);
