@@ -58,9 +58,14 @@ class Worker:
         wait_until(lambda: sent - ready() == count, "%d of %d messages are with the worker" % (count, sent))
 
 
-def ready():
+def queue():
+    """Counts of the worker's queue, by the broker."""
     with app.connection_for_read() as connection, connection.channel() as channel:
-        return channel.queue_declare(QUEUE, passive=True).message_count
+        return channel.queue_declare(QUEUE, passive=True)
+
+
+def ready():
+    return queue().message_count
 
 
 def results(pending):
@@ -125,6 +130,8 @@ def tasks_held_back_by_a_rate_limit_are_owed_within_the_prefetch(worker, directo
 
 def cancelled_consumer_leaves_its_queue_alone_until_it_is_added_again(worker, directory):
     worker.ask("cancel_consumer", queue=QUEUE)
+    # The worker answers before it has told the broker.
+    wait_until(lambda: queue().consumer_count == 0, "the worker no longer consumes")
     pending = [add.delay(number, number) for number in range(3)]
     wait_until(lambda: ready() == 3, "three tasks stay in the queue")
     worker.ask("add_consumer", queue=QUEUE)
