@@ -16,6 +16,8 @@ mod index;
 mod keeper;
 mod lsn;
 mod message;
+#[cfg(test)]
+mod named_seeds;
 mod page;
 mod pages;
 mod record;
