@@ -11,6 +11,7 @@ use tokio::{
 
 use crate::{
     admin,
+    cluster::resolver::SamePort,
     config::{self, Config, ServerArgs},
     host::{self, Node, listener},
     management, observe, peer,
@@ -93,7 +94,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let peers = Arc::new(peer::Peers::new(&config.node)?);
     let management = management::bind(&config)?;
     let scrapes = observe::bind_scrapes(&config)?;
-    let node = Node::start(config, data).await?;
+    let neighbours = peer::Neighbours {
+        peers: peers.clone(),
+        resolver: Arc::new(SamePort(config.node.peer_port)),
+    };
+    let node = Node::start(config, data, &neighbours).await?;
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));

@@ -13,6 +13,8 @@ pub type Outcome = Result<Answer, Refusal>;
 /// Who this process is, for good and this time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
+    /// The cluster it belongs to.
+    pub cluster: NodeUuid,
     /// The node.
     pub node: NodeUuid,
     /// What it is called, `rabbit@host`.

@@ -374,6 +374,7 @@ pub fn open(path: &Path, name: &str) -> Result<DataDirectory, DataError> {
     Ok(DataDirectory {
         disk,
         identity: Identity {
+            cluster: written.cluster,
             node: written.node,
             name: name.to_owned(),
             incarnation: written.starts,

@@ -10,6 +10,7 @@ use model::{Epoch, QueueId, Refusal};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use store::RecoveredQueue;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     cell::QueueCell,
@@ -19,7 +20,11 @@ use super::{
     node::{Node, Snapshot},
 };
 use crate::{
-    cluster::{Machine, MetaStore, Outcome, raft::RaftStore},
+    cluster::{
+        Machine, MetaStore, Outcome,
+        raft::{Opening, RaftStore, Timing},
+        transport::{Introduction, Neighbourhood},
+    },
     config::Config,
 };
 
@@ -97,7 +102,11 @@ impl Node {
     ///
     /// # Errors
     /// Why the definitions or messages cannot be had, or the other nodes do not want this process.
-    pub async fn start(config: Config, data: DataDirectory) -> anyhow::Result<Arc<Self>> {
+    pub async fn start(
+        config: Config,
+        data: DataDirectory,
+        neighbours: &dyn Neighbourhood,
+    ) -> anyhow::Result<Arc<Self>> {
         let (disk, identity) = (data.disk.clone(), data.identity.clone());
         // One process, one reign: what it enqueues is numbered once.
         let epoch = Epoch(identity.incarnation);
@@ -108,11 +117,21 @@ impl Node {
             boot_id: identity.boot_id,
         };
         let driven = Arc::new(Driven(Mutex::new(Phase::Starting(Catalog::default()))));
-        let meta = RaftStore::open(disk, META, identity, driven.clone(), Arc::new(end_at_once)).await?;
+        let opening = Opening {
+            transport: neighbours.transport(Introduction::of(&identity)),
+            identity,
+            joined: false,
+            machine: driven.clone(),
+            fatal: Arc::new(end_at_once),
+            timing: Timing::default(),
+        };
+        let meta = RaftStore::open(disk, META, opening).await?;
+        let stopping = CancellationToken::new();
+        neighbours.attach(meta.clone(), stopping.clone());
         let refused = |refusal: Refusal| anyhow::anyhow!(refusal.text);
         meta.propose(up).await.map_err(refused)?;
         let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;
-        let node = driven.run(Node::new(config, data, meta, (keeping, pages)), queues);
+        let node = driven.run(Node::new(config, data, (meta, stopping), (keeping, pages)), queues);
         if node.snapshot().catalog.is_blank() {
             first_start::define(&node).await?;
         }
@@ -261,7 +280,8 @@ impl Node {
 #[cfg(test)]
 pub async fn started(config: Config) -> Arc<Node> {
     let data = super::data_directory::open(config.node.data.as_path(), config.node.name.as_str());
-    Node::start(config, data.unwrap()).await.unwrap()
+    let nobody = crate::cluster::transport::Nobody;
+    Node::start(config, data.unwrap(), &nobody).await.unwrap()
 }
 
 #[cfg(test)]

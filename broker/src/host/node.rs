@@ -201,7 +201,7 @@ impl Node {
     pub(super) fn new(
         config: Config,
         data: DataDirectory,
-        meta: Arc<dyn MetaStore>,
+        (meta, stopping): (Arc<dyn MetaStore>, CancellationToken),
         (keeping, pages): (Arc<Keeping>, Pages),
     ) -> Self {
         let name: Arc<str> = config.node.name.as_str().into();
@@ -231,7 +231,7 @@ impl Node {
             direct_replies: DirectReplies::default(),
             alarms: Alarms::new(&config.resources),
             ports: Mutex::default(),
-            stopping: CancellationToken::new(),
+            stopping,
             started: AtomicBool::new(false),
             started_at: Millis(base),
             clock_base: base,

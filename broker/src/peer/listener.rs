@@ -4,9 +4,10 @@
 //! kernel's queue. A wrong secret is logged and counted.
 
 use anyhow::Context;
-use link::{Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, Proof, Proven, Verdict};
+use link::{Channel, Cookie, CookieError, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, Proof, Proven, Verdict};
+use parking_lot::Mutex;
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -18,13 +19,21 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     cli,
+    node::{self, Serving, TcpTransport},
     secret::Secrets,
     stream::{read_frame, write_frame},
 };
-use crate::host::Node;
+use crate::{
+    cluster::{
+        resolver::Resolver,
+        transport::{Introduction, Neighbourhood, Service, Transport},
+    },
+    host::Node,
+};
 
 /// Longest time for a handshake.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
@@ -36,7 +45,6 @@ const SESSIONS_MAX: usize = 256;
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The peer port's state.
-#[derive(Debug)]
 pub struct Peers {
     secrets: Secrets,
     patience: Duration,
@@ -44,6 +52,16 @@ pub struct Peers {
     sessions: Arc<Semaphore>,
     /// Handshakes refused since the start.
     refused: AtomicU64,
+    /// What answers other nodes, while there is something.
+    serving: Mutex<Option<Serving>>,
+}
+
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peers")
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Peers {
@@ -58,12 +76,60 @@ impl Peers {
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
             sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
             refused: AtomicU64::new(0),
+            serving: Mutex::default(),
         })
     }
 
-    fn refuse(&self, peer: SocketAddr, why: &str) {
+    /// Other nodes are answered by this service from now on, until the token is cancelled.
+    pub fn attach(&self, service: Arc<dyn Service>, ended: CancellationToken) {
+        *self.serving.lock() = Some(Serving { service, ended });
+    }
+
+    /// Other nodes are told that this one has stopped.
+    pub fn detach(&self) {
+        *self.serving.lock() = None;
+    }
+
+    /// All secrets that are accepted now, the one to prove first.
+    ///
+    /// # Errors
+    /// When the current one cannot be read.
+    pub fn secrets(&self) -> Result<Vec<Cookie>, CookieError> {
+        self.secrets.accepted()
+    }
+
+    /// Handshakes and introductions refused since the start.
+    pub fn refusals(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn serving(&self) -> Option<Serving> {
+        let serving = self.serving.lock().clone();
+        serving.filter(|serving| !serving.ended.is_cancelled())
+    }
+
+    pub(super) fn refuse(&self, peer: SocketAddr, why: &str) {
         let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(target: "connection", refused = count, "connection attempt from {peer} rejected: {why}");
+    }
+}
+
+/// The peer port as a way to other nodes and back.
+pub struct Neighbours {
+    /// The port's state.
+    pub peers: Arc<Peers>,
+    /// Where others are.
+    pub resolver: Arc<dyn Resolver>,
+}
+
+impl Neighbourhood for Neighbours {
+    fn transport(&self, own: Introduction) -> Arc<dyn Transport> {
+        let peers = self.peers.clone();
+        TcpTransport::new(own, Arc::new(move || peers.secrets()), self.resolver.clone())
+    }
+
+    fn attach(&self, service: Arc<dyn Service>, ended: CancellationToken) {
+        self.peers.attach(service, ended);
     }
 }
 
@@ -124,11 +190,16 @@ async fn greet(
                 tracing::debug!("{} is gone: {error}", proven.from);
             }
         }
+        Channel::Node => {
+            if let Err(why) = node::serve(tcp, peers.serving()).await {
+                peers.refuse(peer, &why);
+            }
+        }
     }
 }
 
 /// Both prove the secret, the one that connects first. The error is for the log.
-async fn shake_hands(tcp: &mut TcpStream, peers: &Peers, own_name: &str) -> Result<Proven, String> {
+pub(super) async fn shake_hands(tcp: &mut TcpStream, peers: &Peers, own_name: &str) -> Result<Proven, String> {
     let octets = read_message(tcp).await?;
     let hello = match Hello::read(&octets) {
         Ok(hello) => hello,

@@ -3,9 +3,13 @@
 //! Strangers get a challenge and little time; nothing they send is believed, stored or answered with more than a word.
 
 mod cli;
+mod enter;
 mod listener;
+mod node;
 mod secret;
 mod stream;
 
-pub use listener::{Peers, serve};
+pub use enter::enter;
+pub use listener::{Neighbours, Peers, serve};
+pub use node::TcpTransport;
 pub use secret::Secrets;

@@ -24,12 +24,15 @@ const MAGIC: &str = "warren-peer";
 pub enum Channel {
     /// Requests of the command line tools.
     Cli,
+    /// Nodes of a cluster among themselves.
+    Node,
 }
 
 impl Channel {
     fn name(self) -> &'static str {
         match self {
             Channel::Cli => "cli",
+            Channel::Node => "node",
         }
     }
 }

@@ -4,8 +4,13 @@
 //! into the next.
 
 mod log_store;
+#[cfg(test)]
+mod many_tests;
+mod members;
+mod messages;
 mod network;
 mod proposer;
+mod service;
 mod state_machine;
 mod store;
 #[cfg(test)]
@@ -13,4 +18,6 @@ mod tests;
 mod types;
 mod waiting;
 
-pub use store::RaftStore;
+#[cfg(test)]
+pub use members::Change;
+pub use store::{Opening, RaftStore, Timing};

@@ -1,24 +1,26 @@
 //! One task that proposes for the whole node: what has come while one proposal was under way goes into the next.
 //!
-//! So a write to the disk serves as many clients as wait for one. A proposal is repeated until it is known to be
-//! committed; the log's state machine performs it once.
+//! So a write to the disk serves as many clients as wait for one. A proposal goes to whoever leads, here or elsewhere, and
+//! is repeated until it is known to be committed; the log's state machine performs it once. Who waits is answered when
+//! this node has applied it.
 
 use super::{
-    types::Types,
+    types::{Id, Types},
     waiting::{Answer, Waiting},
 };
 use crate::cluster::{
     Identity,
-    log::{Health, Proposal},
+    log::{Health, Member, Proposal},
+    transport::{Peer, Reply, Request, Transport},
 };
 use catalog::Command;
 use model::{Refusal, ReplyCode};
 use openraft::{
     Raft,
-    error::{ClientWriteError, RaftError},
+    error::{ClientWriteError, Fatal, ForwardToLeader, RaftError},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 
 /// Commands that wait to be proposed; more make their senders wait.
 pub(super) const WAITING_MAX: usize = 1024;
@@ -26,6 +28,8 @@ pub(super) const WAITING_MAX: usize = 1024;
 const BATCH_MAX: usize = 512;
 /// How long a proposal waits for somebody who leads.
 const LEADER_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the one who leads may take to commit before it is asked again.
+const FORWARD_PATIENCE: Duration = Duration::from_secs(5);
 /// How soon a proposal is repeated that found nobody who leads.
 const LEADER_PAUSE: Duration = Duration::from_millis(50);
 /// The log is made short again when this much has been written since the last snapshot, or as much as that one has.
@@ -40,6 +44,7 @@ pub(super) struct Asked {
 /// What the task owns.
 pub(super) struct Proposer {
     pub(super) raft: Raft<Types>,
+    pub(super) transport: Arc<dyn Transport>,
     pub(super) identity: Identity,
     pub(super) waiting: Arc<Waiting>,
     pub(super) health: Arc<Health>,
@@ -55,9 +60,11 @@ impl Proposer {
     pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
         let mut batch = Vec::new();
         while asked.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            // Who has given up is not surprised later.
+            let wanted = batch.drain(..).filter(|asked| !asked.answer.is_closed());
             let (commands, answers): (Vec<Command>, Vec<Answer>) =
-                batch.drain(..).map(|asked| (asked.command, asked.answer)).unzip();
-            if !self.propose(commands, answers).await {
+                wanted.map(|asked| (asked.command, asked.answer)).unzip();
+            if !commands.is_empty() && !self.propose(commands, answers).await {
                 return;
             }
             self.shorten().await;
@@ -74,27 +81,64 @@ impl Proposer {
             commands: commands.into(),
         };
         self.waiting.enter(self.number, answers);
-        let deadline = Instant::now() + LEADER_PATIENCE;
+        match tokio::time::timeout(LEADER_PATIENCE, self.commit(&proposal)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(Fatal::Stopped)) => {
+                self.refuse();
+                false
+            }
+            Ok(Err(error)) => {
+                self.refuse();
+                (self.fatal)(&format!("the catalogue's log: {error}"));
+                false
+            }
+            Err(_) => {
+                tracing::warn!("a change of definitions could not be committed: no majority of the members answers");
+                self.refuse();
+                true
+            }
+        }
+    }
+
+    /// Back when it is committed, however long that takes.
+    async fn commit(&self, proposal: &Proposal) -> Result<(), Fatal<Id>> {
         loop {
             match self.raft.client_write(proposal.clone()).await {
-                Ok(_) => return true,
-                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) if Instant::now() < deadline => {
+                Ok(_) => return Ok(()),
+                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(leader))) => {
+                    if self.forward(leader, proposal).await {
+                        return Ok(());
+                    }
                     tokio::time::sleep(LEADER_PAUSE).await;
                 }
-                Err(RaftError::APIError(error)) => {
+                Err(RaftError::APIError(error @ ClientWriteError::ChangeMembershipError(_))) => {
                     tracing::error!("a change of definitions could not be committed: {error}");
-                    self.refuse();
-                    return true;
+                    tokio::time::sleep(LEADER_PAUSE).await;
                 }
-                Err(RaftError::Fatal(openraft::error::Fatal::Stopped)) => {
-                    self.refuse();
-                    return false;
-                }
-                Err(RaftError::Fatal(error)) => {
-                    self.refuse();
-                    (self.fatal)(&format!("the catalogue's log: {error}"));
-                    return false;
-                }
+                Err(RaftError::Fatal(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Has another node commit it; true if that has.
+    async fn forward(&self, leader: ForwardToLeader<Id, Member>, proposal: &Proposal) -> bool {
+        let (Some(Id(node)), Some(member)) = (leader.leader_id, leader.leader_node) else {
+            return false;
+        };
+        let peer = Peer {
+            node: Some(node),
+            name: member.name,
+        };
+        let asked = Request::Propose(proposal.clone());
+        match self.transport.call(&peer, asked, FORWARD_PATIENCE).await {
+            Ok(Reply::Done) => true,
+            Ok(other) => {
+                tracing::debug!("{peer} does not commit: {other:?}");
+                false
+            }
+            Err(error) => {
+                tracing::debug!("{peer} cannot be asked to commit: {error}");
+                false
             }
         }
     }

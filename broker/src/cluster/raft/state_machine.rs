@@ -229,6 +229,10 @@ impl<D: Disk> RaftStateMachine<Types> for StateMachine<D> {
         kept.map_err(|error| write_failed(&error))?;
         self.progress = progress;
         self.machine.install(catalog);
+        let own = self.progress.proposed.get(&self.identity.node);
+        if let Some(own) = own.filter(|own| own.incarnation == self.identity.incarnation) {
+            self.waiting.skip(own.number);
+        }
         Ok(())
     }
 

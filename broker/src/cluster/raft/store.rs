@@ -1,11 +1,11 @@
 //! The store of the definitions over an agreed log: opening it, proposing to it, stopping it.
 //!
-//! The only member of a cluster leads at once, on its first start and on every other: no time passes by waiting for
-//! votes of nobody.
+//! A node that is the only one to vote leads at once, on its first start and on every other: no time passes by waiting
+//! for votes of nobody. Any other node waits for its peers, with its door open.
 
 use super::{
     log_store::LogStore,
-    network::Alone,
+    network::Network,
     proposer::{Asked, Proposer, WAITING_MAX, uncommitted},
     state_machine::StateMachine,
     types::{Id, Types},
@@ -14,20 +14,22 @@ use super::{
 use crate::cluster::{
     Identity, Machine, MetaStore, Outcome,
     log::{Fatal, Health, Log, Member, Writer},
+    transport::{Peer, Transport},
 };
 use anyhow::Context;
 use catalog::Command;
 use futures::future::BoxFuture;
 use model::{Refusal, ReplyCode};
 use openraft::{Config, Raft, SnapshotPolicy};
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 use store::disk::Disk;
 use tokio::sync::{mpsc, oneshot};
 
-/// How often a leader shows that it is there.
-const HEARTBEAT_MS: u64 = 500;
-/// Silence after which others stand for election: a time drawn between these.
-const ELECTION_MS: (u64, u64) = (1500, 3000);
 /// Entries kept although a snapshot holds them, for members that are a little behind.
 const KEPT_ENTRIES: u64 = 64;
 /// How long an only member may take to lead itself.
@@ -35,9 +37,52 @@ const LEADING_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a client waits for a commit.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a piece of a snapshot may take.
+const SNAPSHOT_PART_MS: u64 = 10_000;
+/// Octets of one piece.
+const SNAPSHOT_PART_BYTES: u64 = 4 * 1024 * 1024;
+/// Entries sent in one go.
+const SENT_TOGETHER_MAX: u64 = 32;
+
+/// How patient members are with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a leader shows that it is there.
+    pub heartbeat_ms: u64,
+    /// Silence after which others stand for election: a time drawn between these.
+    pub election_ms: (u64, u64),
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            heartbeat_ms: 500,
+            election_ms: (1500, 3000),
+        }
+    }
+}
+
+/// What a store is opened with.
+pub struct Opening {
+    /// This process.
+    pub identity: Identity,
+    /// A blank node waits for the cluster that it has joined, instead of forming one of its own.
+    pub joined: bool,
+    /// The way to other nodes.
+    pub transport: Arc<dyn Transport>,
+    /// What is driven.
+    pub machine: Arc<dyn Machine>,
+    /// Ends the process.
+    pub fatal: Fatal,
+    /// Patience.
+    pub timing: Timing,
+}
+
 /// The store.
 pub struct RaftStore {
-    raft: Raft<Types>,
+    pub(super) raft: Raft<Types>,
+    pub(super) identity: Identity,
+    pub(super) machine: Arc<dyn Machine>,
     proposals: mpsc::Sender<Asked>,
     pub(super) health: Arc<Health>,
 }
@@ -50,42 +95,41 @@ impl fmt::Debug for RaftStore {
     }
 }
 
-fn config() -> anyhow::Result<Arc<Config>> {
+fn config(timing: Timing) -> anyhow::Result<Arc<Config>> {
     let config = Config {
         cluster_name: "warren".into(),
-        heartbeat_interval: HEARTBEAT_MS,
-        election_timeout_min: ELECTION_MS.0,
-        election_timeout_max: ELECTION_MS.1,
+        heartbeat_interval: timing.heartbeat_ms,
+        election_timeout_min: timing.election_ms.0,
+        election_timeout_max: timing.election_ms.1,
         // Taken by the octets of the log, not by its entries.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        install_snapshot_timeout: SNAPSHOT_PART_MS,
+        snapshot_max_chunk_size: SNAPSHOT_PART_BYTES,
+        max_payload_entries: SENT_TOGETHER_MAX,
         ..Config::default()
     };
     Ok(Arc::new(config.validate()?))
 }
 
 impl RaftStore {
-    /// Opens the log of a directory, or begins one with this node as its only member. Back when this node leads.
+    /// Opens the log of a directory, or begins one. When this node alone votes, it leads when this is back; otherwise
+    /// others must be let in at the door before anything can be committed.
     ///
     /// # Errors
     /// When what is on the disk cannot be read, or says what it cannot say.
-    pub async fn open<D: Disk>(
-        disk: D,
-        directory: &str,
-        identity: Identity,
-        machine: Arc<dyn Machine>,
-        fatal: Fatal,
-    ) -> anyhow::Result<Arc<Self>>
+    pub async fn open<D: Disk>(disk: D, directory: &str, opening: Opening) -> anyhow::Result<Arc<Self>>
     where
         D::File: std::fmt::Debug,
     {
+        let Opening { identity, .. } = &opening;
         let (log, state) = Log::open(disk.clone(), directory)?;
-        let writer = Writer::start(log, fatal.clone())?;
+        let writer = Writer::start(log, opening.fatal.clone())?;
         let health = writer.health().clone();
         // Who has won its last vote leads again without another.
         let leads = state.vote.is_some_and(|vote| vote.won && vote.node == identity.node);
         let log = LogStore::new(state, writer);
-        let waiting = Arc::new(Waiting::default());
+        let (waiting, machine) = (Arc::new(Waiting::default()), opening.machine.clone());
         let place = (disk, directory);
         let machine = StateMachine::open(place, identity.clone(), machine, waiting.clone(), health.clone())?;
         let blank = log.is_blank() && machine.applied().is_none();
@@ -94,24 +138,50 @@ impl RaftStore {
             "the snapshot of the definitions is missing or older than the log in {directory} of the data directory. \
              Nothing was changed. Put the directory back from a backup"
         );
-        let raft = Raft::new(Id(identity.node), config()?, Alone, log, machine).await?;
-        lead(&raft, &identity, blank, leads).await?;
+        let network = Network(opening.transport.clone());
+        let raft = Raft::new(Id(identity.node), config(opening.timing)?, network, log, machine).await?;
+        if blank && !opening.joined {
+            form(&raft, identity).await?;
+        }
+        if is_only_voter(&raft, identity).await? {
+            lead(&raft, identity, leads || blank).await?;
+        }
+        Ok(Self::start(raft, opening, waiting, health))
+    }
+
+    fn start(raft: Raft<Types>, opening: Opening, waiting: Arc<Waiting>, health: Arc<Health>) -> Arc<Self> {
         let (proposals, asked) = mpsc::channel(WAITING_MAX);
         let proposer = Proposer {
             raft: raft.clone(),
-            identity,
+            transport: opening.transport,
+            identity: opening.identity.clone(),
             waiting,
             health: health.clone(),
-            fatal,
+            fatal: opening.fatal,
             number: 0,
             shortening: None,
         };
         tokio::spawn(proposer.run(asked));
-        Ok(Arc::new(RaftStore {
+        Arc::new(RaftStore {
             raft,
+            identity: opening.identity,
+            machine: opening.machine,
             proposals,
             health,
-        }))
+        })
+    }
+
+    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that change members come next"))]
+    /// Who leads, as far as this node knows.
+    pub fn leader(&self) -> Option<Peer> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let leader = metrics.current_leader?;
+        let member = metrics.membership_config.membership().get_node(&leader)?;
+        Some(Peer {
+            node: Some(leader.0),
+            name: member.name.clone(),
+        })
     }
 
     async fn ask(&self, command: Command) -> Outcome {
@@ -130,20 +200,30 @@ impl RaftStore {
     }
 }
 
-/// Makes an only member lead.
-async fn lead(raft: &Raft<Types>, identity: &Identity, blank: bool, leads: bool) -> anyhow::Result<()> {
-    let own = Id(identity.node);
-    if blank {
-        let member = Member {
-            name: identity.name.clone(),
-        };
-        raft.initialize(BTreeMap::from([(own, member)])).await?;
-    } else if !leads {
+/// A blank node becomes a cluster of one.
+async fn form(raft: &Raft<Types>, identity: &Identity) -> anyhow::Result<()> {
+    let member = Member {
+        name: identity.name.clone(),
+    };
+    raft.initialize(BTreeMap::from([(Id(identity.node), member)])).await?;
+    Ok(())
+}
+
+async fn is_only_voter(raft: &Raft<Types>, identity: &Identity) -> anyhow::Result<bool> {
+    let only = vec![BTreeSet::from([Id(identity.node)])];
+    let asked =
+        raft.with_raft_state(move |state| *state.membership_state.effective().membership().get_joint_config() == only);
+    Ok(asked.await?)
+}
+
+/// Makes the only one that votes lead.
+async fn lead(raft: &Raft<Types>, identity: &Identity, leads: bool) -> anyhow::Result<()> {
+    if !leads {
         // It went down between its vote for itself and winning by it.
         raft.trigger().elect().await?;
     }
     let led = raft.wait(Some(LEADING_PATIENCE));
-    led.current_leader(own, "the only member leads")
+    led.current_leader(Id(identity.node), "the only member leads")
         .await
         .context("the log of the definitions has no leader")?;
     Ok(())

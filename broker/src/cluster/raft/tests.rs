@@ -5,13 +5,14 @@
 use super::{
     log_store::LogStore,
     state_machine::StateMachine,
-    store::RaftStore,
+    store::{Opening, RaftStore, Timing},
     types::{Id, StorageError, Types},
     waiting::Waiting,
 };
 use crate::cluster::{
     Identity, Machine, MetaStore, Outcome,
     log::{Log, Writer},
+    transport::Nobody,
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
 use model::{NodeUuid, ReplyCode};
@@ -50,6 +51,7 @@ impl Machine for Bare {
 
 fn identity(incarnation: u64) -> Identity {
     Identity {
+        cluster: NodeUuid(9),
         node: NodeUuid(1),
         name: "rabbit@h".into(),
         incarnation,
@@ -117,7 +119,15 @@ where
 {
     let (machine, ends) = (Arc::new(Bare::default()), Ends::default());
     let identity = identity(incarnation);
-    let store = RaftStore::open(disk.clone(), DIRECTORY, identity, machine.clone(), ends.hook()).await?;
+    let opening = Opening {
+        identity,
+        joined: false,
+        transport: Arc::new(Nobody),
+        machine: machine.clone(),
+        fatal: ends.hook(),
+        timing: Timing::default(),
+    };
+    let store = RaftStore::open(disk.clone(), DIRECTORY, opening).await?;
     Ok(Running { store, machine, ends })
 }
 

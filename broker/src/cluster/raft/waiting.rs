@@ -1,6 +1,6 @@
 //! Proposals of this process that are under way, and who waits for what comes of each command.
 //!
-//! Bounded by the proposer, which has one under way at a time.
+//! Bounded by those who wait: each gives up after a while, and the proposer takes only so many at a time.
 
 use crate::cluster::Outcome;
 use parking_lot::Mutex;
@@ -22,6 +22,13 @@ impl Waiting {
     /// Takes those who wait for a proposal.
     pub(super) fn take(&self, number: u64) -> Vec<Answer> {
         self.0.lock().remove(&number).unwrap_or_default()
+    }
+
+    /// Proposals up to this one were applied without being seen here: nobody can be told what came of them.
+    pub(super) fn skip(&self, upto: u64) {
+        let mut waiting = self.0.lock();
+        let later = waiting.split_off(&(upto + 1));
+        *waiting = later;
     }
 
     /// Tells each what came of its command.

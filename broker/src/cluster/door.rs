@@ -1,0 +1,40 @@
+//! Who is let in among the members, of those who have proven the secret.
+//!
+//! Judged by what this node knows, which may be behind: a member that it has not heard of yet is let in, since it may be
+//! the leader that brings the news. What is known is never unknown again, so whoever is refused is refused for good.
+
+use super::transport::{FEATURE_LEVEL_MIN, Introduction, Turned};
+use catalog::Catalog;
+
+/// Judges `who` for the node `own`.
+///
+/// # Errors
+/// Why it is not wanted.
+pub fn judge(own: &Introduction, known: &Catalog, who: &Introduction) -> Result<(), Turned> {
+    if who.level < FEATURE_LEVEL_MIN {
+        return Err(Turned::TooOld {
+            theirs: who.level,
+            least: FEATURE_LEVEL_MIN,
+        });
+    }
+    let (name, node) = (who.name.clone(), who.node);
+    if node == own.node {
+        return Err(Turned::SameNode { name, node });
+    }
+    if who.guest {
+        return Ok(());
+    }
+    if who.cluster != own.cluster {
+        return Err(Turned::OtherCluster {
+            own: own.cluster,
+            theirs: who.cluster,
+        });
+    }
+    match known.nodes().find(|record| record.uuid == node) {
+        Some(record) if who.incarnation < record.incarnation => Err(Turned::SameNode { name, node }),
+        Some(record) if who.incarnation == record.incarnation && who.boot_id != record.boot_id => {
+            Err(Turned::SameNode { name, node })
+        }
+        Some(_) | None => Ok(()),
+    }
+}

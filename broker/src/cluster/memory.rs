@@ -1,0 +1,105 @@
+//! Nodes of one process that reach each other without a socket, and can be parted: for tests.
+
+use super::transport::{Introduction, Peer, Reply, Request, Service, Transport, Turned};
+use futures::future::BoxFuture;
+use model::NodeUuid;
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
+    sync::Arc,
+    time::Duration,
+};
+
+#[derive(Default)]
+struct State {
+    services: BTreeMap<NodeUuid, Arc<dyn Service>>,
+    cut: BTreeSet<(NodeUuid, NodeUuid)>,
+}
+
+/// Who is there, and who reaches whom.
+#[derive(Clone, Default)]
+pub struct Ether(Arc<Mutex<State>>);
+
+impl fmt::Debug for Ether {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ether")
+    }
+}
+
+/// One node's way to the others.
+#[derive(Debug)]
+struct Way {
+    own: Introduction,
+    ether: Ether,
+}
+
+impl Ether {
+    /// The way to others for a node that introduces itself so.
+    pub fn way(&self, own: Introduction) -> Arc<dyn Transport> {
+        let ether = self.clone();
+        Arc::new(Way { own, ether })
+    }
+
+    /// A node answers.
+    pub fn enter(&self, node: NodeUuid, service: Arc<dyn Service>) {
+        self.0.lock().services.insert(node, service);
+    }
+
+    /// A node is not there any more.
+    pub fn leave(&self, node: NodeUuid) {
+        self.0.lock().services.remove(&node);
+    }
+
+    /// Nothing goes from one to the other any more.
+    pub fn cut(&self, from: NodeUuid, to: NodeUuid) {
+        self.0.lock().cut.insert((from, to));
+    }
+
+    /// Everybody reaches everybody.
+    pub fn heal(&self) {
+        self.0.lock().cut.clear();
+    }
+
+    fn is_cut(&self, from: NodeUuid, to: NodeUuid) -> bool {
+        self.0.lock().cut.contains(&(from, to))
+    }
+
+    fn service(&self, to: &Peer) -> Option<Arc<dyn Service>> {
+        let state = self.0.lock();
+        match to.node {
+            Some(node) => state.services.get(&node).cloned(),
+            None => state
+                .services
+                .values()
+                .find(|found| found.introduction().name == to.name)
+                .cloned(),
+        }
+    }
+}
+
+async fn ask(way: &Way, to: &Peer, request: Request) -> io::Result<Reply> {
+    let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+    let service = way.ether.service(to).ok_or_else(refused)?;
+    let (from, to) = (way.own.node, service.introduction().node);
+    if way.ether.is_cut(from, to) {
+        return std::future::pending().await;
+    }
+    let turned = |why: Turned| io::Error::new(io::ErrorKind::PermissionDenied, why);
+    service.admit(&way.own).map_err(turned)?;
+    let reply = service.answer(&way.own, request).await;
+    match way.ether.is_cut(to, from) {
+        true => std::future::pending().await,
+        false => Ok(reply),
+    }
+}
+
+impl Transport for Way {
+    fn call(&self, to: &Peer, request: Request, patience: Duration) -> BoxFuture<'_, io::Result<Reply>> {
+        let to = to.clone();
+        Box::pin(async move {
+            let asked = tokio::time::timeout(patience, ask(self, &to, request)).await;
+            asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        })
+    }
+}

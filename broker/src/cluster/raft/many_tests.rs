@@ -1,0 +1,362 @@
+//! Several stores in one process, in memory: they agree, go on without one of them, and lose nothing that was answered.
+//!
+//! Times are short and nothing depends on them: every wait is for a condition.
+
+use super::Change;
+use super::store::{Opening, RaftStore, Timing};
+use crate::cluster::{
+    Identity, Machine, MetaStore, Outcome,
+    log::Member,
+    memory::Ether,
+    transport::{Introduction, Reply},
+};
+use catalog::{Answer, Catalog, Command, VhostMetadata};
+use model::NodeUuid;
+use parking_lot::Mutex;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use store::disk::MemDisk;
+
+const DIRECTORY: &str = "meta";
+const DEADLINE: Duration = Duration::from_secs(60);
+const TIMING: Timing = Timing {
+    heartbeat_ms: 60,
+    election_ms: (300, 600),
+};
+
+/// Definitions, and how often each virtual host was put since the last snapshot came.
+#[derive(Default)]
+struct Copy(Mutex<(Catalog, BTreeMap<String, usize>)>);
+
+impl Machine for Copy {
+    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
+        let mut state = self.0.lock();
+        let apply = |command: &Command| {
+            if let Command::PutVhost { name, .. } = command {
+                *state.1.entry(name.to_string()).or_default() += 1;
+            }
+            state.0.apply(command.clone(), &mut Vec::new())
+        };
+        commands.iter().map(apply).collect()
+    }
+
+    fn catalog(&self) -> Catalog {
+        self.0.lock().0.clone()
+    }
+
+    fn install(&self, catalog: Catalog) {
+        *self.0.lock() = (catalog, BTreeMap::new());
+    }
+}
+
+struct Running {
+    store: Arc<RaftStore>,
+    copy: Arc<Copy>,
+}
+
+#[derive(Default)]
+struct Seat {
+    disk: MemDisk,
+    starts: u64,
+    running: Option<Running>,
+}
+
+/// Some nodes with their disks.
+struct Cluster {
+    ether: Ether,
+    seats: Vec<Seat>,
+}
+
+fn uuid(seat: usize) -> NodeUuid {
+    NodeUuid(seat as u128 + 1)
+}
+
+fn vhost(name: &str) -> Command {
+    Command::PutVhost {
+        name: name.parse().unwrap(),
+        metadata: VhostMetadata::default(),
+    }
+}
+
+async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = found().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl Cluster {
+    /// So many members, all with a vote.
+    async fn of(count: usize) -> Self {
+        let seats = (0..count).map(|_| Seat::default()).collect();
+        let mut cluster = Cluster {
+            ether: Ether::default(),
+            seats,
+        };
+        for seat in 0..count {
+            cluster.start(seat).await;
+        }
+        let first = cluster.store(0);
+        for seat in 1..count {
+            let name = format!("rabbit@h{seat}");
+            assert_eq!(
+                first.change(Change::Add(uuid(seat), Member { name })).await,
+                Reply::Done
+            );
+        }
+        let all = (0..count).map(uuid).collect();
+        assert_eq!(first.change(Change::Voters(all)).await, Reply::Done);
+        cluster
+    }
+
+    async fn start(&mut self, number: usize) {
+        let seat = &mut self.seats[number];
+        seat.starts += 1;
+        let identity = Identity {
+            cluster: NodeUuid(99),
+            node: uuid(number),
+            name: format!("rabbit@h{number}"),
+            incarnation: seat.starts,
+            boot_id: seat.starts,
+        };
+        let copy = Arc::new(Copy::default());
+        let opening = Opening {
+            transport: self.ether.way(Introduction::of(&identity)),
+            identity,
+            joined: number > 0,
+            machine: copy.clone(),
+            fatal: Arc::new(|why: &str| panic!("{why}")),
+            timing: TIMING,
+        };
+        let store = RaftStore::open(seat.disk.clone(), DIRECTORY, opening).await.unwrap();
+        self.ether.enter(uuid(number), store.clone());
+        seat.running = Some(Running { store, copy });
+    }
+
+    /// The process is gone, what it wrote is there.
+    async fn kill(&mut self, number: usize) {
+        self.ether.leave(uuid(number));
+        let seat = &mut self.seats[number];
+        if let Some(running) = seat.running.take() {
+            seat.disk = seat.disk.after_kill();
+            running.store.stop().await;
+        }
+    }
+
+    fn store(&self, number: usize) -> Arc<RaftStore> {
+        self.seats[number].running.as_ref().unwrap().store.clone()
+    }
+
+    fn vhosts(&self, number: usize) -> BTreeSet<String> {
+        let running = self.seats[number].running.as_ref().unwrap();
+        running
+            .copy
+            .catalog()
+            .vhosts()
+            .map(|vhost| vhost.name().to_string())
+            .collect()
+    }
+
+    /// Who leads in the eyes of most.
+    async fn leader(&self) -> usize {
+        until("a leader", async || {
+            let running = self.seats.iter().filter_map(|seat| seat.running.as_ref());
+            let mut named = BTreeMap::<u128, usize>::new();
+            for leader in running.filter_map(|running| running.store.leader()) {
+                *named.entry(leader.node?.0).or_default() += 1;
+            }
+            let most = named.into_iter().find(|(_, votes)| *votes > self.seats.len() / 2)?;
+            Some(most.0 as usize - 1)
+        })
+        .await
+    }
+
+    async fn until_all_have(&self, name: &str) {
+        for seat in (0..self.seats.len()).filter(|seat| self.seats[*seat].running.is_some()) {
+            until(&format!("{name} at {seat}"), async || {
+                self.vhosts(seat).contains(name).then_some(())
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_any_member_proposes_is_answered_there_and_everywhere() {
+    let cluster = Cluster::of(3).await;
+    for seat in 0..3 {
+        let name = format!("by{seat}");
+        assert_eq!(cluster.store(seat).propose(vhost(&name)).await, Ok(Answer::Created));
+        assert!(
+            cluster.vhosts(seat).contains(&name),
+            "answered before it is seen where it was asked"
+        );
+        cluster.until_all_have(&name).await;
+        let again = cluster.store((seat + 1) % 3).propose(vhost(&name)).await;
+        assert_eq!(again, Ok(Answer::Done), "the answer is that of the one state");
+    }
+    let refused = cluster
+        .store(1)
+        .propose(Command::DeleteVhost("absent".parse().unwrap()))
+        .await;
+    assert!(refused.unwrap_err().text.contains("absent"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_three_go_on_when_the_one_that_leads_is_killed_and_it_catches_up() {
+    let mut cluster = Cluster::of(3).await;
+    cluster.store(2).propose(vhost("before")).await.unwrap();
+    let leader = cluster.leader().await;
+    cluster.kill(leader).await;
+    let other = (leader + 1) % 3;
+    until("a commit without it", async || {
+        cluster.store(other).propose(vhost("without")).await.ok()
+    })
+    .await;
+    cluster.start(leader).await;
+    cluster.until_all_have("without").await;
+    cluster.until_all_have("before").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minority_commits_nothing_and_takes_over_what_the_majority_did() {
+    let cluster = Cluster::of(3).await;
+    let alone = cluster.leader().await;
+    for other in (0..3).filter(|seat| *seat != alone) {
+        cluster.ether.cut(uuid(alone), uuid(other));
+        cluster.ether.cut(uuid(other), uuid(alone));
+    }
+    let stale = tokio::spawn({
+        let store = cluster.store(alone);
+        async move { store.propose(vhost("stale")).await }
+    });
+    let other = (alone + 1) % 3;
+    until("a commit of the majority", async || {
+        cluster.store(other).propose(vhost("counts")).await.ok()
+    })
+    .await;
+    assert!(!cluster.vhosts(alone).contains("stale"));
+    cluster.ether.heal();
+    cluster.until_all_have("counts").await;
+    // It may be committed after the partition, and then everywhere; or its client is told that it was not.
+    match stale.await.unwrap() {
+        Ok(_) => cluster.until_all_have("stale").await,
+        Err(refusal) => assert!(refusal.text.contains("could not be committed"), "{refusal}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_far_behind_gets_all_definitions_at_once() {
+    let mut cluster = Cluster::of(3).await;
+    let behind = (cluster.leader().await + 1) % 3;
+    cluster.kill(behind).await;
+    let writer = (behind + 1) % 3;
+    let large = |name: &str, number: usize| Command::PutVhost {
+        name: name.parse().unwrap(),
+        metadata: VhostMetadata {
+            description: format!("{number}{}", "x".repeat(64 * 1024)),
+            ..VhostMetadata::default()
+        },
+    };
+    let mut number = 0;
+    while (0..3)
+        .filter(|seat| *seat != behind)
+        .any(|seat| cluster.store(seat).health.snapshots() < 3)
+    {
+        for seat in (0..3).filter(|seat| *seat != behind) {
+            number += 1;
+            cluster
+                .store(seat)
+                .propose(large(&format!("v{}", number % 7), number))
+                .await
+                .unwrap();
+        }
+    }
+    cluster.store(writer).propose(vhost("last")).await.unwrap();
+    cluster.start(behind).await;
+    cluster.until_all_have("last").await;
+    let images = (0..3).map(|seat| cluster.seats[seat].running.as_ref().unwrap().copy.catalog());
+    let images: Vec<Catalog> = images.collect();
+    assert!(images.iter().all(|image| *image == images[0]));
+}
+
+/// One random life: what was answered is there at the end, at all, and nothing was done twice.
+async fn live(seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut cluster = Cluster::of(3).await;
+    let (mut asked, answered) = (0, Arc::new(Mutex::new(BTreeSet::new())));
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        for _ in 0..rng.random_range(1..20) {
+            let up = cluster
+                .seats
+                .iter()
+                .filter_map(|seat| seat.running.as_ref())
+                .collect::<Vec<_>>();
+            let store = up[rng.random_range(0..up.len())].store.clone();
+            let (name, answered) = (format!("v{asked}"), answered.clone());
+            asked += 1;
+            clients.spawn(async move {
+                if let Ok(Ok(_)) = tokio::time::timeout(DEADLINE, store.propose(vhost(&name))).await {
+                    answered.lock().insert(name);
+                }
+            });
+        }
+        let (one, other) = (rng.random_range(0..3), rng.random_range(0..3));
+        match rng.random_range(0..4) {
+            0 => {
+                cluster.kill(one).await;
+                cluster.start(one).await;
+            }
+            1 if one != other => cluster.ether.cut(uuid(one), uuid(other)),
+            2 => cluster.ether.heal(),
+            _ => tokio::time::sleep(Duration::from_millis(rng.random_range(0..300))).await,
+        }
+    }
+    cluster.ether.heal();
+    while clients.join_next().await.is_some() {}
+    let end = until("a last commit", async || {
+        cluster.store(0).propose(vhost("end")).await.ok()
+    })
+    .await;
+    assert!(matches!(end, Answer::Created | Answer::Done));
+    cluster.until_all_have("end").await;
+    let answered = answered.lock().clone();
+    for seat in 0..3 {
+        let there = cluster.vhosts(seat);
+        let lost: Vec<_> = answered.difference(&there).collect();
+        assert!(lost.is_empty(), "seed {seed}: node {seat} has lost {lost:?}");
+        let running = cluster.seats[seat].running.as_ref().unwrap();
+        let twice: Vec<_> = running
+            .copy
+            .0
+            .lock()
+            .1
+            .iter()
+            .filter(|(_, times)| **times > 1)
+            .map(|(name, _)| name.clone())
+            .collect();
+        assert!(
+            twice.iter().all(|name| name == "end"),
+            "seed {seed}: node {seat} has done {twice:?} twice"
+        );
+    }
+    for seat in 0..3 {
+        cluster.kill(seat).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_to_members_nothing_answered_is_lost_and_nothing_is_done_twice() {
+    for seed in 0..3 {
+        live(seed).await;
+    }
+}

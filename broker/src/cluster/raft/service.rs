@@ -1,0 +1,92 @@
+//! Answers other members: the library's questions, and proposals of nodes that do not lead.
+//!
+//! Who may ask is judged at the door.
+
+use super::{
+    messages,
+    store::RaftStore,
+    types::{Id, Types},
+};
+use crate::cluster::{
+    door,
+    log::{Member, Proposal},
+    transport::{Introduction, Peer, Reply, Request, Service, Turned},
+};
+use futures::future::BoxFuture;
+use openraft::error::{ClientWriteError, ForwardToLeader, RaftError};
+use std::time::Duration;
+
+/// How long a member may wait for a commit before it is told to ask again.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An answer of the library, or why there is none.
+fn reply<T, E: std::fmt::Display>(answer: Result<T, E>, reply: impl FnOnce(T) -> Reply) -> Reply {
+    answer.map_or_else(|error| Reply::Failed(error.to_string()), reply)
+}
+
+pub(super) fn not_leader(leader: ForwardToLeader<Id, Member>) -> Reply {
+    let node = leader.leader_id.map(|id| id.0);
+    Reply::NotLeader(leader.leader_node.map(|member| Peer {
+        node,
+        name: member.name,
+    }))
+}
+
+/// What came of a wish that only the leader can grant.
+pub(super) fn written<T>(answer: Result<T, RaftError<Id, ClientWriteError<Id, Member>>>) -> Reply {
+    match answer {
+        Ok(_) => Reply::Done,
+        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(leader))) => not_leader(leader),
+        Err(error) => Reply::Failed(error.to_string()),
+    }
+}
+
+impl RaftStore {
+    async fn propose_for(&self, from: &Introduction, proposal: Proposal) -> Reply {
+        if proposal.origin != from.node {
+            return Reply::Failed(format!("{} proposes in the name of {}", from.node, proposal.origin));
+        }
+        if self.health.is_full() {
+            return Reply::Failed("the disk of the leader's data directory is full".into());
+        }
+        match tokio::time::timeout(COMMIT_PATIENCE, self.raft.client_write(proposal)).await {
+            Ok(answer) => written(answer),
+            Err(_) => Reply::Failed("no majority of the members answers".into()),
+        }
+    }
+
+    async fn serve(&self, from: &Introduction, request: Request) -> Reply {
+        match request {
+            Request::Ping => Reply::Done,
+            Request::Append(append) => {
+                let answer = self.raft.append_entries(messages::append_request(append)).await;
+                reply(answer, |answer| Reply::Append(messages::appended(answer)))
+            }
+            Request::Vote(candidacy) => {
+                let answer = self.raft.vote(messages::vote_request(&candidacy)).await;
+                reply(answer, |answer| Reply::Vote(messages::voted(&answer)))
+            }
+            Request::Snapshot(part) => {
+                let request: openraft::raft::InstallSnapshotRequest<Types> = messages::snapshot_request(part);
+                let answer = messages::received(self.raft.install_snapshot(request).await);
+                reply(answer, Reply::Snapshot)
+            }
+            Request::Propose(proposal) => self.propose_for(from, proposal).await,
+        }
+    }
+}
+
+impl Service for RaftStore {
+    fn introduction(&self) -> Introduction {
+        Introduction::of(&self.identity)
+    }
+
+    fn admit(&self, who: &Introduction) -> Result<(), Turned> {
+        door::judge(&self.introduction(), &self.machine.catalog(), who)
+    }
+
+    fn answer(&self, from: &Introduction, request: Request) -> BoxFuture<'_, Reply> {
+        let from = from.clone();
+        Box::pin(async move { self.serve(&from, request).await })
+    }
+}

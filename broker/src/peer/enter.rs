@@ -1,0 +1,100 @@
+//! The connecting end of the handshake: both prove the secret, and the connection is ready for its channel.
+//!
+//! Every secret that this node accepts is tried, the current one first: peers may be at different points of a rotation.
+
+use link::{Channel, Cookie, HANDSHAKE_BYTES_MAX, Hello, Verdict};
+use std::{io, net::SocketAddr, time::Duration};
+use tokio::net::TcpStream;
+
+use super::stream::{read_frame, write_frame};
+
+/// Longest time for connecting and for each word of the handshake.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connects to the node `to` at one of its addresses, and proves one of the secrets.
+///
+/// # Errors
+/// Why not: `ConnectionRefused` when nobody listens, `PermissionDenied` when the node does not take the secret.
+pub async fn enter(
+    addresses: &[SocketAddr],
+    channel: Channel,
+    from: &str,
+    to: &str,
+    secrets: &[Cookie],
+) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{to} has no address"));
+    for address in addresses {
+        for secret in secrets {
+            match tokio::time::timeout(PATIENCE, enter_at(*address, channel, (from, to), secret)).await {
+                Ok(Ok(tcp)) => return Ok(tcp),
+                Ok(Err(error)) => {
+                    let other_secret = error.kind() == io::ErrorKind::PermissionDenied;
+                    last = error;
+                    if !other_secret {
+                        break;
+                    }
+                }
+                Err(_) => {
+                    last = io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer"));
+                    break;
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn enter_at(
+    address: SocketAddr,
+    channel: Channel,
+    (from, to): (&str, &str),
+    secret: &Cookie,
+) -> io::Result<TcpStream> {
+    let mut tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    let hello = Hello::new(channel, from, to);
+    say(&mut tcp, &hello).await?;
+    let challenge = match hear(&mut tcp).await? {
+        Verdict::Prove(challenge) => challenge,
+        other => return Err(refused(to, &other)),
+    };
+    say(&mut tcp, &link::prove(secret, &hello, &challenge)).await?;
+    match hear(&mut tcp).await? {
+        Verdict::Welcome(proof) if link::verify(secret, &hello, &challenge, proof) => Ok(tcp),
+        Verdict::Welcome(_) => Err(refused(to, &Verdict::WrongSecret)),
+        other => Err(refused(to, &other)),
+    }
+}
+
+fn refused(to: &str, verdict: &Verdict) -> io::Error {
+    let (kind, text) = match verdict {
+        Verdict::WrongSecret => (
+            io::ErrorKind::PermissionDenied,
+            format!("{to} has another secret: the .erlang.cookie files of all nodes must be the same"),
+        ),
+        Verdict::WrongVersion(version) => (
+            io::ErrorKind::Unsupported,
+            format!(
+                "{to} speaks version {version} of the peer protocol, this node {}",
+                link::PROTOCOL_VERSION
+            ),
+        ),
+        Verdict::OtherNode(name) => (io::ErrorKind::AddrNotAvailable, format!("{name} is there, not {to}")),
+        Verdict::Prove(_) | Verdict::Welcome(_) => (
+            io::ErrorKind::InvalidData,
+            format!("{to} does not keep to the handshake"),
+        ),
+    };
+    io::Error::new(kind, text)
+}
+
+async fn say(tcp: &mut TcpStream, message: &impl serde::Serialize) -> io::Result<()> {
+    let octets = link::encode(message)?;
+    write_frame(tcp, &octets, HANDSHAKE_BYTES_MAX, PATIENCE).await
+}
+
+async fn hear<T: serde::de::DeserializeOwned>(tcp: &mut TcpStream) -> io::Result<T> {
+    let octets = read_frame(tcp, HANDSHAKE_BYTES_MAX, PATIENCE).await?;
+    let octets = octets.ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok(link::decode(&octets)?)
+}
