@@ -297,11 +297,9 @@ pub trait Neighbourhood: Send + Sync {
 }
 
 /// No other nodes anywhere.
-#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nobody;
 
-#[cfg(test)]
 impl Transport for Nobody {
     fn call(&self, to: &Peer, _: Request, _: Duration) -> BoxFuture<'_, io::Result<Reply>> {
         let text = format!("this node has no way to {to}");

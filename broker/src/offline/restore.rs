@@ -21,7 +21,11 @@ use super::{
     backup::Progress,
 };
 use crate::{
-    cluster::{Identity, Machine, MetaStore, Outcome, offline, raft::RaftStore},
+    cluster::{
+        Identity, Machine, MetaStore, Outcome, offline,
+        raft::{Opening, RaftStore, Timing},
+        transport::Nobody,
+    },
     host::data_directory::{self, IDENTITY_FILE, META, Written},
 };
 
@@ -189,6 +193,7 @@ fn restrict(directory: &Path, written: &mut Written, vhost: &VhostName) -> anyho
     }
     written.starts += 1;
     let identity = Identity {
+        cluster: written.cluster,
         node: written.node,
         name: written.name.clone(),
         incarnation: written.starts,
@@ -200,9 +205,15 @@ fn restrict(directory: &Path, written: &mut Written, vhost: &VhostName) -> anyho
 }
 
 async fn delete_vhosts(disk: FsDisk, identity: Identity, vhosts: Vec<VhostName>) -> anyhow::Result<()> {
-    let machine = Arc::new(Copy(Mutex::new(Catalog::default())));
-    let fatal = Arc::new(|why: &str| tracing::error!("{why}"));
-    let meta = RaftStore::open(disk, META, identity, machine, fatal).await?;
+    let opening = Opening {
+        identity,
+        joined: false,
+        transport: Arc::new(Nobody),
+        machine: Arc::new(Copy(Mutex::new(Catalog::default()))),
+        fatal: Arc::new(|why: &str| tracing::error!("{why}")),
+        timing: Timing::default(),
+    };
+    let meta = RaftStore::open(disk, META, opening).await?;
     for vhost in vhosts {
         let done = meta.propose(Command::DeleteVhost(vhost)).await;
         done.map_err(|refusal| anyhow::anyhow!(refusal.text))?;
