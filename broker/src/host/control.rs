@@ -28,7 +28,7 @@ const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 #[derive(Clone, Debug)]
 pub struct Login {
     user: UserName,
-    mechanism: &'static str,
+    mechanism: String,
     client_properties: model::Table,
     client: Option<catalog::Client>,
 }
@@ -44,9 +44,10 @@ impl Task {
     pub(super) async fn perform(&mut self, ask: Ask) -> Answer {
         match ask {
             Ask::LogIn {
+                mechanism,
                 credentials,
                 client_properties,
-            } => self.log_in(credentials, client_properties),
+            } => self.log_in(mechanism, credentials, client_properties),
             Ask::EnterVhost(vhost) => self.enter_vhost(&vhost).unwrap_or_else(Answer::Refused),
             // Passwords do not expire: there is nothing to renew, and RabbitMQ's internal users are told so too.
             Ask::UpdateSecret(_) => Answer::Done,
@@ -69,16 +70,13 @@ impl Task {
         }
     }
 
-    fn log_in(&mut self, credentials: Credentials, client_properties: model::Table) -> Answer {
+    fn log_in(&mut self, mechanism: String, credentials: Credentials, client_properties: model::Table) -> Answer {
         let from = self.client.peer.ip();
-        let (found, mechanism) = match credentials {
-            Credentials::Password { user, password } => (self.node.log_in(&user, &password, from), "PLAIN"),
+        let found = match credentials {
+            Credentials::Password { user, password } => self.node.log_in(&user, &password, from),
             Credentials::External => {
                 let certificate = self.client.outbox().socket.peer_certificate();
-                (
-                    self.node.log_in_by_certificate(certificate.as_deref(), from),
-                    "EXTERNAL",
-                )
+                self.node.log_in_by_certificate(certificate.as_deref(), from)
             }
         };
         self.node.counters().logins.add(1);
@@ -118,7 +116,7 @@ impl Task {
         let profile = Profile {
             user: login.user.clone(),
             vhost: vhost.clone(),
-            mechanism: login.mechanism.to_owned(),
+            mechanism: login.mechanism.clone(),
             tuned: self.machine.tuned(),
             client_properties: login.client_properties.clone(),
         };

@@ -111,6 +111,7 @@ impl Connection {
         });
         let client_properties = self.client_properties.clone();
         Ok(Progress::Stop(Step::Ask(Ask::LogIn {
+            mechanism: mechanism.to_owned(),
             credentials,
             client_properties,
         })))

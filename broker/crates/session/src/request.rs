@@ -11,6 +11,8 @@ use crate::credentials::Credentials;
 pub enum Ask {
     /// Who is this? Answer: `LoggedIn` or `LoginFailed`.
     LogIn {
+        /// How it was proven: one of the mechanisms offered.
+        mechanism: String,
         /// What the client proved with.
         credentials: Credentials,
         /// The client's self-description.
