@@ -11,6 +11,7 @@ pub mod admin;
 mod cluster;
 pub mod config;
 pub mod host;
+mod http;
 pub mod management;
 pub mod observe;
 pub mod offline;

@@ -4,17 +4,14 @@
 
 use anyhow::Context;
 use std::{process::ExitCode, sync::Arc};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     admin,
     cluster::resolver::SamePort,
     config::{self, Config, ServerArgs},
     host::{self, Node, listener},
-    management, observe, peer,
+    http, management, observe, peer,
 };
 
 /// Runs `warren server`. Exit code 0 after an orderly stop, 1 if the node could not start or serve.
@@ -81,10 +78,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     refuse_unhonoured(&config)?;
     let data = host::data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
     let backlog = config.listeners.socket.backlog;
-    let admin_address = config.admin;
     let amqp = listener::bind_all(&config.listeners)?;
-    let admin =
-        listener::bind(admin_address, backlog).with_context(|| format!("cannot listen on {admin_address} (admin)"))?;
+    let admin = http::bind(&config, config.admin, "http/admin").context("admin.tcp.port")?;
     let peer_address = config::ListenAddress {
         ip: None,
         port: config.node.peer_port,
@@ -106,7 +101,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(host::memory::give_back_in_alarm(node.clone()));
     tokio::spawn(host::alarms::watch_disk(node.clone()));
     tokio::spawn(host::paging::relieve(node.clone()));
-    tokio::spawn(serve_http(admin, admin::routes(node.clone()), node.clone()));
+    tokio::spawn(admin.run(admin::routes(node.clone()), node.stopping().clone()));
     node.announce(listener::Port {
         protocol: "clustering",
         address: peer_port.local_addr()?,
@@ -119,12 +114,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         node.announce(port);
         listeners.push(tokio::spawn(bound.run(node.clone())));
     }
-    if let Some(management) = management {
-        serve_management(management, &node);
+    if !management.is_empty() {
+        let samples = Arc::new(observe::Samples::default());
+        tokio::spawn(observe::sample(samples.clone(), node.clone()));
+        serve_http(management, &management::routes(node.clone(), samples), &node);
     }
-    if let Some(scrapes) = scrapes {
-        serve_scrapes(scrapes, &node);
-    }
+    serve_http(scrapes, &observe::scrape_routes(node.clone()), &node);
     node.started();
     tracing::info!("node {} is ready", node.name());
     wait_for_stop().await?;
@@ -138,30 +133,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The HTTP API and the readings that its rates come from.
-fn serve_management(bound: management::Bound, node: &Arc<Node>) {
-    let port = bound.port();
-    tracing::info!("started {} listener on {}", port.protocol, port.address);
-    node.announce(port);
-    let samples = Arc::new(observe::Samples::default());
-    tokio::spawn(observe::sample(samples.clone(), node.clone()));
-    tokio::spawn(bound.run(node.clone(), samples));
-}
-
-/// The metrics endpoint.
-fn serve_scrapes(bound: observe::Scrapes, node: &Arc<Node>) {
-    let port = bound.port();
-    tracing::info!("started {} listener on {}", port.protocol, port.address);
-    node.announce(port);
-    tokio::spawn(bound.run(node.clone()));
-}
-
-/// Serves HTTP until the node stops.
-async fn serve_http(listener: TcpListener, routes: axum::Router, node: Arc<Node>) {
-    let stopping = node.stopping().clone();
-    let served = axum::serve(listener, routes).with_graceful_shutdown(async move { stopping.cancelled().await });
-    if let Err(error) = served.await {
-        tracing::error!("HTTP listener ended: {error}");
+/// Serves a plugin's ports until the node stops.
+fn serve_http(ports: Vec<http::Bound>, routes: &axum::Router, node: &Arc<Node>) {
+    for bound in ports {
+        let port = bound.port();
+        tracing::info!("started {} listener on {}", port.protocol, port.address);
+        node.announce(port);
+        tokio::spawn(bound.run(routes.clone(), node.stopping().clone()));
     }
 }
 

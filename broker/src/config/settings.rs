@@ -348,6 +348,35 @@ pub struct Listener {
     pub tls_port: Option<u16>,
     /// Options of the TLS port.
     pub tls_options: TlsOptions,
+    /// Bounds of the plain port's connections.
+    pub bounds: HttpBounds,
+    /// Bounds of the TLS port's connections.
+    pub tls_bounds: HttpBounds,
+}
+
+/// What a client of an HTTP port may take of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpBounds {
+    /// Longest time for a request's head, and longest time between two requests.
+    pub head: Milliseconds,
+    /// Longest time from a request's head to the response's head.
+    pub request: Milliseconds,
+    /// Longest time in which a client takes nothing of a response.
+    pub stall: Milliseconds,
+    /// Most connections at once; further ones wait to be accepted.
+    pub connections_max: Limit<u64>,
+}
+
+impl Default for HttpBounds {
+    /// For ports without keys of their own; those of the keys are said in their table.
+    fn default() -> Self {
+        HttpBounds {
+            head: Milliseconds(30_000),
+            request: Milliseconds(300_000),
+            stall: Milliseconds(60_000),
+            connections_max: Limit::Max(1024),
+        }
+    }
 }
 
 impl Listener {

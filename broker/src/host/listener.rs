@@ -36,7 +36,7 @@ pub struct Port {
 pub fn bind_all(listeners: &Listeners) -> anyhow::Result<Vec<Bound>> {
     let certificates = match listeners.tls.is_empty() {
         true => None,
-        false => Some(Arc::new(Certificates::load(&listeners.tls_options)?)),
+        false => Some(Arc::new(Certificates::load(&listeners.tls_options, "ssl_options")?)),
     };
     let plain = listeners.tcp.values().map(|address| (address, None));
     let tls = listeners.tls.values().map(|address| (address, certificates.clone()));

@@ -21,6 +21,7 @@ use crate::config::{TlsOptions, TlsVersion, Verify};
 #[derive(Debug)]
 pub struct Certificates {
     options: TlsOptions,
+    keys: String,
     loaded: Mutex<Loaded>,
 }
 
@@ -31,14 +32,15 @@ struct Loaded {
 }
 
 impl Certificates {
-    /// Reads certificate, key and authorities.
-    pub fn load(options: &TlsOptions) -> anyhow::Result<Self> {
+    /// Reads certificate, key and authorities. `keys` is how the settings begin, such as `ssl_options`.
+    pub fn load(options: &TlsOptions, keys: &str) -> anyhow::Result<Self> {
         let loaded = Loaded {
-            config: server_config(options)?,
+            config: server_config(options, keys)?,
             stamps: stamps(options),
         };
         Ok(Certificates {
             options: options.clone(),
+            keys: keys.to_owned(),
             loaded: Mutex::new(loaded),
         })
     }
@@ -53,7 +55,7 @@ impl Certificates {
         let mut loaded = self.loaded.lock();
         let stamps = stamps(&self.options);
         if stamps != loaded.stamps {
-            match server_config(&self.options) {
+            match server_config(&self.options, &self.keys) {
                 Ok(config) => {
                     tracing::info!("TLS certificates were read again");
                     loaded.config = config;
@@ -81,14 +83,14 @@ fn stamps(options: &TlsOptions) -> Vec<Option<SystemTime>> {
     files(options).into_iter().map(|path| path.and_then(modified)).collect()
 }
 
-fn server_config(options: &TlsOptions) -> anyhow::Result<Arc<ServerConfig>> {
-    let chain = certificates(required(&options.cert_file, "ssl_options.certfile")?)?;
-    let key = private_key(required(&options.key_file, "ssl_options.keyfile")?)?;
+fn server_config(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<ServerConfig>> {
+    let chain = certificates(required(&options.cert_file, keys, "certfile")?)?;
+    let key = private_key(required(&options.key_file, keys, "keyfile")?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions(options))?;
     let builder = match options.verify {
         Verify::None => builder.with_no_client_auth(),
-        Verify::Peer => builder.with_client_cert_verifier(verifier(options)?),
+        Verify::Peer => builder.with_client_cert_verifier(verifier(options, keys)?),
     };
     let config = builder
         .with_single_cert(chain, key)
@@ -96,9 +98,12 @@ fn server_config(options: &TlsOptions) -> anyhow::Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-fn required<'a>(path: &'a Option<PathBuf>, key: &str) -> anyhow::Result<&'a Path> {
-    path.as_deref()
-        .with_context(|| format!("{key} is not set: a TLS listener needs a certificate and its key"))
+fn required<'a>(path: &'a Option<PathBuf>, keys: &str, last: &str) -> anyhow::Result<&'a Path> {
+    path.as_deref().with_context(|| {
+        format!(
+            "{keys}.{last} is not set: a TLS listener needs certfile and keyfile, and cacertfile to check peers against"
+        )
+    })
 }
 
 fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
@@ -112,9 +117,9 @@ fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path).with_context(|| format!("cannot read a private key from {}", path.display()))
 }
 
-fn verifier(options: &TlsOptions) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+fn verifier(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();
-    for authority in certificates(required(&options.ca_file, "ssl_options.cacertfile")?)? {
+    for authority in certificates(required(&options.ca_file, keys, "cacertfile")?)? {
         roots.add(authority)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

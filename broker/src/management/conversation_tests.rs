@@ -2,9 +2,13 @@
 //! where a request is refused. The columns of the file: user, method, path, body, status, error.
 
 use super::*;
-use crate::config::{self, Fixed, ServerArgs};
+use crate::{
+    config::{self, Fixed, ServerArgs},
+    host::listener::Port,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
+use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -26,7 +30,7 @@ async fn serve() -> SocketAddr {
         ..ServerArgs::default()
     };
     let config = config::load(&args, &world).unwrap().config;
-    let bound = bind(&config).unwrap().unwrap();
+    let bound = bind(&config).unwrap().remove(0);
     let port = bound.port();
     let node = crate::host::started(config).await;
     node.announce(port.clone());
@@ -34,7 +38,8 @@ async fn serve() -> SocketAddr {
         protocol: "amqp",
         address: ([127, 0, 0, 1], 5672).into(),
     });
-    tokio::spawn(bound.run(node, Arc::default()));
+    let stopping = node.stopping().clone();
+    tokio::spawn(bound.run(routes(node, Arc::default()), stopping));
     port.address
 }
 

@@ -40,17 +40,13 @@ mod users;
 mod vhost_limits;
 mod vhosts;
 
-use anyhow::Context;
-use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo, middleware};
-use std::{net::SocketAddr, sync::Arc};
-use tokio::net::TcpListener;
+use axum::{Router, middleware};
+use std::sync::Arc;
 
 use crate::{
     config::Config,
-    host::{
-        Node,
-        listener::{self, Port},
-    },
+    host::Node,
+    http::{self, Bound},
     observe::Samples,
 };
 use failure::Failure;
@@ -64,57 +60,20 @@ pub struct Api {
     pub samples: Arc<Samples>,
 }
 
-/// The API's bound port.
-#[derive(Debug)]
-pub struct Bound {
-    listener: TcpListener,
-    port: Port,
-}
-
-/// Binds the API's port when its plugin is enabled.
+/// Binds the API's ports when its plugin is enabled.
 ///
 /// # Errors
-/// The port cannot be had, or TLS is asked for.
-pub fn bind(config: &Config) -> anyhow::Result<Option<Bound>> {
-    let listen = &config.management.listener;
+/// A port or its certificate cannot be had.
+pub fn bind(config: &Config) -> anyhow::Result<Vec<Bound>> {
     if !config.plugins.management() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    anyhow::ensure!(
-        listen.tls().is_none(),
-        "management.ssl.port is set, and the management API has no TLS yet: remove it and put a TLS proxy in front of \
-         management.tcp.port"
-    );
-    let Some(address) = listen.plain() else { return Ok(None) };
-    let bound = listener::bind(address, config.listeners.socket.backlog);
-    let listener = bound.with_context(|| format!("cannot listen on {address} (management.tcp.port)"))?;
-    let address = listener.local_addr()?;
-    let port = Port {
-        protocol: "http",
-        address,
-    };
-    Ok(Some(Bound { listener, port }))
+    http::bind_all(config, &config.management.listener, "management", ["http", "https"])
 }
 
-impl Bound {
-    /// What is served where.
-    pub fn port(&self) -> Port {
-        self.port.clone()
-    }
-
-    /// Serves until the node stops.
-    pub async fn run(self, node: Arc<Node>, samples: Arc<Samples>) {
-        let stopping = node.stopping().clone();
-        let service = routes(Arc::new(Api { node, samples }));
-        let served =
-            axum::serve(self.listener, service).with_graceful_shutdown(async move { stopping.cancelled().await });
-        if let Err(error) = served.await {
-            tracing::error!("management API ended: {error}");
-        }
-    }
-}
-
-fn routes(api: Arc<Api>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
+/// The whole API and its page.
+pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
+    let api = Arc::new(Api { node, samples });
     let resources = Router::new()
         .merge(aliveness::routes())
         .merge(attention::routes())
@@ -149,7 +108,6 @@ fn routes(api: Arc<Api>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
         .fallback(|| async { Failure::not_found() })
         .layer(middleware::from_fn_with_state(api.clone(), headers::add))
         .with_state(api)
-        .into_make_service_with_connect_info::<SocketAddr>()
 }
 
 #[cfg(test)]

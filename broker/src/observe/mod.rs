@@ -13,5 +13,5 @@ mod samples;
 pub use history::{Past, Span};
 pub use log::{LogError, start as start_log};
 pub use machine::{Machine, look};
-pub use prometheus::{Scrapes, bind as bind_scrapes};
+pub use prometheus::{bind as bind_scrapes, routes as scrape_routes};
 pub use samples::{Change, QueueReading, Samples, WholeReading, sample, together};

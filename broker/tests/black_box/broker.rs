@@ -111,7 +111,8 @@ impl Broker {
         Self::start_in(directory, &text)
     }
 
-    fn start_in(directory: tempfile::TempDir, settings: &str) -> Self {
+    /// A broker whose files are in this directory already.
+    pub(crate) fn start_in(directory: tempfile::TempDir, settings: &str) -> Self {
         Self::start_with(directory, settings, free_addresses())
     }
 

@@ -28,6 +28,19 @@ impl Authority {
         }
     }
 
+    /// What a client of rustls trusts this authority with.
+    pub(crate) fn client(&self) -> std::sync::Arc<rustls::ClientConfig> {
+        use rustls::pki_types::{CertificateDer, pem::PemObject};
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap())
+            .unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider);
+        let config = builder.with_safe_default_protocol_versions().unwrap();
+        config.with_root_certificates(roots).with_no_client_auth().into()
+    }
+
     /// A certificate for `CN=name,O=Corp`, good for servers on this host and for clients.
     pub(crate) fn sign(&self, name: &str) -> Pair {
         let key = KeyPair::generate().unwrap();

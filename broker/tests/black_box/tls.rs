@@ -1,10 +1,13 @@
 //! TLS listeners: who is let in, and certificates that change while the broker runs.
 
 use crate::{
-    broker::{Broker, PATIENCE, connect_tls, works},
+    broker::{Broker, PATIENCE, connect_tls, free_addresses, works},
     certificates::{Authority, directory},
 };
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    time::{Duration, Instant},
+};
 
 const OPTIONAL: &str = "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = false";
 const REQUIRED: &str = "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true";
@@ -95,4 +98,57 @@ async fn broken_new_certificates_are_logged_and_the_old_ones_go_on() {
         assert!(Instant::now() < deadline, "{}", broker.log());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[test]
+fn management_and_metrics_have_ports_with_tls_beside_the_plain_ones() {
+    let authority = Authority::new("ours");
+    let directory = directory(&authority);
+    let plugins = "[rabbitmq_management,rabbitmq_prometheus].";
+    std::fs::write(directory.path().join("enabled_plugins"), plugins).unwrap();
+    let [plain, http, scrapes] = free_addresses();
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let mut settings = format!("management.tcp.port = {}\nprometheus.tcp.port = 0\n", plain.port());
+    for (keys, port) in [("management", http.port()), ("prometheus", scrapes.port())] {
+        settings += &format!(
+            "{keys}.ssl.port = {port}\n{keys}.ssl.certfile = {}\n{keys}.ssl.keyfile = {}\n",
+            file("server.pem"),
+            file("server.key")
+        );
+    }
+    let _broker = Broker::start_in(directory, &settings);
+    let whoami = "/api/whoami HTTP/1.1\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=";
+    for (address, request, part) in [
+        (http, whoami, "administrator"),
+        (scrapes, "/metrics HTTP/1.1", "rabbitmq_"),
+    ] {
+        let answer = asked(
+            std::net::TcpStream::connect(address).unwrap(),
+            request,
+            Some(&authority),
+        );
+        assert!(answer.contains("200 OK") && answer.contains(part), "{answer}");
+    }
+    let answer = asked(std::net::TcpStream::connect(plain).unwrap(), whoami, None);
+    assert!(answer.contains("200 OK"), "{answer}");
+}
+
+/// The answer to a GET, over TLS where there is an authority.
+fn asked(mut socket: std::net::TcpStream, request: &str, authority: Option<&Authority>) -> String {
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {request}\r\nHost: b\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    match authority {
+        None => {
+            socket.write_all(request.as_bytes()).unwrap();
+            socket.read_to_string(&mut answer).unwrap();
+        }
+        Some(authority) => {
+            let client = rustls::ClientConnection::new(authority.client(), "127.0.0.1".try_into().unwrap()).unwrap();
+            let mut stream = rustls::StreamOwned::new(client, socket);
+            stream.write_all(request.as_bytes()).unwrap();
+            stream.read_to_string(&mut answer).unwrap();
+        }
+    }
+    answer
 }

@@ -38,6 +38,9 @@ impl Broker {
             admin.port()
         );
         fs::write(&file, text).expect("a configuration file");
+        if settings.contains("management.") {
+            fs::write(data.path().join("enabled_plugins"), "[rabbitmq_management].").expect("a list of plugins");
+        }
         let process = Command::new(env!("CARGO_BIN_EXE_warren"))
             .args(["server", "--data"])
             .arg(data.path().join("data"))
@@ -172,7 +175,7 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Ports below those that the system gives to clients: one of the many connections here would take it meanwhile.
-fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     let mut found = std::iter::repeat_with(|| {
         let number = std::process::id()

@@ -12,6 +12,7 @@ mod channels;
 mod churn;
 mod flood;
 mod garbage;
+mod http;
 mod log_in;
 mod readers;
 mod stop;

@@ -2,11 +2,11 @@
 //! Keys of listeners are made for both from one list.
 
 use super::{Key, key, no_effect, only, refused, sockets};
-use crate::config::settings::{Config, Listener};
+use crate::config::settings::{Config, HttpBounds, Listener};
 use crate::config::value::ByteSize;
 use std::net::IpAddr;
 
-const SERVER: &str = "limits of the HTTP server are fixed";
+const SERVER: &str = "the HTTP server decides this itself";
 
 pub(super) fn keys() -> Vec<Key> {
     let mut all = listener("management", "15672", |c| &mut c.management.listener);
@@ -44,20 +44,36 @@ fn listener(prefix: &'static str, port: &str, of: fn(&mut Config) -> &mut Listen
             _ => |c: &mut Config| &mut c.prometheus.listener.tls_options,
         },
     ));
-    for last in [
-        "compress",
-        "idle_timeout",
-        "inactivity_timeout",
-        "request_timeout",
-        "shutdown_timeout",
-        "max_keepalive",
-        "max_connections",
-        "backlog",
-    ] {
+    all.extend(bounds(&name("tcp"), move |c| &mut of(c).bounds));
+    all.extend(bounds(&name("ssl"), move |c| &mut of(c).tls_bounds));
+    for last in ["compress", "shutdown_timeout", "max_keepalive", "backlog"] {
         all.push(no_effect(&name(&format!("tcp.{last}")), SERVER));
         all.push(no_effect(&name(&format!("ssl.{last}")), SERVER));
     }
     all
+}
+
+/// What a client of one port may take of it.
+fn bounds(prefix: &str, of: impl Fn(&mut Config) -> &mut HttpBounds + Copy + 'static) -> Vec<Key> {
+    let name = |last: &str| format!("{prefix}.{last}");
+    vec![
+        key(name("request_timeout"), move |c: &mut Config, _, v| of(c).head = v)
+            .default("30000")
+            .doc("Longest time for a request's head, and between two requests of a connection."),
+        key(name("inactivity_timeout"), move |c: &mut Config, _, v| {
+            of(c).request = v
+        })
+        .default("300000")
+        .doc("Longest time from a request's head to its answer, the body's arrival included."),
+        key(name("idle_timeout"), move |c: &mut Config, _, v| of(c).stall = v)
+            .default("60000")
+            .doc("Longest time in which a client takes nothing of an answer."),
+        key(name("max_connections"), move |c: &mut Config, _, v| {
+            of(c).connections_max = v
+        })
+        .default("1024")
+        .doc("Most connections at once; further ones wait to be accepted."),
+    ]
 }
 
 const STATISTICS: &str = "statistics are kept for the last few seconds only";
