@@ -149,6 +149,11 @@ impl Index {
         self.files.contains_key(&file)
     }
 
+    /// True if the file has pages and nothing in them is wanted.
+    pub(crate) fn has_file_in_vain(&self, file: u64) -> bool {
+        self.files.get(&file).is_some_and(|file| file.pages.is_empty())
+    }
+
     /// A page is not wanted any more, whatever it holds.
     pub(crate) fn discard(&mut self, id: PageId) {
         let live: Vec<_> = self

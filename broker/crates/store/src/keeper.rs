@@ -103,14 +103,28 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
         if self.holds == 0 {
             self.tidy_up(upto)?;
         }
+        if self.unwritten.is_empty() && self.retiring.is_none() {
+            // Who found no room wants none any more: what was to leave memory has been consumed.
+            self.shared.set_full(Thread::Keeper, false);
+        }
         Ok(stopping)
     }
 
     fn tidy_up(&mut self, upto: Lsn) -> io::Result<()> {
         self.retire_oldest(upto)?;
         self.compact(upto)?;
+        self.close_unwanted();
         self.plan_removals(upto);
         self.do_deeds()
+    }
+
+    /// On a full disk the file that is appended to need not become long before it goes.
+    fn close_unwanted(&mut self) {
+        let goes = |file: &u64| self.shared.is_full() && self.index.has_file_in_vain(*file);
+        if let Some(file) = self.pages.current().filter(goes) {
+            self.pages.close();
+            self.index.close_file(file);
+        }
     }
 
     fn follow(&mut self, note: Note<M>) -> io::Result<()> {

@@ -88,6 +88,16 @@ impl<D: Disk> Pages<D> {
         Ok(Placed { file, offset, closed })
     }
 
+    /// The file that is appended to now.
+    pub(crate) fn current(&self) -> Option<u64> {
+        self.current.as_ref().map(|current| current.file)
+    }
+
+    /// The next page begins another file; the caller tells the index.
+    pub(crate) fn close(&mut self) {
+        self.current = None;
+    }
+
     fn close_long(&mut self) -> Option<u64> {
         let long = self
             .current

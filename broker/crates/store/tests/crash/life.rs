@@ -11,7 +11,7 @@ use std::{
 use model::{Epoch, Millis, PageId, QueueId, Seq};
 use store::{
     Content, Entry, Lsn, Opened, Paged, RecoveredQueue, Sizes, Store, StoredMessage,
-    disk::{Disk, MemDisk},
+    disk::{Disk, MemDisk, read_all},
 };
 
 use crate::chance::Chance;
@@ -80,6 +80,7 @@ pub(crate) struct Crashes {
     pub(crate) mid_step: u64,
     pub(crate) retired: u64,
     pub(crate) lost_unsynced: u64,
+    pub(crate) full: u64,
     pub(crate) messages: u64,
 }
 
@@ -91,6 +92,7 @@ impl Crashes {
             mid_step,
             retired,
             lost_unsynced,
+            full,
             messages,
         } = crash;
         self.power_cuts += u64::from(power_cut);
@@ -98,6 +100,7 @@ impl Crashes {
         self.mid_step += u64::from(mid_step);
         self.retired += u64::from(retired);
         self.lost_unsynced += u64::from(lost_unsynced);
+        self.full += u64::from(full);
         self.messages += messages;
     }
 }
@@ -108,6 +111,7 @@ pub(crate) struct Crash {
     mid_step: bool,
     retired: bool,
     lost_unsynced: bool,
+    full: bool,
     messages: u64,
 }
 
@@ -122,6 +126,7 @@ pub(crate) struct Life {
     next_queue: u64,
     written: Lsn,
     power_is_off: bool,
+    full_steps: u64,
     story: Vec<String>,
 }
 
@@ -141,6 +146,7 @@ impl Life {
             queues: (1..=QUEUES).map(|id| (id, Queue::default())).collect(),
             next_queue: QUEUES + 1,
             power_is_off: false,
+            full_steps: 0,
             story: Vec::new(),
         }
     }
@@ -170,6 +176,7 @@ impl Life {
             72..74 => self.deliver(),
             74 if self.chance.once_in(4) => self.delete(),
             75..90 => self.step_writer(),
+            90 => self.change_room(),
             _ => self.step_keeper(),
         }
     }
@@ -405,9 +412,29 @@ impl Life {
             self.store.wake_when_synced(end, &wake);
         }
         match self.opened.step_writer() {
+            // On a full disk some of it waits still.
+            Ok(_) if self.store.is_full() => self.full_steps += 1,
             Ok(_) => self.written = end,
             Err(_) => self.power_is_off = true,
         }
+    }
+
+    /// The disk is full, or nearly, or has room again.
+    fn change_room(&mut self) {
+        let room = self.octets() + self.chance.below(10_000) as usize;
+        let is_limited = !self.chance.once_in(3);
+        self.disk.set_capacity(is_limited.then_some(room));
+    }
+
+    /// Octets of all files.
+    fn octets(&self) -> usize {
+        let files = ["wal", "pages"].map(|directory| {
+            let names = self.disk.list(directory).expect("it can be listed");
+            let length =
+                |name: &String| read_all(&self.disk, &format!("{directory}/{name}")).map_or(0, |all| all.len());
+            names.iter().map(length).sum::<usize>()
+        });
+        files.iter().sum()
     }
 
     fn step_keeper(&mut self) {
@@ -425,6 +452,8 @@ impl Life {
             false => self.disk.after_kill(),
         };
         let mid_step = std::mem::take(&mut self.power_is_off);
+        let full = std::mem::take(&mut self.full_steps) > 0;
+        disk.set_capacity(None);
         self.disk = disk.clone();
         self.open_again(disk);
         let lost_unsynced = self.compare(safe);
@@ -434,6 +463,7 @@ impl Life {
             mid_step,
             retired,
             lost_unsynced,
+            full,
             messages,
         }
     }

@@ -1,5 +1,5 @@
-//! Crashes between any two writes: a random life of some queues on a disk that loses what it may, opened again and
-//! again. What was durable and not removed must be there, once, as it was; what was removed durably must not; nothing
+//! Crashes between any two writes: a random life of some queues on a disk that loses what it may and is full at times,
+//! opened again and again. What was durable and not removed must be there, once, as it was; what was removed durably must not; nothing
 //! else may be.
 //!
 //! Every choice comes from the seed. `SEEDS=5000 FIRST_SEED=1` in the environment runs more of them; a failure prints
@@ -35,7 +35,10 @@ fn what_was_durable_survives_every_crash_and_nothing_else_appears() {
         crashes.power_cuts > 0 && crashes.kills > 0 && crashes.mid_step > 0,
         "{crashes:?}"
     );
-    assert!(crashes.retired > 0 && crashes.lost_unsynced > 0, "{crashes:?}");
+    assert!(
+        crashes.retired > 0 && crashes.lost_unsynced > 0 && crashes.full > 0,
+        "{crashes:?}"
+    );
     tell(&crashes);
 }
 
