@@ -12,44 +12,14 @@ use store::Lsn;
 use super::{
     cell::{Errand, Held, QueueCell, Work},
     client::Client,
-    counters::NodeCounters,
     message::{Arriving, Message},
     node::Node,
     outbox::Place,
     retire::Asked,
     route::{Route, RouteCache},
+    tally::{Counted, Tally},
     trace::{Party, Sighting},
 };
-
-/// Publishes of a batch, counted without sharing.
-#[derive(Default)]
-struct Tally {
-    published: u64,
-    routed: u64,
-    returned: u64,
-    dropped: u64,
-}
-
-impl Tally {
-    fn count(&mut self, fate: Fate, mandatory: bool) {
-        self.published += 1;
-        match (fate, mandatory) {
-            (Fate::Taken | Fate::Logged | Fate::Rejected, _) => self.routed += 1,
-            (Fate::Unroutable, true) => self.returned += 1,
-            (Fate::Unroutable, false) => self.dropped += 1,
-        }
-    }
-
-    fn hand_in(&mut self, counters: &NodeCounters) {
-        if self.published > 0 {
-            counters.published.add(self.published);
-            counters.routed.add(self.routed);
-            counters.returned.add(self.returned);
-            counters.dropped.add(self.dropped);
-            *self = Tally::default();
-        }
-    }
-}
 
 /// The data plane of one connection.
 pub struct Batch {
@@ -136,7 +106,7 @@ impl Batch {
             self.node.retirements().ask(cell, why);
         }
         self.flush();
-        self.tally.hand_in(self.node.counters());
+        self.tally.hand_in(self.node.counters(), &self.client);
         self.scratch = Vec::new();
     }
 
@@ -218,6 +188,17 @@ impl Batch {
         }
     }
 
+    fn count(&mut self, channel: u16, route: &Route, fate: Fate, mandatory: bool) {
+        let publish = Counted {
+            channel,
+            exchange: route.exchange.as_ref(),
+            queues: route.cells.len(),
+            fate,
+            mandatory,
+        };
+        self.tally.count(publish, self.node.counters(), &self.client);
+    }
+
     fn trace_publish(&mut self, channel: u16, message: &Publication<'_>, route: &Route) {
         if let Some(vhost) = self.client.with_profile(|profile| profile.vhost.clone()) {
             let party = Party::of(&self.client, channel);
@@ -287,7 +268,7 @@ impl Host for Batch {
         }
         if let Some(address) = &route.direct_reply {
             let fate = self.node.clone().reply_directly(address, message, &mut self.touched);
-            self.tally.count(fate, message.mandatory);
+            self.count(channel, &route, fate, message.mandatory);
             return Ok(fate);
         }
         // First, since it may be refused. A message held for later counts as routed.
@@ -296,7 +277,7 @@ impl Host for Batch {
             Fate::Unroutable if delayed => Fate::Taken,
             fate => fate,
         };
-        self.tally.count(fate, message.mandatory);
+        self.count(channel, &route, fate, message.mandatory);
         Ok(fate)
     }
 
@@ -321,11 +302,15 @@ impl Host for Batch {
     ) -> Result<(), UnknownTag> {
         {
             let mut state = self.client.outbox().lock();
-            let ledger = &mut state.channel(channel).ok_or(UnknownTag(tag))?.ledger;
+            let out = state.channel(channel).ok_or(UnknownTag(tag))?;
             if held {
-                return ledger.hold(tag, multiple, how);
+                return out.ledger.hold(tag, multiple, how);
             }
-            ledger.take(tag, multiple, |unacked| self.settled.push(unacked.item))?;
+            out.ledger
+                .take(tag, multiple, |unacked| self.settled.push(unacked.item))?;
+            if how == Settle::Ack {
+                out.counts.acked += self.settled.len() as u64;
+            }
         }
         self.settle_places(machine_settle(how));
         self.wake_parked(channel);
@@ -334,7 +319,11 @@ impl Host for Batch {
 
     fn commit_held(&mut self, channel: u16) {
         let held = match self.client.outbox().lock().channel(channel) {
-            Some(out) => out.ledger.take_held(),
+            Some(out) => {
+                let held = out.ledger.take_held();
+                out.counts.acked += held.iter().filter(|(_, how)| *how == Settle::Ack).count() as u64;
+                held
+            }
             None => return,
         };
         for run in held.chunk_by(|(_, a), (_, b)| a == b) {
@@ -347,6 +336,12 @@ impl Host for Batch {
     fn return_held(&mut self, channel: u16) {
         if let Some(out) = self.client.outbox().lock().channel(channel) {
             out.ledger.return_held();
+        }
+    }
+
+    fn confirmed(&mut self, channel: u16, count: u64) {
+        if count > 0 {
+            self.tally.confirm(channel, count, self.node.counters(), &self.client);
         }
     }
 

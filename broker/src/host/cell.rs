@@ -259,7 +259,7 @@ impl CellSink<'_> {
         let outbox = to.client.outbox();
         let mut state = outbox.lock();
         let parked = || (self.cell.clone(), to.id);
-        let Some((tag, buffer)) = state.admit(to.channel, parked, delivery.slot, self.now) else {
+        let Some((tag, buffer)) = state.admit(to.channel, parked, delivery, self.now) else {
             return Taken::Blocked;
         };
         wire::deliver(

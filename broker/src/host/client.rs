@@ -34,6 +34,10 @@ pub struct Client {
     cancel_notices: AtomicBool,
     /// Octets received so far.
     pub received: AtomicU64,
+    /// Reads that brought them.
+    pub reads: AtomicU64,
+    /// It has published while an alarm is on, and is read no further.
+    pub is_blocked: AtomicBool,
     profile: RwLock<Option<Profile>>,
     /// Who waits to be told about the channels.
     curious: Mutex<Vec<oneshot::Sender<Vec<ChannelFacts>>>>,
@@ -78,6 +82,8 @@ impl Client {
             frame_max: AtomicU32::new(4096),
             cancel_notices: AtomicBool::new(false),
             received: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+            is_blocked: AtomicBool::new(false),
             profile: RwLock::new(None),
             curious: Mutex::default(),
             wake: Wake(Arc::new(move || attention.notify_one())),

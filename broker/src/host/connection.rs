@@ -154,6 +154,7 @@ impl Task {
         match ready.and_then(|()| self.client.outbox().socket.try_read(&mut self.buffer)) {
             Ok(0) => self.over = true,
             Ok(octets) => {
+                self.client.reads.fetch_add(1, Ordering::Relaxed);
                 if self.client.received.fetch_add(octets as u64, Ordering::Relaxed) == 0 {
                     self.on_first_octets();
                 }
@@ -214,7 +215,6 @@ impl Task {
         }
         self.seal();
         self.batch.end();
-        self.count_confirms();
         self.buffer = buffer;
         self.buffer.drain(..used);
         let holds = self.batch.take_held_publish();
@@ -234,6 +234,7 @@ impl Task {
             return;
         }
         self.alarmed = on;
+        self.client.is_blocked.store(on, Ordering::Relaxed);
         self.batch.begin();
         match on {
             true => self.machine.write_blocked(self.node.alarms().reason(), &mut self.batch),
@@ -274,14 +275,6 @@ impl Task {
         self.batch.begin();
         self.confirm();
         self.batch.end();
-        self.count_confirms();
-    }
-
-    fn count_confirms(&mut self) {
-        let confirmed = self.machine.take_confirmed();
-        if confirmed > 0 {
-            self.node.counters().confirmed.add(confirmed);
-        }
     }
 
     /// Performs what the machine wants until it wants octets again.
@@ -459,9 +452,7 @@ impl Task {
         self.client.outbox().close();
         self.node.clients().leave(self.client.id);
         self.client.forget_curious();
-        if self.client.profile().is_some() {
-            self.node.counters().connections_closed.add(1);
-        }
+        self.node.count_closed(&self.client);
         pool::give_back(std::mem::take(&mut self.buffer));
         tracing::info!("closing AMQP connection {}", self.client.name());
     }

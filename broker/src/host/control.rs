@@ -313,6 +313,9 @@ impl Task {
     async fn get(&mut self, number: u16, name: &QueueName, no_ack: bool) -> Outcome {
         let cell = self.readable(name)?;
         let Some(got) = self.fetch(&cell, no_ack).await else {
+            if let Some(out) = self.client.outbox().lock().channel(number) {
+                out.counts.get_empty += 1;
+            }
             return Ok(Answer::Empty);
         };
         let now = self.batch.now();
@@ -320,17 +323,7 @@ impl Task {
         let Some(out) = state.channel(number) else {
             return Ok(Answer::Written);
         };
-        let tag = match got.delivery.slot {
-            Some(slot) => out.ledger.book(
-                Place {
-                    cell: cell.clone(),
-                    slot,
-                },
-                false,
-                now,
-            ),
-            None => out.ledger.number(),
-        };
+        let tag = out.book_got(&cell, got.delivery, now);
         wire::get_ok(
             state.buffer(),
             &wire::GetOk {

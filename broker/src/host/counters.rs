@@ -53,6 +53,14 @@ counters! {
     returned,
     /// Other messages without a queue.
     dropped,
+    /// Octets received from AMQP clients that are gone.
+    octets_received,
+    /// Reads that brought them.
+    reads,
+    /// Octets sent to AMQP clients that are gone.
+    octets_sent,
+    /// Writes that took them.
+    writes,
 }
 
 /// One number that grows.
@@ -62,12 +70,116 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// Adds.
     pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
+        if more > 0 {
+            self.0.fetch_add(more, Ordering::Relaxed);
+        }
     }
 
     /// What it shows.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counts {
+    ($(#[$title:meta])* $type:ident { $($(#[$doc:meta])* $name:ident,)* }) => {
+        $(#[$title])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $type { $($(#[$doc])* pub $name: u64,)* }
+
+        impl $type {
+            /// Each number of both put together.
+            pub fn each(&self, other: &Self, f: fn(u64, u64) -> u64) -> Self {
+                $type { $($name: f(self.$name, other.$name),)* }
+            }
+
+            /// True if none of the numbers is smaller than it was.
+            pub fn has_grown_from(&self, before: &Self) -> bool {
+                true $(&& self.$name >= before.$name)*
+            }
+        }
+    };
+}
+
+counts! {
+    /// What happened on one channel.
+    ChannelCounts {
+        /// Messages published.
+        published,
+        /// Publishes confirmed.
+        confirmed,
+        /// Mandatory messages without a queue.
+        returned,
+        /// Other messages without a queue.
+        dropped,
+        /// Deliveries that want an acknowledgement.
+        delivered,
+        /// Deliveries that want none.
+        delivered_no_ack,
+        /// `basic.get` answers that want an acknowledgement.
+        got,
+        /// `basic.get` answers that want none.
+        got_no_ack,
+        /// `basic.get` that found nothing.
+        get_empty,
+        /// Deliveries and gets that carried `redelivered`.
+        redelivered,
+        /// Deliveries acknowledged.
+        acked,
+    }
+}
+
+counts! {
+    /// What was published to one exchange.
+    ExchangeCounts {
+        /// Messages published to it.
+        published_in,
+        /// Copies that queues got of them.
+        published_out,
+    }
+}
+
+counts! {
+    /// What went over one connection.
+    Traffic {
+        /// Octets received.
+        received,
+        /// Reads that brought them.
+        reads,
+        /// Octets sent.
+        sent,
+        /// Writes that took them.
+        writes,
+    }
+}
+
+/// An exchange's numbers, for as long as it exists.
+#[derive(Debug)]
+pub struct ExchangeCounters {
+    /// Tells it from exchanges that had its name before.
+    pub id: u64,
+    /// Messages published to it.
+    pub published_in: Counter,
+    /// Copies that queues got of them.
+    pub published_out: Counter,
+}
+
+impl ExchangeCounters {
+    /// Those of an exchange just declared.
+    pub fn new(id: u64) -> Self {
+        ExchangeCounters {
+            id,
+            published_in: Counter::default(),
+            published_out: Counter::default(),
+        }
+    }
+
+    /// What they show now.
+    pub fn read(&self) -> ExchangeCounts {
+        ExchangeCounts {
+            published_in: self.published_in.get(),
+            published_out: self.published_out.get(),
+        }
     }
 }
 

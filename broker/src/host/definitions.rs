@@ -182,6 +182,7 @@ impl Node {
         next.catalog = catalog.clone();
         for exchange in catalog.vhosts().flat_map(|vhost| vhost.exchanges()) {
             self.open_keeper(exchange);
+            next.exchanges.open(exchange);
         }
         for record in catalog.queues() {
             let cell = self.begin(record, found.remove(&record.id).unwrap_or_default());

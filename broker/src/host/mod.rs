@@ -18,6 +18,7 @@ mod dead_letter;
 mod definitions;
 mod delayed;
 mod direct_reply;
+mod exchanges;
 mod first_start;
 mod image;
 mod journal;
@@ -41,13 +42,14 @@ mod retire;
 mod route;
 mod socket;
 mod stored;
+mod tally;
 mod timers;
 pub mod tls;
 mod trace;
 mod view;
 
 pub use client::{Client, Profile};
-pub use counters::{NodeCounters, NodeCounts, sum as sum_counters};
+pub use counters::{ChannelCounts, ExchangeCounts, NodeCounters, NodeCounts, Traffic, sum as sum_counters};
 #[cfg(test)]
 pub use definitions::started;
 pub use first_start::algorithm as hash_algorithm;

@@ -34,6 +34,7 @@ use super::{
     data_directory::DataDirectory,
     delayed::Delayed,
     direct_reply::{DirectReplies, PREFIX},
+    exchanges::Exchanges,
     journal::Journal,
     keepers::Keeper,
     keeping::{Keeping, restored, settings},
@@ -65,6 +66,8 @@ pub struct Snapshot {
     /// The definitions.
     pub catalog: Catalog,
     cells: imbl::OrdMap<QueueId, Arc<QueueCell>>,
+    /// What was published to each exchange.
+    pub(super) exchanges: Exchanges,
 }
 
 /// One broker node.
@@ -131,11 +134,13 @@ impl Snapshot {
         let exchange = exchange_name(message.exchange, &client.vhost)?;
         catalog::check_publish(&self.catalog, client, &exchange, message.routing_key)?;
         let traced = exchange.as_str() != trace::EXCHANGE && self.is_traced(&client.vhost);
+        let counters = self.exchanges.get(&client.vhost, &exchange);
         if message.exchange.is_empty() && message.routing_key.starts_with(PREFIX.as_bytes()) {
             let address = String::from_utf8_lossy(message.routing_key).into_owned();
             let route = Route {
                 direct_reply: Some(address),
                 traced,
+                exchange: counters,
                 ..Route::default()
             };
             return Ok((Arc::new(route), false));
@@ -146,6 +151,7 @@ impl Snapshot {
         let mut content = MessageContent::of(message.properties, message.headers);
         let (mut route, cacheable) = self.find(&client.vhost, exchange.as_str(), &keys, &mut content);
         route.traced = traced;
+        route.exchange = counters;
         Ok((Arc::new(route), cacheable))
     }
 
@@ -173,8 +179,7 @@ impl Snapshot {
                 .into_iter()
                 .map(|keeper| Keeper::new(keeper, vhost))
                 .collect(),
-            direct_reply: None,
-            traced: false,
+            ..Route::default()
         };
         (route, routed.cacheable)
     }
@@ -212,6 +217,7 @@ impl Node {
         let empty = Snapshot {
             catalog: Catalog::default(),
             cells: imbl::OrdMap::new(),
+            exchanges: Exchanges::default(),
         };
         Node {
             _data: data,
@@ -416,6 +422,7 @@ impl Node {
         for event in events {
             tracing::debug!(?event, "catalogue");
             self.follow_keepers(next, &event);
+            next.exchanges.follow(&event);
             match event {
                 Event::QueueDeclared(record) => {
                     self.counters.queues_created.add(1);

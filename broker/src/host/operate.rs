@@ -91,7 +91,12 @@ impl Node {
             self.run_errands(vec![Errand::Trace(Box::new(seen))], &mut touched);
             self.flush(&mut touched);
         }
-        let is_routed = kept | (self.publish_to_cells(&route.cells, publication) > 0);
+        let copies = self.publish_to_cells(&route.cells, publication);
+        let is_routed = kept || copies > 0;
+        if let Some(exchange) = &route.exchange {
+            exchange.published_in.add(1);
+            exchange.published_out.add(copies as u64);
+        }
         self.counters().published.add(1);
         match is_routed {
             true => self.counters().routed.add(1),

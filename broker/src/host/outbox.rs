@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-use super::{cell::QueueCell, pool, socket::Socket};
+use super::{cell::QueueCell, counters::ChannelCounts, pool, socket::Socket};
 
 /// Above this many unwritten octets no delivery is taken: the consumer is parked.
 const HIGH_WATER_BYTES: usize = 512 * 1024;
@@ -42,6 +42,8 @@ pub struct ChannelOut {
     pub ledger: Ledger<Place>,
     /// Consumers that wait for the channel-wide prefetch limit.
     pub parked: Vec<Parked>,
+    /// What happened on it.
+    pub counts: ChannelCounts,
 }
 
 /// What other tasks tell the connection's own task.
@@ -96,6 +98,8 @@ pub struct Outbox {
     writing: Mutex<Writing>,
     /// Octets written so far, for heartbeats and statistics.
     pub sent: AtomicU64,
+    /// Writes that took them.
+    pub writes: AtomicU64,
     /// The socket took no more: the connection's task waits for it to be writable.
     pub blocked: AtomicBool,
     /// The connection's task should look up.
@@ -108,6 +112,20 @@ enum Flushed {
     All,
     Blocked,
     Dead,
+}
+
+impl ChannelOut {
+    /// Books what `basic.get` took, and gives its tag.
+    pub fn book_got(&mut self, cell: &Arc<QueueCell>, delivery: queue::Delivery, now: Millis) -> DeliveryTag {
+        self.counts.redelivered += u64::from(delivery.redelivered);
+        let Some(slot) = delivery.slot else {
+            self.counts.got_no_ack += 1;
+            return self.ledger.number();
+        };
+        self.counts.got += 1;
+        let cell = cell.clone();
+        self.ledger.book(Place { cell, slot }, false, now)
+    }
 }
 
 impl State {
@@ -157,7 +175,7 @@ impl State {
         &mut self,
         channel: u16,
         consumer: impl Fn() -> Parked,
-        slot: Option<queue::Slot>,
+        delivery: queue::Delivery,
         now: Millis,
     ) -> Option<(DeliveryTag, &mut Vec<u8>)> {
         if self.closed || self.buffer.len() > HIGH_WATER_BYTES {
@@ -165,21 +183,22 @@ impl State {
             return None;
         }
         let out = self.channel(channel)?;
-        let tag = match slot {
-            None => out.ledger.number(),
+        let tag = match delivery.slot {
+            None => {
+                out.counts.delivered_no_ack += 1;
+                out.ledger.number()
+            }
             Some(_) if !out.ledger.has_room() => {
                 out.parked.push(consumer());
                 return None;
             }
-            Some(slot) => out.ledger.book(
-                Place {
-                    cell: consumer().0,
-                    slot,
-                },
-                true,
-                now,
-            ),
+            Some(slot) => {
+                out.counts.delivered += 1;
+                let cell = consumer().0;
+                out.ledger.book(Place { cell, slot }, true, now)
+            }
         };
+        out.counts.redelivered += u64::from(delivery.redelivered);
         Some((tag, self.buffer()))
     }
 
@@ -210,6 +229,7 @@ impl Outbox {
             state: Mutex::default(),
             writing: Mutex::default(),
             sent: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             attention: Arc::default(),
         }
@@ -323,6 +343,7 @@ impl Outbox {
                 Ok(octets) => {
                     writing.written += octets;
                     self.sent.fetch_add(octets as u64, Ordering::Relaxed);
+                    self.writes.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
                 Err(_) => return Flushed::Dead,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::{
     cell::QueueCell,
+    counters::ExchangeCounters,
     keepers::Keeper,
     node::{Node, Snapshot},
 };
@@ -31,6 +32,8 @@ pub struct Route {
     pub direct_reply: Option<String>,
     /// Publishes are copied to the firehose.
     pub traced: bool,
+    /// Where publishes to the exchange are counted.
+    pub exchange: Option<Arc<ExchangeCounters>>,
 }
 
 /// One connection's memory.

@@ -2,15 +2,19 @@
 //!
 //! Reads only. One queue or outbox is locked at a time and for a few copies, so looking costs the data path nothing.
 
-use catalog::QueueRecord;
+use catalog::{ExchangeRecord, QueueRecord};
 use model::QueueId;
 use queue::{Counters, Counts};
 use session::ChannelFacts;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{
     cell::Consumer,
     client::Client,
+    counters::{ChannelCounts, ExchangeCounts, Traffic},
     node::{Node, Snapshot},
 };
 
@@ -70,6 +74,10 @@ pub struct ChannelView {
     pub transactional: bool,
     /// Publishes that wait for a commit.
     pub uncommitted: usize,
+    /// Publishes that wait for their confirm.
+    pub unconfirmed: u64,
+    /// What happened on it.
+    pub counts: ChannelCounts,
 }
 
 impl Snapshot {
@@ -79,6 +87,21 @@ impl Snapshot {
             let held = cell.hold();
             (cell.id, held.queue.counts(), *held.queue.counters())
         })
+    }
+}
+
+impl Snapshot {
+    /// What was published to each exchange of this node, by the id of its counters.
+    pub fn exchange_counts(&self) -> Vec<(u64, ExchangeCounts)> {
+        let mut all: Vec<_> = self.exchanges.all().map(|own| (own.id, own.read())).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
+    }
+
+    /// The same of one exchange.
+    pub fn counts_of_exchange(&self, record: &ExchangeRecord) -> Option<(u64, ExchangeCounts)> {
+        let own = self.exchanges.get(&record.vhost, &record.name)?;
+        Some((own.id, own.read()))
     }
 }
 
@@ -154,6 +177,8 @@ impl Node {
                 confirm: facts.confirm,
                 transactional: facts.transactional,
                 uncommitted: facts.uncommitted,
+                unconfirmed: facts.unconfirmed,
+                counts: out.counts,
             })
         };
         facts.into_iter().filter_map(view).collect()
@@ -167,7 +192,38 @@ impl Node {
     }
 }
 
+impl Node {
+    /// An open connection has ended: its octets stay in the node's numbers.
+    pub(super) fn count_closed(&self, client: &Client) {
+        let counters = self.counters();
+        if client.profile().is_some() {
+            counters.connections_closed.add(1);
+        }
+        let traffic = client.traffic();
+        counters.octets_received.add(traffic.received);
+        counters.reads.add(traffic.reads);
+        counters.octets_sent.add(traffic.sent);
+        counters.writes.add(traffic.writes);
+    }
+}
+
 impl Client {
+    /// What went over it so far.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            received: self.received.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
+            sent: self.outbox().sent.load(Ordering::Relaxed),
+            writes: self.outbox().writes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What happened on each channel, by number.
+    pub fn channel_counts(&self) -> Vec<(u16, ChannelCounts)> {
+        let mut state = self.outbox().lock();
+        state.channels().map(|(number, out)| (number, out.counts)).collect()
+    }
+
     /// How many channels are open.
     pub fn channel_count(&self) -> usize {
         self.outbox().lock().channels().count()

@@ -12,10 +12,12 @@ use super::{
     Api,
     answer::Outcome,
     caller::Caller,
+    client_stats,
     connections::{self, Open},
     consumers,
     failure::Failure,
     list::Parameters,
+    stats::Asked,
 };
 use crate::host::{ChannelView, ConsumerView};
 
@@ -50,7 +52,7 @@ async fn rows(api: &Api, opens: Vec<Open>) -> Vec<Row> {
     rows
 }
 
-fn shape(api: &Api, row: &Row) -> Channel {
+fn shape(api: &Api, row: &Row, asked: Asked) -> Channel {
     let Row { open, view, name } = row;
     Channel {
         name: name.clone(),
@@ -72,11 +74,10 @@ fn shape(api: &Api, row: &Row) -> Channel {
         confirm: view.confirm,
         transactional: view.transactional,
         messages_unacknowledged: view.unacked as u64,
-        // A publish is confirmed in the same read that brought it.
-        messages_unconfirmed: 0,
+        messages_unconfirmed: view.unconfirmed,
         messages_uncommitted: view.uncommitted as u64,
         acks_uncommitted: view.uncommitted_acks as u64,
-        message_stats: None,
+        message_stats: client_stats::of_channel(api, (open.client.id, view.number), &view.counts, asked.rates),
         consumer_details: None,
         deliveries: None,
         publishes: None,
@@ -85,7 +86,7 @@ fn shape(api: &Api, row: &Row) -> Channel {
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
     let rows = rows(&api, connections::seen(&api, &caller)).await;
-    query.pages(rows, |row| &row.name, |row| shape(&api, row))
+    query.pages(rows, |row| &row.name, |row| shape(&api, row, Asked::default()))
 }
 
 async fn of_vhost(
@@ -98,7 +99,7 @@ async fn of_vhost(
     let mut opens = connections::seen(&api, &caller);
     opens.retain(|open| open.profile.vhost == vhost);
     let rows = rows(&api, opens).await;
-    query.pages(rows, |row| &row.name, |row| shape(&api, row))
+    query.pages(rows, |row| &row.name, |row| shape(&api, row, Asked::default()))
 }
 
 /// `/connections/{name}/channels`
@@ -109,7 +110,7 @@ pub async fn of_connection(
     query: Parameters,
 ) -> Outcome {
     let rows = rows(&api, vec![connections::find(&api, &caller, &name)?]).await;
-    query.pages(rows, |row| &row.name, |row| shape(&api, row))
+    query.pages(rows, |row| &row.name, |row| shape(&api, row, Asked::default()))
 }
 
 async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, query: Parameters) -> Outcome {
@@ -124,7 +125,7 @@ async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<Strin
         consumer_details: Some(consumers_on(&api, row)),
         deliveries: Some(Vec::new()),
         publishes: Some(Vec::new()),
-        ..shape(&api, row)
+        ..shape(&api, row, Asked::of(&query)?)
     })
 }
 

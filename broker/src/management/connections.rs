@@ -14,9 +14,10 @@ use super::{
     Api,
     answer::{self, Outcome},
     caller::{Administrator, Caller},
-    channels,
+    channels, client_stats,
     failure::Failure,
     list::Parameters,
+    stats::Asked,
 };
 use crate::host::{Client, Profile};
 
@@ -67,19 +68,29 @@ pub fn find(api: &Api, caller: &Caller, name: &str) -> Result<Open, Failure> {
         .ok_or_else(Failure::not_found)
 }
 
-fn shape(api: &Api, open: &Open) -> Connection {
+/// Blocking is told of all connections while an alarm is on, blocked of those that have published since.
+fn state(api: &Api, client: &Client) -> &'static str {
+    match (client.is_blocked.load(Ordering::Relaxed), api.node.alarms().any()) {
+        (true, _) => "blocked",
+        (false, true) => "blocking",
+        (false, false) => "running",
+    }
+}
+
+fn shape(api: &Api, open: &Open, asked: Asked) -> Connection {
     let Open { client, profile, name } = open;
     let given = profile
         .client_properties
         .get("connection_name")
         .and_then(|given| given.as_text());
+    let octets = client_stats::of_connection(api, client.id, client.traffic(), asked.data);
     let tls = client.outbox().socket.is_tls();
     Connection {
         name: name.clone(),
         user_provided_name: given.map(str::to_owned),
         node: api.node.name().to_string(),
         kind: "network".to_owned(),
-        state: "running".to_owned(),
+        state: state(api, client).to_owned(),
         user: profile.user.to_string(),
         user_who_performed_action: profile.user.to_string(),
         vhost: profile.vhost.to_string(),
@@ -96,16 +107,22 @@ fn shape(api: &Api, open: &Open) -> Connection {
         connected_at: client.connected_at.0,
         client_properties: api::to_json(&profile.client_properties),
         channels: client.channel_count() as u64,
-        recv_oct: client.received.load(Ordering::Relaxed),
-        recv_oct_details: None,
-        send_oct: client.outbox().sent.load(Ordering::Relaxed),
-        send_oct_details: None,
+        recv_oct: octets.now.received,
+        recv_oct_details: octets.received,
+        recv_cnt: octets.now.reads,
+        send_oct: octets.now.sent,
+        send_oct_details: octets.sent,
+        send_cnt: octets.now.writes,
         send_pend: client.outbox().waiting_bytes() as u64,
     }
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
-    query.pages(seen(&api, &caller), |open| &open.name, |open| shape(&api, open))
+    query.pages(
+        seen(&api, &caller),
+        |open| &open.name,
+        |open| shape(&api, open, Asked::default()),
+    )
 }
 
 async fn of_vhost(
@@ -117,11 +134,11 @@ async fn of_vhost(
     let vhost: VhostName = caller.look_into(&api, &vhost)?;
     let mut rows = seen(&api, &caller);
     rows.retain(|open| open.profile.vhost == vhost);
-    query.pages(rows, |open| &open.name, |open| shape(&api, open))
+    query.pages(rows, |open| &open.name, |open| shape(&api, open, Asked::default()))
 }
 
 async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, query: Parameters) -> Outcome {
-    query.one(shape(&api, &find(&api, &caller, &name)?))
+    query.one(shape(&api, &find(&api, &caller, &name)?, Asked::of(&query)?))
 }
 
 fn reason(headers: &HeaderMap) -> &str {
@@ -144,7 +161,7 @@ async fn close(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<Str
 async fn of_user(State(api): State<Arc<Api>>, caller: Caller, Path(user): Path<String>, query: Parameters) -> Outcome {
     let mut rows = seen(&api, &caller);
     rows.retain(|open| open.profile.user.as_str() == user);
-    query.pages(rows, |open| &open.name, |open| shape(&api, open))
+    query.pages(rows, |open| &open.name, |open| shape(&api, open, Asked::default()))
 }
 
 async fn close_all(

@@ -16,10 +16,12 @@ use super::{
     bindings,
     body::Body,
     caller::Caller,
+    client_stats,
     failure::Failure,
     list::Parameters,
     messages,
     permissions::bad_name,
+    stats::Asked,
 };
 
 /// The routes of this resource.
@@ -50,7 +52,7 @@ pub fn name(in_path: &str) -> Result<ExchangeName, Failure> {
     }
 }
 
-fn shape(record: &ExchangeRecord) -> Exchange {
+fn shape(api: &Api, record: &ExchangeRecord, asked: Asked) -> Exchange {
     Exchange {
         name: record.name.to_string(),
         vhost: record.vhost.to_string(),
@@ -61,7 +63,7 @@ fn shape(record: &ExchangeRecord) -> Exchange {
         arguments: api::to_json(&record.args.table),
         policy: record.policy.as_ref().map(|policy| policy.name.to_string()),
         user_who_performed_action: record.user.to_string(),
-        message_stats: None,
+        message_stats: client_stats::of_exchange(api, record, asked.rates),
         incoming: None,
         outgoing: None,
     }
@@ -74,7 +76,11 @@ async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
         .vhosts()
         .filter(|vhost| caller.sees(&api, vhost.name()));
     let rows: Vec<_> = seen.flat_map(|vhost| vhost.exchanges()).collect();
-    query.pages(rows, |record| record.name.as_str(), |record| shape(record))
+    query.pages(
+        rows,
+        |record| record.name.as_str(),
+        |record| shape(&api, record, Asked::default()),
+    )
 }
 
 async fn of_vhost(
@@ -87,7 +93,11 @@ async fn of_vhost(
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
     let rows: Vec<_> = found.exchanges().collect();
-    query.pages(rows, |record| record.name.as_str(), |record| shape(record))
+    query.pages(
+        rows,
+        |record| record.name.as_str(),
+        |record| shape(&api, record, Asked::default()),
+    )
 }
 
 /// An exchange that the caller may see.
@@ -115,7 +125,7 @@ async fn one(
     query.one(Exchange {
         incoming: Some(Vec::new()),
         outgoing: Some(Vec::new()),
-        ..shape(&record)
+        ..shape(&api, &record, Asked::of(&query)?)
     })
 }
 

@@ -11,6 +11,7 @@ mod bindings;
 mod body;
 mod caller;
 mod channels;
+mod client_stats;
 mod cluster_name;
 mod connections;
 mod consumers;
@@ -32,6 +33,7 @@ mod parameters;
 mod permissions;
 mod policies;
 mod queues;
+mod reset;
 mod stats;
 mod topic_permissions;
 mod ui;
@@ -95,6 +97,7 @@ pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
         .merge(permissions::routes())
         .merge(policies::routes())
         .merge(queues::routes())
+        .merge(reset::routes())
         .merge(topic_permissions::routes())
         .merge(ui::reference())
         .merge(user_limits::routes())

@@ -150,7 +150,11 @@ async fn list(State(api): State<Arc<Api>>, _: Monitor, query: Parameters) -> Out
     query.all([shape(&api, Asked::of(&query)?.node)])
 }
 
-fn is_this(api: &Api, node: &str) -> Result<(), Failure> {
+/// Whether a path means this node.
+///
+/// # Errors
+/// 404 for any other.
+pub fn is_this(api: &Api, node: &str) -> Result<(), Failure> {
     match node == api.node.name().as_ref() {
         true => Ok(()),
         false => Err(Failure::not_found()),

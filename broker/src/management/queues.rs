@@ -1,6 +1,6 @@
 //! `/queues`: queues with what they hold and did, their creation and end, and what is asked of one.
 
-use api::{OwnerDetails, Queue, Totals};
+use api::{BackingQueueStatus, OwnerDetails, Queue, Totals};
 use axum::{
     Router,
     extract::{Path, State},
@@ -74,19 +74,36 @@ fn totals(view: &QueueView, detail: Detail) -> Totals {
     if !detail.totals {
         return Totals::default();
     }
-    let (ready, unacked) = (view.counts.ready, view.counts.unacked);
+    let (ready, unacked, paged) = (view.counts.ready, view.counts.unacked, view.counts.paged);
     Totals {
         messages: ready.messages + unacked.messages,
         messages_ready: ready.messages,
         messages_unacknowledged: unacked.messages,
-        messages_ram: ready.messages + unacked.messages,
+        messages_ram: (ready.messages + unacked.messages).saturating_sub(paged.messages),
+        messages_ready_ram: ready.messages.saturating_sub(paged.messages),
+        messages_unacknowledged_ram: unacked.messages,
+        messages_paged_out: paged.messages,
         messages_persistent: ready.persistent + unacked.persistent,
         message_bytes: ready.bytes + unacked.bytes,
         message_bytes_ready: ready.bytes,
         message_bytes_unacknowledged: unacked.bytes,
-        message_bytes_ram: ready.bytes + unacked.bytes,
+        message_bytes_ram: (ready.bytes + unacked.bytes).saturating_sub(paged.bytes),
+        message_bytes_paged_out: paged.bytes,
         message_bytes_persistent: ready.persistent_bytes + unacked.persistent_bytes,
         ..Totals::default()
+    }
+}
+
+/// What is true here of RabbitMQ's look into a queue.
+fn backing(record: &QueueRecord, view: &QueueView, stats: &stats::QueueStats) -> BackingQueueStatus {
+    let rate = |name: &str| stats.message_stats.rate(name);
+    BackingQueueStatus {
+        mode: if record.settings.lazy { "lazy" } else { "default" }.to_owned(),
+        len: view.counts.ready.messages,
+        avg_ingress_rate: rate("publish"),
+        avg_egress_rate: rate("deliver_get"),
+        avg_ack_ingress_rate: rate("deliver") + rate("get"),
+        avg_ack_egress_rate: rate("ack"),
     }
 }
 
@@ -94,6 +111,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
     let view = api.node.queue_view(record);
     let rates = detail.statistics.then(|| stats::of_queue(api, &view, asked));
     let mut totals = totals(&view, detail);
+    let backing = rates.as_ref().map(|rates| backing(record, &view, rates));
     if let Some(depth) = rates.as_ref().and_then(|rates| rates.depth.clone()) {
         totals.messages_details = Some(depth.messages);
         totals.messages_ready_details = Some(depth.ready);
@@ -127,6 +145,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         head_message_timestamp: None,
         owner_pid_details: owner(api, record),
         message_stats: rates.map(|rates| rates.message_stats),
+        backing_queue_status: backing,
         consumer_details: None,
         deliveries: None,
         incoming: None,

@@ -11,7 +11,7 @@ use super::{Api, failure::Failure, list::Parameters};
 use crate::{
     config::RatesMode,
     host::QueueView,
-    observe::{Change, Past, QueueReading, Span, together},
+    observe::{Change, Past, QueueReading, Reading, Span},
 };
 
 type Number = fn(&Counters) -> u64;
@@ -51,6 +51,8 @@ pub struct Asked {
     pub rates: Option<Span>,
     /// Of nodes.
     pub node: Option<Span>,
+    /// Of what goes over connections.
+    pub data: Option<Span>,
 }
 
 /// How fast a queue grows.
@@ -92,6 +94,7 @@ impl Asked {
             lengths: span(query, "lengths")?,
             rates: span(query, "msg_rates")?,
             node: span(query, "node_stats")?,
+            data: span(query, "data_rates")?,
         })
     }
 }
@@ -125,7 +128,8 @@ pub fn details<T>(rate: f64, past: Option<&Past<T>>, number: impl Fn(&T) -> u64)
     }
 }
 
-fn keeps_rates(api: &Api) -> bool {
+/// Whether it is told how fast numbers change.
+pub fn keeps_rates(api: &Api) -> bool {
     api.node.config().management.rates_mode != RatesMode::None
 }
 
@@ -177,8 +181,8 @@ pub fn of_queue(api: &Api, view: &QueueView, asked: Asked) -> QueueStats {
 /// Octets of memory that a queue takes: bodies, and so much for each message and consumer.
 pub fn memory_of_queue(reading: &QueueReading) -> u64 {
     let counts = &reading.counts;
-    let bytes = counts.ready.bytes + counts.unacked.bytes;
-    bytes + 100 * messages(reading) + 500 * counts.consumers as u64 + 1_000
+    let bytes = (counts.ready.bytes + counts.unacked.bytes).saturating_sub(counts.paged.bytes);
+    bytes + 100 * messages(reading).saturating_sub(counts.paged.messages) + 500 * counts.consumers as u64 + 1_000
 }
 
 /// A number of queues by the name of its field, for sorting; none for fields that are no such number. Queues of which it is
@@ -224,7 +228,7 @@ pub fn of_queues<'a>(
     let mut ids: Vec<QueueId> = Vec::new();
     for record in queues {
         let (counts, counters) = api.node.queue_numbers(record);
-        now = together(&now, &QueueReading { counts, counters });
+        now = now.together(&QueueReading { counts, counters });
         ids.push(record.id);
     }
     let change = keeps_rates(api).then(|| api.samples.of_queues(ids.iter().copied()));
@@ -246,7 +250,7 @@ pub fn of_vhost(api: &Api, vhost: &catalog::Vhost, asked: Asked) -> Sum {
 pub fn of_all(api: &Api, asked: Asked) -> (Sum, QueueReading) {
     let mut now = QueueReading::default();
     for (_, counts, counters) in api.node.snapshot().all_numbers() {
-        now = together(&now, &QueueReading { counts, counters });
+        now = now.together(&QueueReading { counts, counters });
     }
     now.counters = crate::host::sum_counters(&now.counters, &api.node.retired());
     let change = keeps_rates(api).then(|| api.samples.of_node().map(|whole| whole.queues));

@@ -15,6 +15,7 @@ use super::{
     answer::{self, Outcome},
     body::{Body, tags},
     caller::{Administrator, Caller},
+    client_stats::ByVhost,
     failure::{self, Failure},
     list::Parameters,
     permissions,
@@ -32,13 +33,16 @@ pub fn routes() -> Router<Arc<Api>> {
 }
 
 /// Without `asked` there are no statistics: they cost a look at every queue.
-fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>) -> Vhost {
+fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>, traffic: &ByVhost) -> Vhost {
     let metadata = vhost.metadata();
     let more = BTreeMap::from([
         ("description".to_owned(), Value::from(metadata.description.as_str())),
         ("tags".to_owned(), Value::from(metadata.tags.clone())),
     ]);
-    let totals = asked.map_or_else(Sum::default, |asked| stats::of_vhost(api, vhost, asked));
+    let mut totals = asked.map_or_else(Sum::default, |asked| stats::of_vhost(api, vhost, asked));
+    if asked.is_some() {
+        traffic.add(api, vhost.name(), &mut totals.queue_totals);
+    }
     Vhost {
         name: vhost.name().to_string(),
         description: metadata.description.clone(),
@@ -62,14 +66,19 @@ async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
         .filter(|vhost| caller.sees(&api, vhost.name()))
         .collect();
     let asked = (!query.is_true("disable_stats")).then(Asked::default);
-    query.pages(rows, |vhost| vhost.name().as_str(), |vhost| shape(&api, vhost, asked))
+    let traffic = ByVhost::of(&api);
+    query.pages(
+        rows,
+        |vhost| vhost.name().as_str(),
+        |vhost| shape(&api, vhost, asked, &traffic),
+    )
 }
 
 async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(vhost): Path<String>, query: Parameters) -> Outcome {
     let name = caller.look_into(&api, &vhost)?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(name.as_str()).ok_or_else(Failure::not_found)?;
-    query.one(shape(&api, found, Some(Asked::of(&query)?)))
+    query.one(shape(&api, found, Some(Asked::of(&query)?), &ByVhost::of(&api)))
 }
 
 /// What the body says. Description and tags that are missing become empty, as in RabbitMQ; the others stay.

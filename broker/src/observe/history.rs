@@ -1,22 +1,23 @@
-//! What numbers were: the last ten minutes of every queue, and up to a day of the node as a whole.
+//! What numbers were: the last ten minutes of every queue, exchange, connection and channel, and up to a day of the node
+//! as a whole.
 //!
-//! A queue costs memory only for the readings in which it changed: each tick keeps what the changed queues read before it, and
+//! A thing costs memory only for the readings in which it changed: each tick keeps what the changed ones read before it, and
 //! walking back from the newest reading undoes one tick after the other. Bounded by ticks and by entries of all of
 //! them; when there are more, the oldest tick goes. Reads no clock and no queue: readings are handed in.
 
-use model::{Millis, QueueId};
+use model::Millis;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
-use super::samples::{QueueReading, WholeReading, together, without};
+use super::{reading::Reading, samples::WholeReading};
 
 /// Milliseconds between two ticks.
 pub const TICK_MS: u64 = 5_000;
-/// Ticks that are kept of queues: ten minutes, and one to begin with.
+/// Ticks that are kept of things: ten minutes, and one to begin with.
 const TICKS_MAX: usize = 121;
-/// Changes of queues that are kept in all ticks together, some 150 octets each.
+/// Changes of things of one kind that are kept in all ticks together, at most some 150 octets each.
 const CHANGES_MAX: usize = 100_000;
 /// Milliseconds between two readings of the whole, and how many are kept: RabbitMQ's retention.
 const RINGS: [(u64, usize); 4] = [(TICK_MS, 122), (60_000, 62), (600_000, 50), (1_800_000, 49)];
@@ -34,21 +35,31 @@ pub struct Span {
 }
 
 #[derive(Debug)]
-struct Tick {
+struct Tick<K, R> {
     at: Millis,
     /// What changed in this tick, with what it read before; by id.
-    changed: Vec<(QueueId, QueueReading)>,
+    changed: Readings<K, R>,
 }
 
-/// The readings of all queues, by id.
-type Readings = Vec<(QueueId, QueueReading)>;
+/// The readings of all things of one kind, by id.
+pub type Readings<K, R> = Vec<(K, R)>;
 
-/// The past of the queues.
-#[derive(Debug, Default)]
-pub struct Queues {
-    current: Arc<Readings>,
-    ticks: VecDeque<Tick>,
+/// The past of things of one kind.
+#[derive(Debug)]
+pub struct Pasts<K, R> {
+    current: Arc<Readings<K, R>>,
+    ticks: VecDeque<Tick<K, R>>,
     changes: usize,
+}
+
+impl<K, R> Default for Pasts<K, R> {
+    fn default() -> Self {
+        Pasts {
+            current: Arc::default(),
+            ticks: VecDeque::new(),
+            changes: 0,
+        }
+    }
 }
 
 /// The past of the node as a whole, the finest ring first.
@@ -57,13 +68,13 @@ pub struct Whole {
     rings: [VecDeque<(Millis, WholeReading)>; 4],
 }
 
-fn found(readings: &Readings, id: QueueId) -> Option<QueueReading> {
+fn found<K: Copy + Ord, R: Copy>(readings: &Readings<K, R>, id: K) -> Option<R> {
     let at = readings.binary_search_by_key(&id, |(id, _)| *id).ok()?;
     Some(readings[at].1)
 }
 
 /// What differs, with what it was; what is new was nothing before.
-fn changes(before: &Readings, now: &Readings) -> Readings {
+fn changes<K: Copy + Ord, R: Reading>(before: &Readings<K, R>, now: &Readings<K, R>) -> Readings<K, R> {
     let mut old = before.iter().peekable();
     let mut changed = Vec::new();
     for (id, reading) in now {
@@ -76,9 +87,9 @@ fn changes(before: &Readings, now: &Readings) -> Readings {
     changed
 }
 
-impl Queues {
-    /// Takes the next reading of all queues, by id.
-    pub fn push(&mut self, at: Millis, now: Readings) {
+impl<K: Copy + Ord, R: Reading> Pasts<K, R> {
+    /// Takes the next reading of all things, by id.
+    pub fn push(&mut self, at: Millis, now: Readings<K, R>) {
         // What was there before the first tick has not just appeared.
         let changed = match self.ticks.is_empty() {
             true => Vec::new(),
@@ -93,66 +104,65 @@ impl Queues {
         }
     }
 
-    /// The newest reading of all queues.
-    pub fn current(&self) -> Arc<Readings> {
+    /// The newest reading of all things.
+    pub fn current(&self) -> Arc<Readings<K, R>> {
         self.current.clone()
     }
 
-    /// What a queue read before and in the newest tick; none when it did not change.
-    pub fn last_change(&self, id: QueueId) -> Option<(QueueReading, QueueReading)> {
+    /// What one read before and in the newest tick; none when it did not change.
+    pub fn last_change(&self, id: K) -> Option<(R, R)> {
         let before = found(&self.ticks.back()?.changed, id)?;
         Some((before, found(&self.current, id)?))
     }
 
-    /// The same for all queues that changed.
-    pub fn last_changes(&self) -> Vec<(QueueId, QueueReading, QueueReading)> {
+    /// The same for all that changed.
+    pub fn last_changes(&self) -> Vec<(K, R, R)> {
         let changed = self.ticks.back().map_or(&[][..], |tick| &tick.changed);
-        let with_after = |(id, before): &(QueueId, QueueReading)| Some((*id, *before, found(&self.current, *id)?));
+        let with_after = |(id, before): &(K, R)| Some((*id, *before, found(&self.current, *id)?));
         changed.iter().filter_map(with_after).collect()
     }
 
-    /// The same for some queues together.
-    pub fn last_change_of(&self, ids: impl Iterator<Item = QueueId>) -> (QueueReading, QueueReading) {
-        let nothing = (QueueReading::default(), QueueReading::default());
+    /// The same for some together.
+    pub fn last_change_of(&self, ids: impl Iterator<Item = K>) -> (R, R) {
+        let nothing = (R::default(), R::default());
         if self.ticks.back().is_none_or(|tick| tick.changed.is_empty()) {
             return nothing;
         }
         ids.filter_map(|id| self.last_change(id)).fold(nothing, |sum, change| {
-            (together(&sum.0, &change.0), together(&sum.1, &change.1))
+            (sum.0.together(&change.0), sum.1.together(&change.1))
         })
     }
 
-    /// What some queues read together. `ids` are sorted.
-    pub fn past(&self, ids: &[QueueId], span: Span) -> Past<QueueReading> {
-        let own = |id: &QueueId| ids.binary_search(id).is_ok();
-        let mut known: BTreeMap<QueueId, QueueReading> = BTreeMap::new();
+    /// What some read together. `ids` are sorted.
+    pub fn past(&self, ids: &[K], span: Span) -> Past<R> {
+        let own = |id: &K| ids.binary_search(id).is_ok();
+        let mut known: BTreeMap<K, R> = BTreeMap::new();
         let mut sum = ids
             .iter()
             .filter_map(|id| found(&self.current, *id))
-            .fold(QueueReading::default(), |sum, reading| together(&sum, &reading));
+            .fold(R::default(), |sum, reading| sum.together(&reading));
         let mut readings = Vec::new();
         for tick in self.ticks.iter().rev() {
             readings.push((tick.at, sum));
             for (id, before) in tick.changed.iter().filter(|(id, _)| own(id)) {
                 let after = known.insert(*id, *before).or_else(|| found(&self.current, *id));
-                sum = together(&without(&sum, &after.unwrap_or_default()), before);
+                sum = sum.without(&after.unwrap_or_default()).together(before);
             }
         }
         spaced(&readings, span)
     }
 
-    /// How many messages those queues gained that grew over each of the last `spans`, in ticks; the first span counts.
-    pub fn grown(&self, spans: [usize; 2], least: u64) -> BTreeMap<QueueId, u64> {
+    /// How much those gained that grew over each of the last `spans`, in ticks; the first span counts.
+    pub fn grown(&self, spans: [usize; 2], least: u64, held: impl Fn(&R) -> u64) -> BTreeMap<K, u64> {
         if self.ticks.len() <= spans[0] {
             return BTreeMap::new();
         }
         let [long, short] = spans.map(|ticks| self.before(ticks));
-        let held = |reading: &QueueReading| reading.counts.ready.messages + reading.counts.unacked.messages;
-        let gained = |id: &QueueId, before: &BTreeMap<QueueId, QueueReading>| {
+        let gained = |id: &K, before: &BTreeMap<K, R>| {
             let now = held(&found(&self.current, *id)?);
             now.checked_sub(held(before.get(id)?))
         };
-        let grown = |id: &QueueId| {
+        let grown = |id: &K| {
             gained(id, &short).filter(|gain| *gain > 0)?;
             gained(id, &long).filter(|gain| *gain >= least)
         };
@@ -160,8 +170,8 @@ impl Queues {
         ids.filter_map(|id| Some((id, grown(&id)?))).collect()
     }
 
-    /// What the queues that changed in the last `ticks` read before those.
-    fn before(&self, ticks: usize) -> BTreeMap<QueueId, QueueReading> {
+    /// What those that changed in the last `ticks` read before those.
+    fn before(&self, ticks: usize) -> BTreeMap<K, R> {
         let last = self.ticks.iter().rev().take(ticks);
         last.flat_map(|tick| tick.changed.iter().copied()).collect()
     }
@@ -214,6 +224,10 @@ fn spaced<T: Copy>(readings: &Past<T>, span: Span) -> Past<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::{QueueReading, samples::held};
+    use model::QueueId;
+
+    type Queues = Pasts<QueueId, QueueReading>;
 
     fn reading(messages: u64) -> QueueReading {
         let mut reading = QueueReading::default();
@@ -282,8 +296,8 @@ mod tests {
             &[(1, 99), (2, 500), (3, 9)],
             &[(1, 150), (2, 500), (3, 10)],
         ]);
-        assert_eq!(queues.grown([3, 1], 100), BTreeMap::from([(QueueId(1), 150)]));
-        assert_eq!(queues.grown([4, 1], 100), BTreeMap::new());
+        assert_eq!(queues.grown([3, 1], 100, held), BTreeMap::from([(QueueId(1), 150)]));
+        assert_eq!(queues.grown([4, 1], 100, held), BTreeMap::new());
     }
 
     #[test]

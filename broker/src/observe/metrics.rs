@@ -11,7 +11,7 @@ use super::{
         Labels, Page,
     },
     look,
-    samples::{QueueReading, together},
+    reading::{QueueReading, Reading},
 };
 use crate::host::{Node, NodeCounts, RABBITMQ_VERSION, alarms, sum_counters};
 
@@ -225,7 +225,7 @@ fn rows(node: &Node) -> Vec<Row> {
 pub fn whole(node: &Node) -> String {
     let rows = rows(node);
     let zero = QueueReading::default();
-    let sum = rows.iter().fold(zero, |sum, row| together(&sum, &row.reading));
+    let sum = rows.iter().fold(zero, |sum, row| sum.together(&row.reading));
     let mut page = Page::default();
     of_node(&mut page, node, &rows, &sum);
     for (name, number, help) in DEPTH {
@@ -239,7 +239,7 @@ pub fn whole(node: &Node) -> String {
 pub fn per_object(node: &Node) -> String {
     let rows = rows(node);
     let zero = QueueReading::default();
-    let sum = rows.iter().fold(zero, |sum, row| together(&sum, &row.reading));
+    let sum = rows.iter().fold(zero, |sum, row| sum.together(&row.reading));
     let mut page = Page::default();
     of_node(&mut page, node, &rows, &sum);
     for (name, number, help) in DEPTH {

@@ -8,10 +8,12 @@ mod log;
 mod machine;
 mod metrics;
 mod prometheus;
+mod reading;
 mod samples;
 
 pub use history::{Past, Span};
 pub use log::{LogError, start as start_log};
 pub use machine::{Machine, look};
 pub use prometheus::{bind as bind_scrapes, routes as scrape_routes};
-pub use samples::{Change, QueueReading, Samples, WholeReading, sample, together};
+pub use reading::{ChannelId, QueueReading, Reading};
+pub use samples::{Change, Samples, WholeReading, sample};

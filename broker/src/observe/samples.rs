@@ -1,29 +1,21 @@
-//! How fast numbers change and what they were: every few seconds the counters of all queues and of the node are read.
+//! How fast numbers change and what they were: every few seconds the counters of all queues, exchanges, connections and
+//! channels and of the node are read.
 //!
-//! Reads only, one queue's lock at a time. Without a second reading a rate is zero.
+//! Reads only, one lock at a time. Without a second reading a rate is zero.
 
-use model::{Millis, QueueId};
+use model::{ConnectionId, Millis, QueueId};
 use parking_lot::Mutex;
-use queue::{Counters, Counts, Tally};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    history::{Past, Queues, Span, TICK_MS, Whole},
+    history::{Past, Pasts, Span, TICK_MS, Whole},
     machine::{self, Machine},
+    reading::{ChannelId, Everything, QueueReading, Reading},
 };
-use crate::host::{Node, NodeCounts, alarms, sum_counters};
+use crate::host::{ChannelCounts, ExchangeCounts, Node, NodeCounts, Traffic, alarms, sum_counters};
 
 /// Ticks over which a queue must have grown to be called growing: a minute, and its last quarter.
 const GROWTH_TICKS: [usize; 2] = [12, 3];
-
-/// What a queue showed when it was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueReading {
-    /// What it held.
-    pub counts: Counts,
-    /// What it had done.
-    pub counters: Counters,
-}
 
 /// What the node as a whole showed when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +32,8 @@ pub struct WholeReading {
     pub disk_free: u64,
     /// Open connections.
     pub connections: u64,
+    /// Octets of all connections that there ever were.
+    pub traffic: Traffic,
 }
 
 /// Two readings with the seconds between them.
@@ -59,13 +53,28 @@ struct State {
     /// Between the last two readings; zero before there are two.
     seconds: f64,
     last: (WholeReading, WholeReading),
-    queues: Queues,
+    queues: Pasts<QueueId, QueueReading>,
+    exchanges: Pasts<u64, ExchangeCounts>,
+    connections: Pasts<ConnectionId, Traffic>,
+    channels: Pasts<ChannelId, ChannelCounts>,
     whole: Whole,
 }
 
 /// The readings.
 #[derive(Debug, Default)]
 pub struct Samples(Mutex<State>);
+
+impl State {
+    /// How one thing changed between the last two readings.
+    fn change<K: Copy + Ord, R: Reading>(&self, kind: impl Fn(&Self) -> &Pasts<K, R>, id: K) -> Change<R> {
+        let (before, after) = kind(self).last_change(id).unwrap_or_default();
+        Change {
+            before,
+            after,
+            seconds: self.seconds,
+        }
+    }
+}
 
 impl<T> Change<T> {
     /// The change of a part.
@@ -96,10 +105,8 @@ fn slot(last: Option<(Millis, Millis)>, now: Millis) -> Millis {
     }
 }
 
-fn whole(node: &Node, readings: &[(QueueId, QueueReading)]) -> WholeReading {
-    let mut queues = readings
-        .iter()
-        .fold(QueueReading::default(), |sum, (_, reading)| together(&sum, reading));
+fn whole(node: &Node, all: &Everything) -> WholeReading {
+    let mut queues = sum(all.queues.iter().map(|(_, reading)| reading));
     queues.counters = sum_counters(&queues.counters, &node.retired());
     WholeReading {
         queues,
@@ -108,14 +115,47 @@ fn whole(node: &Node, readings: &[(QueueId, QueueReading)]) -> WholeReading {
         memory_used: alarms::memory_used().unwrap_or_default(),
         disk_free: alarms::disk_free(node.config().node.data.as_path()).unwrap_or_default(),
         connections: node.clients().count() as u64,
+        traffic: sum(all.connections.iter().map(|(_, traffic)| traffic)).together(&ended(node)),
+    }
+}
+
+/// All of these together.
+pub fn sum<'a, R: Reading + 'a>(all: impl Iterator<Item = &'a R>) -> R {
+    all.fold(R::default(), |sum, one| sum.together(one))
+}
+
+/// What went over connections that are gone.
+pub fn ended(node: &Node) -> Traffic {
+    let counts = node.counters().read();
+    Traffic {
+        received: counts.octets_received,
+        reads: counts.reads,
+        sent: counts.octets_sent,
+        writes: counts.writes,
+    }
+}
+
+/// What all things show now.
+fn read(node: &Node) -> Everything {
+    let snapshot = node.snapshot();
+    let queue = |(id, counts, counters)| (id, QueueReading { counts, counters });
+    let clients = node.clients().all();
+    let channels = clients.iter().flat_map(|client| {
+        let of = |(number, counts)| ((client.id, number), counts);
+        client.channel_counts().into_iter().map(of)
+    });
+    Everything {
+        queues: snapshot.all_numbers().map(queue).collect(),
+        exchanges: snapshot.exchange_counts(),
+        channels: channels.collect(),
+        connections: clients.iter().map(|client| (client.id, client.traffic())).collect(),
     }
 }
 
 impl Samples {
     fn take(&self, node: &Node) {
-        let reading = |(id, counts, counters)| (id, QueueReading { counts, counters });
-        let readings: Vec<_> = node.snapshot().all_numbers().map(reading).collect();
-        let whole = whole(node, &readings);
+        let all = read(node);
+        let whole = whole(node, &all);
         let now = node.now();
         let mut state = self.0.lock();
         let slot = slot(state.at, now);
@@ -124,19 +164,66 @@ impl Samples {
         }
         state.at = Some((now, slot));
         state.last = (state.last.1, whole);
-        state.queues.push(slot, readings);
+        state.queues.push(slot, all.queues);
+        state.exchanges.push(slot, all.exchanges);
+        state.connections.push(slot, all.connections);
+        state.channels.push(slot, all.channels);
         state.whole.push(slot, whole);
+    }
+
+    /// Forgets all that was read.
+    pub fn reset(&self) {
+        *self.0.lock() = State::default();
     }
 
     /// How a queue changed; a queue that began meanwhile began with nothing.
     pub fn of_queue(&self, id: QueueId) -> Change<QueueReading> {
+        self.0.lock().change(|state| &state.queues, id)
+    }
+
+    /// How an exchange changed.
+    pub fn of_exchange(&self, id: u64) -> Change<ExchangeCounts> {
+        self.0.lock().change(|state| &state.exchanges, id)
+    }
+
+    /// How a connection changed.
+    pub fn of_connection(&self, id: ConnectionId) -> Change<Traffic> {
+        self.0.lock().change(|state| &state.connections, id)
+    }
+
+    /// How some connections changed together.
+    pub fn of_connections(&self, ids: impl IntoIterator<Item = ConnectionId>) -> Change<Traffic> {
         let state = self.0.lock();
-        let (before, after) = state.queues.last_change(id).unwrap_or_default();
-        Change {
-            before,
-            after,
-            seconds: state.seconds,
+        let (before, after) = state.connections.last_change_of(ids.into_iter());
+        let seconds = state.seconds;
+        Change { before, after, seconds }
+    }
+
+    /// How a channel changed. One that began anew under its number began with nothing.
+    pub fn of_channel(&self, id: ChannelId) -> Change<ChannelCounts> {
+        let change = self.0.lock().change(|state| &state.channels, id);
+        match change.after.has_grown_from(&change.before) {
+            true => change,
+            false => Change {
+                before: ChannelCounts::default(),
+                ..change
+            },
         }
+    }
+
+    /// What an exchange was, for at most ten minutes.
+    pub fn past_of_exchange(&self, id: u64, span: Span) -> Past<ExchangeCounts> {
+        self.0.lock().exchanges.past(&[id], span)
+    }
+
+    /// What a connection was, for at most ten minutes.
+    pub fn past_of_connection(&self, id: ConnectionId, span: Span) -> Past<Traffic> {
+        self.0.lock().connections.past(&[id], span)
+    }
+
+    /// What a channel was, for at most ten minutes.
+    pub fn past_of_channel(&self, id: ChannelId, span: Span) -> Past<ChannelCounts> {
+        self.0.lock().channels.past(&[id], span)
     }
 
     /// How some queues changed together. A queue that ended meanwhile is in neither reading.
@@ -189,59 +276,13 @@ impl Samples {
 
     /// The queues that gained at least `least` messages in the last minute and are still growing, with their gains.
     pub fn growing(&self, least: u64) -> BTreeMap<QueueId, u64> {
-        self.0.lock().queues.grown(GROWTH_TICKS, least)
+        self.0.lock().queues.grown(GROWTH_TICKS, least, held)
     }
 }
 
-fn each_tally(a: Tally, b: Tally, f: fn(u64, u64) -> u64) -> Tally {
-    Tally {
-        messages: f(a.messages, b.messages),
-        bytes: f(a.bytes, b.bytes),
-        persistent: f(a.persistent, b.persistent),
-        persistent_bytes: f(a.persistent_bytes, b.persistent_bytes),
-    }
-}
-
-/// What two queues hold and did together.
-pub fn together(a: &QueueReading, b: &QueueReading) -> QueueReading {
-    let add = |a: u64, b: u64| a + b;
-    QueueReading {
-        counts: Counts {
-            ready: each_tally(a.counts.ready, b.counts.ready, add),
-            unacked: each_tally(a.counts.unacked, b.counts.unacked, add),
-            consumers: a.counts.consumers + b.counts.consumers,
-        },
-        counters: sum_counters(&a.counters, &b.counters),
-    }
-}
-
-/// What is left of several queues together without one of them.
-pub fn without(sum: &QueueReading, one: &QueueReading) -> QueueReading {
-    let (a, b) = (&sum.counters, &one.counters);
-    QueueReading {
-        counts: Counts {
-            ready: each_tally(sum.counts.ready, one.counts.ready, u64::saturating_sub),
-            unacked: each_tally(sum.counts.unacked, one.counts.unacked, u64::saturating_sub),
-            consumers: sum.counts.consumers.saturating_sub(one.counts.consumers),
-        },
-        counters: Counters {
-            published: a.published.saturating_sub(b.published),
-            refused: a.refused.saturating_sub(b.refused),
-            delivered: a.delivered.saturating_sub(b.delivered),
-            delivered_no_ack: a.delivered_no_ack.saturating_sub(b.delivered_no_ack),
-            got: a.got.saturating_sub(b.got),
-            got_no_ack: a.got_no_ack.saturating_sub(b.got_no_ack),
-            get_empty: a.get_empty.saturating_sub(b.get_empty),
-            redelivered: a.redelivered.saturating_sub(b.redelivered),
-            acked: a.acked.saturating_sub(b.acked),
-            requeued: a.requeued.saturating_sub(b.requeued),
-            rejected: a.rejected.saturating_sub(b.rejected),
-            expired: a.expired.saturating_sub(b.expired),
-            dropped: a.dropped.saturating_sub(b.dropped),
-            delivery_limited: a.delivery_limited.saturating_sub(b.delivery_limited),
-            purged: a.purged.saturating_sub(b.purged),
-        },
-    }
+/// Messages that a queue holds.
+pub(super) fn held(reading: &QueueReading) -> u64 {
+    reading.counts.ready.messages + reading.counts.unacked.messages
 }
 
 /// Reads until the node stops.

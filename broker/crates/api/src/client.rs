@@ -57,11 +57,17 @@ pub struct Connection {
     /// Their rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recv_oct_details: Option<Rate>,
+    /// Reads that brought them.
+    #[serde(default)]
+    pub recv_cnt: u64,
     /// Octets sent.
     pub send_oct: u64,
     /// Their rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_oct_details: Option<Rate>,
+    /// Writes that took them.
+    #[serde(default)]
+    pub send_cnt: u64,
     /// Octets that wait to be sent.
     pub send_pend: u64,
 }

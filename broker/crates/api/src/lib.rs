@@ -35,6 +35,6 @@ pub use node::{Application, Context, Described, Listener, Node};
 pub use overview::{ObjectTotals, Overview, SampleRetention};
 pub use page::Page;
 pub use policy::{ApplyTo, GlobalParameter, Parameter, Policy};
-pub use queue::{OwnerDetails, Queue, QueueRef, Totals};
+pub use queue::{BackingQueueStatus, OwnerDetails, Queue, QueueRef, Totals};
 pub use rates::{Counted, Rate, Rates, Sample, Series};
 pub use vhost::{Vhost, VhostLimits};

@@ -87,6 +87,9 @@ pub struct Queue {
     /// What happened to messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_stats: Option<Rates>,
+    /// How it keeps its messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backing_queue_status: Option<BackingQueueStatus>,
     /// Its consumers; single queue only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer_details: Option<Vec<Consumer>>,
@@ -99,6 +102,23 @@ pub struct Queue {
     /// Messages and octets by state, `messages`, `messages_ready` and `messages_unacknowledged` with rates.
     #[serde(flatten)]
     pub totals: Totals,
+}
+
+/// How a queue keeps its messages, as far as that is the same here as in RabbitMQ. Rates are per second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BackingQueueStatus {
+    /// `default` or `lazy`.
+    pub mode: String,
+    /// Ready messages.
+    pub len: u64,
+    /// Publishes.
+    pub avg_ingress_rate: f64,
+    /// Deliveries and gets.
+    pub avg_egress_rate: f64,
+    /// Deliveries and gets that want an acknowledgement.
+    pub avg_ack_ingress_rate: f64,
+    /// Acknowledgements.
+    pub avg_ack_egress_rate: f64,
 }
 
 /// Messages of a queue.
@@ -125,6 +145,15 @@ pub struct Totals {
     /// In memory.
     #[serde(default)]
     pub messages_ram: u64,
+    /// Ready ones in memory.
+    #[serde(default)]
+    pub messages_ready_ram: u64,
+    /// Unacknowledged ones in memory.
+    #[serde(default)]
+    pub messages_unacknowledged_ram: u64,
+    /// On disk alone.
+    #[serde(default)]
+    pub messages_paged_out: u64,
     /// Persistent.
     #[serde(default)]
     pub messages_persistent: u64,
@@ -140,6 +169,9 @@ pub struct Totals {
     /// Octets of bodies in memory.
     #[serde(default)]
     pub message_bytes_ram: u64,
+    /// Octets of bodies that are on disk alone.
+    #[serde(default)]
+    pub message_bytes_paged_out: u64,
     /// Octets of persistent bodies.
     #[serde(default)]
     pub message_bytes_persistent: u64,

@@ -87,6 +87,12 @@ impl Rates {
         self.0.insert(name.to_owned(), Counted { total, details: None });
     }
 
+    /// How fast the number of this name changes; zero when that is not known.
+    pub fn rate(&self, name: &str) -> f64 {
+        let details = self.0.get(name).and_then(|counted| counted.details.as_ref());
+        details.map_or(0.0, |details| details.rate)
+    }
+
     /// Sets a number with how it changes.
     pub fn set_with_rate(&mut self, name: &str, total: u64, rate: impl Into<Rate>) {
         let details = Some(rate.into());

@@ -63,6 +63,15 @@ impl<M: Message> Backlog<M> {
         self.lanes.iter().map(Lane::resident_bytes).sum()
     }
 
+    /// What of the ready messages is in the store.
+    pub(crate) fn paged(&self) -> Tally {
+        let mut paged = Tally::default();
+        if self.is_paged {
+            self.lanes.iter().for_each(|lane| paged.add_all(&lane.paged()));
+        }
+        paged
+    }
+
     /// How many levels there are.
     pub(crate) fn levels(&self) -> usize {
         self.lanes.len()

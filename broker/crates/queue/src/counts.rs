@@ -64,6 +64,8 @@ impl Tally {
 pub struct Counts {
     /// Waiting for a consumer.
     pub ready: Tally,
+    /// Those of them that are in the store and not in memory.
+    pub paged: Tally,
     /// Handed out and not settled.
     pub unacked: Tally,
     /// Consumers, waiting ones of a single-active-consumer queue included.

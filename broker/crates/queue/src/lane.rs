@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use model::{Millis, PageId, Seq};
 
+use crate::counts::Tally;
 use crate::fresh::{Fresh, resident_bytes};
 use crate::message::Message;
 use crate::page::{Page, Paged};
@@ -84,6 +85,13 @@ impl<M: Message> Lane<M> {
     /// True if part of it is in the store.
     pub(crate) fn is_paged(&self) -> bool {
         self.paging.is_some()
+    }
+
+    /// What of it is in the store.
+    pub(crate) fn paged(&self) -> Tally {
+        self.paging
+            .as_ref()
+            .map_or_else(Tally::default, |paging| paging.tally())
     }
 
     pub(crate) fn pages(&self) -> impl Iterator<Item = &Page> {

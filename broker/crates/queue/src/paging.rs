@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use model::{PageId, Seq};
 
+use crate::counts::Tally;
 use crate::fresh::Fresh;
 use crate::message::Message;
 use crate::page::{Page, Paged};
@@ -22,6 +23,8 @@ const PAGE_MESSAGES_MAX: usize = 4096;
 pub(crate) struct Paging<M> {
     /// In order of their first positions; only empty while a page is being taken in.
     pages: VecDeque<Page>,
+    /// What is in all of them.
+    tally: Tally,
     loading: Option<PageId>,
     /// Messages in the lane's front.
     pub(crate) front_count: u64,
@@ -33,6 +36,7 @@ impl<M> Default for Paging<M> {
     fn default() -> Self {
         Self {
             pages: VecDeque::new(),
+            tally: Tally::default(),
             loading: None,
             front_count: 0,
             back: Fresh::default(),
@@ -48,6 +52,11 @@ pub(crate) fn page_bytes(lane_bytes_max: u64) -> u64 {
 impl<M> Paging<M> {
     pub(crate) fn is_empty(&self) -> bool {
         self.pages.is_empty()
+    }
+
+    /// What is in the store.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
     }
 
     pub(crate) fn pages(&self) -> impl Iterator<Item = &Page> {
@@ -86,12 +95,15 @@ impl<M> Paging<M> {
     pub(crate) fn take_loaded(&mut self) -> Option<Page> {
         let id = self.loading.take()?;
         let at = self.pages.iter().position(|page| page.id == id)?;
-        self.pages.remove(at)
+        let page = self.pages.remove(at)?;
+        self.tally.remove_all(&page.tally);
+        Some(page)
     }
 
     /// Puts a page to its place among the others.
     pub(crate) fn insert(&mut self, page: Page) {
         let at = self.pages.partition_point(|other| other.first() < page.first());
+        self.tally.add_all(&page.tally);
         self.pages.insert(at, page);
     }
 }

@@ -90,6 +90,7 @@ impl<M: Message, C> Queue<M, C> {
     pub fn counts(&self) -> Counts {
         Counts {
             ready: *self.backlog.tally(),
+            paged: self.backlog.paged(),
             unacked: *self.unacked.tally(),
             consumers: self.consumers.len(),
         }

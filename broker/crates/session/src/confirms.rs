@@ -180,6 +180,11 @@ impl Confirms {
         !self.waiting.is_empty()
     }
 
+    /// How many publishes have not been told their fate.
+    pub(crate) fn unconfirmed_count(&self) -> u64 {
+        self.last - self.written
+    }
+
     /// Nacks everything after what is written, up to `last`.
     fn write_nacks(&mut self, last: u64, channel: u16, out: &mut Vec<u8>) {
         for number in self.written + 1..=last {

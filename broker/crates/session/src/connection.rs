@@ -83,6 +83,8 @@ pub struct ChannelFacts {
     pub prefetch: u16,
     /// Publishes that wait for a commit.
     pub uncommitted: usize,
+    /// Publishes that wait for their confirm.
+    pub unconfirmed: u64,
 }
 
 /// Where the connection is in its life.
@@ -107,8 +109,6 @@ pub struct Connection {
     pub(crate) pending: Option<Pending>,
     /// Channels with confirms to write before the buffer is left.
     pub(crate) confirming: Vec<u16>,
-    /// Publishes confirmed since the host last asked.
-    pub(crate) confirmed: u64,
     /// Channels with confirms that wait for the log.
     pub(crate) waiting: Vec<u16>,
     /// Something was logged since the last point.
@@ -140,7 +140,6 @@ impl Connection {
             channels: BTreeMap::new(),
             pending: None,
             confirming: Vec::new(),
-            confirmed: 0,
             waiting: Vec::new(),
             unsealed: false,
             point: Point(0),
@@ -386,7 +385,8 @@ impl Connection {
             if let Some(channel) = self.channels.get_mut(&number)
                 && let Mode::Confirm(confirms) = &mut channel.mode
             {
-                self.confirmed += confirms.write(number, host.out());
+                let acked = confirms.write(number, host.out());
+                host.confirmed(number, acked);
             }
         }
     }
@@ -407,19 +407,15 @@ impl Connection {
 
     /// Everything logged before this point was named is safe: writes the confirms that are in order now.
     pub fn reached<H: Host>(&mut self, point: Point, host: &mut H) {
-        let Self {
-            waiting,
-            channels,
-            confirmed,
-            ..
-        } = self;
+        let Self { waiting, channels, .. } = self;
         waiting.retain(|number| {
             let channel = channels.get_mut(number);
             // A channel that was closed is owed nothing any more.
             let Some(confirms) = channel.and_then(|channel| channel.confirms()) else {
                 return false;
             };
-            *confirmed += confirms.reach(point, *number, host.out());
+            let acked = confirms.reach(point, *number, host.out());
+            host.confirmed(*number, acked);
             confirms.is_waiting()
         });
     }
@@ -430,11 +426,6 @@ impl Connection {
         if let Some(confirms) = self.channels.get_mut(&number).and_then(|channel| channel.confirms()) {
             confirms.refuse(first, last);
         }
-    }
-
-    /// Publishes confirmed since this was asked last.
-    pub fn take_confirmed(&mut self) -> u64 {
-        std::mem::take(&mut self.confirmed)
     }
 
     /// True while a channel has begun a publish and waits for the rest.
@@ -476,6 +467,11 @@ impl Connection {
             prefetch: channel.prefetch,
             uncommitted: if let Mode::Tx(waiting) = &channel.mode {
                 waiting.len()
+            } else {
+                0
+            },
+            unconfirmed: if let Mode::Confirm(confirms) = &channel.mode {
+                confirms.unconfirmed_count()
             } else {
                 0
             },

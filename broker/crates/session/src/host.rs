@@ -45,6 +45,9 @@ pub trait Host {
     /// Makes the held deliveries unacknowledged again.
     fn return_held(&mut self, channel: u16);
 
+    /// So many publishes of a channel were confirmed.
+    fn confirmed(&mut self, _channel: u16, _count: u64) {}
+
     /// Something worth a log line.
     fn note(&mut self, note: Note<'_>);
 }

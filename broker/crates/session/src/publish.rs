@@ -130,7 +130,10 @@ impl Connection {
             return;
         };
         match fate {
-            Fate::Rejected => self.confirmed += confirms.nack(number, host.out()),
+            Fate::Rejected => {
+                let acked = confirms.nack(number, host.out());
+                host.confirmed(number, acked);
+            }
             Fate::Taken | Fate::Unroutable => {
                 if confirms.ack() {
                     self.confirming.push(number);

@@ -1,0 +1,54 @@
+//! Where publishes to each exchange are counted: entered when an exchange begins, dropped when it ends.
+//!
+//! Part of the published state, so that a route finds its counters without a lock. It decides nothing.
+
+use catalog::{Event, ExchangeRecord};
+use model::{ExchangeName, VhostName};
+use std::sync::Arc;
+
+use super::counters::ExchangeCounters;
+
+/// The counters of all exchanges.
+#[derive(Clone, Debug, Default)]
+pub struct Exchanges {
+    counters: imbl::OrdMap<(VhostName, ExchangeName), Arc<ExchangeCounters>>,
+    /// The id that was given last.
+    last: u64,
+}
+
+impl Exchanges {
+    /// Those of an exchange.
+    pub fn get(&self, vhost: &VhostName, exchange: &ExchangeName) -> Option<Arc<ExchangeCounters>> {
+        self.counters.get(&(vhost.clone(), exchange.clone())).cloned()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<ExchangeCounters>> {
+        self.counters.values()
+    }
+
+    /// An exchange begins.
+    pub fn open(&mut self, record: &ExchangeRecord) {
+        self.last += 1;
+        let key = (record.vhost.clone(), record.name.clone());
+        self.counters.insert(key, Arc::new(ExchangeCounters::new(self.last)));
+    }
+
+    /// Exchanges begin and end with the catalogue.
+    pub fn follow(&mut self, event: &Event) {
+        match event {
+            Event::ExchangeDeclared(record) => self.open(record),
+            Event::ExchangeDeleted(record) => {
+                self.counters.remove(&(record.vhost.clone(), record.name.clone()));
+            }
+            Event::VhostDeleted(vhost) => self.close_vhost(vhost),
+            _ => {}
+        }
+    }
+
+    fn close_vhost(&mut self, vhost: &VhostName) {
+        let own = self.counters.keys().filter(|(own, _)| own == vhost);
+        let gone: Vec<_> = own.cloned().collect();
+        gone.iter().for_each(|key| drop(self.counters.remove(key)));
+    }
+}
