@@ -9,8 +9,9 @@ use model::{QueueId, Seq};
 use parking_lot::Mutex;
 
 use crate::{
+    Opened,
     disk::{Disk, MemDisk, read_all},
-    fixture::{Kept, body},
+    fixture::{Kept, SIZES, Text, body},
     page, segment,
 };
 
@@ -23,6 +24,8 @@ const OTHER: u64 = 2;
 const SETTLED_AFTER: usize = 10;
 /// As many messages of the fixture make a page that is longer than a page file should be.
 const LONG: u64 = 20;
+/// And as many a page of several sectors.
+const SHORTER: u64 = 12;
 
 impl Kept {
     /// Makes durable what was appended; the keeper learns of it later.
@@ -226,4 +229,36 @@ fn a_page_file_is_gone_for_good_before_the_segment_that_says_so_is_freed() {
     act(&mut kept).unwrap();
     let after = kept.disk.list(page::DIRECTORY).unwrap().len();
     assert!(kept.oldest() > says_so && after < before, "both went in one step");
+}
+
+/// The log promises a page file that is gone since, as the only one there was.
+fn promised_file_is_gone() -> Kept {
+    let mut kept = Kept::new();
+    kept.enqueue(OTHER, 1..=8);
+    kept.sync().unwrap();
+    let mut kept = Kept::open(kept.disk.after_kill());
+    kept.settle();
+    kept.remove(OTHER, 1..=8);
+    kept.sync().unwrap();
+    // What leaves memory finds no room, so the file that is not wanted goes at once.
+    kept.disk.set_capacity(Some(octets(&kept.disk)));
+    kept.page_out(OTHER, 101..=120);
+    kept.opened.step_keeper().unwrap();
+    assert_eq!(kept.disk.list(page::DIRECTORY).unwrap(), Vec::<String>::new());
+    kept.disk.set_capacity(None);
+    kept.enqueue(QUEUE, 1..=SHORTER);
+    kept.sync().unwrap();
+    kept
+}
+
+#[test]
+fn a_page_file_never_has_the_number_of_one_that_was_promised_and_is_gone() {
+    let act = |kept: &mut Kept| match Opened::<_, Text>::open(kept.disk.clone(), SIZES, &|_| true) {
+        Err(crate::StoreError::Io(error)) => Err(error),
+        opened => {
+            opened.unwrap();
+            Ok(())
+        }
+    };
+    wherever_the_power_goes(promised_file_is_gone, act, &(1..=SHORTER).collect::<Vec<_>>());
 }

@@ -280,7 +280,10 @@ fn read_pages<D: Disk>(
     let names = disk.list(page::DIRECTORY)?;
     let mut files: Vec<u64> = names.iter().filter_map(|name| page::number(name)).collect();
     files.sort_unstable();
-    found.next_file = files.last().map_or(1, |last| last + 1).max(log.pages_synced.0);
+    found.next_file = files
+        .last()
+        .map_or(1, |last| last + 1)
+        .max(first_unpromised(log.pages_synced));
     found.next_page = PageId(1);
     let mut reader = PageReader {
         log,
@@ -292,6 +295,12 @@ fn read_pages<D: Disk>(
         found.index.close_file(file);
     }
     Ok(reader.pages)
+}
+
+/// The first number that no promise of the log speaks of: a file of a promised number that is gone must not come again, or
+/// what is not durable in it would be taken for promised.
+fn first_unpromised((file, length): (u64, u64)) -> u64 {
+    file + u64::from(length > 0)
 }
 
 /// Puts pages in their place.
