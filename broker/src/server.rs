@@ -106,6 +106,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         protocol: "clustering",
         address: peer_port.local_addr()?,
     });
+    let dialer = peer::Dialer::new(peers.clone(), node.name().clone(), neighbours.resolver);
+    node.reach_nodes_by(Box::new(dialer));
     tokio::spawn(peer::serve(peer_port, peers, node.clone()));
     let mut listeners = Vec::new();
     for bound in amqp {

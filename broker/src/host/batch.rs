@@ -3,15 +3,18 @@
 //! Publishes go queue by queue in runs: the lock of the last queue is kept until another queue, a question or the
 //! end of the batch needs it gone. Only one queue is locked at a time; errands run when none is.
 
-use model::{DeliveryTag, Millis, Refusal};
+use model::{DeliveryTag, Generation, Millis, QueueId, Refusal};
 use queue::Published;
 use session::{Fate, Host, Note, Publication, Receipt, Settle, UnknownTag};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use store::Lsn;
+use wire::Targets;
 
 use super::{
     cell::{Errand, Held, QueueCell, Work},
     client::Client,
+    legs::Legs,
     message::{Arriving, Message},
     node::Node,
     outbox::Place,
@@ -20,6 +23,50 @@ use super::{
     tally::{Counted, Tally},
     trace::{Party, Sighting},
 };
+
+/// The queues that a leg's publishes go to, looked up once for many.
+#[derive(Default)]
+struct Forwarded {
+    generation: Generation,
+    octets: Vec<u8>,
+    cells: SmallVec<[Arc<QueueCell>; 1]>,
+    /// One of them is led by another node now.
+    elsewhere: bool,
+}
+
+impl Forwarded {
+    fn refresh(&mut self, generation: Generation) {
+        if self.generation != generation {
+            *self = Forwarded {
+                generation,
+                ..Forwarded::default()
+            };
+        }
+    }
+
+    fn of(self, targets: Targets<'_>, node: &Node) -> Self {
+        if self.octets == targets.octets() && !self.octets.is_empty() {
+            return self;
+        }
+        let snapshot = node.snapshot();
+        let is_elsewhere = |id: QueueId| snapshot.cell(id).is_none() && snapshot.catalog.queue_by_id(id).is_some();
+        Forwarded {
+            generation: self.generation,
+            octets: targets.octets().to_vec(),
+            cells: targets.queues().filter_map(|id| snapshot.cell(id).cloned()).collect(),
+            elsewhere: targets.queues().any(is_elsewhere),
+        }
+    }
+}
+
+/// The numbers of deliveries on their leg.
+fn tags(places: &[Place]) -> SmallVec<[u64; 16]> {
+    let tag = |place: &Place| match place {
+        Place::There { tag, .. } => Some(*tag),
+        Place::Here { .. } => None,
+    };
+    places.iter().filter_map(tag).collect()
+}
 
 /// The data plane of one connection.
 pub struct Batch {
@@ -34,6 +81,10 @@ pub struct Batch {
     /// Queues that asked to be deleted.
     retiring: Vec<Asked>,
     routes: RouteCache,
+    /// Ways to the queues that other nodes lead.
+    pub legs: Legs,
+    /// The queues of the last forwarded publish, on a leg.
+    forwarded: Forwarded,
     scratch: Vec<u8>,
     settled: Vec<Place>,
     tally: Tally,
@@ -56,6 +107,8 @@ impl Batch {
             errands: Vec::new(),
             retiring: Vec::new(),
             routes: RouteCache::default(),
+            legs: Legs::default(),
+            forwarded: Forwarded::default(),
             scratch: Vec::new(),
             settled: Vec::new(),
             tally: Tally::default(),
@@ -70,6 +123,7 @@ impl Batch {
         self.now = self.node.now();
         let snapshot = self.node.snapshot();
         self.routes.refresh(&snapshot);
+        self.forwarded.refresh(snapshot.generation());
     }
 
     /// The time of this batch.
@@ -93,9 +147,9 @@ impl Batch {
     }
 
     /// Deliveries go back to their queues.
-    pub fn requeue(&mut self, places: Vec<Place>) {
+    pub fn requeue(&mut self, channel: u16, places: Vec<Place>) {
         self.settled = places;
-        self.settle_places(queue::Settle::Requeue);
+        self.settle_places(channel, Settle::Requeue, false);
     }
 
     /// Lets go of the queue, runs errands, writes replies and flushes every connection touched.
@@ -150,6 +204,7 @@ impl Batch {
             }
         }
         self.node.flush(&mut self.touched);
+        self.legs.flush();
     }
 
     /// Works on one queue with the rest of the batch at hand.
@@ -165,12 +220,12 @@ impl Batch {
         result
     }
 
-    fn publish_to(&mut self, route: &Route, publication: &Publication<'_>) -> Fate {
+    fn publish_to(&mut self, cells: &[Arc<QueueCell>], publication: &Publication<'_>) -> Fate {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let mut arriving = Arriving::new(publication, route.cells.len(), &mut scratch);
+        let mut arriving = Arriving::new(publication, cells.len(), &mut scratch);
         let mut fate = Fate::Unroutable;
         let safe_before = self.safe_at;
-        for cell in &route.cells {
+        for cell in cells {
             let published = self.on_cell(cell, |work| {
                 (!work.dead).then(|| work.queue.publish(work.now, &mut arriving, &mut work.sink))
             });
@@ -192,11 +247,31 @@ impl Batch {
         let publish = Counted {
             channel,
             exchange: route.exchange.as_ref(),
-            queues: route.cells.len(),
+            queues: route.cells.len() + route.remotes.iter().map(|remote| remote.queues.len()).sum::<usize>(),
             fate,
             mandatory,
         };
         self.tally.count(publish, self.node.counters(), &self.client);
+    }
+
+    /// Publishes to queues of other nodes, too. Those say later what became of it.
+    fn publish_far(&mut self, channel: u16, route: &Route, message: &Publication<'_>, receipt: Receipt) -> Fate {
+        let mut fate = self.publish_to(&route.cells, message);
+        let as_of = self.routes.generation();
+        for remote in &route.remotes {
+            let leg = self.legs.to(&remote.leader, &self.node, &self.client);
+            let is_sent = leg.forward(channel, as_of, &remote.queues, message, receipt);
+            self.legs.touch(&leg);
+            fate = match (is_sent, fate) {
+                (false, _) | (_, Fate::Rejected) => Fate::Rejected,
+                (true, _) if receipt == Receipt::None => Fate::Taken,
+                (true, _) => {
+                    self.legs.await_answer(&leg, channel);
+                    Fate::Logged
+                }
+            };
+        }
+        fate
     }
 
     fn trace_publish(&mut self, channel: u16, message: &Publication<'_>, route: &Route) {
@@ -217,17 +292,31 @@ impl Batch {
     }
 
     /// Settles what is in `settled`, in runs of the same queue.
-    fn settle_places(&mut self, how: queue::Settle) {
+    /// `all_before`: nothing of this channel that was delivered earlier stays open.
+    fn settle_places(&mut self, channel: u16, how: Settle, all_before: bool) {
         let places = std::mem::take(&mut self.settled);
-        for run in places.chunk_by(|a, b| Arc::ptr_eq(&a.cell, &b.cell)) {
-            let slots = run.iter().map(|place| place.slot);
-            self.on_cell(&run[0].cell, |work| {
-                // A deleted queue has forgotten its slots; nothing is owed to it.
-                let _ = work.queue.settle_all(work.now, slots, how, &mut work.sink);
-            });
+        for run in places.chunk_by(Place::is_beside) {
+            match &run[0] {
+                Place::Here { cell, .. } => self.settle_here(cell, run, machine_settle(how)),
+                Place::There { leg, .. } => {
+                    leg.settle(channel, &tags(run), how, all_before);
+                    self.legs.touch(leg);
+                }
+            }
         }
         self.settled = places;
         self.settled.clear();
+    }
+
+    fn settle_here(&mut self, cell: &Arc<QueueCell>, run: &[Place], how: queue::Settle) {
+        let slots = run.iter().filter_map(|place| match place {
+            Place::Here { slot, .. } => Some(*slot),
+            Place::There { .. } => None,
+        });
+        self.on_cell(cell, |work| {
+            // A deleted queue has forgotten its slots; nothing is owed to it.
+            let _ = work.queue.settle_all(work.now, slots, how, &mut work.sink);
+        });
     }
 
     /// Consumers that waited for the channel-wide prefetch limit go on.
@@ -258,7 +347,7 @@ impl Host for Batch {
         &mut self.replies
     }
 
-    fn publish(&mut self, channel: u16, message: &Publication<'_>, _receipt: Receipt) -> Result<Fate, Refusal> {
+    fn publish(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal> {
         let route = self.routes.find(message, &self.node)?;
         if let Some(fault) = message.fault {
             return Err(fault.clone());
@@ -273,7 +362,11 @@ impl Host for Batch {
         }
         // First, since it may be refused. A message held for later counts as routed.
         let delayed = self.node.keep(&route, message)?;
-        let fate = match self.publish_to(&route, message) {
+        let fate = match route.remotes.is_empty() {
+            true => self.publish_to(&route.cells, message),
+            false => self.publish_far(channel, &route, message, receipt),
+        };
+        let fate = match fate {
             Fate::Unroutable if delayed => Fate::Taken,
             fate => fate,
         };
@@ -283,8 +376,18 @@ impl Host for Batch {
 
     fn holds_publishes(&mut self) -> bool {
         // A disk that is behind holds publishes alone: consumers settle and drain, which is what makes room.
-        self.holds_publish = self.node.alarms().any() || !self.node.store().has_room();
+        self.holds_publish = self.node.alarms().any() || !self.node.store().has_room() || self.legs.are_full();
         self.holds_publish
+    }
+
+    fn forwarded(&mut self, targets: Targets<'_>, message: &Publication<'_>) -> Fate {
+        let queues = std::mem::take(&mut self.forwarded).of(targets, &self.node);
+        let fate = match self.publish_to(&queues.cells, message) {
+            Fate::Unroutable if queues.elsewhere => Fate::Rejected,
+            fate => fate,
+        };
+        self.forwarded = queues;
+        fate
     }
 
     fn check_publish(&mut self, message: &Publication<'_>) -> Result<(), Refusal> {
@@ -312,7 +415,7 @@ impl Host for Batch {
                 out.counts.acked += self.settled.len() as u64;
             }
         }
-        self.settle_places(machine_settle(how));
+        self.settle_places(channel, how, multiple);
         self.wake_parked(channel);
         Ok(())
     }
@@ -328,7 +431,7 @@ impl Host for Batch {
         };
         for run in held.chunk_by(|(_, a), (_, b)| a == b) {
             self.settled.extend(run.iter().map(|(unacked, _)| unacked.item.clone()));
-            self.settle_places(machine_settle(run[0].1));
+            self.settle_places(channel, run[0].1, false);
         }
         self.wake_parked(channel);
     }

@@ -3,7 +3,7 @@
 //! The only place that awaits a client's socket. Must never decide about the protocol: an `if` about AMQP belongs
 //! into `session`.
 
-use model::{ConsumerId, Millis, Refusal, ReplyCode};
+use model::{ConsumerId, Generation, Millis, Refusal, ReplyCode};
 use session::{Beat, Connection, Heartbeat, Host, Point, Release, Step};
 use std::{
     collections::VecDeque,
@@ -18,9 +18,12 @@ use super::{
     batch::Batch,
     client::Client,
     consumers::Consumers,
+    control::Login,
+    legs::{Awaited, Opening},
     node::Node,
     outbox::{Letter, Parked},
     pool,
+    remote::are_answered,
     socket::Socket,
 };
 
@@ -37,6 +40,15 @@ const IDLE: Millis = Millis(3_600_000);
 /// Up to so many octets of a frame that is not complete are kept without a buffer.
 const LEFTOVER_BYTES_MAX: usize = 4096;
 
+/// What was published up to a point is safe under these conditions.
+struct Unsafe {
+    point: Point,
+    /// The log of this node is durable up to here.
+    lsn: Lsn,
+    /// Other nodes have answered.
+    awaited: Option<Box<[Awaited]>>,
+}
+
 /// What the task owns.
 pub(super) struct Task {
     pub(super) node: Arc<Node>,
@@ -44,7 +56,7 @@ pub(super) struct Task {
     pub(super) machine: Connection,
     pub(super) batch: Batch,
     pub(super) consumers: Consumers,
-    pub(super) login: Option<super::control::Login>,
+    pub(super) login: Option<Login>,
     /// An exclusive queue has been declared: the catalogue must be told when the connection ends.
     pub(super) owns_queues: bool,
     buffer: Vec<u8>,
@@ -53,7 +65,9 @@ pub(super) struct Task {
     deadline: Option<Millis>,
     next_ack_look: Millis,
     /// Ends of batches with logged publishes, and where the log must be durable for each.
-    unsafe_points: VecDeque<(Point, Lsn)>,
+    unsafe_points: VecDeque<Unsafe>,
+    /// On a leg: the state of the catalogue that its other end was told last.
+    told: Option<Generation>,
     deaf: bool,
     /// Octets wait in the buffer that were not looked at, since their answers found no room.
     stalled: bool,
@@ -77,7 +91,34 @@ pub async fn serve(node: Arc<Node>, socket: Socket, peer: SocketAddr, local: Soc
     task.finish().await;
 }
 
+/// Serves a leg: a client that has logged in at another node.
+pub async fn serve_leg(node: Arc<Node>, socket: Socket, opening: Opening) {
+    let now = node.now();
+    let client = Arc::new(Client::new(
+        node.next_connection(),
+        socket,
+        opening.peer,
+        opening.local,
+        now,
+    ));
+    client.opened(opening.profile(), true);
+    node.legs().enter(client.clone());
+    let mut task = Task::new(node, client, now);
+    task.machine = Connection::leg(task.node.limits_of_legs(), opening.user.to_string());
+    task.batch.enter(opening.identity());
+    task.login = Some(Login::elsewhere(opening.identity()));
+    task.deadline = None;
+    task.told = Some(Generation::default());
+    task.run().await;
+    task.finish().await;
+}
+
 impl Task {
+    /// True on a leg.
+    pub(super) fn is_leg(&self) -> bool {
+        self.told.is_some()
+    }
+
     fn new(node: Arc<Node>, client: Arc<Client>, now: Millis) -> Self {
         Task {
             machine: Connection::new(node.limits()),
@@ -90,6 +131,7 @@ impl Task {
             deadline: Some(now.after(node.handshake_timeout())),
             next_ack_look: now.after(node.ack_look()),
             unsafe_points: VecDeque::new(),
+            told: None,
             deaf: false,
             stalled: false,
             waits_for_disk: false,
@@ -247,9 +289,10 @@ impl Task {
 
     /// What was logged in this batch is confirmed once the log is durable up to here; until then the client waits.
     fn seal(&mut self) {
+        let awaited = self.batch.legs.take_awaited();
         let Some(point) = self.machine.seal() else { return };
         let lsn = self.batch.safe_at();
-        self.unsafe_points.push_back((point, lsn));
+        self.unsafe_points.push_back(Unsafe { point, lsn, awaited });
         if !self.node.store().wake_when_synced(lsn, self.client.wake()) {
             self.confirm();
         }
@@ -259,8 +302,17 @@ impl Task {
     fn confirm(&mut self) {
         let synced = self.node.store().synced();
         let mut reached = None;
-        while let Some((point, _)) = self.unsafe_points.pop_front_if(|(_, lsn)| *lsn <= synced) {
-            reached = Some(point);
+        let mut heard = false;
+        let is_safe = |next: &mut Unsafe| next.lsn <= synced && are_answered(next.awaited.as_deref());
+        while let Some(next) = self.unsafe_points.pop_front_if(is_safe) {
+            heard |= next.awaited.is_some();
+            reached = Some(next.point);
+        }
+        // Refusals are posted before their answer is seen, so none comes too late.
+        if heard {
+            for (channel, refused) in self.client.outbox().refused() {
+                self.refuse(channel, refused);
+            }
         }
         if let Some(point) = reached {
             self.machine.reached(point, &mut self.batch);
@@ -289,6 +341,7 @@ impl Task {
                     let answer = Box::pin(self.perform(ask)).await;
                     self.forget_consumers_gone();
                     self.batch.begin();
+                    self.tell_generation();
                     next = self.machine.answer(answer, &mut self.batch);
                     self.on_progress();
                 }
@@ -304,6 +357,16 @@ impl Task {
                     self.alarmed = false;
                 }
             }
+        }
+    }
+
+    /// A leg's other end waits for what its leader's answers rely on.
+    fn tell_generation(&mut self) {
+        let Some(told) = &mut self.told else { return };
+        let now = self.node.snapshot().generation();
+        if *told < now {
+            *told = now;
+            wire::as_of(self.batch.out(), now);
         }
     }
 
@@ -353,6 +416,7 @@ impl Task {
             match letter {
                 Letter::ConsumerGone { channel, tag, id } => self.forget_consumer(channel, &tag, id),
                 Letter::Close { reason } => self.force_close(&reason).await,
+                Letter::Refused { channel, refused } => self.refuse(channel, refused),
                 Letter::AlarmsChanged if self.alarmed => self.on_alarms(),
                 Letter::AlarmsChanged => {}
             }
@@ -395,7 +459,9 @@ impl Task {
         self.beat(now);
         if self.next_ack_look <= now {
             self.next_ack_look = now.after(self.node.ack_look());
-            self.expel_overdue_channels(now).await;
+            if !self.is_leg() {
+                self.expel_overdue_channels(now).await;
+            }
         }
     }
 
@@ -451,9 +517,13 @@ impl Task {
         self.client.outbox().socket.say_goodbye();
         self.client.outbox().close();
         self.node.clients().leave(self.client.id);
+        self.node.legs().leave(self.client.id);
         self.client.forget_curious();
-        self.node.count_closed(&self.client);
         pool::give_back(std::mem::take(&mut self.buffer));
+        if self.is_leg() {
+            return;
+        }
+        self.node.count_closed(&self.client);
         tracing::info!("closing AMQP connection {}", self.client.name());
     }
 }
@@ -488,5 +558,6 @@ impl Batch {
         if !self.out().is_empty() {
             self.write_replies();
         }
+        self.legs.flush();
     }
 }

@@ -3,13 +3,15 @@
 use model::ConsumerId;
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::cell::QueueCell;
+use super::{cell::QueueCell, legs::Leg};
 
 /// Where a consumer is subscribed.
 #[derive(Clone, Debug)]
 pub enum Subscribed {
     /// To a queue.
     To(Arc<QueueCell>, ConsumerId),
+    /// To a queue that another node leads.
+    There(Arc<Leg>, ConsumerId),
     /// To direct replies, under this address.
     ToReplies(String),
 }
@@ -32,7 +34,10 @@ impl Consumers {
     /// Forgets this very consumer; false if the tag means another one by now, or none.
     pub fn remove_if(&mut self, channel: u16, tag: &str, id: ConsumerId) -> bool {
         let key = (channel, tag.to_owned());
-        let is_meant = matches!(self.0.get(&key), Some(Subscribed::To(_, found)) if *found == id);
+        let is_meant = match self.0.get(&key) {
+            Some(Subscribed::To(_, found) | Subscribed::There(_, found)) => *found == id,
+            Some(Subscribed::ToReplies(_)) | None => false,
+        };
         is_meant && self.0.remove(&key).is_some()
     }
 

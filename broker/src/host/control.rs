@@ -33,11 +33,23 @@ pub struct Login {
     client: Option<catalog::Client>,
 }
 
+impl Login {
+    /// Of a client that has logged in at another node.
+    pub fn elsewhere(client: catalog::Client) -> Self {
+        Login {
+            user: client.user.clone(),
+            mechanism: String::new(),
+            client_properties: model::Table::default(),
+            client: Some(client),
+        }
+    }
+}
+
 /// An answer, or a refusal to be told.
 type Outcome = Result<Answer, Refusal>;
 
-/// A declared queue and its place on this node.
-type Declared = (Arc<QueueRecord>, Arc<QueueCell>);
+/// A declared queue and its place on this node, if this node leads it.
+type Declared = (Arc<QueueRecord>, Option<Arc<QueueCell>>);
 
 impl Task {
     /// Answers a question.
@@ -51,10 +63,7 @@ impl Task {
             Ask::EnterVhost(vhost) => self.enter_vhost(&vhost).unwrap_or_else(Answer::Refused),
             // Passwords do not expire: there is nothing to renew, and RabbitMQ's internal users are told so too.
             Ask::UpdateSecret(_) => Answer::Done,
-            Ask::AwaitSafe => {
-                self.node.until_durable(self.batch.safe_at()).await;
-                Answer::Done
-            }
+            Ask::AwaitSafe => self.await_safe().await,
             Ask::CatchUp(generation) => {
                 self.over |= !self.node.catch_up(generation).await;
                 Answer::Done
@@ -129,7 +138,7 @@ impl Task {
         Ok(Answer::Done)
     }
 
-    fn identity(&self) -> &catalog::Client {
+    pub(super) fn identity(&self) -> &catalog::Client {
         let login = self.login.as_ref().and_then(|login| login.client.as_ref());
         login.expect("the machine asks on channels only once the connection is open")
     }
@@ -156,25 +165,22 @@ impl Task {
             Request::UnbindExchange(ends) => self.change(catalog::Request::Unbind(exchange_binding(ends))).await,
             Request::BindQueue(binding) => self.change(catalog::Request::Bind(queue_binding(binding))).await,
             Request::UnbindQueue(binding) => self.change(catalog::Request::Unbind(queue_binding(binding))).await,
-            Request::DeclareQueue(declare) => self.declare_queue(declare).await,
+            Request::DeclareQueue(declare) => self.declare_queue(number, declare).await,
             Request::DeleteQueue {
                 name,
                 if_unused,
                 if_empty,
             } => {
-                let client = self.identity().clone();
-                self.node
-                    .delete_queue(&client, name, Conditions { if_unused, if_empty })
+                self.delete_queue(number, name, Conditions { if_unused, if_empty })
                     .await
-                    .map(count)
             }
-            Request::PurgeQueue(name) => self.purge(&name).await,
+            Request::PurgeQueue(name) => self.purge(number, &name).await,
             Request::Consume(consume) if consume.queue.as_str() == REPLY_TO => {
                 Ok(self.consume_replies(number, consume))
             }
-            Request::Consume(consume) => self.consume(number, consume),
+            Request::Consume(consume) => self.consume(number, consume).await,
             Request::Cancel(tag) => {
-                self.cancel(number, &tag);
+                self.cancel(number, &tag).await;
                 self.delete_retiring_queues().await;
                 Ok(Answer::Done)
             }
@@ -187,6 +193,7 @@ impl Task {
                 if let Some(out) = self.client.outbox().lock().channel(number) {
                     out.ledger.set_prefetch(limit);
                 }
+                self.limit_far(number, limit);
                 self.batch.wake_parked(number);
                 Ok(Answer::Done)
             }
@@ -194,6 +201,10 @@ impl Task {
     }
 
     fn open_channel(&mut self, number: u16) -> Outcome {
+        if self.is_leg() {
+            self.client.outbox().lock().open_channel(number);
+            return Ok(Answer::Done);
+        }
         self.node.admit_channel(&self.identity().user)?;
         self.client.outbox().lock().open_channel(number);
         self.node.counters().channels_opened.add(1);
@@ -205,7 +216,7 @@ impl Task {
         self.node.request(&client, request).await.map(|_| Answer::Done)
     }
 
-    async fn declare_queue(&mut self, declare: DeclareQueue) -> Outcome {
+    async fn declare_queue(&mut self, number: u16, declare: DeclareQueue) -> Outcome {
         if let Some(name) = &declare.name
             && (name.as_str() == REPLY_TO || name.as_str().starts_with(PREFIX))
         {
@@ -222,8 +233,10 @@ impl Task {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments,
         };
-        let Some((record, cell)) = self.declared(&request).await? else {
-            return Ok(Answer::Done);
+        let (record, cell) = match self.declared(&request).await? {
+            None => return Ok(Answer::Done),
+            Some((record, None)) => return self.look_far(number, &record).await,
+            Some((record, Some(cell))) => (record, cell),
         };
         let counts = self.batch.on_cell(&cell, |work| {
             work.queue.touch(work.now);
@@ -247,13 +260,16 @@ impl Task {
             let catalog::Answer::Queue { record, .. } = self.node.request(&client, asked).await? else {
                 return Ok(None);
             };
+            if self.node.snapshot().is_remote(&record) {
+                return Ok(Some((record, None)));
+            }
             match self.node.cell(&record) {
                 Err(_) if tries_left > 0 => {}
                 // About to be deleted by somebody else: this waits until it is.
                 Ok(cell) if cell.hold().dead && tries_left > 0 => {
                     self.node.commit(Command::DeleteQueue(record.id)).await?;
                 }
-                found => return found.map(|cell| Some((record, cell))),
+                found => return found.map(|cell| Some((record, Some(cell)))),
             }
         }
     }
@@ -275,14 +291,25 @@ impl Task {
     }
 
     /// The queue behind a name, if this client may read it.
-    fn readable(&self, name: &QueueName) -> Result<Arc<QueueCell>, Refusal> {
-        let record = catalog::check_read(&self.node.snapshot().catalog, self.identity(), name)?;
-        self.node.cell(&record)
+    fn readable(&self, name: &QueueName) -> Result<Arc<QueueRecord>, Refusal> {
+        catalog::check_read(&self.node.snapshot().catalog, self.identity(), name)
+    }
+
+    async fn delete_queue(&mut self, number: u16, name: QueueName, conditions: Conditions) -> Outcome {
+        if let Some(record) = self.remote(&name) {
+            return self.delete_far(number, &record, conditions).await;
+        }
+        let client = self.identity().clone();
+        self.node.delete_queue(&client, name, conditions).await.map(count)
     }
 
     /// A purge is answered once it is durable: what the client was told is gone does not come back.
-    async fn purge(&mut self, name: &QueueName) -> Outcome {
-        let cell = self.readable(name)?;
+    async fn purge(&mut self, number: u16, name: &QueueName) -> Outcome {
+        let record = self.readable(name)?;
+        if self.node.snapshot().is_remote(&record) {
+            return self.purge_far(number, &record).await;
+        }
+        let cell = self.node.cell(&record)?;
         let purged = self.batch.on_cell(&cell, |work| work.queue.purge(&mut work.sink));
         self.batch.settle_down();
         self.node.until_durable(self.node.store().end()).await;
@@ -311,7 +338,11 @@ impl Task {
     }
 
     async fn get(&mut self, number: u16, name: &QueueName, no_ack: bool) -> Outcome {
-        let cell = self.readable(name)?;
+        let record = self.readable(name)?;
+        if self.node.snapshot().is_remote(&record) {
+            return self.get_far(number, &record, no_ack).await;
+        }
+        let cell = self.node.cell(&record)?;
         let Some(got) = self.fetch(&cell, no_ack).await else {
             if let Some(out) = self.client.outbox().lock().channel(number) {
                 out.counts.get_empty += 1;
@@ -345,8 +376,12 @@ impl Task {
         Ok(Answer::Written)
     }
 
-    fn consume(&mut self, number: u16, consume: ConsumeRequest) -> Outcome {
-        let cell = self.readable(&consume.queue)?;
+    async fn consume(&mut self, number: u16, consume: ConsumeRequest) -> Outcome {
+        let record = self.readable(&consume.queue)?;
+        if self.node.snapshot().is_remote(&record) {
+            return self.consume_far(number, &record, consume).await;
+        }
+        let cell = self.node.cell(&record)?;
         let priority = consumer_priority(&cell, &consume.arguments)?;
         let tag = consume.tag.unwrap_or_else(|| names::drawn("amq.ctag-"));
         let id = self.node.next_consumer();
@@ -398,13 +433,14 @@ impl Task {
         Answer::ReplyConsumer { tag, address }
     }
 
-    fn cancel(&mut self, number: u16, tag: &str) {
+    async fn cancel(&mut self, number: u16, tag: &str) {
         match self.consumers.remove(number, tag) {
             Some(Subscribed::To(cell, id)) => {
                 self.batch
                     .on_cell(&cell, |work| drop(work.queue.cancel(work.now, id, &mut work.sink)));
                 self.client.outbox().lock().forget_parked(number, id);
             }
+            Some(Subscribed::There(leg, _)) => self.cancel_far(number, tag, &leg).await,
             Some(Subscribed::ToReplies(address)) => self.node.direct_replies().leave(&address),
             None => {}
         }
@@ -418,7 +454,7 @@ impl Task {
                 .ledger
                 .take(model::DeliveryTag(0), true, |unacked| places.push(unacked.item));
         }
-        self.batch.requeue(places);
+        self.batch.requeue(number, places);
         self.batch.wake_parked(number);
     }
 
@@ -432,11 +468,15 @@ impl Task {
         for subscribed in self.consumers.remove_all(channel) {
             match subscribed {
                 Subscribed::To(cell, id) => leaving.of(&cell).consumers.push(id),
+                // Goes with its channel there.
+                Subscribed::There(..) => {}
                 Subscribed::ToReplies(address) => self.node.direct_replies().leave(&address),
             }
         }
         for place in self.unacked(channel) {
-            leaving.of(&place.cell).slots.push(place.slot);
+            if let Place::Here { cell, slot } = place {
+                leaving.of(&cell).slots.push(slot);
+            }
         }
         for left in leaving.0.into_values() {
             self.batch.on_cell(&left.cell, |work| {
@@ -444,6 +484,7 @@ impl Task {
                 work.queue.depart(work.now, &left.consumers, slots, &mut work.sink);
             });
         }
+        self.release_far(what).await;
         self.delete_retiring_queues().await;
         if what == Release::Connection {
             self.drop_exclusive_queues().await;
@@ -459,7 +500,7 @@ impl Task {
         };
         for number in numbers {
             if let Some(mut out) = state.close_channel(number) {
-                self.node.counters().channels_closed.add(1);
+                self.node.counters().channels_closed.add(u64::from(!self.is_leg()));
                 out.ledger.take_all(|unacked| places.push(unacked.item));
             }
         }

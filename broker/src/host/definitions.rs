@@ -90,7 +90,7 @@ impl Machine for Driven {
 }
 
 /// Opens what is kept of the messages of queues that survive a restart; the rest is forgotten.
-fn keep(config: &Config, catalog: &Catalog, epoch: Epoch) -> anyhow::Result<Found> {
+pub(super) fn keep(config: &Config, catalog: &Catalog, epoch: Epoch) -> anyhow::Result<Found> {
     let durable = catalog.queues().filter(|queue| queue.durable && queue.owner.is_none());
     let wanted = durable.map(|queue| queue.id).collect();
     Keeping::open(config.node.data.as_path(), epoch, &wanted)
@@ -177,7 +177,7 @@ impl Node {
     }
 
     /// Begins all that the definitions name, in one pass, with what was found of the queues' messages.
-    fn begin_all(&self, catalog: Catalog, mut found: BTreeMap<QueueId, RecoveredQueue>) {
+    pub(super) fn begin_all(&self, catalog: Catalog, mut found: BTreeMap<QueueId, RecoveredQueue>) {
         let mut next = self.catalog.lock();
         next.catalog = catalog.clone();
         for exchange in catalog.vhosts().flat_map(|vhost| vhost.exchanges()) {
@@ -185,6 +185,9 @@ impl Node {
             next.exchanges.open(exchange);
         }
         for record in catalog.queues() {
+            if next.is_remote(record) {
+                continue;
+            }
             let cell = self.begin(record, found.remove(&record.id).unwrap_or_default());
             cell.set_traced(next.is_traced(&record.vhost));
             next.put_cell(record.id, cell);
@@ -254,7 +257,7 @@ fn differences(before: &Catalog, after: &Catalog) -> Vec<Event> {
 
 impl Node {
     /// Applies commands that are committed, in order; what comes of each.
-    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
+    pub(super) fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
         let mut next = self.catalog.lock();
         let (mut outcomes, mut gone) = (Vec::with_capacity(commands.len()), Vec::new());
         for command in commands {

@@ -4,6 +4,8 @@
 
 pub mod alarms;
 mod batch;
+#[cfg(test)]
+mod by_hand;
 mod cell;
 mod certificate_name;
 mod client;
@@ -24,6 +26,7 @@ mod image;
 mod journal;
 mod keepers;
 mod keeping;
+mod legs;
 pub mod listener;
 mod loads;
 pub mod memory;
@@ -37,6 +40,7 @@ pub mod paging;
 mod pool;
 mod proxy;
 mod recent_history;
+mod remote;
 mod requests;
 mod retire;
 mod route;
@@ -48,12 +52,15 @@ pub mod tls;
 mod trace;
 mod view;
 
+#[cfg(test)]
+pub use by_hand::started as started_by_hand;
 pub use client::{Client, Profile};
 pub use counters::{ChannelCounts, ExchangeCounts, NodeCounters, NodeCounts, Traffic, sum as sum_counters};
 #[cfg(test)]
 pub use definitions::started;
 pub use first_start::algorithm as hash_algorithm;
 pub use image::{Image, ImageFile};
+pub use legs::{Dial, Opening as LegOpening, serve as serve_leg};
 pub use loads::run as run_loads;
 pub use node::{Node, RABBITMQ_VERSION, Snapshot};
 pub use operate::{Afterwards, Post, Taken};

@@ -4,7 +4,7 @@
 //! published. Nothing is visible before that (I6).
 
 use arc_swap::ArcSwap;
-use catalog::{Catalog, Event, QueueRecord};
+use catalog::{Catalog, Event, NodeName, QueueRecord};
 use model::{
     ConnectionId, ConsumerId, ExchangeName, Generation, Millis, QueueId, QueueName, Refusal, ReplyCode, Table, Value,
     VhostName,
@@ -15,7 +15,7 @@ use session::Publication;
 use smallvec::SmallVec;
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -38,6 +38,7 @@ use super::{
     journal::Journal,
     keepers::Keeper,
     keeping::{Keeping, restored, settings},
+    legs::{Dial, Remote},
     listener::Port,
     loads::Pages,
     message::Message,
@@ -48,7 +49,7 @@ use super::{
     trace,
 };
 use crate::{
-    cluster::MetaStore,
+    cluster::{Identity, MetaStore},
     config::{Config, Mechanism},
 };
 
@@ -68,6 +69,8 @@ pub struct Snapshot {
     cells: imbl::OrdMap<QueueId, Arc<QueueCell>>,
     /// What was published to each exchange.
     pub(super) exchanges: Exchanges,
+    /// This node: it has the cells of the queues that it leads.
+    home: NodeName,
 }
 
 /// One broker node.
@@ -76,15 +79,19 @@ pub struct Node {
     config: Config,
     limits: Arc<session::Limits>,
     limits_with_certificate: Arc<session::Limits>,
+    limits_of_legs: Arc<session::Limits>,
     name: Arc<str>,
     /// Locked for this process as long as the node lives.
-    _data: DataDirectory,
+    data: DataDirectory,
     meta: Arc<dyn MetaStore>,
     pub(super) catalog: Mutex<Snapshot>,
     snapshot: ArcSwap<Snapshot>,
     /// The state published last, for those who wait for one.
     generation: watch::Sender<Generation>,
     clients: Clients,
+    /// Legs of clients of other nodes.
+    legs: Clients,
+    pub(super) dialer: OnceLock<Box<dyn Dial>>,
     timers: Timers,
     retirements: Retirements,
     keeping: Arc<Keeping>,
@@ -172,8 +179,17 @@ impl Snapshot {
         let Ok(routed) = routed else {
             return (Route::default(), false);
         };
+        let mut remotes: Vec<Remote> = Vec::new();
+        let mut cells = SmallVec::new();
+        for id in &queues {
+            match self.cells.get(id) {
+                Some(cell) => cells.push(cell.clone()),
+                None => self.add_remote(*id, &mut remotes),
+            }
+        }
         let route = Route {
-            cells: queues.iter().filter_map(|id| self.cells.get(id).cloned()).collect(),
+            cells,
+            remotes,
             keepers: routed
                 .keepers
                 .into_iter()
@@ -182,6 +198,30 @@ impl Snapshot {
             ..Route::default()
         };
         (route, routed.cacheable)
+    }
+
+    /// A queue that another node leads is on the way, unless that node is known to be down.
+    fn add_remote(&self, id: QueueId, remotes: &mut Vec<Remote>) {
+        let Some(record) = self.catalog.queue_by_id(id) else {
+            return;
+        };
+        if !self.is_remote(record) || !self.is_up(&record.leader) {
+            return;
+        }
+        match remotes.iter_mut().find(|remote| remote.leader == record.leader) {
+            Some(remote) => remote.add(record),
+            None => remotes.push(Remote::of(record)),
+        }
+    }
+
+    /// True for a queue that another node leads.
+    pub fn is_remote(&self, record: &QueueRecord) -> bool {
+        record.leader != self.home
+    }
+
+    /// True unless a node is known to be down.
+    pub fn is_up(&self, name: &NodeName) -> bool {
+        self.catalog.nodes().any(|node| node.name == *name && node.up)
     }
 
     /// The place of the queue that has this name.
@@ -218,16 +258,20 @@ impl Node {
             catalog: Catalog::default(),
             cells: imbl::OrdMap::new(),
             exchanges: Exchanges::default(),
+            home: name.clone(),
         };
         Node {
-            _data: data,
+            data,
             meta,
             limits: Arc::new(limits(&config, false)),
             limits_with_certificate: Arc::new(limits(&config, true)),
+            limits_of_legs: Arc::new(limits_of_legs(&config)),
             catalog: Mutex::new(empty.clone()),
             snapshot: ArcSwap::from_pointee(empty),
             generation: watch::Sender::new(Generation(0)),
             clients: Clients::default(),
+            legs: Clients::default(),
+            dialer: OnceLock::new(),
             timers: Timers::default(),
             retirements: Retirements::default(),
             keeping,
@@ -274,6 +318,21 @@ impl Node {
     /// The same for a client that has proved a certificate.
     pub fn limits_with_certificate(&self) -> Arc<session::Limits> {
         self.limits_with_certificate.clone()
+    }
+
+    /// The same for a leg: its client is limited where it is.
+    pub fn limits_of_legs(&self) -> Arc<session::Limits> {
+        self.limits_of_legs.clone()
+    }
+
+    /// Who this process is.
+    pub fn identity(&self) -> &Identity {
+        &self.data.identity
+    }
+
+    /// Legs of clients of other nodes.
+    pub fn legs(&self) -> &Clients {
+        &self.legs
     }
 
     /// The published state.
@@ -424,6 +483,7 @@ impl Node {
             self.follow_keepers(next, &event);
             next.exchanges.follow(&event);
             match event {
+                Event::QueueDeclared(record) if next.is_remote(&record) => {}
                 Event::QueueDeclared(record) => {
                     self.counters.queues_created.add(1);
                     let cell = self.begin(&record, RecoveredQueue::default());
@@ -556,7 +616,7 @@ impl Node {
     pub async fn stop(&self) {
         self.stopping.cancel();
         let deadline = Instant::now() + STOP_PATIENCE;
-        while self.clients.count() > 0 && Instant::now() < deadline {
+        while self.clients.count() + self.legs.count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.keeping.stop().await;
@@ -593,6 +653,21 @@ fn limits(config: &Config, has_certificate: bool) -> session::Limits {
             .channel_consumers_max
             .max()
             .map(|max| max.min(u32::MAX.into()) as u32),
+    }
+}
+
+/// Largest body on a leg: what its client may send has been judged where it is.
+const LEG_BODY_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+fn limits_of_legs(config: &Config) -> session::Limits {
+    session::Limits {
+        server_properties: Table::default(),
+        frame_max: 0,
+        channel_max: 0,
+        heartbeat: 0,
+        message_bytes_max: LEG_BODY_BYTES_MAX,
+        consumers_per_channel: None,
+        ..limits(config, false)
     }
 }
 

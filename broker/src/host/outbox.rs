@@ -16,20 +16,47 @@ use std::{
 };
 use tokio::sync::Notify;
 
-use super::{cell::QueueCell, counters::ChannelCounts, pool, socket::Socket};
+use super::{
+    cell::QueueCell,
+    counters::ChannelCounts,
+    legs::{Leg, Refused},
+    pool,
+    socket::Socket,
+};
 
 /// Above this many unwritten octets no delivery is taken: the consumer is parked.
 const HIGH_WATER_BYTES: usize = 512 * 1024;
 /// Below this many, parked consumers are told to go on.
 const LOW_WATER_BYTES: usize = 128 * 1024;
 
-/// A delivery's queue and place.
+/// Where an unsettled delivery came from.
 #[derive(Clone, Debug)]
-pub struct Place {
-    /// The queue.
-    pub cell: Arc<QueueCell>,
-    /// The place in it.
-    pub slot: queue::Slot,
+pub enum Place {
+    /// A queue of this node.
+    Here {
+        /// The queue.
+        cell: Arc<QueueCell>,
+        /// The place in it.
+        slot: queue::Slot,
+    },
+    /// A queue that another node leads.
+    There {
+        /// The way there.
+        leg: Arc<Leg>,
+        /// The delivery's number on it.
+        tag: u64,
+    },
+}
+
+impl Place {
+    /// True if both are settled by the same.
+    pub fn is_beside(&self, other: &Place) -> bool {
+        match (self, other) {
+            (Place::Here { cell: a, .. }, Place::Here { cell: b, .. }) => Arc::ptr_eq(a, b),
+            (Place::There { leg: a, .. }, Place::There { leg: b, .. }) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
 }
 
 /// A consumer that waits for room.
@@ -57,6 +84,13 @@ pub enum Letter {
         tag: String,
         /// Which consumer: the tag may be another's by now.
         id: ConsumerId,
+    },
+    /// Another node has refused publishes.
+    Refused {
+        /// Channel number.
+        channel: u16,
+        /// Which.
+        refused: Refused,
     },
     /// A memory or disk alarm was set or cleared.
     AlarmsChanged,
@@ -124,7 +158,29 @@ impl ChannelOut {
         };
         self.counts.got += 1;
         let cell = cell.clone();
-        self.ledger.book(Place { cell, slot }, false, now)
+        self.ledger.book(Place::Here { cell, slot }, false, now)
+    }
+
+    /// Books a delivery to a consumer of a queue that another node leads. `place`: where it is settled, if it must be.
+    pub fn book_far(&mut self, place: Option<Place>, redelivered: bool, now: Millis) -> DeliveryTag {
+        self.counts.redelivered += u64::from(redelivered);
+        let Some(place) = place else {
+            self.counts.delivered_no_ack += 1;
+            return self.ledger.number();
+        };
+        self.counts.delivered += 1;
+        self.ledger.book(place, true, now)
+    }
+
+    /// Books what `basic.get` took from a queue that another node leads.
+    pub fn book_got_far(&mut self, place: Option<Place>, redelivered: bool, now: Millis) -> DeliveryTag {
+        self.counts.redelivered += u64::from(redelivered);
+        let Some(place) = place else {
+            self.counts.got_no_ack += 1;
+            return self.ledger.number();
+        };
+        self.counts.got += 1;
+        self.ledger.book(place, false, now)
     }
 }
 
@@ -195,7 +251,7 @@ impl State {
             Some(slot) => {
                 out.counts.delivered += 1;
                 let cell = consumer().0;
-                out.ledger.book(Place { cell, slot }, true, now)
+                out.ledger.book(Place::Here { cell, slot }, true, now)
             }
         };
         out.counts.redelivered += u64::from(delivery.redelivered);
@@ -263,6 +319,19 @@ impl Outbox {
         let mut state = self.state.lock();
         let gone = |letter: &mut Letter| matches!(letter, Letter::ConsumerGone { .. });
         state.letters.extract_if(.., gone).collect()
+    }
+
+    /// The letters about publishes that other nodes refused; the others stay.
+    pub fn refused(&self) -> Vec<(u16, Refused)> {
+        let mut state = self.state.lock();
+        let is_meant = |letter: &mut Letter| matches!(letter, Letter::Refused { .. });
+        let meant = state.letters.extract_if(.., is_meant);
+        meant
+            .filter_map(|letter| match letter {
+                Letter::Refused { channel, refused } => Some((channel, refused)),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The letters that have come.

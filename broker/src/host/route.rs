@@ -15,6 +15,7 @@ use super::{
     cell::QueueCell,
     counters::ExchangeCounters,
     keepers::Keeper,
+    legs::Remote,
     node::{Node, Snapshot},
 };
 
@@ -26,6 +27,8 @@ const ROUTES_MAX: usize = 4096;
 pub struct Route {
     /// Queues, each once.
     pub cells: SmallVec<[Arc<QueueCell>; 1]>,
+    /// Queues that other nodes lead, by node.
+    pub remotes: Vec<Remote>,
     /// Exchanges on the way that keep the message.
     pub keepers: Vec<Keeper>,
     /// The requester that a direct reply is for.
@@ -64,6 +67,11 @@ impl RouteCache {
     fn forget(&mut self) {
         self.last = None;
         self.known.clear();
+    }
+
+    /// The state of the catalogue that routes are of.
+    pub fn generation(&self) -> Generation {
+        self.generation.unwrap_or_default()
     }
 
     /// The route of a message, or why it may not be published.

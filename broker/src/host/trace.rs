@@ -3,7 +3,7 @@
 //! Copies are made where the message passes and routed as errands, when no queue is locked. A copy is never copied
 //! again, not even one that came back as a dead letter. Without tracing, a message costs one look at a flag.
 
-use model::{Table, Value, VhostName};
+use model::{QueueName, Table, Value, VhostName};
 use session::Publication;
 use std::sync::Arc;
 
@@ -69,7 +69,9 @@ impl Party {
 impl Sighting {
     /// A message that is published.
     pub fn of_publish(vhost: &VhostName, party: Party, publication: &Publication<'_>, route: &Route) -> Self {
-        let queues = route.cells.iter().map(|cell| cell.name.as_str());
+        let here = route.cells.iter().map(|cell| cell.name.as_str());
+        let there = route.remotes.iter().flat_map(|remote| &remote.names);
+        let queues = here.chain(there.map(QueueName::as_str));
         let routed = queues.chain(route.direct_reply.as_deref()).map(Value::from).collect();
         Sighting {
             vhost: vhost.clone(),

@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cli,
+    cli, legs,
     node::{self, Serving, TcpTransport},
     secret::Secrets,
     stream::{read_frame, write_frame},
@@ -180,6 +180,12 @@ async fn greet(
         Ok(Err(why)) => return peers.refuse(peer, &why),
         Err(_) => return peers.refuse(peer, "the handshake took too long"),
     };
+    if proven.channel == Channel::Client {
+        if let Err(error) = legs::serve(tcp, node).await {
+            tracing::debug!("leg of {} from {peer}: {error}", proven.from);
+        }
+        return;
+    }
     let Ok(_session) = peers.sessions.clone().try_acquire_owned() else {
         return peers.refuse(peer, "too many command line connections");
     };
@@ -190,6 +196,8 @@ async fn greet(
                 tracing::debug!("{} is gone: {error}", proven.from);
             }
         }
+        // Served above: a leg is no session of an administrator.
+        Channel::Client => {}
         Channel::Node => {
             if let Err(why) = node::serve(tcp, peers.serving()).await {
                 peers.refuse(peer, &why);

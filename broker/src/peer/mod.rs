@@ -4,12 +4,14 @@
 
 mod cli;
 mod enter;
+mod legs;
 mod listener;
 mod node;
 mod secret;
 mod stream;
 
 pub use enter::enter;
+pub use legs::Dialer;
 pub use listener::{Neighbours, Peers, serve};
 pub use node::TcpTransport;
 pub use secret::Secrets;

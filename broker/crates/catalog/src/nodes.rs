@@ -50,6 +50,8 @@ impl Change<'_> {
             up: true,
         };
         self.catalog.nodes.insert(uuid, Arc::new(record));
+        // Publishes go to queues of nodes that are up.
+        self.catalog.touch();
         match &known {
             Some(known) if known.incarnation == incarnation => return Ok(Answer::Done),
             Some(known) if known.name != name => self.rename_leader(&known.name, &name)?,

@@ -26,6 +26,8 @@ pub enum Channel {
     Cli,
     /// Nodes of a cluster among themselves.
     Node,
+    /// A leg: the work of one client of another node on the queues that this node leads.
+    Client,
 }
 
 impl Channel {
@@ -33,6 +35,7 @@ impl Channel {
         match self {
             Channel::Cli => "cli",
             Channel::Node => "node",
+            Channel::Client => "client",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod cookie;
 mod frame;
 mod handshake;
+mod leg;
 mod message;
 mod term;
 
@@ -15,6 +16,7 @@ pub use handshake::{
     Challenge, Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, PROTOCOL_VERSION, Proof, Proven, Verdict, accept,
     challenge, prove, verify,
 };
+pub use leg::{LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict};
 pub use message::{
     Failure, Level, Listing, PolicyLevel, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Scope, decode, encode,
 };

@@ -15,6 +15,11 @@ macro_rules! reply_codes {
             pub fn name(self) -> &'static str {
                 match self { $(ReplyCode::$name => $text,)* }
             }
+
+            /// The code with this number.
+            pub fn of(number: u16) -> Option<ReplyCode> {
+                match number { $($code => Some(ReplyCode::$name),)* _ => None }
+            }
         }
     };
 }

@@ -23,7 +23,7 @@ mod property_list;
 mod table;
 mod term;
 
-pub use delivery::{Delivery, decode_delivery};
+pub use delivery::{Delivery, Fetched, Whole, decode_delivery, decode_fetched, whole_content};
 pub use encode::{
     Deliver, GetOk, Publishing, Return, ack, basic_return, cancel, content, deliver, get_ok, heartbeat, method, nack,
     publish, reject, reply_text,

@@ -1,0 +1,19 @@
+//! Any node serves any queue: what a client has going on with queues that another node leads goes over a *leg*, a
+//! connection of its own to that node, in AMQP frames.
+//!
+//! At the client's node (`leg`, `reader`, `edge`) publishes are routed and permissions checked; deliveries are numbered
+//! anew. At the leader (`serve`) a leg is one more client of the same code. A client that is nowhere else costs nothing.
+
+mod books;
+mod dial;
+mod edge;
+mod leg;
+mod pipe;
+mod reader;
+mod serve;
+
+pub use books::Refused;
+pub use dial::Dial;
+pub use edge::{Awaited, Legs};
+pub use leg::{FarConsumer, Heard, Leg, Question, Remote, qos};
+pub use serve::{Opening, serve};

@@ -1,0 +1,123 @@
+//! The octets on their way to the leader: a buffer that anybody may fill, before there is a socket too, and the role of
+//! whoever writes it.
+//!
+//! Nobody waits here. What the socket does not take is left to the leg's own task.
+
+use parking_lot::Mutex;
+use std::{
+    io,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+use tokio::net::TcpStream;
+
+use super::super::pool;
+
+/// What is being written, taken out of the buffer.
+#[derive(Debug, Default)]
+struct Writing {
+    chunk: Vec<u8>,
+    written: usize,
+}
+
+/// One direction of a leg.
+#[derive(Debug, Default)]
+pub struct Pipe {
+    tcp: OnceLock<TcpStream>,
+    writing: Mutex<Writing>,
+    /// The socket took no more.
+    blocked: AtomicBool,
+    /// Octets that have not been written.
+    waiting: AtomicUsize,
+}
+
+/// How a flush ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing is left, or whoever writes now will see to it.
+    All,
+    /// The socket took no more: the leg's task has to wait for it.
+    Blocked,
+    /// The socket has failed.
+    Dead,
+}
+
+impl Pipe {
+    /// The socket is there.
+    pub fn connect(&self, tcp: TcpStream) {
+        // A leg is connected once.
+        let _ = self.tcp.set(tcp);
+    }
+
+    /// The socket, once there is one.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        self.tcp.get()
+    }
+
+    /// True while the socket has to be waited for.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Acquire)
+    }
+
+    /// The socket may take more.
+    pub fn unblock(&self) {
+        self.blocked.store(false, Ordering::Release);
+    }
+
+    /// Octets that wait to be written, near enough.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Octets have been added to what `take` gives.
+    pub fn added(&self, octets: usize) {
+        self.waiting.fetch_add(octets, Ordering::Relaxed);
+    }
+
+    /// Writes what can be written. `swap` exchanges the written chunk for what has come since, false if nothing has.
+    pub fn flush(&self, swap: impl Fn(&mut Vec<u8>) -> bool) -> Flushed {
+        let Some(tcp) = self.tcp.get() else {
+            return Flushed::All;
+        };
+        loop {
+            let Some(mut writing) = self.writing.try_lock() else {
+                return Flushed::All;
+            };
+            let flushed = self.write(tcp, &mut writing, &swap);
+            drop(writing);
+            match flushed {
+                // Whoever added octets while we held the role has left them to us.
+                Flushed::All if self.waiting_bytes() > 0 => {}
+                Flushed::Blocked => {
+                    self.blocked.store(true, Ordering::Release);
+                    return Flushed::Blocked;
+                }
+                end => return end,
+            }
+        }
+    }
+
+    fn write(&self, tcp: &TcpStream, writing: &mut Writing, swap: &impl Fn(&mut Vec<u8>) -> bool) -> Flushed {
+        loop {
+            if writing.written == writing.chunk.len() {
+                writing.chunk.clear();
+                writing.written = 0;
+                if !swap(&mut writing.chunk) {
+                    pool::give_back(std::mem::take(&mut writing.chunk));
+                    return Flushed::All;
+                }
+            }
+            match tcp.try_write(&writing.chunk[writing.written..]) {
+                Ok(0) => return Flushed::Dead,
+                Ok(octets) => {
+                    writing.written += octets;
+                    self.waiting.fetch_sub(octets, Ordering::Relaxed);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
+                Err(_) => return Flushed::Dead,
+            }
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! A leg's own task: connects, hears what the leader says, and hands it on to the client.
+//!
+//! Deliveries are encoded again straight into the client's outbox, under the client's own numbers. While the client does
+//! not read, nothing is read from the leg either: the leader's side fills up and parks the consumers there (I7).
+
+use model::{Refusal, ReplyCode};
+use std::{io, sync::Arc, sync::atomic::Ordering, time::Duration};
+use tokio::{net::TcpStream, time::timeout};
+use wire::{AMQPClass, Kind, LegMethod, Method, basic, channel, connection};
+
+use super::super::{
+    node::Node,
+    outbox::{Letter, Place},
+    pool,
+};
+use super::leg::{FarConsumer, Heard, Leg};
+
+/// The client has so many octets to read before the leg is read again.
+const CLIENT_BYTES_MAX: usize = 512 * 1024;
+/// Longest time to connect and to be let in.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// Up to so many octets of a frame that is not complete are kept without a buffer.
+const LEFTOVER_BYTES_MAX: usize = 4096;
+
+/// Why a leg is over.
+#[derive(Debug)]
+enum End {
+    /// The client needs it no more.
+    Closed,
+    /// The connection is gone.
+    Lost(io::Error),
+    /// The leader closed it, or what it says cannot be.
+    Refused(Refusal),
+}
+
+/// What the task owns.
+struct Reader {
+    node: Arc<Node>,
+    leg: Arc<Leg>,
+    buffer: Vec<u8>,
+    /// The consumer that the last delivery was for.
+    last: Option<(u16, Box<[u8]>, Arc<FarConsumer>)>,
+    /// The client's outbox was written to.
+    wrote: bool,
+    /// Publishes were answered.
+    answered: bool,
+}
+
+/// Serves a leg until it is over.
+pub async fn run(node: Arc<Node>, leg: Arc<Leg>) {
+    let mut reader = Reader {
+        node,
+        leg,
+        buffer: Vec::new(),
+        last: None,
+        wrote: false,
+        answered: false,
+    };
+    let end = match reader.connect().await {
+        Ok(()) => reader.hear().await,
+        Err(error) => End::Lost(error),
+    };
+    reader.finish(end);
+}
+
+impl Reader {
+    async fn connect(&self) -> io::Result<()> {
+        let dialing = timeout(CONNECT_PATIENCE, self.node.dial(&self.leg));
+        let tcp: TcpStream = dialing.await.map_err(io::Error::other)??;
+        self.leg.pipe.connect(tcp);
+        self.leg.flush();
+        Ok(())
+    }
+
+    async fn hear(&mut self) -> End {
+        let (leg, client) = (self.leg.clone(), self.leg.client.clone());
+        let Some(tcp) = leg.pipe.tcp() else {
+            return End::Lost(io::ErrorKind::NotConnected.into());
+        };
+        let mut generations = self.node.generations();
+        while !leg.is_closing() {
+            let is_full = client.outbox().waiting_bytes() > CLIENT_BYTES_MAX;
+            let heard = tokio::select! {
+                ready = tcp.readable(), if !is_full => self.on_readable(ready, tcp),
+                ready = tcp.writable(), if leg.pipe.is_blocked() => self.on_writable(ready),
+                _ = client.outbox().socket.writable(), if is_full => {
+                    // The client's own task may be waiting for this leg.
+                    self.node.flush(&mut vec![client.clone()]);
+                    tokio::task::yield_now().await;
+                    Ok(())
+                }
+                () = leg.attention.notified() => Ok(()),
+                _ = generations.changed() => self.check_leader(),
+            };
+            if let Err(end) = heard {
+                return end;
+            }
+            if client.outbox().is_dead() {
+                return End::Closed;
+            }
+        }
+        End::Closed
+    }
+
+    fn check_leader(&self) -> Result<(), End> {
+        match self.node.snapshot().is_up(&self.leg.leader) {
+            true => Ok(()),
+            false => Err(End::Lost(io::Error::other("the node is down"))),
+        }
+    }
+
+    fn on_writable(&self, ready: io::Result<()>) -> Result<(), End> {
+        ready.map_err(End::Lost)?;
+        self.leg.pipe.unblock();
+        self.leg.flush();
+        Ok(())
+    }
+
+    fn on_readable(&mut self, ready: io::Result<()>, tcp: &TcpStream) -> Result<(), End> {
+        ready.map_err(End::Lost)?;
+        if self.buffer.capacity() <= LEFTOVER_BYTES_MAX {
+            let leftover = std::mem::replace(&mut self.buffer, pool::take());
+            self.buffer.extend_from_slice(&leftover);
+        }
+        if self.buffer.len() == self.buffer.capacity() {
+            self.buffer.reserve(pool::BUFFER_BYTES);
+        }
+        match tcp.try_read_buf(&mut self.buffer) {
+            Ok(0) => return Err(End::Lost(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(End::Lost(error)),
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        let taken = self.take_all(&buffer);
+        self.hand_on();
+        self.buffer = buffer;
+        self.buffer.drain(..taken?);
+        if self.buffer.len() <= LEFTOVER_BYTES_MAX {
+            let leftover = self.buffer.as_slice().to_vec();
+            pool::give_back(std::mem::replace(&mut self.buffer, leftover));
+        }
+        Ok(())
+    }
+
+    /// What was written for the client goes out; its task hears of answers.
+    fn hand_on(&mut self) {
+        if std::mem::take(&mut self.answered) {
+            self.leg.progress.notify_waiters();
+            self.leg.client.outbox().attention.notify_one();
+        }
+        if std::mem::take(&mut self.wrote) {
+            self.node.flush(&mut vec![self.leg.client.clone()]);
+        }
+    }
+
+    fn take_all(&mut self, octets: &[u8]) -> Result<usize, End> {
+        let mut used = 0;
+        loop {
+            match self.take_one(&octets[used..])? {
+                0 => return Ok(used),
+                taken => used += taken,
+            }
+        }
+    }
+
+    /// One method with its content; 0 = incomplete.
+    fn take_one(&mut self, octets: &[u8]) -> Result<usize, End> {
+        let frame = wire::next_frame(octets, 0).map_err(|error| End::Refused(error.refusal()))?;
+        let Some((frame, length)) = frame else { return Ok(0) };
+        if frame.kind != Kind::Method {
+            return Err(End::Refused(wire::unexpected_frame(&frame)));
+        }
+        let content = || wire::whole_content(&octets[length..]).map_err(End::Refused);
+        if let Some(delivery) = wire::decode_delivery(frame.payload) {
+            let Some(whole) = content()? else { return Ok(0) };
+            self.deliver(frame.channel, &delivery, &whole);
+            return Ok(length + whole.octets);
+        }
+        if let Some(fetched) = wire::decode_fetched(frame.payload) {
+            let Some(whole) = content()? else { return Ok(0) };
+            self.hand_over(frame.channel, &fetched, &whole);
+            return Ok(length + whole.octets);
+        }
+        if let Some(LegMethod::AsOf(generation)) = wire::decode_leg_method(frame.payload) {
+            self.leg.hear_of(generation);
+            return Ok(length);
+        }
+        let method = wire::decode_method(frame.payload).map_err(|error| End::Refused(error.refusal()))?;
+        self.on_method(frame.channel, wire::class_method_ids(frame.payload), method)?;
+        Ok(length)
+    }
+
+    /// The consumer that a delivery is for, unless it is gone.
+    fn consumer(&mut self, number: u16, tag: &[u8]) -> Option<Arc<FarConsumer>> {
+        if let Some((channel, known, consumer)) = &self.last
+            && (*channel, &**known) == (number, tag)
+            && !consumer.gone.load(Ordering::Acquire)
+        {
+            return Some(consumer.clone());
+        }
+        let consumer = self.leg.consumer(number, tag)?;
+        self.last = Some((number, tag.into(), consumer.clone()));
+        Some(consumer)
+    }
+
+    /// A delivery for a consumer that is gone, or on a channel that is closed, is the leader's again in a moment.
+    fn deliver(&mut self, number: u16, delivery: &wire::Delivery<'_>, whole: &wire::Whole<'_>) {
+        let Some(consumer) = self.consumer(number, delivery.consumer_tag) else {
+            return;
+        };
+        let client = &self.leg.client;
+        let mut state = client.outbox().lock();
+        let Some(out) = state.channel(number) else { return };
+        let place = (!consumer.no_ack).then(|| Place::There {
+            leg: self.leg.clone(),
+            tag: delivery.delivery_tag,
+        });
+        let tag = out.book_far(place, delivery.redelivered, self.node.now());
+        let delivery = wire::Deliver {
+            channel: number,
+            consumer_tag: delivery.consumer_tag,
+            delivery_tag: tag.0,
+            redelivered: delivery.redelivered,
+            exchange: delivery.exchange,
+            routing_key: delivery.routing_key,
+            properties: whole.properties,
+            body: whole.body,
+            frame_max: client.frame_max(),
+        };
+        wire::deliver(state.buffer(), &delivery);
+        self.wrote |= state.promise_flush();
+    }
+
+    /// The answer to a get.
+    fn hand_over(&mut self, number: u16, fetched: &wire::Fetched<'_>, whole: &wire::Whole<'_>) {
+        let Some(asked) = self
+            .leg
+            .take_asked(|asked| asked.channel == number && asked.gets().is_some())
+        else {
+            return;
+        };
+        let mut state = self.leg.client.outbox().lock();
+        if let Some(out) = state.channel(number) {
+            let place = (asked.gets() == Some(false)).then(|| Place::There {
+                leg: self.leg.clone(),
+                tag: fetched.delivery_tag,
+            });
+            let tag = out.book_got_far(place, fetched.redelivered, self.node.now());
+            let got = wire::GetOk {
+                channel: number,
+                delivery_tag: tag.0,
+                redelivered: fetched.redelivered,
+                exchange: fetched.exchange,
+                routing_key: fetched.routing_key,
+                message_count: fetched.message_count,
+                properties: whole.properties,
+                body: whole.body,
+                frame_max: self.leg.client.frame_max(),
+            };
+            wire::get_ok(state.buffer(), &got);
+            self.wrote |= state.promise_flush();
+        }
+        drop(state);
+        asked.answer(Heard::Written);
+    }
+
+    fn on_method(&mut self, number: u16, ids: (u16, u16), method: Method<'_>) -> Result<(), End> {
+        use {basic::AMQPMethod as B, channel::AMQPMethod as C, connection::AMQPMethod as Whole};
+        match method {
+            Method::Ack { tag, multiple } => self.on_answer(number, tag, !multiple, false),
+            Method::Nack { tag, multiple, .. } => self.on_answer(number, tag, !multiple, true),
+            Method::Other(AMQPClass::Basic(B::Cancel(cancel))) => {
+                self.on_cancel(number, cancel.consumer_tag.as_str());
+                Ok(())
+            }
+            Method::Other(AMQPClass::Channel(C::Close(close))) => self.on_channel_closed(number, &close),
+            Method::Other(AMQPClass::Connection(Whole::Close(close))) => {
+                let refusal = refusal(close.reply_code, close.reply_text.as_str());
+                Err(End::Refused(Refusal::connection(refusal.code, refusal.text)))
+            }
+            Method::Other(class) => {
+                self.on_reply(number, ids, class);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn on_answer(&mut self, number: u16, tag: u64, alone: bool, refused: bool) -> Result<(), End> {
+        self.answered = true;
+        // A channel that was closed meanwhile is owed nothing.
+        if !self.leg.has_channel(number) {
+            return Ok(());
+        }
+        self.leg.on_answer(number, tag, alone, refused).map_err(|_| {
+            let text = format!("answer to publish {tag} on channel {number}, which is not the next");
+            End::Refused(Refusal::connection(ReplyCode::UnexpectedFrame, text))
+        })
+    }
+
+    /// A queue of the leader is gone and takes a consumer with it.
+    fn on_cancel(&mut self, number: u16, tag: &str) {
+        if let Some(consumer) = self.leg.forget_consumer(number, tag) {
+            self.wrote |= tell_cancelled(&self.leg, number, tag, &consumer);
+        }
+    }
+
+    /// The leader refuses what was asked, and has closed the channel for it.
+    fn on_channel_closed(&mut self, number: u16, close: &channel::Close) -> Result<(), End> {
+        let refusal = refusal(close.reply_code, close.reply_text.as_str());
+        let Some(asked) = self.leg.take_asked(|asked| asked.channel == number) else {
+            return Err(End::Refused(refusal));
+        };
+        let ok = channel::AMQPMethod::CloseOk(channel::CloseOk {});
+        self.leg.tell(number, self.leg.heard_of(), AMQPClass::Channel(ok));
+        self.leg.forget_channel(number);
+        self.leg.flush();
+        asked.answer(Heard::Refused(refusal));
+        Ok(())
+    }
+
+    fn on_reply(&mut self, number: u16, ids: (u16, u16), class: AMQPClass) {
+        let Some(asked) = self
+            .leg
+            .take_asked(|asked| asked.channel == number && asked.is_answered_by(ids))
+        else {
+            return;
+        };
+        if let AMQPClass::Basic(basic::AMQPMethod::ConsumeOk(ok)) = &class {
+            self.on_consuming(number, ok.consumer_tag.as_str(), &class);
+        }
+        asked.answer(Heard::Method(class));
+    }
+
+    /// Goes to the client before its first delivery does.
+    fn on_consuming(&mut self, number: u16, tag: &str, ok: &AMQPClass) {
+        let consumer = self.leg.consumer(number, tag.as_bytes());
+        if consumer.is_some_and(|consumer| consumer.wants_ok) {
+            let mut state = self.leg.client.outbox().lock();
+            wire::method(state.buffer(), number, ok.clone());
+            self.wrote |= state.promise_flush();
+        }
+    }
+
+    fn finish(mut self, end: End) {
+        let reason = match end {
+            End::Closed => None,
+            End::Lost(error) => {
+                tracing::warn!(
+                    "the work of connection {} on queues of node {} is cut off: {error}",
+                    self.leg.client.name(),
+                    self.leg.leader
+                );
+                None
+            }
+            End::Refused(refusal) => {
+                tracing::error!(
+                    "node {} refuses the work of {}: {refusal}",
+                    self.leg.leader,
+                    self.leg.client.name()
+                );
+                Some(refusal)
+            }
+        };
+        self.leg.close();
+        for (number, tag, consumer) in self.leg.give_up(reason) {
+            self.wrote |= tell_cancelled(&self.leg, number, &tag, &consumer);
+        }
+        self.wrote = true;
+        self.hand_on();
+        pool::give_back(std::mem::take(&mut self.buffer));
+    }
+}
+
+/// A consumer is gone without its client's doing; true if the client's outbox must be flushed.
+fn tell_cancelled(leg: &Leg, channel: u16, tag: &str, consumer: &FarConsumer) -> bool {
+    let outbox = leg.client.outbox();
+    outbox.post(Letter::ConsumerGone {
+        channel,
+        tag: tag.to_owned(),
+        id: consumer.id,
+    });
+    if !leg.client.wants_cancel_notices() {
+        return false;
+    }
+    let mut state = outbox.lock();
+    if state.channel(channel).is_none() {
+        return false;
+    }
+    wire::cancel(state.buffer(), channel, tag.as_bytes());
+    state.promise_flush()
+}
+
+/// The leader's refusal, as if this node had said it.
+fn refusal(code: u16, text: &str) -> Refusal {
+    let code = ReplyCode::of(code).unwrap_or(ReplyCode::InternalError);
+    let text = text
+        .strip_prefix(code.name())
+        .and_then(|rest| rest.strip_prefix(" - "))
+        .unwrap_or(text);
+    Refusal::channel(code, text)
+}

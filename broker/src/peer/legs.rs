@@ -1,0 +1,115 @@
+//! Legs over the peer port: the way to another node for a client's work, and the words that open it at the other end.
+//!
+//! Both ends prove the secret first. What goes over a leg afterwards is the host's.
+
+use futures::future::BoxFuture;
+use link::{Channel, LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict};
+use model::ConnectionId;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{io, sync::Arc, time::Duration};
+use tokio::net::TcpStream;
+
+use super::{
+    enter::enter,
+    listener::Peers,
+    stream::{read_frame, write_frame},
+};
+use crate::{
+    cluster::resolver::Resolver,
+    host::{self, Node},
+};
+
+/// Longest time for one word.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A leg whose octets are not acknowledged for this long is broken.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
+
+/// Reaches other nodes over their peer ports.
+#[derive(Debug)]
+pub struct Dialer {
+    peers: Arc<Peers>,
+    own_name: Arc<str>,
+    resolver: Arc<dyn Resolver>,
+}
+
+impl Dialer {
+    /// With this node's secrets and a way to find others.
+    pub fn new(peers: Arc<Peers>, own_name: Arc<str>, resolver: Arc<dyn Resolver>) -> Self {
+        Dialer {
+            peers,
+            own_name,
+            resolver,
+        }
+    }
+}
+
+impl host::Dial for Dialer {
+    fn dial(&self, to: &str, opening: LegOpening) -> BoxFuture<'static, io::Result<TcpStream>> {
+        let (peers, own_name, resolver) = (self.peers.clone(), self.own_name.clone(), self.resolver.clone());
+        let to = to.to_owned();
+        Box::pin(async move {
+            let addresses = resolver.resolve(&to).await?;
+            let secrets = peers.secrets().map_err(io::Error::other)?;
+            let mut tcp = enter(&addresses, Channel::Client, &own_name, &to, &secrets).await?;
+            tune(&tcp)?;
+            say(&mut tcp, &opening).await?;
+            match hear(&mut tcp).await? {
+                LegVerdict::Welcome => Ok(tcp),
+                LegVerdict::Refused(why) => Err(io::Error::new(io::ErrorKind::ConnectionRefused, why)),
+            }
+        })
+    }
+}
+
+/// Small words go out at once, and a peer that vanished is noticed.
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(tcp);
+    socket.set_keepalive(true)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
+}
+
+async fn say(tcp: &mut TcpStream, word: &impl Serialize) -> io::Result<()> {
+    let octets = link::encode(word).map_err(io::Error::other)?;
+    write_frame(tcp, &octets, LEG_OPENING_BYTES_MAX, PATIENCE).await
+}
+
+async fn hear<T: DeserializeOwned>(tcp: &mut TcpStream) -> io::Result<T> {
+    let octets = read_frame(tcp, LEG_OPENING_BYTES_MAX, PATIENCE).await?;
+    let octets = octets.ok_or(io::ErrorKind::UnexpectedEof)?;
+    link::decode(&octets).map_err(io::Error::other)
+}
+
+/// Serves a leg whose other end has proven the secret.
+pub async fn serve(mut tcp: TcpStream, node: Arc<Node>) -> io::Result<()> {
+    tune(&tcp)?;
+    let words: LegOpening = hear(&mut tcp).await?;
+    match opening(&node, &words) {
+        Ok(opening) => {
+            say(&mut tcp, &LegVerdict::Welcome).await?;
+            host::serve_leg(node, tcp, opening).await;
+            Ok(())
+        }
+        Err(why) => say(&mut tcp, &LegVerdict::Refused(why)).await,
+    }
+}
+
+/// The names as names, or which of them is none.
+fn opening(node: &Node, words: &LegOpening) -> Result<host::LegOpening, String> {
+    if node.stopping().is_cancelled() {
+        return Err("it is stopping".to_owned());
+    }
+    let bad = |what: &str, name: &str| format!("'{name}' is no name of a {what}");
+    Ok(host::LegOpening {
+        node: words.node.as_str().into(),
+        connection: ConnectionId(words.connection),
+        user: words.user.parse().map_err(|_| bad("user", &words.user))?,
+        vhost: words.vhost.parse().map_err(|_| bad("virtual host", &words.vhost))?,
+        peer: words.peer,
+        local: words.local,
+    })
+}
+
+#[cfg(test)]
+#[path = "legs_tests.rs"]
+mod tests;
