@@ -51,6 +51,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The machine beside the load.
+    #[error("cannot measure the machine (--yardsticks): {0}")]
+    Yardstick(std::io::Error),
     /// The run ended, but not as it should.
     #[error("{0}")]
     Incomplete(String),

@@ -4,7 +4,7 @@ use crate::error::Error;
 use amq_protocol::uri::{AMQPScheme, AMQPUri};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Smallest body that has room for the time it was sent.
 pub(crate) const STAMPED_BODY_BYTES_MIN: usize = 12;
@@ -110,6 +110,10 @@ pub struct Options {
     /// Add the CPU time of all descendants of those processes
     #[arg(long, requires = "pid")]
     pub pid_children: bool,
+    /// Beside the load, measure what the machine takes: an fdatasync of 1 KiB in this directory, which should be on the
+    /// broker's disk, and a TCP round trip on the loopback address
+    #[arg(long, value_name = "DIRECTORY")]
+    pub yardsticks: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,

@@ -3,6 +3,7 @@
 use crate::cpu::CpuTime;
 use crate::latency::Percentiles;
 use crate::options::Options;
+use crate::yardstick::Machine;
 use serde::Serialize;
 use std::fmt;
 
@@ -39,6 +40,8 @@ pub struct Report {
     pub latency_us: Option<Percentiles>,
     /// From publish to confirm.
     pub confirm_latency_us: Option<Percentiles>,
+    /// What the machine itself took meanwhile.
+    pub machine: Option<Machine>,
     /// CPU time of the processes given.
     pub cpu: Option<CpuTime>,
     /// The same per million messages published (consumed, without producers), user and system together.
@@ -92,6 +95,10 @@ impl fmt::Display for Report {
         }
         line(f, "latency", self.latency_us.as_ref())?;
         line(f, "confirm latency", self.confirm_latency_us.as_ref())?;
+        if let Some(machine) = &self.machine {
+            line(f, "fdatasync here", machine.fdatasync_us.as_ref())?;
+            line(f, "TCP echo here", machine.tcp_echo_us.as_ref())?;
+        }
         if self.redelivered + self.foreign > 0 {
             writeln!(
                 f,

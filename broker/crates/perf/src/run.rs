@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::producer::Producer;
 use crate::report::Report;
 use crate::topology;
+use crate::yardstick::Yardsticks;
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
@@ -169,13 +170,18 @@ impl Course<'_> {
             self.meter.latencies.borrow_mut().clear();
             self.meter.confirm_latencies.borrow_mut().clear();
         }
+        let yardsticks = options.yardsticks.as_deref().map(Yardsticks::start).transpose()?;
         self.until(options.publish_for(), start, Self::has_published_all)
             .await?;
         self.meter.stop();
         let stopped = self.mark()?;
+        let machine = yardsticks.map(Yardsticks::stop).transpose()?;
         self.drain(start).await?;
         let end = self.mark()?;
-        Ok(self.report(start, stopped, end))
+        Ok(Report {
+            machine,
+            ..self.report(start, stopped, end)
+        })
     }
 
     fn mark(&self) -> Result<Mark, Error> {
@@ -356,6 +362,7 @@ impl Course<'_> {
             missing: self.copies_missing(),
             latency_us: self.meter.latencies.borrow().percentiles(),
             confirm_latency_us: self.meter.confirm_latencies.borrow().percentiles(),
+            machine: None,
             cpu,
             cpu_seconds_per_million: cpu.and_then(per_million),
             own_cpu: end.own.since(start.own),
