@@ -61,7 +61,10 @@ fn main() -> ExitCode {
             Command::Server(args) => server::main(&args),
             Command::Ctl { arguments } => ctl::main(ctl::Tool::Ctl, &arguments, &OFFLINE),
             Command::Diagnostics { arguments } => ctl::main(ctl::Tool::Diagnostics, &arguments, &OFFLINE),
-            Command::Backup(args) => tell(&back_up(&args)),
+            Command::Backup(args) => tell(&match &args.vhost {
+                None => back_up(&args, &args.file),
+                Some(vhost) => offline::back_up_vhost(&args.file, vhost, |file| back_up(&args, file)),
+            }),
             Command::Restore(args) => tell(&offline::restore(&args)),
             Command::Store(args) => tell(&offline::store(&args)),
             Command::Perf { arguments } => perf::main(std::iter::once("perf".to_owned()).chain(arguments)),
@@ -70,16 +73,16 @@ fn main() -> ExitCode {
 }
 
 /// Backs up a directory, or a node as the command line's tools reach it.
-fn back_up(args: &offline::BackupArgs) -> offline::Answer {
+fn back_up(args: &offline::BackupArgs, file: &Path) -> offline::Answer {
     if let Some(directory) = &args.data {
-        return offline::back_up_directory(directory, &args.file);
+        return offline::back_up_directory(directory, file);
     }
     let choice = ctl::NodeChoice {
         node: args.node.clone(),
         longnames: args.longnames,
         cookie: args.erlang_cookie.clone(),
     };
-    let mut backup = match offline::Backup::begin(&args.file) {
+    let mut backup = match offline::Backup::begin(file) {
         Ok(backup) => backup,
         Err(why) => return offline::Answer::refused(1, why),
     };

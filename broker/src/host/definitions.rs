@@ -8,7 +8,10 @@ use catalog::{Answer, Catalog, Command, Event};
 use futures::future::try_join_all;
 use model::{Epoch, QueueId, Refusal};
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::RecoveredQueue;
 use tokio_util::sync::CancellationToken;
 
@@ -91,9 +94,13 @@ impl Machine for Driven {
 
 /// Opens what is kept of the messages of queues that survive a restart; the rest is forgotten.
 pub(super) fn keep(config: &Config, catalog: &Catalog, epoch: Epoch) -> anyhow::Result<Found> {
+    Keeping::open(config.node.data.as_path(), epoch, &kept_queues(catalog))
+}
+
+/// The queues whose messages survive a restart.
+pub fn kept_queues(catalog: &Catalog) -> BTreeSet<QueueId> {
     let durable = catalog.queues().filter(|queue| queue.durable && queue.owner.is_none());
-    let wanted = durable.map(|queue| queue.id).collect();
-    Keeping::open(config.node.data.as_path(), epoch, &wanted)
+    durable.map(|queue| queue.id).collect()
 }
 
 impl Node {

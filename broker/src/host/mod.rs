@@ -56,12 +56,14 @@ mod view;
 pub use by_hand::started as started_by_hand;
 pub use client::{Client, Profile};
 pub use counters::{ChannelCounts, ExchangeCounts, NodeCounters, NodeCounts, Traffic, sum as sum_counters};
+pub use definitions::kept_queues;
 #[cfg(test)]
 pub use definitions::started;
 pub use first_start::algorithm as hash_algorithm;
 pub use image::{Image, ImageFile};
 pub use legs::{Dial, Opening as LegOpening, serve as serve_leg};
 pub use loads::run as run_loads;
+pub use message::Message;
 pub use node::{Node, RABBITMQ_VERSION, Snapshot};
 pub use operate::{Afterwards, Post, Taken};
 pub use retire::run as run_retirements;

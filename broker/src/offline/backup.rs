@@ -12,7 +12,7 @@ use std::{
 };
 use store::disk::Disk;
 
-use super::{Answer, archive};
+use super::{Answer, FAILED, archive};
 use crate::host::data_directory::{self, IDENTITY_FILE, META};
 
 /// How often progress is shown.
@@ -21,7 +21,6 @@ const SHOWN_EVERY: Duration = Duration::from_secs(1);
 const FILE_MODE: u32 = 0o600;
 /// Read at a time.
 const PIECE_BYTES: usize = 1 << 20;
-const FAILED: u8 = 1;
 
 /// What has been copied so far, told on standard error.
 #[derive(Debug)]
@@ -34,6 +33,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// `files` is zero where their number is not known.
     pub(super) fn of(files: u64, octets: u64) -> Self {
         Progress {
             files,
@@ -65,10 +65,26 @@ impl Progress {
             octets_done,
             ..
         } = self;
+        let of = |files: u64| match files {
+            0 => String::new(),
+            files => format!(" of {files}"),
+        };
         let _ = writeln!(
             io::stderr(),
-            "{octets_done} of {octets} octets, {files_done} of {files} files"
+            "{octets_done} of {octets} octets, {files_done}{} files",
+            of(*files)
         );
+    }
+}
+
+/// Nothing that is there is replaced.
+pub(super) fn refuse_existing(to: &Path) -> io::Result<()> {
+    match to.exists() {
+        true => {
+            let text = format!("{} exists: choose another name, or remove it", to.display());
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+        }
+        false => Ok(()),
     }
 }
 
@@ -92,10 +108,7 @@ impl Backup {
     /// # Errors
     /// The file is there, or cannot be made.
     pub fn begin(to: &Path) -> io::Result<Self> {
-        if to.exists() {
-            let text = format!("{} exists: choose another name, or remove it", to.display());
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
-        }
+        refuse_existing(to)?;
         let mut draft = to.as_os_str().to_owned();
         draft.push(".partial");
         let draft = PathBuf::from(draft);

@@ -9,12 +9,17 @@ mod check;
 mod rename;
 mod report;
 mod restore;
+mod vhost;
 
 pub use backup::{Backup, of_directory as back_up_directory};
 pub use rename::rename;
+pub use vhost::back_up_vhost;
 
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+
+/// The exit code of what could not be done.
+const FAILED: u8 = 1;
 
 /// What a tool answers.
 #[derive(Debug)]
@@ -97,6 +102,9 @@ pub struct BackupArgs {
     /// Back up this data directory of a node that does not run, instead.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Back up this virtual host alone, with its queues' messages; takes room for two copies of the node meanwhile.
+    #[arg(long)]
+    pub vhost: Option<String>,
 }
 
 /// `warren restore`

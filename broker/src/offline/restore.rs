@@ -16,7 +16,7 @@ use std::{
 use store::disk::FsDisk;
 
 use super::{
-    Answer,
+    Answer, FAILED,
     archive::{self, ArchiveError, Unpack},
     backup::Progress,
 };
@@ -29,7 +29,6 @@ use crate::{
     host::data_directory::{self, IDENTITY_FILE, META, Written},
 };
 
-const FAILED: u8 = 1;
 const DIRECTORY_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 

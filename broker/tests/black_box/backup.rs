@@ -11,9 +11,9 @@ use lapin::{
 use std::{
     fs::{self, File},
     io::Read,
-    os::unix::fs::{FileExt, PermissionsExt},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -21,20 +21,20 @@ use std::{
     time::Instant,
 };
 
-async fn channel(broker: &Broker) -> Channel {
+pub(crate) async fn channel(broker: &Broker) -> Channel {
     let channel = broker.connect().await.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     channel
 }
 
-async fn declare(channel: &Channel, queue: &str) {
+pub(crate) async fn declare(channel: &Channel, queue: &str) {
     let durable = QueueDeclareOptions::durable();
     let declared = channel.queue_declare(queue.into(), durable, FieldTable::default());
     declared.await.unwrap();
 }
 
 /// Publishes a persistent message; true once it is confirmed.
-async fn publish(channel: &Channel, queue: &str, body: &[u8]) -> bool {
+pub(crate) async fn publish(channel: &Channel, queue: &str, body: &[u8]) -> bool {
     let persistent = BasicProperties::default().with_delivery_mode(2);
     let options = BasicPublishOptions::default();
     match channel
@@ -47,7 +47,7 @@ async fn publish(channel: &Channel, queue: &str, body: &[u8]) -> bool {
 }
 
 /// All bodies of a queue, as text.
-async fn drain(broker: &Broker, queue: &str) -> Vec<String> {
+pub(crate) async fn drain(broker: &Broker, queue: &str) -> Vec<String> {
     let channel = broker.connect().await.create_channel().await.unwrap();
     let mut bodies = Vec::new();
     while let Some(got) = channel
@@ -60,12 +60,12 @@ async fn drain(broker: &Broker, queue: &str) -> Vec<String> {
     bodies
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -193,7 +193,7 @@ async fn wait_for(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-async fn until(confirmed: &AtomicUsize, count: usize) {
+pub(crate) async fn until(confirmed: &AtomicUsize, count: usize) {
     let deadline = Instant::now() + PATIENCE * 3;
     while confirmed.load(Ordering::Acquire) < count {
         assert!(
@@ -359,6 +359,44 @@ async fn one_virtual_host_is_restored_alone_into_an_empty_directory_only() {
 }
 
 #[tokio::test]
+async fn one_virtual_host_is_backed_up_alone() {
+    let broker = Broker::start("");
+    let publisher = channel(&broker).await;
+    declare(&publisher, "q").await;
+    assert!(publish(&publisher, "q", b"of the first").await);
+    broker.ctl(&["add_vhost", "other"]);
+    broker.ctl(&["set_permissions", "-p", "other", "guest", ".*", ".*", ".*"]);
+    let others = broker.connect_to("other").await.create_channel().await.unwrap();
+    others.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    declare(&others, "secrets").await;
+    assert!(publish(&others, "secrets", b"nobody else's business").await);
+    let tar = broker.directory().join("first.tar");
+    let unknown = broker.tool(&["backup", "--vhost", "nowhere", text(&tar)]);
+    assert!(
+        !unknown.status.success() && said(&unknown).contains("it has: /, other") && !tar.exists(),
+        "{}",
+        said(&unknown)
+    );
+    let backup = broker.tool(&["backup", "--vhost", "/", text(&tar)]);
+    assert!(backup.status.success(), "{}", said(&backup));
+    let octets = fs::read(&tar).unwrap();
+    let holds = |needle: &[u8]| octets.windows(needle.len()).any(|window| window == needle);
+    assert!(holds(b"of the first") && !holds(b"nobody else's business"));
+    let left: Vec<_> = fs::read_dir(broker.directory()).unwrap().collect();
+    assert!(
+        !left
+            .iter()
+            .any(|entry| entry.as_ref().unwrap().file_name() == "first.tar.whole")
+    );
+    let elsewhere = Broker::prepare();
+    let restored = elsewhere.tool(&["restore", text(&tar), text(&elsewhere.data())]);
+    assert!(restored.status.success(), "{}", said(&restored));
+    let elsewhere = elsewhere.started();
+    assert_eq!(drain(&elsewhere, "q").await, ["of the first"]);
+    assert!(!elsewhere.ctl(&["list_vhosts"]).contains("other"));
+}
+
+#[tokio::test]
 async fn a_stopped_node_takes_another_name_with_its_queues() {
     let mut broker = Broker::start("");
     let publisher = channel(&broker).await;
@@ -395,20 +433,6 @@ async fn a_stopped_node_takes_another_name_with_its_queues() {
 }
 
 #[test]
-fn a_directory_that_may_not_be_written_is_refused_with_what_to_do() {
-    if rustix::process::geteuid().is_root() {
-        return skipped("root may write everywhere");
-    }
-    let mut broker = Broker::start("");
-    broker.stop();
-    let data = broker.data();
-    fs::set_permissions(&data, fs::Permissions::from_mode(0o500)).unwrap();
-    let refusal = broker.fails_to_start();
-    fs::set_permissions(&data, fs::Permissions::from_mode(0o750)).unwrap();
-    assert!(refusal.contains("chown it to that user"), "{refusal}");
-}
-
-#[test]
 fn a_directory_in_use_is_not_looked_at_unless_that_is_wanted() {
     let broker = Broker::start("");
     let data = broker.data();
@@ -417,95 +441,4 @@ fn a_directory_in_use_is_not_looked_at_unless_that_is_wanted() {
     assert!(said(&refused).contains("in use"), "{}", said(&refused));
     let forced = broker.tool(&["store", "check", "--force-read", text(&data)]);
     assert_eq!(forced.status.code(), Some(0), "{}", said(&forced));
-}
-
-/// A small file system of its own, if the system lets us have one.
-struct Mounted(PathBuf);
-
-fn mount(arguments: &[&str], at: &Path) -> bool {
-    let done = Command::new("mount").args(arguments).arg(at).output();
-    done.is_ok_and(|output| output.status.success())
-}
-
-impl Mounted {
-    fn new(size: &str, at: &Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], at);
-        mounted.then(|| Mounted(at.to_owned())).or_else(|| {
-            skipped("the system lets us mount nothing");
-            None
-        })
-    }
-
-    fn again(&self, options: &str) {
-        assert!(mount(&["-o", &format!("remount,{options}")], &self.0));
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // What is still mounted goes with the machine.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says why")]
-fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
-}
-
-#[test]
-fn a_read_only_file_system_is_refused_with_what_to_do_and_can_be_explained() {
-    let prepared = Broker::prepare();
-    let Some(mounted) = Mounted::new("200m", &prepared.data()) else {
-        return;
-    };
-    let mut broker = prepared.started();
-    broker.stop();
-    mounted.again("ro");
-    let refusal = broker.fails_to_start();
-    assert!(refusal.contains("mount it writable"), "{refusal}");
-    let checked = broker.tool(&["store", "check", text(&broker.data())]);
-    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
-}
-
-/// Publishes until told to end.
-async fn fill(channel: Channel, confirmed: Arc<AtomicUsize>) {
-    let body = vec![7; 200_000];
-    while publish(&channel, "q", &body).await {
-        confirmed.fetch_add(1, Ordering::AcqRel);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn on_a_full_disk_publishers_wait_consumers_drain_and_room_lets_all_go_on() {
-    let prepared = Broker::prepare_with("disk_free_limit.absolute = 1KB");
-    let Some(mounted) = Mounted::new("130m", &prepared.data()) else {
-        return;
-    };
-    let mut broker = prepared.started();
-    let publisher = channel(&broker).await;
-    declare(&publisher, "q").await;
-    let confirmed = Arc::new(AtomicUsize::new(0));
-    let filling = tokio::spawn(fill(publisher, confirmed.clone()));
-    let deadline = Instant::now() + PATIENCE * 3;
-    let is_alarmed = |broker: &Broker| broker.tool(&["diagnostics", "check_local_alarms"]).status.code() != Some(0);
-    while !is_alarmed(&broker) {
-        assert!(!filling.is_finished() && Instant::now() < deadline, "{}", broker.log());
-    }
-    assert!(broker.is_running(), "{}", broker.log());
-    let consumer = broker.connect().await.create_channel().await.unwrap();
-    let before = confirmed.load(Ordering::Acquire);
-    for _ in 0..before / 2 {
-        let got = consumer
-            .basic_get("q".into(), BasicGetOptions::default())
-            .await
-            .unwrap();
-        let got = got.expect("a message that was confirmed");
-        got.delivery.ack(BasicAckOptions::default()).await.unwrap();
-    }
-    mounted.again("size=600m");
-    until(&confirmed, before + 20).await;
-    assert!(broker.log().contains("no room on the disk"), "{}", broker.log());
-    filling.abort();
 }

@@ -183,13 +183,18 @@ impl Broker {
     pub(crate) fn fails_to_start(&mut self) -> String {
         let before = self.log().len();
         self.process = self.spawn();
+        self.has_ended();
+        self.log().split_off(before)
+    }
+
+    /// Waits until the process has ended by itself, and not well.
+    pub(crate) fn has_ended(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while self.process.try_wait().unwrap().is_none() {
+        while self.is_running() {
             assert!(Instant::now() < deadline, "it runs: {}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
         assert!(!self.process.wait().unwrap().success());
-        self.log().split_off(before)
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -279,6 +284,13 @@ impl Broker {
 
     pub(crate) async fn connect(&self) -> Connection {
         connect(self.amqp, "guest:guest@").await.unwrap()
+    }
+
+    /// To another virtual host.
+    pub(crate) async fn connect_to(&self, vhost: &str) -> Connection {
+        let url = format!("amqp://guest:guest@{}/{vhost}", self.amqp);
+        let connecting = Connection::connect(&url, ConnectionProperties::default());
+        soon(connecting).await.unwrap()
     }
 }
 

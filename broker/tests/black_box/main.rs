@@ -1,5 +1,5 @@
 //! The broker as a process, seen by a foreign client: TLS, log-in by certificate, the PROXY protocol, delayed messages,
-//! definitions that outlive the process, backups.
+//! definitions that outlive the process, backups, disks and directories that cannot be used.
 //!
 //! Nothing here looks behind the sockets and the log.
 
@@ -10,6 +10,7 @@ mod broker;
 mod certificates;
 mod definitions;
 mod delayed;
+mod disk_trouble;
 mod external;
 mod messages;
 mod proxy;
