@@ -247,7 +247,7 @@ impl Batch {
         let publish = Counted {
             channel,
             exchange: route.exchange.as_ref(),
-            queues: route.cells.len() + route.remotes.iter().map(|remote| remote.queues.len()).sum::<usize>(),
+            queues: route.cells.len() + route.remote_queues(),
             fate,
             mandatory,
         };
@@ -356,7 +356,13 @@ impl Host for Batch {
             self.trace_publish(channel, message, &route);
         }
         if let Some(address) = &route.direct_reply {
-            let fate = self.node.clone().reply_directly(address, message, &mut self.touched);
+            let fate = match route.remotes.is_empty() {
+                true => self.node.clone().reply_directly(address, message, &mut self.touched),
+                false => {
+                    self.publish_far(channel, &route, message, Receipt::None);
+                    Fate::Unroutable
+                }
+            };
             self.count(channel, &route, fate, message.mandatory);
             return Ok(fate);
         }
@@ -381,6 +387,11 @@ impl Host for Batch {
     }
 
     fn forwarded(&mut self, targets: Targets<'_>, message: &Publication<'_>) -> Fate {
+        if targets.octets().is_empty() {
+            // For nobody's queue: a direct reply to a client of this node.
+            let address = String::from_utf8_lossy(message.routing_key);
+            return self.node.clone().reply_directly(&address, message, &mut self.touched);
+        }
         let queues = std::mem::take(&mut self.forwarded).of(targets, &self.node);
         let fate = match self.publish_to(&queues.cells, message) {
             Fate::Unroutable if queues.elsewhere => Fate::Rejected,

@@ -276,7 +276,8 @@ impl Task {
 
     /// A responder may ask whether the requester is still there.
     fn look_at_reply_address(&self, name: &QueueName) -> Outcome {
-        if name.as_str() == REPLY_TO || self.node.direct_replies().is_known(name.as_str()) {
+        let is_elsewhere = || self.node.snapshot().requester_node(name.as_str()).is_some();
+        if name.as_str() == REPLY_TO || self.node.direct_replies().is_known(name.as_str()) || is_elsewhere() {
             return Ok(Answer::Queue {
                 name: name.clone(),
                 ready: 0,
@@ -416,10 +417,10 @@ impl Task {
 
     fn consume_replies(&mut self, number: u16, consume: ConsumeRequest) -> Answer {
         let tag = consume.tag.unwrap_or_else(|| names::drawn("amq.ctag-"));
-        let address = self
-            .node
-            .direct_replies()
-            .enter(self.client.clone(), number, tag.clone());
+        let address =
+            self.node
+                .direct_replies()
+                .enter(self.node.identity().node, self.client.clone(), number, tag.clone());
         self.consumers
             .insert(number, tag.clone(), Subscribed::ToReplies(address.clone()));
         if !consume.nowait {

@@ -9,9 +9,10 @@ use session::Publication;
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    cell::{Errand, QueueCell},
+    cell::{Dead, Errand, QueueCell},
     client::Client,
-    message::{Arriving, Message},
+    legs::{Arrival, Remote},
+    message::Arriving,
     node::Node,
 };
 
@@ -24,9 +25,11 @@ impl Node {
             let mut caused = Vec::new();
             match errand {
                 Errand::DeadLetters(from) => from.letters.route(|dead| {
-                    self.route_dead_letter(&from, &dead.message, dead.why, touched, &mut caused);
-                    // Behind the letter in the log: there is no moment in which the message is in neither queue.
-                    moved.extend(dead.stored.map(|seq| (from.id, seq)));
+                    let is_on_its_way = self.route_dead_letter(&from, &dead, touched, &mut caused);
+                    // Behind the letter in the log: there is no moment in which the message is in neither queue. What
+                    // goes to other nodes is taken out when it has arrived.
+                    let here = dead.stored.filter(|_| !is_on_its_way);
+                    moved.extend(here.map(|seq| (from.id, seq)));
                 }),
                 Errand::Trace(seen) => self.copy(&seen, touched, &mut caused),
                 Errand::Retire { cell, why } => self.retirements().ask(cell, why),
@@ -39,16 +42,17 @@ impl Node {
         }
     }
 
+    /// True if it goes to other nodes too, and has not been taken out of the store yet.
     fn route_dead_letter(
         &self,
         from: &Arc<QueueCell>,
-        message: &Message,
-        why: Death,
+        dead: &Dead,
         touched: &mut Vec<Arc<Client>>,
         caused: &mut Vec<Errand>,
-    ) {
+    ) -> bool {
+        let (message, why) = (&dead.message, dead.why);
         let Some(target) = from.hold().dead_letter.clone() else {
-            return;
+            return false;
         };
         let death = session::Death {
             queue: from.name.as_str(),
@@ -76,14 +80,35 @@ impl Node {
         let route = snapshot.route_unchecked(&from.vhost, target.exchange.as_str(), &publication);
         self.keep_or_drop(&route, &publication);
         let mut scratch = Vec::new();
+        let is_cycle = |name: &str| why != Death::Rejected && session::is_cycle(&letter.headers, name);
         let mut arriving = Arriving::new(&publication, route.cells.len(), &mut scratch);
         for cell in route.cells {
-            if why != Death::Rejected && session::is_cycle(&letter.headers, cell.name.as_str()) {
+            if is_cycle(cell.name.as_str()) {
                 tracing::warn!(queue = %cell.name, vhost = %cell.vhost, "message dropped: dead-letter cycle");
                 continue;
             }
             self.enqueue(&cell, &mut arriving, touched, caused);
         }
+        let remotes: Vec<Remote> = route
+            .remotes
+            .iter()
+            .filter_map(|remote| remote.without(is_cycle))
+            .collect();
+        if remotes.is_empty() {
+            return false;
+        }
+        self.send_far(&remotes, &publication, &self.arrival_of(from.id, dead.stored));
+        true
+    }
+
+    /// A dead letter that arrives at other nodes is taken out of its source; one that is lost comes back there with the
+    /// next start, if it was stored.
+    fn arrival_of(&self, from: QueueId, stored: Option<Seq>) -> Arc<Arrival> {
+        let keeping = self.keeping().clone();
+        Arrival::with(Box::new(move |has_arrived| match stored {
+            Some(seq) if has_arrived => keeping.store.remove(from, &[(seq, seq)]),
+            _ => {}
+        }))
     }
 
     /// Puts a message into a queue; `None` if the queue is gone.

@@ -1,8 +1,9 @@
 //! Direct replies: addresses under `amq.rabbitmq.reply-to.`, each meaning one channel of one connected client.
 //!
 //! A reply is never queued: it is written to the requester's outbox or dropped. Addresses are drawn by chance, so
-//! nobody can guess another's.
+//! nobody can guess another's; they end with the node that knows them, so that any node can pass a reply on.
 
+use model::NodeUuid;
 use parking_lot::RwLock;
 use session::{Fate, Publication};
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,14 +23,19 @@ struct Requester {
     tag: String,
 }
 
+/// The node that knows an address.
+pub fn home_of(address: &str) -> Option<NodeUuid> {
+    address.rsplit_once('.')?.1.parse().ok()
+}
+
 /// All addresses in use on this node.
 #[derive(Debug, Default)]
 pub struct DirectReplies(RwLock<BTreeMap<String, Requester>>);
 
 impl DirectReplies {
-    /// Draws an address for a channel's reply consumer.
-    pub fn enter(&self, client: Arc<Client>, channel: u16, tag: String) -> String {
-        let address = names::drawn(PREFIX);
+    /// Draws an address for a channel's reply consumer on this node.
+    pub fn enter(&self, node: NodeUuid, client: Arc<Client>, channel: u16, tag: String) -> String {
+        let address = format!("{}.{node}", names::drawn(PREFIX));
         self.0
             .write()
             .insert(address.clone(), Requester { client, channel, tag });

@@ -10,8 +10,8 @@ use smallvec::smallvec;
 use std::sync::Arc;
 
 use super::{
-    cell::Errand, client::Client, content, delayed, message::Arriving, node::Node, node::Snapshot, recent_history,
-    route::Route, stored::Stored,
+    cell::Errand, client::Client, content, delayed, legs::Arrival, message::Arriving, node::Node, node::Snapshot,
+    recent_history, route::Route, stored::Stored,
 };
 
 /// An exchange, by name. A new one of the same name begins empty.
@@ -125,6 +125,7 @@ impl Node {
         for cell in &route.cells {
             self.enqueue(cell, &mut arriving, touched, errands);
         }
+        self.send_far(&route.remotes, publication, &Arrival::unheard());
     }
 
     /// As `keep`, where nobody is there to be told of a refusal.

@@ -33,12 +33,12 @@ use super::{
     counters::{NodeCounters, sum},
     data_directory::DataDirectory,
     delayed::Delayed,
-    direct_reply::{DirectReplies, PREFIX},
+    direct_reply::{DirectReplies, PREFIX, home_of},
     exchanges::Exchanges,
     journal::Journal,
     keepers::Keeper,
     keeping::{Keeping, restored, settings},
-    legs::{Dial, Remote},
+    legs::{Couriers, Dial, Remote},
     listener::Port,
     loads::Pages,
     message::Message,
@@ -91,6 +91,7 @@ pub struct Node {
     clients: Clients,
     /// Legs of clients of other nodes.
     legs: Clients,
+    couriers: Couriers,
     pub(super) dialer: OnceLock<Box<dyn Dial>>,
     timers: Timers,
     retirements: Retirements,
@@ -145,6 +146,7 @@ impl Snapshot {
         if message.exchange.is_empty() && message.routing_key.starts_with(PREFIX.as_bytes()) {
             let address = String::from_utf8_lossy(message.routing_key).into_owned();
             let route = Route {
+                remotes: self.requester_node(&address).into_iter().map(Remote::node).collect(),
                 direct_reply: Some(address),
                 traced,
                 exchange: counters,
@@ -214,6 +216,14 @@ impl Snapshot {
         }
     }
 
+    /// The other node that knows an address for direct replies, if it is up.
+    pub(super) fn requester_node(&self, address: &str) -> Option<NodeName> {
+        let home = home_of(address)?;
+        let mut nodes = self.catalog.nodes();
+        let found = nodes.find(|node| node.uuid == home && node.up && node.name != self.home)?;
+        Some(found.name.clone())
+    }
+
     /// True for a queue that another node leads.
     pub fn is_remote(&self, record: &QueueRecord) -> bool {
         record.leader != self.home
@@ -271,6 +281,7 @@ impl Node {
             generation: watch::Sender::new(Generation(0)),
             clients: Clients::default(),
             legs: Clients::default(),
+            couriers: Couriers::default(),
             dialer: OnceLock::new(),
             timers: Timers::default(),
             retirements: Retirements::default(),
@@ -328,6 +339,11 @@ impl Node {
     /// Who this process is.
     pub fn identity(&self) -> &Identity {
         &self.data.identity
+    }
+
+    /// Ways to the queues of other nodes for the node itself.
+    pub(super) fn couriers(&self) -> &Couriers {
+        &self.couriers
     }
 
     /// Legs of clients of other nodes.
@@ -585,6 +601,11 @@ impl Node {
     /// Pages that come back from the store; taken once, by the task that gives them to their queues.
     pub(super) fn take_pages(&self) -> Option<Pages> {
         self.pages.lock().take()
+    }
+
+    /// What queues keep on disk, to be kept beyond this node's life.
+    pub(super) fn keeping(&self) -> &Arc<Keeping> {
+        &self.keeping
     }
 
     /// What queues keep on disk.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::{
     cell::{Errand, QueueCell},
     client::Client,
+    legs::Arrival,
     message::Message,
     node::Node,
     outbox::Letter,
@@ -91,7 +92,8 @@ impl Node {
             self.run_errands(vec![Errand::Trace(Box::new(seen))], &mut touched);
             self.flush(&mut touched);
         }
-        let copies = self.publish_to_cells(&route.cells, publication);
+        self.send_far(&route.remotes, publication, &Arrival::unheard());
+        let copies = self.publish_to_cells(&route.cells, publication) + route.remote_queues();
         let is_routed = kept || copies > 0;
         if let Some(exchange) = &route.exchange {
             exchange.published_in.add(1);

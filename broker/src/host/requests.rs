@@ -1,11 +1,12 @@
 //! Clients' requests on the catalogue: decided on the published state, committed as one command where they change it.
 
 use access::User;
-use catalog::{Answer, Command, Conditions, Decision, Open, QueueRecord, Request};
+use catalog::{Answer, Command, Conditions, Decision, Locator, Open, QueueRecord, Request};
 use model::{QueueName, Refusal, ReplyCode, UserName, VhostName};
 use std::{net::IpAddr, sync::Arc};
 
 use super::{cell::QueueCell, certificate_name, node::Node};
+use crate::config::LeaderLocator;
 
 impl Node {
     /// Decides a request and performs what comes of it.
@@ -15,9 +16,22 @@ impl Node {
         }
         match self.decide(client, request)? {
             Decision::Unchanged(answer) => Ok(answer),
-            Decision::Commit(command) => self.commit(command).await,
+            Decision::Commit(command) => self.commit(self.placed(command)).await,
             Decision::CommitIf(command, record, conditions) => self.commit_if(command, &record, conditions).await,
         }
+    }
+
+    /// A new queue gets the node that is to lead it.
+    fn placed(&self, mut command: Command) -> Command {
+        if let Command::DeclareQueue(spec) = &mut command {
+            let default = match self.config().queues.leader_locator {
+                LeaderLocator::ClientLocal => Locator::ClientLocal,
+                LeaderLocator::Balanced | LeaderLocator::MinMasters => Locator::MinMasters,
+                LeaderLocator::Random => Locator::Random,
+            };
+            spec.leader = catalog::leader(&self.snapshot().catalog, spec, default, rand::random());
+        }
+        command
     }
 
     fn decide(&self, client: &catalog::Client, request: Request) -> Result<Decision, Refusal> {

@@ -39,6 +39,13 @@ pub struct Route {
     pub exchange: Option<Arc<ExchangeCounters>>,
 }
 
+impl Route {
+    /// How many queues of other nodes are on the way.
+    pub fn remote_queues(&self) -> usize {
+        self.remotes.iter().map(|remote| remote.queues.len()).sum()
+    }
+}
+
 /// One connection's memory.
 #[derive(Debug, Default)]
 pub struct RouteCache {

@@ -464,6 +464,81 @@ async fn when_the_leader_is_gone_consumers_are_cancelled_publishes_nacked_and_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_sends_itself_reaches_queues_of_others() {
+    let pair = pair().await;
+    let channel = confirming(&pair.edge).await;
+    // Exclusive, so led by the node of its client.
+    let options = QueueDeclareOptions {
+        exclusive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let own = channel.queue_declare("own".into(), options, FieldTable::default());
+    own.await.unwrap();
+    let letters = [
+        ("x-dead-letter-exchange", AMQPValue::LongString("".into())),
+        ("x-dead-letter-routing-key", AMQPValue::LongString("own".into())),
+    ];
+    declare(&channel, "q", &letters).await;
+    publish_all(&channel, "q", 3).await;
+    let mut consumer = consume(&channel, "q", "c", false).await;
+    for _ in 0..3 {
+        next(&mut consumer).await;
+    }
+    channel
+        .basic_nack(
+            3,
+            BasicNackOptions {
+                multiple: true,
+                requeue: false,
+            },
+        )
+        .await
+        .unwrap();
+    let mut dead = consume(&channel, "own", "dead", true).await;
+    for number in 0..3 {
+        assert_eq!(body(&next(&mut dead).await), number.to_string());
+    }
+    let identity = catalog::Client {
+        user: "guest".parse().unwrap(),
+        vhost: "/".parse().unwrap(),
+        connection: model::ConnectionId(0),
+        node: pair.edge.node.name().clone(),
+    };
+    let post = host::Post {
+        exchange: "".parse().unwrap(),
+        routing_key: "q".into(),
+        properties: wire::Properties::default(),
+        body: b"posted".to_vec(),
+    };
+    assert!(pair.edge.node.post(&identity, &post).unwrap());
+    assert_eq!(body(&next(&mut consumer).await), "posted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_reply_finds_its_requester_on_another_node() {
+    let pair = pair().await;
+    let requester = pair.edge.channel().await;
+    let mut replies = consume(&requester, "amq.rabbitmq.reply-to", "r", true).await;
+    declare(&requester, "rpc", &[]).await;
+    let asks = BasicProperties::default().with_reply_to("amq.rabbitmq.reply-to".into());
+    let question = requester.basic_publish(
+        "".into(),
+        "rpc".into(),
+        BasicPublishOptions::default(),
+        b"question",
+        asks,
+    );
+    drop(question.await.unwrap());
+    let responder = pair.leader.channel().await;
+    let mut questions = consume(&responder, "rpc", "q", true).await;
+    let asked = next(&mut questions).await;
+    let address = asked.properties.reply_to().clone().unwrap();
+    drop(publish(&responder, address.as_str(), "answer").await);
+    let answer = next(&mut replies).await;
+    assert_eq!((body(&answer), answer.delivery_tag), ("answer".to_owned(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "serves until it is killed, for other programs to try: PORTS=/file gets the ports"]
 async fn serve_for_others() {
     let pair = pair().await;

@@ -20,6 +20,7 @@ mod exchange_rules;
 mod fixture;
 mod image;
 mod nodes;
+mod placement;
 mod policies;
 mod queue_rules;
 mod record;
@@ -38,6 +39,7 @@ pub use definitions::{
 };
 pub use event::Event;
 pub use image::{Image, ImageError};
+pub use placement::{Locator, leader};
 pub use record::{ExchangeRecord, NodeName, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
 pub use request::{Client, Conditions, Decision, DeclareExchange, DeclareQueue, Request};
 pub use state::{Catalog, Vhost};

@@ -43,6 +43,15 @@ pub struct Remote {
 }
 
 impl Remote {
+    /// No queue, but somebody who waits for a direct reply there.
+    pub fn node(leader: NodeName) -> Self {
+        Remote {
+            leader,
+            queues: SmallVec::new(),
+            names: Vec::new(),
+        }
+    }
+
     /// The queue alone.
     pub fn of(record: &QueueRecord) -> Self {
         Remote {
@@ -50,6 +59,15 @@ impl Remote {
             queues: SmallVec::from_slice(&[record.id]),
             names: vec![record.name.clone()],
         }
+    }
+
+    /// Those of its queues whose name is not such a one; `None` if none is left.
+    pub fn without(&self, is_unwanted: impl Fn(&str) -> bool) -> Option<Self> {
+        let wanted = |(_, name): &(&QueueId, &model::QueueName)| !is_unwanted(name.as_str());
+        let left = self.queues.iter().zip(&self.names).filter(wanted);
+        let (queues, names): (SmallVec<[QueueId; 1]>, Vec<_>) = left.map(|(id, name)| (*id, name.clone())).unzip();
+        let leader = self.leader.clone();
+        (!queues.is_empty()).then_some(Remote { leader, queues, names })
     }
 
     /// This queue too.

@@ -5,6 +5,7 @@
 //! anew. At the leader (`serve`) a leg is one more client of the same code. A client that is nowhere else costs nothing.
 
 mod books;
+mod courier;
 mod dial;
 mod edge;
 mod leg;
@@ -13,6 +14,7 @@ mod reader;
 mod serve;
 
 pub use books::Refused;
+pub use courier::{Arrival, Couriers};
 pub use dial::Dial;
 pub use edge::{Awaited, Legs};
 pub use leg::{FarConsumer, Heard, Leg, Question, Remote, qos};
