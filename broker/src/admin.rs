@@ -1,42 +1,62 @@
-//! Port 15680: what Kubernetes asks a node. Always on, independent of plugins and users.
+//! Port 15680: what Kubernetes asks a node. Always on, independent of plugins and users, and of whether the app runs.
 //!
 //! Probes only, and they tell the truth: started, ready for clients, alive.
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::host::Node;
+use crate::process::{Process, Running};
+
+/// How long the app's threads may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The routes of the admin port.
-pub fn routes(node: Arc<Node>) -> Router {
+pub fn routes(process: Arc<Process>) -> Router {
     Router::new()
         .route("/startup", get(started))
         .route("/ready", get(ready))
         .route("/live", get(live))
-        .with_state(node)
+        .with_state(process)
 }
 
 type Verdict = (StatusCode, &'static str);
 
-async fn started(State(node): State<Arc<Node>>) -> Verdict {
-    verdict(node.has_started(), "started\n", "starting\n")
+async fn started(State(process): State<Arc<Process>>) -> Verdict {
+    verdict(process.has_served(), "started\n", "starting\n")
 }
 
-async fn ready(State(node): State<Arc<Node>>) -> Verdict {
-    match (node.has_started(), node.stopping().is_cancelled()) {
-        (true, false) => (StatusCode::OK, "ready\n"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-        (true, true) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+async fn ready(State(process): State<Arc<Process>>) -> Verdict {
+    if process.stopping().is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    match (process.running(), process.has_served() && !process.is_booting()) {
+        (Some(_), _) => (StatusCode::OK, "ready\n"),
+        (None, false) => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        (None, true) => (StatusCode::SERVICE_UNAVAILABLE, "stopped\n"),
     }
 }
 
-/// A queue or catalogue lock that is never released would be a hang: the probe takes the catalogue's.
-async fn live(State(node): State<Arc<Node>>) -> Verdict {
-    verdict(
-        node.is_responsive(),
-        "alive\n",
-        "the catalogue has been locked for a second\n",
-    )
+/// A queue or catalogue lock that is never released would be a hang, as would be threads that do not come back. A process
+/// without its app is alive.
+async fn live(State(process): State<Arc<Process>>) -> Verdict {
+    let responsive = match process.running() {
+        Some(app) => tokio::time::timeout(PATIENCE, is_responsive(&app))
+            .await
+            .unwrap_or(false),
+        None => true,
+    };
+    verdict(responsive, "alive\n", "the catalogue has been locked for a second\n")
+}
+
+/// Asked on the app's own threads: a task, then the catalogue's lock.
+async fn is_responsive(app: &Running) -> bool {
+    let node = app.node.clone();
+    let look = app.handle.spawn(async move {
+        let look = tokio::task::spawn_blocking(move || node.is_responsive());
+        look.await.unwrap_or(false)
+    });
+    // A stop that comes between is no hang.
+    look.await.unwrap_or(true)
 }
 
 fn verdict(good: bool, yes: &'static str, no: &'static str) -> Verdict {

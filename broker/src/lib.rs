@@ -8,6 +8,7 @@
 )]
 
 pub mod admin;
+mod app;
 mod cluster;
 pub mod config;
 pub mod host;
@@ -16,4 +17,5 @@ pub mod management;
 pub mod observe;
 pub mod offline;
 pub mod peer;
+mod process;
 pub mod server;

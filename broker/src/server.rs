@@ -1,6 +1,7 @@
-//! A broker node from start to stop: read the configuration, bind every port, serve, stop in order.
+//! A broker's process from start to stop: read the configuration, take directory, secret and ports, serve, stop in order.
 //!
-//! All ports are bound before any is served, so a node that cannot do its work never says that it is ready.
+//! What serves clients is the app, which may be stopped and started meanwhile; peers, tools and probes are served as long
+//! as the process lives.
 
 use anyhow::Context;
 use std::{process::ExitCode, sync::Arc};
@@ -10,8 +11,12 @@ use crate::{
     admin,
     cluster::resolver::SamePort,
     config::{self, Config, ServerArgs},
-    host::{self, Node, listener},
-    http, management, observe, peer,
+    host::{
+        data_directory,
+        listener::{self, Port},
+    },
+    http, observe, peer,
+    process::{Process, Ways},
 };
 
 /// Runs `warren server`. Exit code 0 after an orderly stop, 1 if the node could not start or serve.
@@ -53,12 +58,8 @@ fn start(config: Config, warnings: &[String]) -> anyhow::Result<()> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // Sockets and timers are looked at often: a task here may work for a millisecond at a time.
-        .event_interval(8)
-        .global_queue_interval(8)
-        .build()?;
+    // The app has threads of its own; here are only tools, probes and peers that introduce themselves.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(config))
 }
 
@@ -76,9 +77,8 @@ fn refuse_unhonoured(config: &Config) -> anyhow::Result<()> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     refuse_unhonoured(&config)?;
-    let data = host::data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
+    let directory = data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
     let backlog = config.listeners.socket.backlog;
-    let amqp = listener::bind_all(&config.listeners)?;
     let admin = http::bind(&config, config.admin, "http/admin").context("admin.tcp.port")?;
     let peer_address = config::ListenAddress {
         ip: None,
@@ -87,62 +87,30 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let peer_port =
         listener::bind(peer_address, backlog).with_context(|| format!("cannot listen on {peer_address} (peers)"))?;
     let peers = Arc::new(peer::Peers::new(&config.node)?);
-    let management = management::bind(&config)?;
-    let scrapes = observe::bind_scrapes(&config)?;
     let neighbours = peer::Neighbours {
         peers: peers.clone(),
         resolver: Arc::new(SamePort(config.node.peer_port)),
     };
-    let node = Node::start(config, data, &neighbours).await?;
-    tokio::spawn(host::run_timers(node.clone()));
-    tokio::spawn(host::run_retirements(node.clone()));
-    tokio::spawn(host::run_loads(node.clone()));
-    tokio::spawn(host::alarms::watch_memory(node.clone()));
-    tokio::spawn(host::memory::give_back_in_alarm(node.clone()));
-    tokio::spawn(host::alarms::watch_disk(node.clone()));
-    tokio::spawn(host::paging::relieve(node.clone()));
-    tokio::spawn(admin.run(admin::routes(node.clone()), node.stopping().clone()));
-    node.announce(listener::Port {
+    let port = Port {
         protocol: "clustering",
         address: peer_port.local_addr()?,
-    });
-    let dialer = peer::Dialer::new(peers.clone(), node.name().clone(), neighbours.resolver);
-    node.reach_nodes_by(Box::new(dialer));
-    tokio::spawn(peer::serve(peer_port, peers, node.clone()));
-    let mut listeners = Vec::new();
-    for bound in amqp {
-        let port = bound.port()?;
-        tracing::info!("started {} listener on {}", port.protocol, port.address);
-        node.announce(port);
-        listeners.push(tokio::spawn(bound.run(node.clone())));
-    }
-    if !management.is_empty() {
-        let samples = Arc::new(observe::Samples::default());
-        tokio::spawn(observe::sample(samples.clone(), node.clone()));
-        serve_http(management, &management::routes(node.clone(), samples), &node);
-    }
-    serve_http(scrapes, &observe::scrape_routes(node.clone()), &node);
-    node.started();
-    tracing::info!("node {} is ready", node.name());
+    };
+    let dialer = Arc::new(peer::Dialer::new(
+        peers.clone(),
+        config.node.name.as_str().into(),
+        neighbours.resolver.clone(),
+    ));
+    let ways = Ways {
+        neighbours: Arc::new(neighbours),
+        dialer,
+    };
+    let process = Process::new(config, directory, port, ways);
+    tokio::spawn(admin.run(admin::routes(process.clone()), process.stopping().clone()));
+    tokio::spawn(peer::serve(peer_port, peers, process.clone()));
+    process.start_app().await?;
     wait_for_stop().await?;
-    tracing::info!("stopping: no new connections, clients are told");
-    node.stop().await;
-    for listener in listeners {
-        // A listener that panicked has nothing left to stop.
-        let _ = listener.await;
-    }
-    tracing::info!("stopped");
+    process.stop().await;
     Ok(())
-}
-
-/// Serves a plugin's ports until the node stops.
-fn serve_http(ports: Vec<http::Bound>, routes: &axum::Router, node: &Arc<Node>) {
-    for bound in ports {
-        let port = bound.port();
-        tracing::info!("started {} listener on {}", port.protocol, port.address);
-        node.announce(port);
-        tokio::spawn(bound.run(routes.clone(), node.stopping().clone()));
-    }
 }
 
 async fn wait_for_stop() -> anyhow::Result<()> {

@@ -33,7 +33,7 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
     /// Why the command cannot be, or that it could not be committed.
     fn propose(&self, command: Command) -> BoxFuture<'_, Outcome>;
 
-    /// Stops taking part. What was answered is safe.
+    /// Stops taking part. What was answered is safe; when this is back, the directory may be opened again.
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
 

@@ -60,11 +60,11 @@ pub async fn started(configs: Vec<Config>) -> Vec<Arc<Node>> {
     let mut nodes = Vec::new();
     for config in configs {
         let data = data_directory::open(config.node.data.as_path(), config.node.name.as_str()).unwrap();
-        let identity = data.identity.clone();
+        let identity = data.begin().unwrap();
         let found = definitions::keep(&config, &Catalog::default(), Epoch(identity.incarnation)).unwrap();
         let node = Arc::new(Node::new(
             config,
-            data,
+            identity.clone(),
             (meta.clone(), CancellationToken::new()),
             (found.keeping, found.pages),
         ));

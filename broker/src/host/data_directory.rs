@@ -1,7 +1,9 @@
-//! The node's own directory: whose it is, that no other process uses it, and how often it has been started.
+//! The node's own directory: whose it is, that no other process uses it, how often the node has been started, and that
+//! nothing is left of it after a reset.
 //!
-//! Opened before anything else. A directory that cannot be used is refused with a sentence that says what to do, and is
-//! left as it is. What lies in `meta/`, `wal/` and `pages/` is the business of those who write there.
+//! Opened before anything else and locked as long as the process lives. A directory that cannot be used is refused with
+//! a sentence that says what to do, and is left as it is. What lies in `meta/`, `wal/` and `pages/` is the business of
+//! those who write there.
 
 use model::NodeUuid;
 use rustix::fs::{FlockOperation, flock};
@@ -21,6 +23,8 @@ const FORMAT: u32 = 1;
 /// Who the node is.
 pub const IDENTITY_FILE: &str = "warren.json";
 const LOCK_FILE: &str = "lock";
+/// There while a reset is under way: whoever opens the directory then finishes it.
+const RESET_FILE: &str = "reset";
 /// Where the log of the definitions is kept.
 pub const META: &str = "meta";
 /// Queues and definitions are nobody else's business.
@@ -40,8 +44,9 @@ const RABBITMQ_FILES: [&str; 5] = [
 pub struct DataDirectory {
     /// Its files.
     pub disk: FsDisk,
-    /// The process that has opened it.
-    pub identity: Identity,
+    path: PathBuf,
+    /// What the node is called now.
+    name: String,
     _lock: File,
 }
 
@@ -237,6 +242,25 @@ impl Place<'_> {
         disk::replace(disk, ".", IDENTITY_FILE, &octets).map_err(self.io("writing warren.json"))
     }
 
+    /// Removes everything but the lock, and the mark of the reset last.
+    fn empty(&self) -> Result<(), DataError> {
+        let failed = self.io("resetting it");
+        for entry in fs::read_dir(self.0).map_err(&failed)? {
+            let entry = entry.map_err(&failed)?;
+            if [LOCK_FILE, RESET_FILE].iter().any(|kept| entry.file_name() == *kept) {
+                continue;
+            }
+            let removed = match entry.file_type().map_err(&failed)?.is_dir() {
+                true => fs::remove_dir_all(entry.path()),
+                false => fs::remove_file(entry.path()),
+            };
+            removed.map_err(&failed)?;
+        }
+        let own = File::open(self.0).map_err(&failed)?;
+        own.sync_all().map_err(&failed)?;
+        fs::remove_file(self.0.join(RESET_FILE)).map_err(&failed)
+    }
+
     fn identity(&self, why: impl Into<String>) -> DataError {
         DataError::Identity {
             path: self.0.to_owned(),
@@ -351,7 +375,7 @@ struct Format {
     format: u32,
 }
 
-/// Opens a directory for the node of this name, and counts the start: it is on the disk when this is back.
+/// Opens a directory for the node of this name.
 ///
 /// # Errors
 /// Why the directory cannot be used, and what to do.
@@ -361,27 +385,54 @@ pub fn open(path: &Path, name: &str) -> Result<DataDirectory, DataError> {
     place.refuse_rabbitmq()?;
     let lock = place.lock()?;
     let disk = FsDisk::new(path);
-    let mut written = place.read(&disk)?.unwrap_or_else(|| Written {
-        format: FORMAT,
-        cluster: NodeUuid(rand::random()),
-        node: NodeUuid(rand::random()),
-        name: name.to_owned(),
-        starts: 0,
-    });
-    written.starts += 1;
-    written.name = name.to_owned();
-    place.write(&disk, &written)?;
+    if path.join(RESET_FILE).exists() {
+        place.empty()?;
+    }
+    place.read(&disk)?;
     Ok(DataDirectory {
         disk,
-        identity: Identity {
-            cluster: written.cluster,
-            node: written.node,
-            name: name.to_owned(),
-            incarnation: written.starts,
-            boot_id: rand::random(),
-        },
+        path: path.to_owned(),
+        name: name.to_owned(),
         _lock: lock,
     })
+}
+
+impl DataDirectory {
+    /// Counts a start: it is on the disk when this is back.
+    ///
+    /// # Errors
+    /// Why the directory cannot be used, and what to do.
+    pub fn begin(&self) -> Result<Identity, DataError> {
+        let place = Place(&self.path);
+        let mut written = place.read(&self.disk)?.unwrap_or_else(|| Written {
+            format: FORMAT,
+            cluster: NodeUuid(rand::random()),
+            node: NodeUuid(rand::random()),
+            name: self.name.clone(),
+            starts: 0,
+        });
+        written.starts += 1;
+        written.name.clone_from(&self.name);
+        place.write(&self.disk, &written)?;
+        Ok(Identity {
+            cluster: written.cluster,
+            node: written.node,
+            name: written.name,
+            incarnation: written.starts,
+            boot_id: rand::random(),
+        })
+    }
+
+    /// Removes all that the node is and holds: the next start is the first of a new node. A process that ends meanwhile
+    /// leaves a mark, by which the next one goes on.
+    ///
+    /// # Errors
+    /// What could not be removed, and what to do.
+    pub fn reset(&self) -> Result<(), DataError> {
+        let place = Place(&self.path);
+        disk::replace(&self.disk, ".", RESET_FILE, b"").map_err(place.io("marking it for a reset"))?;
+        place.empty()
+    }
 }
 
 #[cfg(test)]
@@ -391,6 +442,10 @@ mod tests {
 
     const NAME: &str = "rabbit@h";
 
+    fn start(path: &Path, name: &str) -> Identity {
+        open(path, name).unwrap().begin().unwrap()
+    }
+
     fn refusal(path: &Path) -> String {
         open(path, NAME).unwrap_err().to_string()
     }
@@ -399,12 +454,12 @@ mod tests {
     fn a_node_keeps_its_identity_and_counts_its_starts() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
-        let first = open(&path, NAME).unwrap().identity;
-        let second = open(&path, "other@h").unwrap().identity;
+        let first = start(&path, NAME);
+        let second = start(&path, "other@h");
         assert_eq!((first.incarnation, second.incarnation), (1, 2));
         assert_eq!(first.node, second.node);
         assert_ne!(first.boot_id, second.boot_id);
-        let another = open(&folder.path().join("c"), NAME).unwrap().identity;
+        let another = start(&folder.path().join("c"), NAME);
         assert_ne!(another.node, first.node);
     }
 
@@ -473,8 +528,24 @@ mod tests {
     fn others_may_not_look_into_a_directory_that_is_made() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
-        open(&path, NAME).unwrap();
+        start(&path, NAME);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o007;
         assert_eq!((mode(&path), mode(&path.join(IDENTITY_FILE))), (0, 0));
+    }
+
+    #[test]
+    fn a_reset_leaves_a_new_node_also_when_the_process_ends_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = start(folder.path(), NAME);
+        fs::create_dir_all(folder.path().join("meta/deep")).unwrap();
+        open(folder.path(), NAME).unwrap().reset().unwrap();
+        let second = start(folder.path(), NAME);
+        assert_ne!(second.node, first.node);
+        assert_eq!(second.incarnation, 1);
+        // It ended when the definitions were gone and the identity was not.
+        fs::write(folder.path().join(RESET_FILE), "").unwrap();
+        let third = start(folder.path(), NAME);
+        assert_ne!(third.node, second.node);
+        assert!(!folder.path().join(RESET_FILE).exists());
     }
 }

@@ -12,19 +12,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use store::RecoveredQueue;
+use store::{RecoveredQueue, disk::FsDisk};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     cell::QueueCell,
-    data_directory::{DataDirectory, META},
+    data_directory::META,
     first_start,
     keeping::{Found, Keeping, end_at_once},
     node::{Node, Snapshot},
 };
 use crate::{
     cluster::{
-        Machine, MetaStore, Outcome,
+        Identity, Machine, MetaStore, Outcome,
         raft::{Opening, RaftStore, Timing},
         transport::{Introduction, Neighbourhood},
     },
@@ -105,16 +105,16 @@ pub fn kept_queues(catalog: &Catalog) -> BTreeSet<QueueId> {
 
 impl Node {
     /// Starts a node: opens its definitions, tells them of this process, and begins what they name. A blank node gets
-    /// those of a first start.
+    /// those of a first start. The data directory is locked by whoever calls.
     ///
     /// # Errors
     /// Why the definitions or messages cannot be had, or the other nodes do not want this process.
     pub async fn start(
         config: Config,
-        data: DataDirectory,
+        disk: FsDisk,
+        identity: Identity,
         neighbours: &dyn Neighbourhood,
     ) -> anyhow::Result<Arc<Self>> {
-        let (disk, identity) = (data.disk.clone(), data.identity.clone());
         // One process, one reign: what it enqueues is numbered once.
         let epoch = Epoch(identity.incarnation);
         let up = Command::NodeUp {
@@ -126,7 +126,7 @@ impl Node {
         let driven = Arc::new(Driven(Mutex::new(Phase::Starting(Catalog::default()))));
         let opening = Opening {
             transport: neighbours.transport(Introduction::of(&identity)),
-            identity,
+            identity: identity.clone(),
             joined: false,
             machine: driven.clone(),
             fatal: Arc::new(end_at_once),
@@ -138,7 +138,7 @@ impl Node {
         let refused = |refusal: Refusal| anyhow::anyhow!(refusal.text);
         meta.propose(up).await.map_err(refused)?;
         let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;
-        let node = driven.run(Node::new(config, data, (meta, stopping), (keeping, pages)), queues);
+        let node = driven.run(Node::new(config, identity, (meta, stopping), (keeping, pages)), queues);
         if node.snapshot().catalog.is_blank() {
             first_start::define(&node).await?;
         }
@@ -290,9 +290,10 @@ impl Node {
 /// A started node for tests.
 #[cfg(test)]
 pub async fn started(config: Config) -> Arc<Node> {
-    let data = super::data_directory::open(config.node.data.as_path(), config.node.name.as_str());
+    let data = super::data_directory::open(config.node.data.as_path(), config.node.name.as_str()).unwrap();
+    let identity = data.begin().unwrap();
     let nobody = crate::cluster::transport::Nobody;
-    Node::start(config, data.unwrap(), &nobody).await.unwrap()
+    Node::start(config, data.disk, identity, &nobody).await.unwrap()
 }
 
 #[cfg(test)]

@@ -31,7 +31,6 @@ use super::{
     clients::Clients,
     content::MessageContent,
     counters::{NodeCounters, sum},
-    data_directory::DataDirectory,
     delayed::Delayed,
     direct_reply::{DirectReplies, PREFIX, home_of},
     exchanges::Exchanges,
@@ -81,8 +80,7 @@ pub struct Node {
     limits_with_certificate: Arc<session::Limits>,
     limits_of_legs: Arc<session::Limits>,
     name: Arc<str>,
-    /// Locked for this process as long as the node lives.
-    data: DataDirectory,
+    identity: Identity,
     meta: Arc<dyn MetaStore>,
     pub(super) catalog: Mutex<Snapshot>,
     snapshot: ArcSwap<Snapshot>,
@@ -92,7 +90,7 @@ pub struct Node {
     /// Legs of clients of other nodes.
     legs: Clients,
     couriers: Couriers,
-    pub(super) dialer: OnceLock<Box<dyn Dial>>,
+    pub(super) dialer: OnceLock<Arc<dyn Dial>>,
     timers: Timers,
     retirements: Retirements,
     keeping: Arc<Keeping>,
@@ -255,7 +253,7 @@ impl Node {
     /// A node without definitions, over what keeps them and what keeps messages.
     pub(super) fn new(
         config: Config,
-        data: DataDirectory,
+        identity: Identity,
         (meta, stopping): (Arc<dyn MetaStore>, CancellationToken),
         (keeping, pages): (Arc<Keeping>, Pages),
     ) -> Self {
@@ -271,7 +269,7 @@ impl Node {
             home: name.clone(),
         };
         Node {
-            data,
+            identity,
             meta,
             limits: Arc::new(limits(&config, false)),
             limits_with_certificate: Arc::new(limits(&config, true)),
@@ -338,7 +336,7 @@ impl Node {
 
     /// Who this process is.
     pub fn identity(&self) -> &Identity {
-        &self.data.identity
+        &self.identity
     }
 
     /// Ways to the queues of other nodes for the node itself.

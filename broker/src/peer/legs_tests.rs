@@ -5,6 +5,7 @@ use crate::{
     config::{self, ServerArgs},
     host::{self, Node, listener},
     peer::{self, Peers},
+    process::Process,
 };
 use futures::{StreamExt, future::BoxFuture};
 use lapin::{
@@ -70,11 +71,11 @@ fn config(name: &str) -> config::Config {
 async fn serve(node: Arc<Node>, addresses: Arc<Addresses>, port: TcpListener) -> Served {
     let peers = Arc::new(Peers::new(&node.config().node).unwrap());
     let dialer = peer::Dialer::new(peers.clone(), node.name().clone(), addresses);
-    node.reach_nodes_by(Box::new(dialer));
+    node.reach_nodes_by(Arc::new(dialer));
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));
-    tokio::spawn(peer::serve(port, peers, node.clone()));
+    tokio::spawn(peer::serve(port, peers, Process::around(node.clone())));
     let bound = listener::bind_all(&node.config().listeners).unwrap().remove(0);
     let amqp = bound.port().unwrap().address.port();
     tokio::spawn(bound.run(node.clone()));

@@ -32,7 +32,7 @@ use crate::{
         resolver::Resolver,
         transport::{Introduction, Neighbourhood, Service, Transport},
     },
-    host::Node,
+    process::Process,
 };
 
 /// Longest time for a handshake.
@@ -133,19 +133,19 @@ impl Neighbourhood for Neighbours {
     }
 }
 
-/// Accepts until the node stops.
-pub async fn serve(listener: TcpListener, peers: Arc<Peers>, node: Arc<Node>) {
+/// Accepts until the process ends.
+pub async fn serve(listener: TcpListener, peers: Arc<Peers>, process: Arc<Process>) {
     let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
     loop {
         tokio::select! {
-            () = node.stopping().cancelled() => return,
+            () = process.stopping().cancelled() => return,
             _ = refresh.tick() => {
                 if let Err(error) = peers.secrets.refresh() {
                     tracing::warn!("the cookie file cannot follow the mounted secret: {error:#}");
                 }
             }
             (permit, accepted) = accept(&listener, &peers) => match accepted {
-                Ok((tcp, peer)) => drop(tokio::spawn(greet(tcp, peer, permit, peers.clone(), node.clone()))),
+                Ok((tcp, peer)) => drop(tokio::spawn(greet(tcp, peer, permit, peers.clone(), process.clone()))),
                 Err(error) => {
                     // Out of descriptors or memory: others may leave meanwhile.
                     tracing::warn!("cannot accept a peer: {error}");
@@ -171,9 +171,9 @@ async fn greet(
     peer: SocketAddr,
     slot: Option<OwnedSemaphorePermit>,
     peers: Arc<Peers>,
-    node: Arc<Node>,
+    process: Arc<Process>,
 ) {
-    let shaken = tokio::time::timeout(peers.patience, shake_hands(&mut tcp, &peers, node.name())).await;
+    let shaken = tokio::time::timeout(peers.patience, shake_hands(&mut tcp, &peers, process.name())).await;
     drop(slot);
     let proven = match shaken {
         Ok(Ok(proven)) => proven,
@@ -181,7 +181,7 @@ async fn greet(
         Err(_) => return peers.refuse(peer, "the handshake took too long"),
     };
     if proven.channel == Channel::Client {
-        if let Err(error) = legs::serve(tcp, node).await {
+        if let Err(error) = lend(tcp, &process) {
             tracing::debug!("leg of {} from {peer}: {error}", proven.from);
         }
         return;
@@ -192,7 +192,7 @@ async fn greet(
     tracing::debug!("{} came in from {peer}", proven.from);
     match proven.channel {
         Channel::Cli => {
-            if let Err(error) = cli::serve(tcp, &node).await {
+            if let Err(error) = cli::serve(tcp, &process).await {
                 tracing::debug!("{} is gone: {error}", proven.from);
             }
         }
@@ -204,6 +204,24 @@ async fn greet(
             }
         }
     }
+}
+
+/// A leg is served on the app's threads, and ends with the app.
+fn lend(tcp: TcpStream, process: &Process) -> io::Result<()> {
+    let app = process
+        .running()
+        .ok_or_else(|| io::Error::other("the app is stopped"))?;
+    let (tcp, node) = (tcp.into_std()?, app.node.clone());
+    app.handle.spawn(async move {
+        let served = match TcpStream::from_std(tcp) {
+            Ok(tcp) => legs::serve(tcp, node).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
+            tracing::debug!("a leg ended: {error}");
+        }
+    });
+    Ok(())
 }
 
 /// Both prove the secret, the one that connects first. The error is for the log.

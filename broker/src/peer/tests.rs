@@ -13,7 +13,17 @@ const PATIENCE: Duration = Duration::from_millis(300);
 struct Port {
     address: SocketAddr,
     peers: Arc<Peers>,
-    node: Arc<Node>,
+    process: Arc<Process>,
+}
+
+fn process(mut config: config::Config, address: SocketAddr) -> Arc<Process> {
+    config.listeners.tcp.clear();
+    let directory = crate::host::data_directory::open(config.node.data.as_path(), config.node.name.as_str());
+    let port = crate::host::listener::Port {
+        protocol: "clustering",
+        address,
+    };
+    Process::new(config, directory.unwrap(), port, crate::process::Ways::nowhere())
 }
 
 async fn port() -> Port {
@@ -28,12 +38,16 @@ async fn port() -> Port {
     let mut peers = Peers::new(&config.node).unwrap();
     peers.patience = PATIENCE;
     let peers = Arc::new(peers);
-    let node = crate::host::started(config).await;
-    node.started();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, peers.clone(), node.clone()));
-    Port { address, peers, node }
+    let process = process(config, address);
+    tokio::spawn(serve(listener, peers.clone(), process.clone()));
+    process.start_app().await.unwrap();
+    Port {
+        address,
+        peers,
+        process,
+    }
 }
 
 impl Port {
@@ -51,7 +65,7 @@ impl Port {
     fn enter(&self, secret: &str) -> Result<Raw, Verdict> {
         let mut raw = self.connect();
         let cookie = Cookie::new(secret, "test").unwrap();
-        let hello = Hello::new(Channel::Cli, "cli@test", self.node.name());
+        let hello = Hello::new(Channel::Cli, "cli@test", self.process.name());
         say(&mut raw, &link::encode(&hello).unwrap());
         let Verdict::Prove(challenge) = hear(&mut raw) else {
             panic!("no challenge");
@@ -168,7 +182,7 @@ async fn a_tool_that_looks_for_another_node_is_told_whose_port_this_is() {
     say(&mut raw, &link::encode(&hello).unwrap());
     assert_eq!(
         hear::<Verdict>(&mut raw),
-        Verdict::OtherNode(port.node.name().to_string())
+        Verdict::OtherNode(port.process.name().to_string())
     );
     is_closed(raw);
 }

@@ -248,6 +248,18 @@ impl Broker {
         text
     }
 
+    /// Exit code and errors of a `rabbitmqctl` that fails.
+    pub(crate) fn fails(&self, arguments: &[&str]) -> (i32, String) {
+        let output = program(self.directory.path(), self.peers)
+            .args(["ctl", "-q"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{arguments:?} does not fail");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap_or(-1), errors)
+    }
+
     fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_ready() {
@@ -259,18 +271,28 @@ impl Broker {
     }
 
     fn is_ready(&self) -> bool {
+        self.admin("/ready") == 200
+    }
+
+    /// The status that the admin port answers; 0 if it does not.
+    pub(crate) fn admin(&self, path: &str) -> u16 {
         let ask = || {
             let mut socket = TcpStream::connect(self.admin)?;
             socket.set_read_timeout(Some(PATIENCE))?;
             write!(
                 socket,
-                "GET /ready HTTP/1.1\r\nHost: broker\r\nConnection: close\r\n\r\n"
+                "GET {path} HTTP/1.1\r\nHost: broker\r\nConnection: close\r\n\r\n"
             )?;
             let mut answer = String::new();
             socket.read_to_string(&mut answer)?;
-            Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.1 200"))
+            Ok::<_, std::io::Error>(answer)
         };
-        ask().unwrap_or(false)
+        let answer = ask().unwrap_or_default();
+        answer
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0)
     }
 
     pub(crate) fn directory(&self) -> &Path {

@@ -1,5 +1,6 @@
 //! The broker as a process, seen by a foreign client: TLS, log-in by certificate, the PROXY protocol, delayed messages,
-//! definitions that outlive the process, backups, disks and directories that cannot be used.
+//! definitions that outlive the process, backups, disks and directories that cannot be used, an app that is stopped and
+//! started in it.
 //!
 //! Nothing here looks behind the sockets and the log.
 
@@ -12,6 +13,7 @@ mod definitions;
 mod delayed;
 mod disk_trouble;
 mod external;
+mod lifecycle;
 mod messages;
 mod proxy;
 mod tls;

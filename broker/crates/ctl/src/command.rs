@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::node::Target;
 use crate::options::{Kind, Options, Switch, switch};
 use crate::problem::{Problem, TIMEOUT};
-use link::{Failure, Request, Term};
+use link::{Cookie, Failure, Request, Term};
 
 /// What a command works with.
 pub(crate) struct Session<'a> {
@@ -98,6 +98,20 @@ pub(crate) enum Output {
 
 /// What an offline command does with its arguments.
 pub(crate) type OfflineRun = fn(&Offline, &[String]) -> Result<Output, Problem>;
+/// What a command does without a connection: node, secret, options and arguments are given; nothing means that the
+/// node does it.
+pub(crate) type Alone = fn(&Target, &Cookie, &Options, &[String]) -> Result<Option<Output>, Problem>;
+
+/// In which state of the node's app a command makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum App {
+    /// It runs.
+    Running,
+    /// It is stopped, and the process is there.
+    Stopped,
+    /// Either; or the command looks itself.
+    Either,
+}
 
 /// A command of one or more tools.
 #[derive(Clone, Copy)]
@@ -122,6 +136,10 @@ pub(crate) struct Command {
     pub(crate) columns: Option<(&'static [&'static str], usize)>,
     /// Seconds that it may take, unless said otherwise.
     pub(crate) timeout: Option<i64>,
+    /// What the node's app must do meanwhile.
+    pub(crate) app: App,
+    /// Done before anything is connected to; a command that is done by it needs no node.
+    pub(crate) alone: Option<Alone>,
     /// What is wrong with the arguments, if anything.
     pub(crate) check: fn(&Options, &[String]) -> Result<(), Problem>,
     /// Informational lines before it begins.
@@ -149,6 +167,8 @@ impl Command {
             switches: &[],
             columns: None,
             timeout: None,
+            app: App::Running,
+            alone: None,
             check: |_, _| Ok(()),
             banner: |_, _, _| String::new(),
             offline: None,
@@ -198,6 +218,18 @@ impl Command {
     /// It works on the files of a node that does not run.
     pub(crate) const fn offline(mut self, run: OfflineRun) -> Self {
         self.offline = Some(run);
+        self
+    }
+
+    /// In which state of the app it makes sense; most need a running one.
+    pub(crate) const fn app(mut self, app: App) -> Self {
+        self.app = app;
+        self
+    }
+
+    /// What it does without a connection.
+    pub(crate) const fn alone(mut self, alone: Alone) -> Self {
+        self.alone = Some(alone);
         self
     }
 

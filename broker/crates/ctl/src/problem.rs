@@ -28,6 +28,8 @@ pub(crate) struct Problem {
     pub(crate) text: String,
     /// Wrong use of the command: its usage follows.
     pub(crate) is_usage: bool,
+    /// The usage follows since the node is not in the state for this command, not since an argument is wrong.
+    pub(crate) is_state: bool,
 }
 
 impl Problem {
@@ -37,6 +39,7 @@ impl Problem {
             exit,
             text: text.into(),
             is_usage: false,
+            is_state: false,
         }
     }
 
@@ -51,6 +54,32 @@ impl Problem {
             is_usage: true,
             ..Problem::plain(exit, text)
         }
+    }
+}
+
+impl Problem {
+    /// The node's app is not in the state for this; usage follows.
+    fn state(text: &str) -> Self {
+        Problem {
+            is_state: true,
+            ..Problem::arguments(USAGE, text)
+        }
+    }
+
+    /// The command needs a running app.
+    pub(crate) fn app_stopped() -> Self {
+        Problem::state(
+            "this command requires the 'rabbit' app to be running on the target node. Start it with 'rabbitmqctl \
+             start_app'.",
+        )
+    }
+
+    /// The command needs a stopped app.
+    pub(crate) fn app_running() -> Self {
+        Problem::state(
+            "this command requires the 'rabbit' app to be stopped on the target node. Stop it with 'rabbitmqctl \
+             stop_app'.",
+        )
     }
 }
 
@@ -69,6 +98,8 @@ impl From<Failure> for Problem {
             Failure::InUse => Problem::error(USAGE, "Queue is in use"),
             Failure::NotEmpty => Problem::error(USAGE, "Queue is not empty"),
             Failure::Refused(text) => Problem::error(UNAVAILABLE, text),
+            Failure::AppStopped => Problem::app_stopped(),
+            Failure::AppRunning => Problem::app_running(),
             Failure::Unknown => Problem::error(UNAVAILABLE, "this node does not know the request; update it first"),
         }
     }

@@ -3,14 +3,14 @@
 //! Nothing is printed on standard output before the node has been reached.
 
 use crate::client::{self, Client};
-use crate::command::{Command, Offline, OfflineRun, Output, Session, asked_columns, timeout};
+use crate::command::{App, Command, Offline, OfflineRun, Output, Session, asked_columns, timeout};
 use crate::commands;
 use crate::format::{self, Format};
 use crate::help;
 use crate::node::Target;
 use crate::options::Options;
 use crate::problem::{CONFIG, Problem, USAGE};
-use link::Term;
+use link::{Request, Term};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -78,11 +78,11 @@ fn run(tool: Tool, line: &[String], offline: &Offline) -> Result<(), Problem> {
         return say(help::of(tool, command));
     }
     let arguments: Vec<String> = options.arguments.iter().skip(1).cloned().collect();
-    check(command, &options, &arguments).map_err(|problem| with_usage(problem, tool, command, line))?;
-    match command.offline {
+    let done = check(command, &options, &arguments).and_then(|()| match command.offline {
         Some(run) => execute_offline(command, run, (&options, &arguments), offline),
         None => execute(command, &options, &arguments),
-    }
+    });
+    done.map_err(|problem| with_usage(problem, tool, command, line))
 }
 
 fn execute_offline(
@@ -176,8 +176,12 @@ fn with_usage(problem: Problem, tool: Tool, command: &Command, line: &[String]) 
     if !problem.is_usage {
         return problem;
     }
+    let what = match problem.is_state {
+        true => "Error",
+        false => "Error (argument validation)",
+    };
     let text = format!(
-        "Error (argument validation): {}\nArguments given:\n\t{}\n{}",
+        "{what}: {}\nArguments given:\n\t{}\n{}",
         problem.text,
         line.join(" "),
         help::usage(tool, command)
@@ -190,8 +194,15 @@ fn execute(command: &'static Command, options: &Options, arguments: &[String]) -
     let target = Target::of(options).map_err(|why| Problem::plain(CONFIG, why))?;
     let deadline = deadline(command, options).map_err(|()| timeout(command, &target, options))?;
     let cookie = client::cookie(options.text("erlang-cookie"))?;
+    if let Some(alone) = command.alone
+        && let Some(output) = alone(&target, &cookie, options, arguments)?
+    {
+        show(output, format, &target);
+        return Ok(());
+    }
     let mut client = Client::connect(&target, &cookie)?;
     client.set_deadline(deadline);
+    look_at_app(command, &mut client)?;
     let banner = (command.banner)(&target, options, arguments);
     if !banner.is_empty() && !options.quiet() && !format.is_for_machines() {
         println!("{banner}");
@@ -211,6 +222,19 @@ fn execute(command: &'static Command, options: &Options, arguments: &[String]) -
         }
         Err(problem) if format == Format::Json && !problem.is_usage => Err(as_json(&problem, &target)),
         Err(problem) => Err(problem),
+    }
+}
+
+/// A command for another state of the app is refused before it says anything.
+fn look_at_app(command: &Command, client: &mut Client) -> Result<(), Problem> {
+    if command.app == App::Either {
+        return Ok(());
+    }
+    let runs = client.ask(&Request::IsRunning, |_| Ok(()))?? == Term::Bool(true);
+    match (command.app, runs) {
+        (App::Running, false) => Err(Problem::app_stopped()),
+        (App::Stopped, true) => Err(Problem::app_running()),
+        _ => Ok(()),
     }
 }
 

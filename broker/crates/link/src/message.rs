@@ -200,6 +200,16 @@ pub enum Request {
     Backup,
     /// `stop`, `shutdown`: answers with the process id, then the process ends.
     Stop,
+    /// Whether the node is about to serve clients.
+    IsBooting,
+    /// The id of the node's process.
+    Pid,
+    /// `start_app`
+    StartApp,
+    /// `stop_app`
+    StopApp,
+    /// `reset`, `force_reset`
+    Reset { force: bool },
 }
 
 /// Why a request is refused, as far as tools tell it apart.
@@ -227,6 +237,10 @@ pub enum Failure {
     Refused(String),
     /// A request that this node does not know.
     Unknown,
+    /// The app must run for this.
+    AppStopped,
+    /// The app must be stopped for this.
+    AppRunning,
 }
 
 /// One frame of an answer.

@@ -34,6 +34,10 @@ pub struct Health {
     /// Octets of that one.
     snapshot_bytes: AtomicU64,
     snapshots: AtomicU64,
+    /// Nobody waits any more: a full disk is not waited out.
+    stopping: AtomicBool,
+    /// The thread has ended.
+    ended: AtomicBool,
 }
 
 impl Health {
@@ -62,6 +66,16 @@ impl Health {
     /// Snapshots taken by this process.
     pub fn snapshots(&self) -> u64 {
         self.snapshots.load(Ordering::Acquire)
+    }
+
+    /// From now on what cannot be written at once is given up.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// True once nothing is written any more, so that the log may be opened again.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 }
 
@@ -109,9 +123,11 @@ impl Writer {
             fatal,
             pause: FULL_PAUSE,
         };
-        thread::Builder::new()
-            .name("catalogue log".into())
-            .spawn(move || task.run(&waiting))?;
+        thread::Builder::new().name("catalogue log".into()).spawn(move || {
+            let health = task.health.clone();
+            task.run(&waiting);
+            health.ended.store(true, Ordering::Release);
+        })?;
         Ok(Writer { requests, health })
     }
 
@@ -164,7 +180,7 @@ impl<D: Disk> Task<D> {
         }
     }
 
-    /// Writes, however long a full disk takes. An error has been told to `fatal`.
+    /// Writes, however long a full disk takes, unless the log is stopped. Any other error has been told to `fatal`.
     fn write(&mut self, records: &[Record]) -> Result<(), ()> {
         let mut tries: u64 = 0;
         loop {
@@ -185,6 +201,9 @@ impl<D: Disk> Task<D> {
                     }
                     tries += 1;
                     self.health.full.store(true, Ordering::Release);
+                    if self.health.stopping.load(Ordering::Acquire) {
+                        return Err(());
+                    }
                     thread::sleep(self.pause);
                 }
                 Err(error @ WriteError::Fatal { .. }) => {

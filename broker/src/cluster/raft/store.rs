@@ -34,6 +34,9 @@ use tokio::sync::{mpsc, oneshot};
 const KEPT_ENTRIES: u64 = 64;
 /// How long an only member may take to lead itself.
 const LEADING_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the last writes may take when the node stops, and how often it is looked whether they are done.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const STOP_LOOK: Duration = Duration::from_millis(1);
 /// How long a client waits for a commit.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -184,6 +187,13 @@ impl RaftStore {
         })
     }
 
+    /// The library has let go of the log, and what was to be written is.
+    async fn log_ended(&self) {
+        while !self.health.has_ended() {
+            tokio::time::sleep(STOP_LOOK).await;
+        }
+    }
+
     async fn ask(&self, command: Command) -> Outcome {
         if self.health.is_full() {
             return Err(full());
@@ -243,6 +253,10 @@ impl MetaStore for RaftStore {
         Box::pin(async {
             if let Err(error) = self.raft.shutdown().await {
                 tracing::warn!("the log of the definitions did not stop in order: {error}");
+            }
+            self.health.stop();
+            if tokio::time::timeout(STOP_PATIENCE, self.log_ended()).await.is_err() {
+                tracing::warn!("the log of the definitions is still being written");
             }
         })
     }

@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use link::LegOpening;
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 use tokio::net::TcpStream;
 
 use super::super::node::Node;
@@ -16,7 +16,7 @@ pub trait Dial: fmt::Debug + Send + Sync {
 
 impl Node {
     /// Other nodes are reached like this; said once, before clients are served.
-    pub fn reach_nodes_by(&self, dialer: Box<dyn Dial>) {
+    pub fn reach_nodes_by(&self, dialer: Arc<dyn Dial>) {
         if self.dialer.set(dialer).is_err() {
             tracing::error!("the node knows already how to reach others");
         }

@@ -7,6 +7,7 @@ mod access;
 mod alarms;
 mod backup;
 mod clients;
+mod lifecycle;
 mod list;
 mod objects;
 mod parameters;
@@ -20,7 +21,10 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::mpsc};
 
 use super::stream::{read_frame, write_frame};
-use crate::host::Node;
+use crate::{
+    host::Node,
+    process::{Process, Running},
+};
 
 /// How long a tool may keep quiet between requests, or not read.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -31,32 +35,40 @@ const FRAMES_WAITING_MAX: usize = 4;
 type Outcome = Result<Term, Failure>;
 
 /// Serves one tool until it leaves.
-pub async fn serve(mut tcp: TcpStream, node: &Arc<Node>) -> io::Result<()> {
+pub async fn serve(mut tcp: TcpStream, process: &Process) -> io::Result<()> {
     while let Some(octets) = read_frame(&mut tcp, REQUEST_BYTES_MAX, PATIENCE).await? {
         match link::decode(&octets) {
-            Ok(request) => answer(&mut tcp, node.clone(), request).await?,
+            Ok(request) => answer(&mut tcp, process, request).await?,
             Err(_) => reply(&mut tcp, &Reply::Failed(Failure::Unknown)).await?,
         }
     }
     Ok(())
 }
 
-/// Requests may lock and hash, so they are performed where blocking is allowed.
-async fn answer(tcp: &mut TcpStream, node: Arc<Node>, request: Request) -> io::Result<()> {
-    if request == Request::Backup {
-        return backup::send(tcp, &node).await;
-    }
-    let (sender, mut frames) = mpsc::channel(FRAMES_WAITING_MAX);
+async fn answer(tcp: &mut TcpStream, process: &Process, request: Request) -> io::Result<()> {
     let stops = request == Request::Stop;
-    let work = tokio::task::spawn_blocking(move || perform(&node, request, &sender));
-    while let Some(frame) = frames.recv().await {
-        reply(tcp, &frame).await?;
+    match (lifecycle::execute(process, &request).await, process.running()) {
+        (Some(outcome), _) => reply(tcp, &last(outcome)).await?,
+        (None, Some(app)) if request == Request::Backup => backup::send(tcp, &app.node).await?,
+        (None, Some(app)) => ask_app(tcp, &app, request).await?,
+        (None, None) => reply(tcp, &Reply::Failed(Failure::AppStopped)).await?,
     }
-    work.await.map_err(io::Error::other)?;
     match stops {
         true => stop(),
         false => Ok(()),
     }
+}
+
+/// Requests may lock and hash, so they are performed where blocking is allowed, and on the app's threads, with which
+/// they end.
+async fn ask_app(tcp: &mut TcpStream, app: &Running, request: Request) -> io::Result<()> {
+    let (sender, mut frames) = mpsc::channel(FRAMES_WAITING_MAX);
+    let node = app.node.clone();
+    let work = app.handle.spawn_blocking(move || perform(&node, request, &sender));
+    while let Some(frame) = frames.recv().await {
+        reply(tcp, &frame).await?;
+    }
+    work.await.map_err(io::Error::other)
 }
 
 async fn reply(tcp: &mut TcpStream, reply: &Reply) -> io::Result<()> {
@@ -75,12 +87,15 @@ fn perform(node: &Node, request: Request, frames: &mpsc::Sender<Reply>) {
         Request::List { what, columns } => list::list(node, what, &columns, frames),
         other => execute(node, other),
     };
-    let last = match outcome {
+    // Without a receiver the tool is gone, and nobody waits for the answer.
+    let _ = frames.blocking_send(last(outcome));
+}
+
+fn last(outcome: Outcome) -> Reply {
+    match outcome {
         Ok(term) => Reply::Done(term),
         Err(failure) => Reply::Failed(failure),
-    };
-    // Without a receiver the tool is gone, and nobody waits for the answer.
-    let _ = frames.blocking_send(last);
+    }
 }
 
 fn execute(node: &Node, request: Request) -> Outcome {
@@ -120,11 +135,17 @@ fn execute(node: &Node, request: Request) -> Outcome {
         Request::CloseConnections { scope, limit, reason } => clients::close_all(node, &scope, limit, &reason),
         Request::SetMemoryWatermark { level } => alarms::set_memory(node, &level),
         Request::SetDiskFreeLimit { level } => alarms::set_disk(node, &level),
-        Request::IsRunning => Ok(Term::Bool(node.has_started() && !node.stopping().is_cancelled())),
         Request::Status => Ok(status::status(node)),
-        Request::Stop => Ok(Term::count(std::process::id())),
-        // Answered in many frames, elsewhere.
-        Request::List { .. } | Request::Backup => Err(Failure::Unknown),
+        // Answered in many frames, elsewhere, or by the process.
+        Request::List { .. }
+        | Request::Backup
+        | Request::IsRunning
+        | Request::IsBooting
+        | Request::Pid
+        | Request::Stop
+        | Request::StartApp
+        | Request::StopApp
+        | Request::Reset { .. } => Err(Failure::Unknown),
     }
 }
 

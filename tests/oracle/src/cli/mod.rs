@@ -14,6 +14,8 @@ const FILES: &[(&str, &str)] = &[
     ("objects", include_str!("../../cli/objects.cli")),
     ("checks", include_str!("../../cli/checks.cli")),
     ("use", include_str!("../../cli/use.cli")),
+    // The last: a reset leaves nothing of what the others made.
+    ("lifecycle", include_str!("../../cli/lifecycle.cli")),
 ];
 
 /// All cases in the order of their files.

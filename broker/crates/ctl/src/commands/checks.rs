@@ -2,7 +2,7 @@
 //!
 //! A check that would always succeed without looking is not here.
 
-use crate::command::{Command, Output, Session};
+use crate::command::{App, Command, Output, Session};
 use crate::commands::status::{alarm_lines, at, listeners, of_listeners};
 use crate::format;
 use crate::problem::{DATA, Problem, UNAVAILABLE};
@@ -88,12 +88,12 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("check_running", |session| match is_running(session)? {
         true => Ok(Output::Text(running(session))),
         false => {
-            let why = "is not running or has not fully booted yet (check with is_booting)";
-            let text = format!("RabbitMQ on node {} {why}", session.target.name);
-            Err(Problem::plain(UNAVAILABLE, text))
+            let text = not_running(session);
+            Err(Problem::error(UNAVAILABLE, text))
         }
     })
     .help(USAGE, "Fails if the node does not serve clients")
+    .app(App::Either)
     .in_diagnostics()
     .banner(|target, _, _| format!("Checking if RabbitMQ is running on node {} ...", target.name))
     .under(CHECKS),
@@ -161,33 +161,32 @@ pub(super) const COMMANDS: &[Command] = &[
         Ok(Output::Text(session.cookie_hash.clone()))
     })
     .help(USAGE, "Shows a hash of the shared secret, to compare without telling")
+    .app(App::Either)
     .in_diagnostics()
     .banner(|target, _, _| format!("Asking node {} its Erlang cookie hash...", target.name))
     .under(CHECKS),
     Command::new("is_booting", |session| {
         let name = session.target.name.clone();
-        let text = match is_running(session)? {
-            true => "is fully booted (check with is_running), stopped or has not started booting yet",
-            false => "is booting or stopping",
+        let text = match session.ask(&Request::IsBooting)? {
+            Term::Bool(true) => "is booting",
+            _ => "is fully booted (check with is_running), stopped or has not started booting yet",
         };
         Ok(Output::Text(format!("RabbitMQ on node {name} {text}")))
     })
     .help(USAGE, "Says whether the node is starting")
+    .app(App::Either)
     .in_diagnostics()
     .banner(|target, _, _| format!("Asking node {} for its boot status ...", target.name))
     .under(CHECKS),
     Command::new("is_running", |session| {
         let is = is_running(session)?;
-        let not = format!(
-            "RabbitMQ on node {} is not running or has not fully booted yet",
-            session.target.name
-        );
-        let text = if is { running(session) } else { not };
+        let text = if is { running(session) } else { not_running(session) };
         let pairs = [("message", Term::text(&text)), ("result", Term::Bool(is))];
         let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Ok(Output::Both(text, Term::Map(pairs)))
     })
     .help(USAGE, "Says whether the node serves clients")
+    .app(App::Either)
     .in_diagnostics()
     .banner(|target, _, _| format!("Asking node {} for its status ...", target.name))
     .under(CHECKS),
@@ -225,6 +224,11 @@ fn alone(session: &mut Session<'_>) -> Result<Output, Problem> {
     let name = &session.target.name;
     let text = format!("Node {name} seems to be the only one in a single node cluster, the check does not apply");
     Ok(Output::Text(text))
+}
+
+fn not_running(session: &Session<'_>) -> String {
+    let why = "is not running or has not fully booted yet (check with is_booting)";
+    format!("RabbitMQ on node {} {why}", session.target.name)
 }
 
 fn running(session: &Session<'_>) -> String {

@@ -5,6 +5,7 @@
 mod alarms;
 mod checks;
 mod eval;
+mod lifecycle;
 mod limits;
 mod lists;
 mod operations;
@@ -25,7 +26,7 @@ use link::{Failure, Listing, Request};
 pub(crate) const VERSION: &str = "3.13.7";
 
 const GROUPS: [&[Command]; 13] = [
-    operations::NODES,
+    lifecycle::COMMANDS,
     rename::COMMANDS,
     users::COMMANDS,
     permissions::COMMANDS,
@@ -81,7 +82,6 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "federation_status",
     "force_boot",
     "force_gc",
-    "force_reset",
     "forget_cluster_node",
     "hash_password",
     "hipe_compile",
@@ -110,7 +110,6 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "remote_shell",
     "remove_classic_queue_mirroring_from_policies",
     "report",
-    "reset",
     "reset_node_auth_attempt_metrics",
     "reset_stats_db",
     "resolve_hostname",
@@ -125,14 +124,11 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "set_cluster_name",
     "set_log_level",
     "shovel_status",
-    "start_app",
-    "stop_app",
     "suspend_listeners",
     "sync_queue",
     "tls_versions",
     "update_cluster_nodes",
     "update_vhost_metadata",
-    "wait",
 ];
 
 /// How a list is shown.

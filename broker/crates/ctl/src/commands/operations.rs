@@ -1,44 +1,13 @@
-//! Stopping the node, queues, closing connections.
+//! Queues, and closing connections.
 //!
-//! What is stopped or closed is told first.
+//! What is closed is told first.
 
 use crate::command::{Command, Output, Session, flag, number};
 use crate::options::{Kind, short};
 use crate::problem::{Problem, USAGE};
 use link::{Failure, Request, Scope, Term};
-use std::path::Path;
-use std::time::{Duration, Instant};
 
 const OPERATIONS: &str = "Operations";
-/// How long a stopped node's process may take to end.
-const STOP_PATIENCE: Duration = Duration::from_secs(60);
-
-pub(super) const NODES: &[Command] = &[
-    Command::new("await_startup", |session| match session.ask(&Request::IsRunning)? {
-        Term::Bool(true) => Ok(Output::Nothing),
-        _ => Err(Problem::error(crate::problem::UNAVAILABLE, "rabbit_is_not_running")),
-    })
-    .help("", "Succeeds once the node serves clients")
-    .in_both()
-    .under("Nodes"),
-    Command::new("shutdown", shutdown)
-        .help(
-            "[--wait] [--timeout <timeout>]",
-            "Stops the node and waits until its process has ended",
-        )
-        .with(&[flag("wait")])
-        .under("Nodes"),
-    Command::new("stop", stop)
-        .help(
-            "[--idempotent] [<pidfile>]",
-            "Stops the node; with its pid file, waits until its process has ended",
-        )
-        .takes(0, 1)
-        .with(&[flag("idempotent")])
-        .banner(|target, _, _| format!("Stopping and halting node {} ...", target.name))
-        .under("Nodes"),
-];
-
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("close_all_connections", close_all)
         .help(
@@ -119,7 +88,8 @@ pub(super) const COMMANDS: &[Command] = &[
     .under("Queues"),
 ];
 
-fn count(term: &Term) -> i64 {
+/// A number in an answer.
+pub(super) fn count(term: &Term) -> i64 {
     match term {
         Term::Integer(number) => *number,
         _ => 0,
@@ -152,56 +122,4 @@ fn delete_queue(session: &mut Session<'_>) -> Result<Output, Problem> {
     Ok(Output::Text(format!(
         "Queue was successfully deleted with {ready} ready messages"
     )))
-}
-
-fn stop(session: &mut Session<'_>) -> Result<Output, Problem> {
-    session.ask(&Request::Stop)?;
-    if let Some(file) = session.arguments.first() {
-        let pid = std::fs::read_to_string(file)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
-        let pid = pid.ok_or_else(|| Problem::error(crate::problem::UNAVAILABLE, format!("no pid in {file}")))?;
-        wait_for_process(pid)?;
-    }
-    Ok(Output::Nothing)
-}
-
-fn shutdown(session: &mut Session<'_>) -> Result<Output, Problem> {
-    let pid = count(&session.ask(&Request::Stop)?);
-    let name = session.target.name.clone();
-    if session.options.is_off("wait") {
-        return Ok(Output::Text(format!(
-            "Shutting down RabbitMQ node {name} running at PID {pid}"
-        )));
-    }
-    println!("Shutting down RabbitMQ node {name} running at PID {pid}");
-    println!("Waiting for PID {pid} to terminate");
-    session.client.wait_for_end();
-    wait_for_process(pid)?;
-    Ok(Output::Text(format!(
-        "RabbitMQ node {name} running at PID {pid} successfully shut down"
-    )))
-}
-
-/// A process of this machine; one of another is gone from here at once.
-fn wait_for_process(pid: i64) -> Result<(), Problem> {
-    let place = format!("/proc/{pid}/stat");
-    let deadline = Instant::now() + STOP_PATIENCE;
-    // A zombie has ended: its parent only has not looked yet.
-    let lives = || {
-        let text = std::fs::read_to_string(Path::new(&place)).unwrap_or_default();
-        text.rsplit(") ")
-            .next()
-            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
-    };
-    while lives() {
-        if Instant::now() > deadline {
-            return Err(Problem::error(
-                crate::problem::TIMEOUT,
-                format!("PID {pid} does not terminate"),
-            ));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Sections stand in RabbitMQ's order; what only Erlang has is left out.
 
-use crate::command::{Command, Output, Session, text};
+use crate::command::{App, Command, Output, Session, text};
 use crate::format;
 use crate::problem::{Problem, USAGE};
 use link::{Request, Term};
@@ -18,6 +18,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "[--timeout <timeout>]",
         "Succeeds if the node's process is up and takes this tool's secret",
     )
+    .app(App::Either)
     .in_both()
     .banner(|target, options, _| {
         let ms = options

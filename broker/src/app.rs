@@ -1,0 +1,165 @@
+//! The app: all that serves clients, from the definitions and the messages to the ports. Between one start and the next
+//! stop, in a process that goes on.
+//!
+//! It has threads of its own, and whatever runs on them ends with it: no task, socket or timer outlives a stop, whoever
+//! began it. All ports are bound before any is served, so an app that cannot do its work never says that it is ready.
+
+use anyhow::Context;
+use std::{sync::Arc, time::Duration};
+use store::disk::FsDisk;
+use tokio::runtime::{self, Handle, Runtime};
+
+use crate::{
+    cluster::Identity,
+    config::Config,
+    host::{
+        self, Node,
+        listener::{self, Port},
+    },
+    http, management, observe,
+    process::Ways,
+};
+
+/// How long work that cannot be interrupted may go on when the app has stopped.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where an app is: what the process lends it.
+pub struct Places {
+    /// The files of the data directory, which the process has locked.
+    pub disk: FsDisk,
+    /// The port that the process serves.
+    pub peers: Port,
+    /// The ways to other nodes.
+    pub ways: Ways,
+}
+
+/// A running app.
+#[derive(Debug)]
+pub struct App {
+    runtime: Runtime,
+    node: Arc<Node>,
+}
+
+impl App {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// Why it cannot serve. Nothing of it is left then.
+    pub async fn start(config: Config, identity: Identity, places: Places) -> anyhow::Result<App> {
+        let runtime = runtime::Builder::new_multi_thread()
+            .enable_all()
+            // Sockets and timers are looked at often: a task here may work for a millisecond at a time.
+            .event_interval(8)
+            .global_queue_interval(8)
+            .build()?;
+        // Given up half-way, it ends as after a stop.
+        let starting = Ending(Some(runtime));
+        let node = starting.handle()?.spawn(bring_up(config, identity, places)).await;
+        match node.context("the start ended in a panic").and_then(|started| started) {
+            Ok(node) => {
+                let runtime = starting.take()?;
+                Ok(App { runtime, node })
+            }
+            Err(why) => {
+                end(starting.take()?).await;
+                Err(why)
+            }
+        }
+    }
+
+    /// What runs in it.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Where its work is done.
+    pub fn handle(&self) -> &Handle {
+        self.runtime.handle()
+    }
+
+    /// Stops: clients are told and get some time, everything is written down. Afterwards nothing of it is left.
+    pub async fn stop(self) {
+        let App { runtime, node } = self;
+        if let Err(error) = runtime.spawn(async move { node.stop().await }).await {
+            tracing::error!("the app did not stop in order: {error}");
+        }
+        end(runtime).await;
+    }
+}
+
+/// A runtime that may have to be ended where nobody can wait for it.
+struct Ending(Option<Runtime>);
+
+impl Ending {
+    fn handle(&self) -> anyhow::Result<&Handle> {
+        self.0.as_ref().map(Runtime::handle).context("the app has ended")
+    }
+
+    fn take(mut self) -> anyhow::Result<Runtime> {
+        self.0.take().context("the app has ended")
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Ends all tasks, wherever they are, and waits for what cannot be interrupted.
+async fn end(runtime: Runtime) {
+    if tokio::task::spawn_blocking(move || runtime.shutdown_timeout(END_PATIENCE))
+        .await
+        .is_err()
+    {
+        tracing::error!("the app's threads did not end in order");
+    }
+}
+
+async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow::Result<Arc<Node>> {
+    let amqp = listener::bind_all(&config.listeners)?;
+    let management = management::bind(&config)?;
+    let scrapes = observe::bind_scrapes(&config)?;
+    let node = Node::start(config, places.disk, identity, &*places.ways.neighbours).await?;
+    keep_going(&node);
+    node.reach_nodes_by(places.ways.dialer);
+    node.announce(places.peers);
+    for bound in amqp {
+        announce(&node, bound.port()?);
+        tokio::spawn(bound.run(node.clone()));
+    }
+    if !management.is_empty() {
+        let samples = Arc::new(observe::Samples::default());
+        tokio::spawn(observe::sample(samples.clone(), node.clone()));
+        serve_http(management, &management::routes(node.clone(), samples), &node);
+    }
+    serve_http(scrapes, &observe::scrape_routes(node.clone()), &node);
+    node.started();
+    Ok(node)
+}
+
+/// What the node does without being asked.
+fn keep_going(node: &Arc<Node>) {
+    tokio::spawn(host::run_timers(node.clone()));
+    tokio::spawn(host::run_retirements(node.clone()));
+    tokio::spawn(host::run_loads(node.clone()));
+    tokio::spawn(host::alarms::watch_memory(node.clone()));
+    tokio::spawn(host::memory::give_back_in_alarm(node.clone()));
+    tokio::spawn(host::alarms::watch_disk(node.clone()));
+    tokio::spawn(host::paging::relieve(node.clone()));
+}
+
+fn announce(node: &Node, port: Port) {
+    tracing::info!("started {} listener on {}", port.protocol, port.address);
+    node.announce(port);
+}
+
+/// Serves a plugin's ports until the node stops.
+fn serve_http(ports: Vec<http::Bound>, routes: &axum::Router, node: &Arc<Node>) {
+    for bound in ports {
+        announce(node, bound.port());
+        tokio::spawn(bound.run(routes.clone(), node.stopping().clone()));
+    }
+}
