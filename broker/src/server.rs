@@ -9,7 +9,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     admin,
-    cluster::resolver::SamePort,
     config::{self, Config, ServerArgs},
     host::{
         data_directory,
@@ -89,7 +88,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let peers = Arc::new(peer::Peers::new(&config.node)?);
     let neighbours = peer::Neighbours {
         peers: peers.clone(),
-        resolver: Arc::new(SamePort(config.node.peer_port)),
+        resolver: Arc::new(peer::names::ByName {
+            service: config.node.names.port,
+            otherwise: config.node.peer_port,
+        }),
     };
     let port = Port {
         protocol: "clustering",
@@ -104,13 +106,24 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         neighbours: Arc::new(neighbours),
         dialer,
     };
+    let (named, names) = (named(&config, &port), config.node.names.clone());
     let process = Process::new(config, directory, port, ways);
     tokio::spawn(admin.run(admin::routes(process.clone()), process.stopping().clone()));
     tokio::spawn(peer::serve(peer_port, peers, process.clone()));
+    tokio::spawn(peer::names::keep(named, names, process.stopping().clone()));
     process.start_app().await?;
     wait_for_stop().await?;
     process.stop().await;
     Ok(())
+}
+
+/// The node as the name service shall know it.
+fn named(config: &Config, peers: &Port) -> peer::names::Named {
+    let name = config.node.name.as_str();
+    peer::names::Named {
+        name: name.split('@').next().unwrap_or(name).to_owned(),
+        port: peers.address.port(),
+    }
 }
 
 async fn wait_for_stop() -> anyhow::Result<()> {

@@ -230,6 +230,7 @@ impl Loader {
         self.config.node.secret_directory.clone_from(&args.secret_dir);
         self.config.node.cookie = variables.value("RABBITMQ_ERLANG_COOKIE").map(Secret::new);
         self.config.node.pid_file = variables.value("RABBITMQ_PID_FILE").map(PathBuf::from);
+        self.names(variables);
         let amqp = self.variable::<u16>(variables, "RABBITMQ_NODE_PORT").unwrap_or(5672);
         let above = amqp.checked_add(20000);
         match self.variable(variables, "RABBITMQ_DIST_PORT").or(above) {
@@ -237,6 +238,22 @@ impl Loader {
             None => {
                 let right = "leaves no port 20000 above it for peers; set RABBITMQ_DIST_PORT";
                 self.bad_variable("RABBITMQ_NODE_PORT", amqp.to_string(), right.into());
+            }
+        }
+    }
+
+    /// The name service by the variables of Erlang's.
+    fn names(&mut self, variables: &Variables<'_>) {
+        let port = self.variable::<u16>(variables, "ERL_EPMD_PORT");
+        self.config.node.names.port = port.unwrap_or(link::NAME_SERVICE_PORT);
+        let text = variables.value("ERL_EPMD_ADDRESS").unwrap_or_default();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word.parse() {
+                Ok(address) => self.config.node.names.addresses.push(address),
+                Err(_) => {
+                    let right = "must be addresses such as 127.0.0.1, with commas between them";
+                    return self.bad_variable("ERL_EPMD_ADDRESS", text, right.into());
+                }
             }
         }
     }

@@ -29,7 +29,8 @@ pub use plugins::Plugins;
 pub use reference::page as reference_page;
 pub use settings::{
     Access, Amqp, CertificateName, Config, Console, CredentialValidator, FileTarget, HttpBounds, LeaderLocator,
-    Listener, Listeners, Log, LogFile, LogFormat, LogLevel, Management, Mechanism, Node, PasswordHashing, Prometheus,
-    QueueType, Queues, RatesMode, Resources, SanType, SocketOptions, Stream, TlsOptions, TlsVersion, Verify,
+    Listener, Listeners, Log, LogFile, LogFormat, LogLevel, Management, Mechanism, NameService, Node, PasswordHashing,
+    Prometheus, QueueType, Queues, RatesMode, Resources, SanType, SocketOptions, Stream, TlsOptions, TlsVersion,
+    Verify,
 };
 pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Value, Watermark};

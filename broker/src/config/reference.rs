@@ -29,9 +29,17 @@ pub fn page() -> String {
     }
     page.push_str(VARIABLES);
     for (name, doc) in KNOWN {
-        let _ = writeln!(page, "| `RABBITMQ_{name}` | {} |", cell(doc));
+        let _ = writeln!(page, "| `{}` | {} |", full(name), cell(doc));
     }
     page
+}
+
+/// Erlang's own variables have no prefix.
+fn full(name: &str) -> String {
+    match name.starts_with("ERL_") {
+        true => name.to_owned(),
+        false => format!("RABBITMQ_{name}"),
+    }
 }
 
 fn default(key: &Key) -> String {

@@ -54,6 +54,8 @@ pub struct Node {
     pub cookie: Option<Secret>,
     /// Port for peers and the command line.
     pub peer_port: u16,
+    /// The name service of this host.
+    pub names: NameService,
     /// Name of the cluster; none is the name of the first node.
     pub cluster_name: Option<String>,
     /// Configuration files that were read, in order.
@@ -62,6 +64,15 @@ pub struct Node {
     pub enabled_plugins_file: PathBuf,
     /// Where the process id is written; none is nowhere.
     pub pid_file: Option<PathBuf>,
+}
+
+/// Where nodes of a host find each other's ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameService {
+    /// Its port, on every host.
+    pub port: u16,
+    /// Interfaces beside this host's own; none are all.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// AMQP listeners.

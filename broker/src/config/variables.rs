@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A variable that is understood: its name without `RABBITMQ_`, and what it does.
-pub const KNOWN: [(&str, &str); 20] = [
+pub const KNOWN: [(&str, &str); 22] = [
     (
         "NODENAME",
         "Node name; without @ it gets the host's short name. Default rabbit.",
@@ -27,6 +27,11 @@ pub const KNOWN: [(&str, &str); 20] = [
     (
         "DIST_PORT",
         "Port for peers and the command line. Default: AMQP port + 20000.",
+    ),
+    ("ERL_EPMD_PORT", "Port of the host's name service. Default 4369."),
+    (
+        "ERL_EPMD_ADDRESS",
+        "Interfaces of the name service beside 127.0.0.1, with commas. Default all.",
     ),
     (
         "CONFIG_FILE",

@@ -6,6 +6,7 @@ mod cli;
 mod enter;
 mod legs;
 mod listener;
+pub mod names;
 mod node;
 mod secret;
 mod stream;

@@ -3,6 +3,7 @@
 //! Every wait has an end. What goes wrong on the way is explained as RabbitMQ's tools explain it.
 
 use crate::image::Piece;
+use crate::names::Way;
 use crate::node::{self, Target};
 use crate::problem::{CONFIG, Problem, TIMEOUT, UNAVAILABLE};
 use link::{
@@ -63,8 +64,9 @@ impl Client {
     /// Explains what was tried and what to look at.
     pub(crate) fn connect(target: &Target, cookie: &Cookie) -> Result<Self, Problem> {
         let own = format!("rabbitmqcli-{}-{}", std::process::id(), target.name);
-        let attempt = reach(target).and_then(|tcp| prove(tcp, target, cookie, &own));
-        attempt.map_err(|obstacle| Problem::plain(UNAVAILABLE, explain(&obstacle, target, cookie, &own)))
+        let way = Way::find(target.place, &target.host, target.short());
+        let attempt = reach(target, way.port).and_then(|tcp| prove(tcp, target, cookie, &own));
+        attempt.map_err(|obstacle| Problem::plain(UNAVAILABLE, explain(&obstacle, (target, &way), cookie, &own)))
     }
 
     /// From now on every wait ends at this time.
@@ -162,12 +164,12 @@ fn lost(error: &io::Error) -> Problem {
     }
 }
 
-fn reach(target: &Target) -> Result<TcpStream, Obstacle> {
+fn reach(target: &Target, port: u16) -> Result<TcpStream, Obstacle> {
     let unreachable = |error: io::Error| match error.kind() {
         io::ErrorKind::ConnectionRefused => Obstacle::Refused,
         _ => Obstacle::Unreachable(error.to_string()),
     };
-    let addresses = (target.host.as_str(), target.port).to_socket_addrs();
+    let addresses = (target.host.as_str(), port).to_socket_addrs();
     let addresses = addresses.map_err(|_| Obstacle::Unreachable("nxdomain (non-existing domain)".into()))?;
     let mut last = Obstacle::Unreachable("nxdomain (non-existing domain)".into());
     for address in addresses {
@@ -234,9 +236,9 @@ fn receive(tcp: &mut TcpStream, max: usize) -> io::Result<Vec<u8>> {
 }
 
 /// RabbitMQ's diagnosis: what was tried, what was found, what to look at.
-fn explain(obstacle: &Obstacle, target: &Target, cookie: &Cookie, own: &str) -> String {
+fn explain(obstacle: &Obstacle, (target, way): (&Target, &Way), cookie: &Cookie, own: &str) -> String {
     let name = &target.name;
-    let found = findings(obstacle, target).join("\n");
+    let found = findings(obstacle, target, way).join("\n");
     let home = home();
     format!(
         "Error: unable to perform an operation on node '{name}'. Please see diagnostics information and suggestions below.
@@ -271,8 +273,13 @@ Current node details:
     )
 }
 
-fn findings(obstacle: &Obstacle, target: &Target) -> Vec<String> {
-    let (host, port, short) = (&target.host, target.port, target.short());
+fn findings(obstacle: &Obstacle, target: &Target, way: &Way) -> Vec<String> {
+    let (host, port, short) = (&target.host, way.port, target.short());
+    let mut told = way.told(host, short);
+    // Nobody at the default port either: the name service has said all there is to say.
+    if way.is_unknown(short) && !matches!(obstacle, Obstacle::WrongSecret) {
+        return told;
+    }
     let reached = format!("  * TCP connection to port {port} on {host} succeeded");
     let mut lines = match obstacle {
         Obstacle::Unreachable(why) => vec![format!("  * unable to connect to port {port} on {host}: {why}")],
@@ -301,6 +308,9 @@ fn findings(obstacle: &Obstacle, target: &Target) -> Vec<String> {
             format!("  * what listens there is not a node of this kind: {why}"),
         ],
     };
-    lines.push("  * the port is RABBITMQ_DIST_PORT, else RABBITMQ_NODE_PORT + 20000, else 25672".to_owned());
-    lines
+    if way.service.is_none() {
+        lines.push("  * the port is that of RABBITMQ_DIST_PORT".to_owned());
+    }
+    told.append(&mut lines);
+    told
 }

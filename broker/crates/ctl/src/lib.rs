@@ -15,6 +15,7 @@ mod commands;
 mod format;
 mod help;
 mod image;
+mod names;
 mod node;
 mod options;
 mod problem;

@@ -1,7 +1,8 @@
-//! Which node is meant and where its peer port is: options, then the environment, then RabbitMQ's defaults.
+//! Which node is meant and how its peer port is known: options, then the environment, then RabbitMQ's defaults.
 //!
-//! Node names resolve as host names do; there is no name service in between.
+//! A port that the environment gives is that of the environment's own node; others are asked for by name.
 
+use crate::names::Place;
 use crate::options::Options;
 use std::env;
 
@@ -13,7 +14,7 @@ pub(crate) struct Target {
     /// Host to connect to.
     pub(crate) host: String,
     /// Its peer port.
-    pub(crate) port: u16,
+    pub(crate) place: Place,
 }
 
 impl Target {
@@ -23,17 +24,21 @@ impl Target {
     /// Names the variable that is no port number.
     pub(crate) fn of(options: &Options) -> Result<Self, String> {
         let long = options.flag("longnames") || variable("RABBITMQ_USE_LONGNAME").is_some_and(|value| value == "true");
-        let wanted = options.text("node").map(str::to_owned);
-        let wanted = wanted
-            .or_else(|| variable("RABBITMQ_NODENAME"))
-            .unwrap_or_else(|| "rabbit".to_owned());
-        let name = match wanted.contains('@') {
-            true => wanted,
-            false => format!("{wanted}@{}", host_name(long)),
+        let full = |name: String| match name.contains('@') {
+            true => name,
+            false => format!("{name}@{}", host_name(long)),
         };
+        let own = full(variable("RABBITMQ_NODENAME").unwrap_or_else(|| "rabbit".to_owned()));
+        let name = options
+            .text("node")
+            .map_or_else(|| own.clone(), |name| full(name.to_owned()));
+        let place = place(name == own)?;
+        Ok(Target::new(name, place))
+    }
+
+    fn new(name: String, place: Place) -> Self {
         let host = name.rsplit('@').next().unwrap_or_default().to_owned();
-        let port = peer_port()?;
-        Ok(Target { name, host, port })
+        Target { name, host, place }
     }
 
     /// The name without its host.
@@ -42,21 +47,24 @@ impl Target {
     }
 }
 
-/// `RABBITMQ_DIST_PORT`, else 20000 above the AMQP port.
-fn peer_port() -> Result<u16, String> {
-    let number = |name: &str| match variable(name) {
-        None => Ok(None),
-        Some(text) => text
-            .parse::<u16>()
-            .map(Some)
-            .map_err(|_| format!("{name} = {text} is no port number")),
-    };
-    if let Some(port) = number("RABBITMQ_DIST_PORT")? {
-        return Ok(port);
+fn port(name: &str) -> Result<Option<u16>, String> {
+    let Some(text) = variable(name) else { return Ok(None) };
+    let port = text.parse::<u16>();
+    port.map(Some).map_err(|_| format!("{name} = {text} is no port number"))
+}
+
+/// `RABBITMQ_DIST_PORT` for the environment's own node; any other by name, else 20000 above the AMQP port.
+fn place(is_own: bool) -> Result<Place, String> {
+    if let Some(port) = port("RABBITMQ_DIST_PORT")?
+        && is_own
+    {
+        return Ok(Place::Port(port));
     }
-    let amqp = number("RABBITMQ_NODE_PORT")?.unwrap_or(5672);
+    let service = port("ERL_EPMD_PORT")?.unwrap_or(link::NAME_SERVICE_PORT);
+    let amqp = port("RABBITMQ_NODE_PORT")?.filter(|_| is_own).unwrap_or(5672);
     let too_high = format!("RABBITMQ_NODE_PORT = {amqp} leaves no port 20000 above it; set RABBITMQ_DIST_PORT");
-    amqp.checked_add(20000).ok_or(too_high)
+    let otherwise = amqp.checked_add(20000).ok_or(too_high)?;
+    Ok(Place::Named { service, otherwise })
 }
 
 /// This host's name, up to the first dot unless `long`.

@@ -1,4 +1,5 @@
-//! What goes over the peer port: frames, the proof of the shared secret, and what the command line asks a node.
+//! What goes over the peer port: frames, the proof of the shared secret, and what the command line asks a node; and the
+//! words of the name service, by which the port is found.
 //!
 //! Octets in, octets out; sockets and patience belong to those who use it. The secret itself never crosses the wire.
 //! Nothing here acts on a node, and nothing prints.
@@ -8,6 +9,7 @@ mod frame;
 mod handshake;
 mod leg;
 mod message;
+mod names;
 mod term;
 
 pub use cookie::{Cookie, CookieError};
@@ -19,5 +21,9 @@ pub use handshake::{
 pub use leg::{LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict};
 pub use message::{
     Failure, Level, Listing, PolicyLevel, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Scope, decode, encode,
+};
+pub use names::{
+    NAME_HEADER_BYTES, NAME_REQUEST_BYTES_MAX, NAME_SERVICE_PORT, NAMES_BYTES_MAX, NameRequest, is_registered,
+    names_answer, names_in, port_answer, port_in, registered, registered_bytes,
 };
 pub use term::Term;
