@@ -24,13 +24,16 @@ pub(crate) enum Place {
     },
 }
 
+/// Nodes of a host with their ports, or why they are not known.
+type Nodes = Result<Vec<(String, u16)>, String>;
+
 /// What was found on the way to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     /// The port to try.
     pub(crate) port: u16,
     /// What the name service says of the node's host, and its port.
-    pub(crate) service: Option<(u16, Result<Vec<(String, u16)>, String>)>,
+    pub(crate) service: Option<(u16, Nodes)>,
 }
 
 impl Way {
@@ -92,8 +95,7 @@ fn absent(nodes: &[(String, u16)], host: &str, name: &str) -> [String; 3] {
     ]
 }
 
-/// All nodes of a host, or why they are not known.
-fn nodes(host: &str, service: u16) -> Result<Vec<(String, u16)>, String> {
+fn nodes(host: &str, service: u16) -> Nodes {
     let addresses = (host, service).to_socket_addrs();
     let addresses = addresses.map_err(|_| "nxdomain (non-existing domain)".to_owned())?;
     let mut why = "nxdomain (non-existing domain)".to_owned();
