@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -243,9 +244,22 @@ fn file_with(directory: &Path, name: &str, text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Ports that systems do not give to outgoing connections: one of those could be taken again before the server listens.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+/// So many may be in use one after the other.
+const PORT_TRIES: usize = 100;
+
 /// A port that nobody listens on at this moment.
 pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let mut tries = std::iter::repeat_with(any_port).take(PORT_TRIES);
+    let free = tries.find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok());
+    free.with_context(|| format!("of {PORT_TRIES} ports from {PORTS:?} none is free"))
+}
+
+fn any_port() -> u16 {
+    // The standard library's own source of chance: every new state is keyed differently.
+    let chance = RandomState::new().build_hasher().finish();
+    PORTS.start + (chance % PORTS.len() as u64) as u16
 }
 
 /// True once the port answers AMQP's protocol header with the beginning of a frame.
