@@ -227,6 +227,12 @@ impl Snapshot {
         record.leader != self.home
     }
 
+    /// The other nodes that are not known to be down.
+    pub fn other_nodes(&self) -> Vec<NodeName> {
+        let others = self.catalog.nodes().filter(|node| node.up && node.name != self.home);
+        others.map(|node| node.name.clone()).collect()
+    }
+
     /// True unless a node is known to be down.
     pub fn is_up(&self, name: &NodeName) -> bool {
         self.catalog.nodes().any(|node| node.name == *name && node.up)

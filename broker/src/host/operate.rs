@@ -2,11 +2,12 @@
 //!
 //! Each is checked like the same AMQP method of that user; nothing here is quicker than a client, or may more.
 
-use catalog::Client as Identity;
+use catalog::{Client as Identity, Conditions, QueueRecord};
+use link::{Failure, Term};
 use model::{ExchangeName, QueueName, Refusal, ReplyCode};
 use queue::{Fetched, Got, Settle};
 use session::Publication;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     cell::{Errand, QueueCell},
@@ -59,6 +60,9 @@ pub enum Afterwards {
     /// They die, perhaps into a dead-letter exchange.
     Rejected,
 }
+
+/// How long this node may need to see what another has done.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
 impl Node {
     /// Publishes; true if a queue took the message.
@@ -204,9 +208,44 @@ impl Node {
     ///
     /// # Errors
     /// As `queue.purge` of that user would be refused.
-    pub fn purge(&self, identity: &Identity, queue: &QueueName) -> Result<u64, Refusal> {
-        let cell = self.readable(identity, queue)?;
+    pub async fn purge(&self, identity: &Identity, queue: &QueueName) -> Result<u64, Refusal> {
+        let record = catalog::check_read(&self.snapshot().catalog, identity, queue)?;
+        if self.snapshot().is_remote(&record) {
+            return self.purge_far(&record).await.map(count).map_err(not_done);
+        }
+        let cell = self.cell(&record)?;
         Ok(self.purge_cell(&cell))
+    }
+
+    /// Has the leader of a queue purge it.
+    ///
+    /// # Errors
+    /// Its refusal, or why it cannot be asked.
+    pub async fn purge_far(&self, record: &QueueRecord) -> Result<Term, Failure> {
+        let request = link::Request::PurgeQueue {
+            vhost: record.vhost.to_string(),
+            name: record.name.to_string(),
+        };
+        self.ask_node(&record.leader, request, None).await
+    }
+
+    /// Has the leader of a queue delete it, and comes back when it is gone here too.
+    ///
+    /// # Errors
+    /// Its refusal, or why it cannot be asked.
+    pub async fn delete_far(&self, record: &QueueRecord, conditions: Conditions) -> Result<Term, Failure> {
+        let request = link::Request::DeleteQueue {
+            vhost: record.vhost.to_string(),
+            name: record.name.to_string(),
+            if_empty: conditions.if_empty,
+            if_unused: conditions.if_unused,
+        };
+        let answer = self.ask_node(&record.leader, request, None).await?;
+        let mut generations = self.generations();
+        let is_gone = generations.wait_for(|_| self.snapshot().catalog.queue_by_id(record.id).is_none());
+        // Whether it is seen or not: it is deleted.
+        let _ = tokio::time::timeout(SEEN_WITHIN, is_gone).await;
+        Ok(answer)
     }
 
     /// Removes the ready messages of a queue; answers how many.
@@ -222,6 +261,22 @@ impl Node {
         let reason = reason.to_owned();
         client.outbox().post(Letter::Close { reason });
     }
+}
+
+fn count(term: Term) -> u64 {
+    match term {
+        Term::Integer(count) => u64::try_from(count).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// What another node would not or could not do.
+fn not_done(failure: Failure) -> Refusal {
+    let text = match failure {
+        Failure::Refused(text) => text,
+        other => format!("{other:?}"),
+    };
+    Refusal::channel(ReplyCode::NotFound, text)
 }
 
 /// The payload of the content header frame that a client would have sent.

@@ -2,6 +2,7 @@
 
 use access::User;
 use catalog::{Answer, Command, Conditions, Decision, Locator, Open, QueueRecord, Request};
+use link::Failure;
 use model::{QueueName, Refusal, ReplyCode, UserName, VhostName};
 use std::{net::IpAddr, sync::Arc};
 
@@ -78,6 +79,14 @@ impl Node {
         record: &QueueRecord,
         conditions: Conditions,
     ) -> Result<Answer, Refusal> {
+        if self.snapshot().is_remote(record) {
+            let refused = |failure| refused_there(record, conditions, failure);
+            return self
+                .delete_far(record, conditions)
+                .await
+                .map(|_| Answer::Done)
+                .map_err(refused);
+        }
         let cell = self.snapshot().cell(record.id).cloned();
         if let Some(cell) = &cell {
             let mut held = cell.hold();
@@ -201,4 +210,18 @@ impl Node {
             tracing::error!("exclusive queues of connection {} stay: {refusal}", client.connection.0);
         }
     }
+}
+
+/// The leader's refusal to delete a queue, in the words that this node would have found.
+fn refused_there(record: &QueueRecord, conditions: Conditions, failure: Failure) -> Refusal {
+    let (consumers, ready) = match failure {
+        Failure::InUse => (1, 0),
+        Failure::NotEmpty => (0, 1),
+        Failure::Refused(text) => return Refusal::channel(ReplyCode::NotFound, text),
+        _ => return Refusal::channel(ReplyCode::NotFound, format!("no {}", record.title())),
+    };
+    let judged = conditions.check(record, consumers, ready);
+    judged
+        .err()
+        .unwrap_or_else(|| Refusal::channel(ReplyCode::PreconditionFailed, format!("{} is in use", record.title())))
 }

@@ -282,7 +282,7 @@ async fn purge(State(api): State<Arc<Api>>, caller: Caller, Path((vhost, queue))
         ReplyCode::NotFound => Failure::not_found(),
         _ => Failure::from(refusal),
     };
-    api.node.purge(&client, &name).map_err(refused)?;
+    api.node.purge(&client, &name).await.map_err(refused)?;
     answer::done()
 }
 

@@ -3,11 +3,14 @@
 //! Both ends prove the secret first. What goes over a leg afterwards is the host's.
 
 use futures::future::BoxFuture;
-use link::{Channel, LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict};
+use link::{
+    Channel, Failure, LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply,
+    Request, Term,
+};
 use model::ConnectionId;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{io, sync::Arc, time::Duration};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::mpsc};
 
 use super::{
     enter::enter,
@@ -58,6 +61,39 @@ impl host::Dial for Dialer {
                 LegVerdict::Refused(why) => Err(io::Error::new(io::ErrorKind::ConnectionRefused, why)),
             }
         })
+    }
+
+    fn ask(
+        &self,
+        to: &str,
+        request: Request,
+        rows: Option<mpsc::Sender<Reply>>,
+    ) -> BoxFuture<'static, io::Result<Result<Term, Failure>>> {
+        let (peers, own_name, resolver) = (self.peers.clone(), self.own_name.clone(), self.resolver.clone());
+        let to = to.to_owned();
+        Box::pin(async move {
+            let addresses = resolver.resolve(&to).await?;
+            let secrets = peers.secrets().map_err(io::Error::other)?;
+            let mut tcp = enter(&addresses, Channel::Cli, &own_name, &to, &secrets).await?;
+            let question = link::encode(&request)?;
+            write_frame(&mut tcp, &question, REQUEST_BYTES_MAX, PATIENCE).await?;
+            loop {
+                let octets = read_frame(&mut tcp, REPLY_BYTES_MAX, PATIENCE).await?;
+                match link::decode(&octets.ok_or(io::ErrorKind::UnexpectedEof)?)? {
+                    Reply::Done(term) => return Ok(Ok(term)),
+                    Reply::Failed(failure) => return Ok(Err(failure)),
+                    more => hand_on(&rows, more).await?,
+                }
+            }
+        })
+    }
+}
+
+async fn hand_on(rows: &Option<mpsc::Sender<Reply>>, reply: Reply) -> io::Result<()> {
+    let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+    match rows {
+        Some(rows) => rows.send(reply).await.map_err(gone),
+        None => Ok(()),
     }
 }
 

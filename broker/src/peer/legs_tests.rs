@@ -18,6 +18,7 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable},
 };
+use link::{Listing, Reply, Request};
 use std::{
     collections::BTreeMap,
     io,
@@ -537,6 +538,64 @@ async fn a_direct_reply_finds_its_requester_on_another_node() {
     drop(publish(&responder, address.as_str(), "answer").await);
     let answer = next(&mut replies).await;
     assert_eq!((body(&answer), answer.delivery_tag), ("answer".to_owned(), 1));
+}
+
+/// What a tool that asks this node is shown, rows sorted.
+async fn listed(at: &Served, what: Listing, columns: &[&str]) -> Vec<String> {
+    let (rows, mut heard) = tokio::sync::mpsc::channel(64);
+    let request = Request::List {
+        what,
+        columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+    };
+    // Asked over the peer port, as by a tool; any node that knows this one can do that.
+    let dialer = at.node.clone();
+    let own = at.node.name().to_string();
+    let asked = tokio::spawn(async move { dialer.ask_node(&own, request, Some(rows)).await });
+    let mut all = Vec::new();
+    while let Some(Reply::Rows(some)) = heard.recv().await {
+        all.extend(some.iter().map(|row| format!("{row:?}")));
+    }
+    asked.await.unwrap().unwrap();
+    all.sort();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_any_node_are_those_of_all_and_an_administrator_reaches_every_queue() {
+    let pair = pair().await;
+    let channel = confirming(&pair.edge).await;
+    declare(&channel, "q", &[]).await;
+    publish_all(&channel, "q", 2).await;
+    let queues = || Listing::Queues("/".into());
+    for at in [&pair.edge, &pair.leader] {
+        let rows = listed(at, queues(), &["name", "messages_ready"]).await;
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert!(rows[0].contains("\"q\"") && rows[0].contains('2'), "{rows:?}");
+        assert_eq!(listed(at, Listing::Connections, &["name"]).await.len(), 1);
+    }
+    let _consumer = consume(&channel, "q", "c", false).await;
+    assert_eq!(
+        listed(&pair.edge, Listing::Consumers("/".into()), &["consumer_tag"])
+            .await
+            .len(),
+        1
+    );
+    let record = pair.edge.node.snapshot().catalog.queue("/", "q").unwrap().clone();
+    let if_unused = catalog::Conditions {
+        if_unused: true,
+        if_empty: false,
+    };
+    assert_eq!(
+        pair.edge.node.delete_far(&record, if_unused).await,
+        Err(link::Failure::InUse)
+    );
+    publish_all(&channel, "q", 1).await;
+    pair.edge
+        .node
+        .delete_far(&record, catalog::Conditions::default())
+        .await
+        .unwrap();
+    assert!(pair.edge.node.snapshot().catalog.queue("/", "q").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

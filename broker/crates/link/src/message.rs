@@ -68,6 +68,8 @@ pub enum Listing {
     Channels,
     /// Consumers of a virtual host.
     Consumers(String),
+    /// Of such a list, what the node that is asked has itself.
+    Here(Box<Listing>),
 }
 
 /// How much of memory or disk space.

@@ -1,9 +1,9 @@
 //! How a leg comes to a socket: the node knows for whom, and somebody else how to reach a node and prove the secret.
 
 use futures::future::BoxFuture;
-use link::LegOpening;
-use std::{fmt, io, sync::Arc};
-use tokio::net::TcpStream;
+use link::{Failure, LegOpening, Reply, Request, Term};
+use std::{fmt, io, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, sync::mpsc};
 
 use super::super::node::Node;
 use super::leg::Leg;
@@ -12,13 +12,50 @@ use super::leg::Leg;
 pub trait Dial: fmt::Debug + Send + Sync {
     /// A connection to this node that is ready for the octets of a leg.
     fn dial(&self, to: &str, opening: LegOpening) -> BoxFuture<'static, io::Result<TcpStream>>;
+
+    /// Asks this node what the command line could ask it; rows are handed on as they come.
+    fn ask(
+        &self,
+        to: &str,
+        _request: Request,
+        _rows: Option<mpsc::Sender<Reply>>,
+    ) -> BoxFuture<'static, io::Result<Result<Term, Failure>>> {
+        let text = format!("this node has no way to {to}");
+        Box::pin(async move { Err(io::Error::new(io::ErrorKind::NotConnected, text)) })
+    }
 }
+
+/// How long another node may take for what an administrator asks.
+const ASK_PATIENCE: Duration = Duration::from_secs(15);
 
 impl Node {
     /// Other nodes are reached like this; said once, before clients are served.
     pub fn reach_nodes_by(&self, dialer: Arc<dyn Dial>) {
         if self.dialer.set(dialer).is_err() {
             tracing::error!("the node knows already how to reach others");
+        }
+    }
+
+    /// Has another node answer what an administrator asks.
+    ///
+    /// # Errors
+    /// Its refusal, or why it cannot be asked.
+    pub async fn ask_node(
+        &self,
+        to: &str,
+        request: Request,
+        rows: Option<mpsc::Sender<Reply>>,
+    ) -> Result<Term, Failure> {
+        let unreachable = |why: String| Failure::Refused(format!("node {to} cannot be asked: {why}"));
+        let dialer = self
+            .dialer
+            .get()
+            .ok_or_else(|| unreachable("this node reaches no other".into()))?;
+        let asking = tokio::time::timeout(ASK_PATIENCE, dialer.ask(to, request, rows));
+        match asking.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
+            Err(_) => Err(unreachable("it does not answer".into())),
         }
     }
 

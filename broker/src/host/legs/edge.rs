@@ -51,7 +51,7 @@ impl Legs {
     /// The leg to this leader, opened if there is none.
     pub fn to(&mut self, leader: &NodeName, node: &Arc<Node>, client: &Arc<Client>) -> Arc<Leg> {
         if let Some(leg) = self.all.get(leader)
-            && (leg.opened_at.elapsed() < REOPEN_AFTER || !leg.is_broken())
+            && (!leg.is_broken() || leg.opened_at.elapsed() < REOPEN_AFTER)
         {
             return leg.clone();
         }

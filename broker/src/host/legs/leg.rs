@@ -154,6 +154,10 @@ pub struct Leg {
     pub client: Arc<Client>,
     pub(super) pipe: Pipe,
     state: Mutex<State>,
+    /// As in the state, for a look without its lock.
+    broken: AtomicBool,
+    /// As in the state, for a look without its lock.
+    unanswered: AtomicU64,
     /// The state of the catalogue that the leader's last answer relies on.
     heard_of: AtomicU64,
     /// The leg's task should look up.
@@ -173,6 +177,8 @@ impl Leg {
             client,
             pipe: Pipe::default(),
             state: Mutex::default(),
+            broken: AtomicBool::new(false),
+            unanswered: AtomicU64::new(0),
             heard_of: AtomicU64::new(0),
             attention: Notify::new(),
             progress: Notify::new(),
@@ -183,12 +189,12 @@ impl Leg {
 
     /// True once nothing goes over it any more.
     pub fn is_broken(&self) -> bool {
-        self.state.lock().broken
+        self.broken.load(Ordering::Acquire)
     }
 
     /// True while the client's publishes have to wait.
     pub fn is_full(&self) -> bool {
-        self.pipe.waiting_bytes() > UNWRITTEN_BYTES_MAX || self.state.lock().unanswered >= UNANSWERED_MAX
+        self.pipe.waiting_bytes() > UNWRITTEN_BYTES_MAX || self.unanswered.load(Ordering::Relaxed) >= UNANSWERED_MAX
     }
 
     /// True once the client needs it no more.
@@ -276,6 +282,7 @@ impl Leg {
                 body: message.body,
             };
             wire::forward(&mut state.out, &forwarding);
+            self.unanswered.store(state.unanswered, Ordering::Relaxed);
         })
     }
 
@@ -369,6 +376,7 @@ impl Leg {
             return;
         };
         state.unanswered -= closed.unanswered.count();
+        self.unanswered.store(state.unanswered, Ordering::Relaxed);
         for consumer in closed.consumers.values() {
             consumer.gone.store(true, Ordering::Release);
         }
@@ -395,6 +403,7 @@ impl Leg {
         open.unanswered.answer(upto, alone, refused, |one| told.push(one))?;
         let answered = before - open.unanswered.count();
         state.unanswered -= answered;
+        self.unanswered.store(state.unanswered, Ordering::Relaxed);
         // The lock is still held: nobody sees the answer before the refusal is there.
         self.post_refused(number, told);
         Ok(())
@@ -416,6 +425,7 @@ impl Leg {
     pub(super) fn give_up(&self, reason: Option<Refusal>) -> Vec<(u16, String, Arc<FarConsumer>)> {
         let mut state = self.state.lock();
         state.broken = true;
+        self.broken.store(true, Ordering::Release);
         pool::give_back(std::mem::take(&mut state.out));
         let mut consumers = Vec::new();
         for (number, mut open) in std::mem::take(&mut state.channels) {

@@ -3,7 +3,7 @@
 //! Deliveries are encoded again straight into the client's outbox, under the client's own numbers. While the client does
 //! not read, nothing is read from the leg either: the leader's side fills up and parks the consumers there (I7).
 
-use model::{Refusal, ReplyCode};
+use model::{Millis, Refusal, ReplyCode};
 use std::{io, sync::Arc, sync::atomic::Ordering, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use wire::{AMQPClass, Kind, LegMethod, Method, basic, channel, connection};
@@ -44,6 +44,8 @@ struct Reader {
     wrote: bool,
     /// Publishes were answered.
     answered: bool,
+    /// When the octets at hand were read.
+    now: Millis,
 }
 
 /// Serves a leg until it is over.
@@ -55,6 +57,7 @@ pub async fn run(node: Arc<Node>, leg: Arc<Leg>) {
         last: None,
         wrote: false,
         answered: false,
+        now: Millis(0),
     };
     let end = match reader.connect().await {
         Ok(()) => reader.hear().await,
@@ -131,6 +134,7 @@ impl Reader {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(End::Lost(error)),
         }
+        self.now = self.node.now();
         let buffer = std::mem::take(&mut self.buffer);
         let taken = self.take_all(&buffer);
         self.hand_on();
@@ -216,7 +220,7 @@ impl Reader {
             leg: self.leg.clone(),
             tag: delivery.delivery_tag,
         });
-        let tag = out.book_far(place, delivery.redelivered, self.node.now());
+        let tag = out.book_far(place, delivery.redelivered, self.now);
         let delivery = wire::Deliver {
             channel: number,
             consumer_tag: delivery.consumer_tag,
@@ -246,7 +250,7 @@ impl Reader {
                 leg: self.leg.clone(),
                 tag: fetched.delivery_tag,
             });
-            let tag = out.book_got_far(place, fetched.redelivered, self.node.now());
+            let tag = out.book_got_far(place, fetched.redelivered, self.now);
             let got = wire::GetOk {
                 channel: number,
                 delivery_tag: tag.0,

@@ -4,7 +4,7 @@
 
 use ::access::{Permissions, TopicPermissions, User};
 use catalog::{Catalog, Policy, Vhost};
-use link::{Failure, Listing, Reply, Term};
+use link::{Failure, Listing, Reply, Request, Term};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -70,6 +70,12 @@ pub(super) fn list(node: &Node, what: Listing, columns: &[String], frames: &mpsc
         waiting_bytes: 0,
     };
     let catalog = node.snapshot().catalog.clone();
+    let (what, is_whole) = match what {
+        Listing::Here(what) => (*what, false),
+        what => (what, true),
+    };
+    let others = is_whole.then(|| Listing::Here(Box::new(what.clone())));
+    let has_share = is_live(&what);
     match what {
         Listing::Queues(vhost) => objects::queues(node, &catalog, &vhost, &mut rows)?,
         Listing::Exchanges(vhost) => objects::exchanges(&catalog, &vhost, &mut rows)?,
@@ -80,7 +86,32 @@ pub(super) fn list(node: &Node, what: Listing, columns: &[String], frames: &mpsc
         definitions => list_definitions(node, &catalog, definitions, &mut rows)?,
     }
     rows.send()?;
+    if let Some(theirs) = others.filter(|_| has_share) {
+        ask_others(node, &theirs, columns, frames);
+    }
     Ok(Term::none())
+}
+
+/// True for lists of which each node has its own share.
+fn is_live(what: &Listing) -> bool {
+    matches!(
+        what,
+        Listing::Queues(_) | Listing::Consumers(_) | Listing::Connections | Listing::Channels
+    )
+}
+
+/// The other nodes' shares. A node that does not answer is missing in the list and named in the log.
+fn ask_others(node: &Node, what: &Listing, columns: &[String], frames: &mpsc::Sender<Reply>) {
+    let runtime = tokio::runtime::Handle::current();
+    for other in node.snapshot().other_nodes() {
+        let request = Request::List {
+            what: what.clone(),
+            columns: columns.to_vec(),
+        };
+        if let Err(failure) = runtime.block_on(node.ask_node(&other, request, Some(frames.clone()))) {
+            tracing::warn!("a list is not complete: {failure:?}");
+        }
+    }
 }
 
 fn list_definitions(node: &Node, catalog: &Catalog, what: Listing, rows: &mut Rows<'_>) -> Result<(), Failure> {

@@ -63,9 +63,19 @@ fn vhost<'a>(catalog: &'a Catalog, name: &str) -> impl Iterator<Item = &'a Arc<V
 
 pub(super) fn queues(node: &Node, catalog: &Catalog, name: &str, rows: &mut Rows<'_>) -> Result<(), Failure> {
     let mut all = vhost(catalog, name).flat_map(|vhost| vhost.queues());
+    let snapshot = node.snapshot();
+    let is_up = |record: &catalog::QueueRecord| snapshot.is_up(&record.leader);
     all.try_for_each(|record| {
+        // The node that leads a queue lists it; one that is away cannot.
+        if snapshot.is_remote(record) && is_up(record) {
+            return Ok(());
+        }
+        let is_away = snapshot.is_remote(record);
         let view = node.queue_view(record);
-        rows.add(|column| queue_column(&view, column).or_else(|| queue_place(node, &view, column)))
+        rows.add(|column| match column {
+            "state" if is_away => Some(Term::atom("down")),
+            _ => queue_column(&view, column).or_else(|| queue_place(node, &view, column)),
+        })
     })
 }
 

@@ -14,14 +14,25 @@ fn record(node: &Node, vhost: &str, name: &str) -> Result<Arc<QueueRecord>, Fail
     found.ok_or(Failure::NotFound)
 }
 
+/// Requests are performed where blocking is allowed.
+fn wait_for(answer: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Handle::current().block_on(answer)
+}
+
 pub(super) fn purge(node: &Node, vhost: &str, name: &str) -> Outcome {
     let record = record(node, vhost, name)?;
+    if node.snapshot().is_remote(&record) {
+        return wait_for(node.purge_far(&record));
+    }
     let cell = node.cell(&record).map_err(|_| Failure::NotFound)?;
     Ok(Term::count(node.purge_cell(&cell)))
 }
 
 pub(super) fn delete(node: &Node, vhost: &str, name: &str, conditions: Conditions) -> Outcome {
     let record = record(node, vhost, name)?;
+    if node.snapshot().is_remote(&record) {
+        return wait_for(node.delete_far(&record, conditions));
+    }
     let cell = node.cell(&record).map_err(|_| Failure::NotFound)?;
     let ready = {
         let mut held = cell.hold();
