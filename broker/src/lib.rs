@@ -11,6 +11,7 @@ pub mod admin;
 mod app;
 mod cluster;
 pub mod config;
+pub mod detached;
 pub mod host;
 mod http;
 pub mod management;

@@ -2,7 +2,7 @@
 //!
 //! Decides by the name it is called by, else by the first argument, what this process is. Nothing else happens here.
 
-use broker::{config, offline, server};
+use broker::{config, detached, offline, server};
 use clap::Parser;
 use std::{
     io::{self, Write},
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let called = arguments.first().map_or("warren", |path| file_name(path)).to_owned();
     match called.as_str() {
-        "rabbitmq-server" => server::main(&config::ServerArgs::default()),
+        "rabbitmq-server" => detached::rabbitmq_server(&arguments[1..]),
         "rabbitmqctl" => ctl::main(ctl::Tool::Ctl, &arguments[1..], &OFFLINE),
         "rabbitmq-diagnostics" => ctl::main(ctl::Tool::Diagnostics, &arguments[1..], &OFFLINE),
         _ => match Command::parse_from(arguments) {

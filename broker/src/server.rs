@@ -4,7 +4,12 @@
 //! as the process lives.
 
 use anyhow::Context;
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{self, ExitCode},
+    sync::Arc,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -23,6 +28,11 @@ pub fn main(args: &ServerArgs) -> ExitCode {
     if args.print_config_reference {
         print_reference();
         return ExitCode::SUCCESS;
+    }
+    if args.session
+        && let Err(error) = rustix::process::setsid()
+    {
+        complain(&format!("cannot begin a session: {error}"));
     }
     let loaded = match config::load(args, &config::Process) {
         Ok(loaded) => loaded,
@@ -77,6 +87,7 @@ fn refuse_unhonoured(config: &Config) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     refuse_unhonoured(&config)?;
     let directory = data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
+    let _pid_file = PidFile::write(config.node.pid_file.as_deref())?;
     let backlog = config.listeners.socket.backlog;
     let admin = http::bind(&config, config.admin, "http/admin").context("admin.tcp.port")?;
     let peer_address = config::ListenAddress {
@@ -123,6 +134,31 @@ fn named(config: &Config, peers: &Port) -> peer::names::Named {
     peer::names::Named {
         name: name.split('@').next().unwrap_or(name).to_owned(),
         port: peers.address.port(),
+    }
+}
+
+/// The file with the process id that service managers and `rabbitmqctl wait` look at, there while the process is.
+struct PidFile(Option<PathBuf>);
+
+impl PidFile {
+    fn write(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(PidFile(None)) };
+        let title = || format!("cannot write the process id to {} (RABBITMQ_PID_FILE)", path.display());
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(title)?;
+        }
+        fs::write(path, format!("{}\n", process::id())).with_context(title)?;
+        Ok(PidFile(Some(path.to_owned())))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0
+            && let Err(error) = fs::remove_file(path)
+        {
+            tracing::warn!("the process id stays in {}: {error}", path.display());
+        }
     }
 }
 

@@ -15,6 +15,9 @@ pub struct ServerArgs {
     /// Directory with the cluster secret's files current, next and previous.
     #[arg(long, value_name = "DIR")]
     pub secret_dir: Option<PathBuf>,
+    /// Run in a session of its own; `rabbitmq-server -detached` does.
+    #[arg(long, hide = true)]
+    pub session: bool,
     /// Print the reference of all settings and exit.
     #[arg(long)]
     pub print_config_reference: bool,

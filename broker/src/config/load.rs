@@ -13,6 +13,9 @@ use super::value::{NoneWord, Secret, Value};
 use super::variables::Variables;
 use std::path::{Path, PathBuf};
 
+/// How far a node's admin port is above its AMQP port: 15680 is above 5672.
+const ADMIN_ABOVE_AMQP: u16 = 10_008;
+
 /// A configuration, and what its reader should know about it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -36,6 +39,9 @@ pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, 
     let settings = loader.settings(args, environment, &variables);
     loader.apply(&settings);
     loader.node(args, environment, &variables);
+    if !settings.iter().any(|written| written.key == "admin.tcp.port") {
+        loader.admin(&variables);
+    }
     loader.plugins(environment, &variables);
     match loader.problems.is_empty() {
         true => Ok(Loaded {
@@ -239,6 +245,16 @@ impl Loader {
                 let right = "leaves no port 20000 above it for peers; set RABBITMQ_DIST_PORT";
                 self.bad_variable("RABBITMQ_NODE_PORT", amqp.to_string(), right.into());
             }
+        }
+    }
+
+    /// Nodes of one host that differ in their AMQP ports differ in their admin ports, unless said otherwise.
+    fn admin(&mut self, variables: &Variables<'_>) {
+        let amqp = variables
+            .value("RABBITMQ_NODE_PORT")
+            .and_then(|text| text.parse::<u16>().ok());
+        if let Some(port) = amqp.and_then(|amqp| amqp.checked_add(ADMIN_ABOVE_AMQP)) {
+            self.config.admin.port = port;
         }
     }
 

@@ -313,3 +313,20 @@ fn any_text_is_settings_or_problems_and_never_a_panic() {
         assert!(load(&ServerArgs::default(), &with(text)).is_err(), "{text}");
     }
 }
+
+#[test]
+fn nodes_of_one_host_that_differ_in_their_amqp_ports_differ_in_all_ports() {
+    let second = config(&Fixed::new().set("RABBITMQ_NODE_PORT", "5673"));
+    assert_eq!((second.node.peer_port, second.admin.port), (25673, 15681));
+    let file = Fixed::new()
+        .set("RABBITMQ_NODE_PORT", "5673")
+        .file("/etc/rabbitmq/rabbitmq.conf", "admin.tcp.port = 1234");
+    assert_eq!(config(&file).admin.port, 1234);
+    let named = config(
+        &Fixed::new()
+            .set("ERL_EPMD_PORT", "14369")
+            .set("ERL_EPMD_ADDRESS", "10.0.0.1,::1"),
+    );
+    assert_eq!(named.node.names.port, 14369);
+    assert_eq!(named.node.names.addresses.len(), 2);
+}

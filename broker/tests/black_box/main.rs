@@ -11,6 +11,7 @@ mod broker;
 mod certificates;
 mod definitions;
 mod delayed;
+mod detached;
 mod disk_trouble;
 mod external;
 mod lifecycle;

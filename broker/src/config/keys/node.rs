@@ -156,7 +156,7 @@ fn cluster() -> Vec<Key> {
             c.admin = ListenAddress { port: v, ..c.admin }
         })
         .default("15680")
-        .doc("Admin port with the probes startup, readiness and liveness."),
+        .doc("Admin port with the probes startup, readiness and liveness; with RABBITMQ_NODE_PORT, 10008 above that."),
         key("admin.tcp.ip", |c: &mut Config, _, v| c.admin.ip = Some(v)).doc("Its interface."),
     ]
 }
