@@ -19,7 +19,9 @@ pub fn rabbitmq_server(arguments: &[String]) -> ExitCode {
         _ => {
             let given = words.join(" ");
             complain(
-                &format!("rabbitmq-server {given}: only -detached is understood; all else is in rabbitmq.conf and variables"),
+                &format!(
+                    "rabbitmq-server {given}: only -detached is understood; all else is in rabbitmq.conf and variables"
+                ),
                 64,
             )
         }
@@ -37,10 +39,7 @@ fn start() -> anyhow::Result<()> {
     let own = std::env::current_exe().context("cannot find this program to start it again")?;
     let mut command = Command::new(own);
     command.args(["server", "--session"]);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // Not waited for: it is to outlive this process.
     command.spawn().map(drop).context("cannot start the broker")
 }

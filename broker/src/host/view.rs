@@ -184,6 +184,17 @@ impl Node {
         facts.into_iter().filter_map(view).collect()
     }
 
+    /// What the cluster is called: as it was named, else as configured, else as the first of its members by name.
+    pub fn cluster_name(&self) -> String {
+        let snapshot = self.snapshot();
+        let given = snapshot.catalog.global_parameter("cluster_name");
+        let given = given.and_then(|name| name.as_text().map(str::to_owned));
+        let configured = || self.config().node.cluster_name.clone();
+        let first = || snapshot.catalog.nodes().map(|node| node.name.to_string()).min();
+        let named = given.or_else(configured).or_else(first);
+        named.unwrap_or_else(|| self.name().to_string())
+    }
+
     /// The connections that have logged in, in the order in which they came.
     pub fn open_clients(&self) -> Vec<Arc<Client>> {
         let mut all = self.clients().all();

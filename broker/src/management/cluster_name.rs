@@ -20,11 +20,7 @@ pub fn routes() -> Router<Arc<Api>> {
 
 /// The name that was given, else the configured one, else that of the node.
 pub fn of(api: &Api) -> String {
-    let snapshot = api.node.snapshot();
-    let given = snapshot.catalog.global_parameter("cluster_name");
-    let given = given.and_then(|name| name.as_text().map(str::to_owned));
-    let configured = || api.node.config().node.cluster_name.clone();
-    given.or_else(configured).unwrap_or_else(|| api.node.name().to_string())
+    api.node.cluster_name()
 }
 
 async fn read(State(api): State<Arc<Api>>, _: Caller, query: Parameters) -> Outcome {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Api, answer::Outcome, caller::Caller, list::Parameters};
 
 /// Features of RabbitMQ 3.13 that are always on here.
-const ENABLED: [(&str, &str); 6] = [
+pub const ENABLED: [(&str, &str); 6] = [
     (
         "classic_mirrored_queue_version",
         "Support setting version for classic mirrored queues",

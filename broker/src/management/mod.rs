@@ -52,6 +52,7 @@ use crate::{
     observe::Samples,
 };
 use failure::Failure;
+pub use features::ENABLED as FEATURE_FLAGS;
 
 /// What handlers work with.
 #[derive(Debug)]

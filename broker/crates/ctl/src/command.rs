@@ -92,6 +92,15 @@ pub(crate) enum Output {
     Text(String),
     /// A sentence, and as JSON these values instead.
     Both(String, Term),
+    /// The same in each format that differs.
+    Formats {
+        /// For people.
+        text: String,
+        /// For machines.
+        json: Term,
+        /// For Erlang's tools.
+        erlang: String,
+    },
     /// Rows were printed already.
     Printed,
 }

@@ -36,6 +36,14 @@ impl Target {
         Ok(Target::new(name, place))
     }
 
+    /// Another node, at the same name service.
+    ///
+    /// # Errors
+    /// Names the variable that is no port number.
+    pub(crate) fn other(name: &str) -> Result<Self, String> {
+        Ok(Target::new(name.to_owned(), place(false)?))
+    }
+
     fn new(name: String, place: Place) -> Self {
         let host = name.rsplit('@').next().unwrap_or_default().to_owned();
         Target { name, host, place }

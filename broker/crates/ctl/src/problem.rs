@@ -98,6 +98,12 @@ impl From<Failure> for Problem {
             Failure::InUse => Problem::error(USAGE, "Queue is in use"),
             Failure::NotEmpty => Problem::error(USAGE, "Queue is not empty"),
             Failure::Refused(text) => Problem::error(UNAVAILABLE, text),
+            Failure::Cluster { word, text } => {
+                let text = text.replace('\'', "\\'");
+                Problem::error(UNAVAILABLE, format!("{{:{word}, '{text}'}}"))
+            }
+            Failure::Unreachable(why) => Problem::error(UNAVAILABLE, why),
+            Failure::ProcessRunning => Problem::state("this command requires the target node to be stopped."),
             Failure::AppStopped => Problem::app_stopped(),
             Failure::AppRunning => Problem::app_running(),
             Failure::Unknown => Problem::error(UNAVAILABLE, "this node does not know the request; update it first"),

@@ -254,6 +254,9 @@ fn show(output: Output, format: Format, target: &Target) {
     let pair = |key: &str, value: Term| (key.to_owned(), value);
     match (output, format) {
         (Output::Printed, _) => {}
+        (Output::Formats { json, .. }, Format::Json) => println!("{}", format::json(&json)),
+        (Output::Formats { erlang, .. }, Format::Erlang) => println!("{erlang}"),
+        (Output::Formats { text, .. }, _) => println!("{text}"),
         (Output::Nothing, Format::Json) => json(vec![
             pair("node", Term::atom(&target.name)),
             pair("result", Term::text("ok")),

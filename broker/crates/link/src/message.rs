@@ -212,10 +212,23 @@ pub enum Request {
     StopApp,
     /// `reset`, `force_reset`
     Reset { force: bool },
+    /// `join_cluster`
+    Join { seed: String, ram: bool },
+    /// `forget_cluster_node`
+    Forget { node: String, offline: bool },
+    /// `change_cluster_node_type`
+    ChangeNodeType { ram: bool },
+    /// `force_boot`
+    ForceBoot,
+    /// `force_majority`
+    ForceMajority,
+    /// Who belongs to the cluster, and what all of it has.
+    ClusterStatus,
 }
 
 /// Why a request is refused, as far as tools tell it apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "a word and a text are what they are called")]
 pub enum Failure {
     /// The user exists.
     UserExists(String),
@@ -243,6 +256,12 @@ pub enum Failure {
     AppStopped,
     /// The app must be stopped for this.
     AppRunning,
+    /// The process must be stopped for this.
+    ProcessRunning,
+    /// What RabbitMQ says of a cluster as a word and a sentence.
+    Cluster { word: String, text: String },
+    /// Another node cannot be reached by this one.
+    Unreachable(String),
 }
 
 /// One frame of an answer.

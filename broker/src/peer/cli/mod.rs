@@ -7,6 +7,7 @@ mod access;
 mod alarms;
 mod backup;
 mod clients;
+mod cluster;
 mod lifecycle;
 mod list;
 mod objects;
@@ -47,7 +48,11 @@ pub async fn serve(mut tcp: TcpStream, process: &Process) -> io::Result<()> {
 
 async fn answer(tcp: &mut TcpStream, process: &Process, request: Request) -> io::Result<()> {
     let stops = request == Request::Stop;
-    match (lifecycle::execute(process, &request).await, process.running()) {
+    let by_process = match cluster::execute(process, &request) {
+        None => lifecycle::execute(process, &request).await,
+        done => done,
+    };
+    match (by_process, process.running()) {
         (Some(outcome), _) => reply(tcp, &last(outcome)).await?,
         (None, Some(app)) if request == Request::Backup => backup::send(tcp, &app.node).await?,
         (None, Some(app)) => ask_app(tcp, &app, request).await?,
@@ -136,6 +141,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         Request::SetMemoryWatermark { level } => alarms::set_memory(node, &level),
         Request::SetDiskFreeLimit { level } => alarms::set_disk(node, &level),
         Request::Status => Ok(status::status(node)),
+        Request::ClusterStatus => Ok(cluster::status(node)),
         // Answered in many frames, elsewhere, or by the process.
         Request::List { .. }
         | Request::Backup
@@ -145,7 +151,12 @@ fn execute(node: &Node, request: Request) -> Outcome {
         | Request::Stop
         | Request::StartApp
         | Request::StopApp
-        | Request::Reset { .. } => Err(Failure::Unknown),
+        | Request::Reset { .. }
+        | Request::Join { .. }
+        | Request::Forget { .. }
+        | Request::ChangeNodeType { .. }
+        | Request::ForceBoot
+        | Request::ForceMajority => Err(Failure::Unknown),
     }
 }
 

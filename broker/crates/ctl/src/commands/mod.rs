@@ -4,6 +4,8 @@
 
 mod alarms;
 mod checks;
+mod cluster;
+mod cluster_page;
 mod eval;
 mod lifecycle;
 mod limits;
@@ -25,8 +27,9 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 13] = [
+const GROUPS: [&[Command]; 14] = [
     lifecycle::COMMANDS,
+    cluster::COMMANDS,
     rename::COMMANDS,
     users::COMMANDS,
     permissions::COMMANDS,
@@ -53,14 +56,11 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "add_super_stream",
     "add_uaa_key",
     "autocomplete",
-    "await_online_nodes",
     "cancel_sync_queue",
     "certificates",
-    "change_cluster_node_type",
     "check_certificate_expiration",
     "cipher_suites",
     "clear_auth_backend_cache",
-    "cluster_status",
     "command_line_arguments",
     "consistent_hash_exchange_ring_state",
     "consume_event_stream",
@@ -80,13 +80,10 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "exec",
     "export_definitions",
     "federation_status",
-    "force_boot",
     "force_gc",
-    "forget_cluster_node",
     "hash_password",
     "hipe_compile",
     "import_definitions",
-    "join_cluster",
     "list_ciphers",
     "list_deprecated_features",
     "list_feature_flags",
@@ -121,7 +118,6 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "rotate_logs",
     "runtime_thread_stats",
     "schema_info",
-    "set_cluster_name",
     "set_log_level",
     "shovel_status",
     "suspend_listeners",

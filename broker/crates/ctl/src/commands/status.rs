@@ -70,11 +70,11 @@ pub(super) fn at<'a>(term: &'a Term, path: &[&str]) -> Option<&'a Term> {
     })
 }
 
-fn shown(term: &Term, path: &[&str]) -> String {
+pub(super) fn shown(term: &Term, path: &[&str]) -> String {
     at(term, path).map(format::text).unwrap_or_default()
 }
 
-fn items<'a>(term: &'a Term, key: &str) -> &'a [Term] {
+pub(super) fn items<'a>(term: &'a Term, key: &str) -> &'a [Term] {
     match at(term, &[key]) {
         Some(Term::List(items)) => items,
         _ => &[],

@@ -1,0 +1,190 @@
+//! Joining, leaving and looking at a cluster, in RabbitMQ's words.
+//!
+//! What nodes may do is the nodes' matter; here are the checks of arguments, the waits, and the pages.
+
+use crate::client::Client;
+use crate::command::{App, Command, Output, Session, flag};
+use crate::commands::cluster_page;
+use crate::node::Target;
+use crate::problem::{CONFIG, DATA, Problem, SOFTWARE, UNAVAILABLE};
+use link::{Failure, Request, Term};
+use std::time::{Duration, Instant};
+
+const CLUSTER: &str = "Cluster";
+/// How often the cluster is looked at by who waits for nodes.
+const LOOK: Duration = Duration::from_millis(200);
+/// Seconds that are waited for nodes unless said otherwise.
+const ONLINE_SECONDS: i64 = 300;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("await_online_nodes", await_online_nodes)
+        .help("<count> [--timeout <timeout>]", "Waits until so many nodes of the cluster run")
+        .takes(1, 1)
+        .checked(|_, args| match args[0].parse::<u32>() {
+            Ok(1..) => Ok(()),
+            _ => Err(Problem::arguments(
+                DATA,
+                "Bad argument: Argument must be a positive integer",
+            )),
+        })
+        .banner(|target, options, args| {
+            let seconds = options.number("timeout").unwrap_or(ONLINE_SECONDS);
+            format!(
+                "Will wait for at least {} nodes to join the cluster of {}. Timeout: {seconds} seconds.",
+                args[0], target.name
+            )
+        })
+        .under(CLUSTER),
+    Command::new("change_cluster_node_type", |session| {
+        let ram = session.argument(0) == "ram";
+        session.ask(&Request::ChangeNodeType { ram }).map(|_| Output::Nothing)
+    })
+    .help("<disc | ram>", "Lets a stopped node decide with others, or only listen, from its next start on")
+    .takes(1, 1)
+    .checked(|_, args| match args[0].as_str() {
+        "disc" | "disk" | "ram" => Ok(()),
+        _ => Err(bad_type()),
+    })
+    .app(App::Stopped)
+    .banner(|target, _, args| format!("Turning {} into a {} node", target.name, args[0]))
+    .under(CLUSTER),
+    Command::new("cluster_status", |session| {
+        let cluster = session.ask(&Request::ClusterStatus)?;
+        let others = cluster_page::running(&cluster);
+        let status = others.into_iter().filter_map(|name| status_of(session, &name)).collect();
+        Ok(cluster_page::page(&cluster, status))
+    })
+    .help("[--timeout <timeout>]", "Shows the nodes of the cluster and what they report")
+    .in_both()
+    .banner(|target, _, _| format!("Cluster status of node {} ...", target.name))
+    .under(CLUSTER),
+    Command::new("force_boot", |session| session.ask(&Request::ForceBoot).map(|_| Output::Nothing))
+        .help("", "Lets a stopped node start next time without the others of its cluster")
+        .app(App::Stopped)
+        .under(CLUSTER),
+    Command::new("force_majority", |session| {
+        session.ask(&Request::ForceMajority)?;
+        let text = "This node decides alone now. Nodes that were lost must be removed with forget_cluster_node, and never \
+                    started again as they are: what they alone knew is given up.";
+        Ok(Output::Text(text.to_owned()))
+    })
+    .help("", "Lets the node that is left of a lost majority decide alone; what only the others knew is lost")
+    .app(App::Stopped)
+    .banner(|target, _, _| format!("Making node {} decide alone at its next start ...", target.name))
+    .under(CLUSTER),
+    Command::new("forget_cluster_node", |session| {
+        let (node, offline) = (session.argument(0), session.options.flag("offline"));
+        session.ask(&Request::Forget { node, offline }).map(|_| Output::Nothing)
+    })
+    .help(
+        "[--offline] <existing_cluster_member_node>",
+        "Removes a node from the cluster, for ever: it must be reset before it can join again",
+    )
+    .takes(1, 1)
+    .with(&[flag("offline")])
+    .app(App::Either)
+    .banner(|_, _, args| format!("Removing node {} from the cluster", args[0]))
+    .under(CLUSTER),
+    Command::new("join_cluster", join_cluster)
+        .help(
+            "[--disc|--ram] <existing_cluster_member>",
+            "Makes a stopped node a member of another node's cluster; what it had is given up",
+        )
+        .takes(1, 1)
+        .with(&[flag("disc"), flag("ram")])
+        .checked(|options, _| match options.flag("disc") && options.flag("ram") {
+            true => Err(bad_type()),
+            false => Ok(()),
+        })
+        .app(App::Stopped)
+        .banner(|target, _, args| format!("Clustering node {} with {}", target.name, args[0]))
+        .under(CLUSTER),
+    Command::new("set_cluster_name", |session| {
+        let value = crate::format::json(&Term::text(session.argument(0)));
+        let name = "cluster_name".to_owned();
+        session
+            .ask(&Request::SetGlobalParameter { name, value })
+            .map(|_| Output::Nothing)
+    })
+    .help("<name>", "Names the cluster, as clients and pages show it")
+    .takes(1, 1)
+    .banner(|_, _, args| format!("Setting cluster name to {} ...", args[0]))
+    .under(CLUSTER),
+];
+
+fn bad_type() -> Problem {
+    Problem::arguments(DATA, "Bad argument: The node type must be either disc or ram.")
+}
+
+/// A node's own report: from this connection, or from another node's that takes the same secret. One that does not answer
+/// is left out.
+fn status_of(session: &mut Session<'_>, name: &str) -> Option<Term> {
+    if name == session.target.name {
+        return session.ask(&Request::Status).ok();
+    }
+    let target = Target::other(name).ok()?;
+    let cookie = crate::client::cookie(session.options.text("erlang-cookie")).ok()?;
+    let mut client = Client::connect(&target, &cookie).ok()?;
+    client.set_deadline(Instant::now().checked_add(Duration::from_secs(10)));
+    client.ask(&Request::Status, |_| Ok(())).ok()?.ok()
+}
+
+fn await_online_nodes(session: &mut Session<'_>) -> Result<Output, Problem> {
+    // Checked before: a positive number.
+    let wanted = session.argument(0).parse::<usize>().unwrap_or(1);
+    let seconds = session.options.number("timeout").unwrap_or(ONLINE_SECONDS);
+    let seconds = u64::try_from(seconds).unwrap_or(u64::MAX / 2);
+    // The deadline of the whole command must not come first.
+    let deadline = Instant::now().checked_add(Duration::from_secs(seconds).saturating_sub(LOOK));
+    loop {
+        let cluster = session.ask(&Request::ClusterStatus)?;
+        if cluster_page::running(&cluster).len() >= wanted {
+            return Ok(Output::Nothing);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() + LOOK > deadline) {
+            let name = &session.target.name;
+            let text = format!("Error: timed out while waiting. Not enough nodes joined {name}'s cluster.");
+            return Err(Problem::error(SOFTWARE, text));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn join_cluster(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let (seed, own) = (full_name(session), session.target.name.clone());
+    if seed == own {
+        let text = format!("Error: cannot cluster node with itself: {own}");
+        return Err(Problem::error(SOFTWARE, text));
+    }
+    let cookie = crate::client::cookie(session.options.text("erlang-cookie"))?;
+    let words = |failure| match failure {
+        // The same is found from here, most times, and explained.
+        Failure::Unreachable(why) => match Target::other(&seed) {
+            Ok(target) => match Client::connect(&target, &cookie) {
+                Err(problem) => problem,
+                Ok(_) => Problem::error(UNAVAILABLE, format!("node {own} cannot reach {seed}: {why}")),
+            },
+            Err(why) => Problem::plain(CONFIG, why),
+        },
+        other => other.into(),
+    };
+    let request = Request::Join {
+        seed: seed.clone(),
+        ram: session.options.flag("ram"),
+    };
+    match session.ask_or(&request, words)? {
+        Term::Atom(word) if word == "already_member" => {
+            Ok(Output::Text("The node is already a member of this cluster".to_owned()))
+        }
+        _ => Ok(Output::Nothing),
+    }
+}
+
+/// The member that was named, on this tool's host unless said.
+fn full_name(session: &Session<'_>) -> String {
+    let name = session.argument(0);
+    match (name.contains('@'), session.target.name.rsplit('@').next()) {
+        (false, Some(host)) => format!("{name}@{host}"),
+        _ => name,
+    }
+}

@@ -1,0 +1,258 @@
+//! The page of `cluster_status`, as text, as JSON and as an Erlang term: what the cluster says of its members, and each
+//! running member of itself.
+//!
+//! Sections stand in RabbitMQ's order. A member whose report is missing is not made up.
+
+use super::status::{at, items, shown};
+use crate::command::Output;
+use crate::format;
+use link::Term;
+
+/// The names of the members that run.
+pub(super) fn running(cluster: &Term) -> Vec<String> {
+    names(cluster, |node| at(node, &["running"]) == Some(&Term::Bool(true)))
+}
+
+fn names(cluster: &Term, is_meant: impl Fn(&Term) -> bool) -> Vec<String> {
+    let nodes = items(cluster, "nodes").iter();
+    nodes
+        .filter(|node| is_meant(node))
+        .map(|node| shown(node, &["name"]))
+        .collect()
+}
+
+/// Members that decide, or those that only listen.
+fn of_kind(cluster: &Term, kind: &str) -> Vec<String> {
+    names(cluster, |node| shown(node, &["kind"]) == kind)
+}
+
+/// All formats; `reports` are the running members' own.
+pub(super) fn page(cluster: &Term, reports: Vec<Term>) -> Output {
+    Output::Formats {
+        text: text(cluster, &reports),
+        json: json(cluster, &reports),
+        erlang: erlang(cluster, &reports),
+    }
+}
+
+fn section(title: &str, lines: &[String]) -> String {
+    format!("\x1b[1m{title}\x1b[0m\n\n{}", lines.join("\n"))
+}
+
+fn or_none(lines: Vec<String>) -> Vec<String> {
+    match lines.is_empty() {
+        true => vec!["(none)".to_owned()],
+        false => lines,
+    }
+}
+
+fn text(cluster: &Term, reports: &[Term]) -> String {
+    let name = |report: &Term| shown(report, &["node"]);
+    let ram = of_kind(cluster, "ram");
+    let mut sections = vec![
+        section(
+            "Basics",
+            &[format!("Cluster name: {}", shown(cluster, &["cluster_name"]))],
+        ),
+        section("Disk Nodes", &of_kind(cluster, "disc")),
+    ];
+    if !ram.is_empty() {
+        sections.push(section("RAM Nodes", &ram));
+    }
+    let versions = reports.iter().map(|report| {
+        let (version, runtime) = (shown(report, &["rabbitmq_version"]), shown(report, &["erlang_version"]));
+        format!("{}: RabbitMQ {version} on {runtime}", name(report))
+    });
+    let maintenance = reports
+        .iter()
+        .map(|report| format!("Node: {}, status: not under maintenance", name(report)));
+    let listeners = reports.iter().flat_map(|report| {
+        let own = super::status::listeners(report).into_iter();
+        own.map(move |line| format!("Node: {}, {}", name(report), line.replacen("Interface", "interface", 1)))
+    });
+    let flags = items(cluster, "feature_flags").iter();
+    let flags = flags.map(|flag| format!("Flag: {}, state: {}", shown(flag, &["name"]), shown(flag, &["state"])));
+    let alarms = reports.iter().flat_map(super::status::alarm_lines).collect();
+    sections.extend([
+        section("Running Nodes", &running(cluster)),
+        section("Versions", &versions.collect::<Vec<_>>()),
+        section("Maintenance status", &maintenance.collect::<Vec<_>>()),
+        section("Alarms", &or_none(alarms)),
+        section("Network Partitions", &or_none(Vec::new())),
+        section("Listeners", &listeners.collect::<Vec<_>>()),
+        section("Feature flags", &flags.collect::<Vec<_>>()),
+    ]);
+    sections.join("\n\n")
+}
+
+fn atoms(names: Vec<String>) -> Term {
+    Term::List(names.into_iter().map(Term::Atom).collect())
+}
+
+/// One entry for each report, by the node's name.
+fn by_node(reports: &[Term], entry: impl Fn(&Term) -> Term) -> Term {
+    let pair = |report: &Term| (shown(report, &["node"]), entry(report));
+    Term::Map(reports.iter().map(pair).collect())
+}
+
+fn list(report: &Term, key: &str) -> Vec<Term> {
+    items(report, key).to_vec()
+}
+
+fn versions(report: &Term) -> Term {
+    let pairs = [
+        ("erlang_version", shown(report, &["erlang_version"])),
+        ("rabbitmq_name", "RabbitMQ".to_owned()),
+        ("rabbitmq_version", shown(report, &["rabbitmq_version"])),
+    ];
+    Term::Map(pairs.map(|(key, value)| (key.to_owned(), Term::Binary(value))).into())
+}
+
+fn json(cluster: &Term, reports: &[Term]) -> Term {
+    let pairs = [
+        (
+            "alarms",
+            Term::List(reports.iter().flat_map(|report| list(report, "alarms")).collect()),
+        ),
+        ("cluster_name", Term::Binary(shown(cluster, &["cluster_name"]))),
+        ("disk_nodes", atoms(of_kind(cluster, "disc"))),
+        ("feature_flags", Term::List(list(cluster, "feature_flags"))),
+        (
+            "listeners",
+            by_node(reports, |report| Term::List(list(report, "listeners"))),
+        ),
+        (
+            "maintenance_status",
+            by_node(reports, |_| Term::text("not under maintenance")),
+        ),
+        ("partitions", Term::Map(Vec::new())),
+        ("ram_nodes", atoms(of_kind(cluster, "ram"))),
+        ("running_nodes", atoms(running(cluster))),
+        ("versions", by_node(reports, versions)),
+    ];
+    Term::Map(pairs.map(|(key, value)| (key.to_owned(), value)).into())
+}
+
+/// Keys and shapes are RabbitMQ's; the term stands on one line.
+fn erlang(cluster: &Term, reports: &[Term]) -> String {
+    let show = |term: &Term| format::erlang(term);
+    let kinds = [("disc", of_kind(cluster, "disc")), ("ram", of_kind(cluster, "ram"))];
+    let kinds = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+    let kinds: Vec<String> = kinds
+        .map(|(kind, names)| format!("{{{kind},{}}}", show(&atoms(names))))
+        .collect();
+    let each = |entry: &dyn Fn(&Term) -> String| {
+        let pair = |report: &Term| format!("{{{},{}}}", show(&Term::Atom(shown(report, &["node"]))), entry(report));
+        format!("[{}]", reports.iter().map(pair).collect::<Vec<_>>().join(","))
+    };
+    let map = |report: &Term| {
+        let Term::Map(pairs) = versions(report) else {
+            return String::new();
+        };
+        let pairs = pairs.iter().map(|(key, value)| format!("{key} => {}", show(value)));
+        format!("#{{{}}}", pairs.collect::<Vec<_>>().join(","))
+    };
+    let flags = Term::List(list(cluster, "feature_flags"));
+    let pairs = [
+        ("nodes", format!("[{}]", kinds.join(","))),
+        ("running_nodes", show(&atoms(running(cluster)))),
+        ("cluster_name", show(&Term::Binary(shown(cluster, &["cluster_name"])))),
+        ("partitions", "[]".to_owned()),
+        ("alarms", each(&|report| show(&Term::List(list(report, "alarms"))))),
+        (
+            "listeners",
+            each(&|report| show(&Term::List(list(report, "listeners")))),
+        ),
+        ("versions", each(&map)),
+        (
+            "maintenance_status",
+            each(&|_| show(&Term::text("not under maintenance"))),
+        ),
+        ("feature_flags", show(&flags)),
+    ];
+    let pairs = pairs.map(|(key, value)| format!("{{{key},{value}}}"));
+    format!("[{}]", pairs.join(",\n "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map<const N: usize>(pairs: [(&str, Term); N]) -> Term {
+        Term::Map(pairs.map(|(key, value)| (key.to_owned(), value)).into())
+    }
+
+    fn cluster() -> (Term, Vec<Term>) {
+        let node = |name: &str, kind: &str, running| {
+            map([
+                ("name", Term::atom(name)),
+                ("kind", Term::atom(kind)),
+                ("running", Term::Bool(running)),
+            ])
+        };
+        let flag = map([("name", Term::atom("user_limits")), ("state", Term::atom("enabled"))]);
+        let cluster = map([
+            ("cluster_name", Term::text("sea")),
+            (
+                "nodes",
+                Term::List(vec![
+                    node("a@h", "disc", true),
+                    node("b@h", "disc", false),
+                    node("c@h", "ram", true),
+                ]),
+            ),
+            ("feature_flags", Term::List(vec![flag])),
+        ]);
+        let report = |name: &str, alarms| {
+            map([
+                ("node", Term::atom(name)),
+                ("alarms", Term::List(alarms)),
+                ("rabbitmq_version", Term::text("3.13.7")),
+                ("erlang_version", Term::text("Warren 1")),
+                (
+                    "listeners",
+                    Term::List(vec![map([
+                        ("interface", Term::text("[::]")),
+                        ("node", Term::atom(name)),
+                        ("port", Term::Integer(5672)),
+                        ("protocol", Term::atom("amqp")),
+                        ("purpose", Term::text("AMQP 0-9-1 and AMQP 1.0")),
+                    ])]),
+                ),
+            ])
+        };
+        let alarm = map([("node", Term::atom("c@h")), ("resource", Term::atom("disk"))]);
+        (cluster, vec![report("a@h", vec![]), report("c@h", vec![alarm])])
+    }
+
+    #[test]
+    fn the_page_has_rabbitmqs_sections() {
+        let (cluster, reports) = cluster();
+        let expected = "^Basics$\n\nCluster name: sea\n\n^Disk Nodes$\n\na@h\nb@h\n\n^RAM Nodes$\n\nc@h\n\n^Running Nodes$\n\na@h\nc@h\n\n\
+             ^Versions$\n\na@h: RabbitMQ 3.13.7 on Warren 1\nc@h: RabbitMQ 3.13.7 on Warren 1\n\n^Maintenance status$\n\n\
+             Node: a@h, status: not under maintenance\nNode: c@h, status: not under maintenance\n\n^Alarms$\n\n\
+             Free disk space alarm on node c@h\n\n^Network Partitions$\n\n(none)\n\n^Listeners$\n\n\
+             Node: a@h, interface: [::], port: 5672, protocol: amqp, purpose: AMQP 0-9-1 and AMQP 1.0\n\
+             Node: c@h, interface: [::], port: 5672, protocol: amqp, purpose: AMQP 0-9-1 and AMQP 1.0\n\n\
+             ^Feature flags$\n\nFlag: user_limits, state: enabled";
+        let shown = text(&cluster, &reports).replace("\x1b[1m", "^").replace("\x1b[0m", "$");
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn machines_find_rabbitmqs_keys() {
+        let (cluster, reports) = cluster();
+        let shown = format::json(&json(&cluster, &reports));
+        let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read["disk_nodes"], serde_json::json!(["a@h", "b@h"]));
+        assert_eq!(read["running_nodes"], serde_json::json!(["a@h", "c@h"]));
+        assert_eq!(read["partitions"], serde_json::json!({}));
+        assert_eq!(read["listeners"]["a@h"][0]["port"], 5672);
+        assert_eq!(read["versions"]["c@h"]["rabbitmq_version"], "3.13.7");
+        let term = erlang(&cluster, &reports);
+        assert!(
+            term.starts_with("[{nodes,[{disc,[a@h,b@h]},{ram,[c@h]}]},\n {running_nodes,[a@h,c@h]},\n"),
+            "{term}"
+        );
+    }
+}
