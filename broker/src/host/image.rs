@@ -10,6 +10,7 @@ use store::{
     disk::{self, Disk, DiskFile, FsDisk, MemDisk, Open},
 };
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     data_directory::{IDENTITY_FILE, META},
@@ -30,6 +31,8 @@ pub struct Image {
     /// The files, in the order in which they are to be copied.
     pub files: Vec<ImageFile>,
     _hold: Hold<Message>,
+    /// Who opens the directory after that node may change its files.
+    stopping: CancellationToken,
 }
 
 /// One file of the copy: octets of a file, then octets of its own.
@@ -61,7 +64,7 @@ impl Image {
     /// Reads a piece of a file of the copy.
     ///
     /// # Errors
-    /// As the system says, or that the file has become shorter than it was.
+    /// As the system says, that the file has become shorter than it was, or that the node stops.
     pub fn read(&self, file: &ImageFile, offset: u64, octets_max: usize) -> io::Result<Vec<u8>> {
         if offset >= file.on_disk {
             let begin = usize::try_from(offset - file.on_disk).map_err(io::Error::other)?;
@@ -78,7 +81,10 @@ impl Image {
             );
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
         }
-        Ok(octets)
+        match self.stopping.is_cancelled() {
+            true => Err(io::Error::other("the node stops; make the copy again once it runs")),
+            false => Ok(octets),
+        }
     }
 }
 
@@ -116,6 +122,7 @@ impl Node {
             disk,
             files,
             _hold: hold,
+            stopping: self.stopping().clone(),
         })
     }
 }

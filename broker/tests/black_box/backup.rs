@@ -13,7 +13,7 @@ use std::{
     io::Read,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Child, Output},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -284,23 +284,44 @@ async fn pass_through(broker: &Broker, channel: &Channel, segments_passed: u64) 
     }
 }
 
+/// A backup that has begun and cannot write down what it is sent: its file is a pipe that nobody empties.
+async fn stalled_backup(broker: &Broker) -> (Child, File) {
+    let tar = broker.directory().join("stalled.tar");
+    let draft = broker.directory().join("stalled.tar.partial");
+    mkfifo(&draft);
+    let mut pipe = File::options().read(true).write(true).open(&draft).unwrap();
+    let stalled = broker.spawn_tool(&["backup", text(&tar)]);
+    let begun = tokio::task::spawn_blocking(move || {
+        pipe.read_exact(&mut [0]).unwrap();
+        pipe
+    });
+    (stalled, soon(begun).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_node_that_stops_is_none() {
+    let broker = Broker::start("");
+    let publisher = channel(&broker).await;
+    declare(&publisher, "q").await;
+    pass_through(&broker, &publisher, 2).await;
+    let (mut stalled, mut pipe) = stalled_backup(&broker).await;
+    broker.ctl(&["stop_app"]);
+    broker.ctl(&["start_app"]);
+    // Ends with the test's process at the latest: our own end keeps the pipe open.
+    std::thread::spawn(move || while pipe.read(&mut [0; 1 << 16]).is_ok_and(|read| read > 0) {});
+    let ended = tokio::task::spawn_blocking(move || stalled.wait().unwrap());
+    assert!(!soon(ended).await.unwrap().success());
+    assert!(!broker.directory().join("stalled.tar").exists());
+    assert!(broker.log().contains("the node stops"), "{}", broker.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_a_backup_holds_nothing_and_two_are_made_at_once() {
     let broker = Broker::start("");
     let publisher = channel(&broker).await;
     declare(&publisher, "q").await;
     pass_through(&broker, &publisher, 2).await;
-    // One that cannot write down what it is sent: its file is a pipe that nobody empties.
-    let tar = broker.directory().join("stalled.tar");
-    let draft = broker.directory().join("stalled.tar.partial");
-    mkfifo(&draft);
-    let mut pipe = File::options().read(true).write(true).open(&draft).unwrap();
-    let mut stalled = broker.spawn_tool(&["backup", text(&tar)]);
-    let begun = tokio::task::spawn_blocking(move || {
-        pipe.read_exact(&mut [0]).unwrap();
-        pipe
-    });
-    let _pipe = soon(begun).await.unwrap();
+    let (mut stalled, _pipe) = stalled_backup(&broker).await;
     let names = ["first.tar", "second.tar"].map(|name| broker.directory().join(name));
     let others = names.each_ref().map(|tar| broker.spawn_tool(&["backup", text(tar)]));
     pass_through(&broker, &publisher, 7).await;
