@@ -453,6 +453,10 @@ impl Host for Batch {
         }
     }
 
+    fn will_confirm(&mut self) {
+        self.tally.confirmable += 1;
+    }
+
     fn confirmed(&mut self, channel: u16, count: u64) {
         if count > 0 {
             self.tally.confirm(channel, count, self.node.counters(), &self.client);

@@ -45,6 +45,8 @@ counters! {
     logins_failed,
     /// Messages published.
     published,
+    /// Those on channels whose publishes are confirmed.
+    confirmable,
     /// Messages that a queue took.
     routed,
     /// Messages confirmed to their publishers.

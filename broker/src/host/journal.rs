@@ -44,6 +44,9 @@ impl Journal {
             store: opened.store(),
             loads: super::loads::Loads::new().0,
             epoch: model::Epoch(1),
+            meter: Arc::default(),
+            pages_out: super::counters::Counter::default(),
+            pages_loaded: super::counters::Counter::default(),
         };
         Journal::new(Arc::new(keeping), QueueId(1), Vec::new())
     }
@@ -88,6 +91,7 @@ impl Journal {
             message: paged.message,
         });
         let keeping = &self.keeping;
+        keeping.pages_out.add(1);
         keeping
             .store
             .page_out(self.queue, keeping.epoch, level, messages.collect(), bytes)
@@ -95,6 +99,7 @@ impl Journal {
 
     /// Asks for a page; it comes back by way of the node's own task.
     pub fn load(&self, cell: &Arc<QueueCell>, page: PageId) {
+        self.keeping.pages_loaded.add(1);
         let then = self.keeping.loads.bring(cell.clone(), page);
         self.keeping.store.load(page, then);
     }

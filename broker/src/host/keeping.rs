@@ -16,8 +16,10 @@ use store::{Lsn, Opened, RecoveredQueue, Sizes, Store, disk::FsDisk};
 use tokio::sync::Notify;
 
 use super::{
+    counters::Counter,
     loads::{Loads, Pages},
     message::Message,
+    metered::{Meter, Metered},
 };
 
 /// Memory that ready messages of a lazy queue may take.
@@ -32,6 +34,12 @@ pub struct Keeping {
     pub loads: Loads,
     /// The reign in which messages are enqueued.
     pub epoch: Epoch,
+    /// What happened on the store's disk.
+    pub meter: Arc<Meter>,
+    /// Pages that left memory.
+    pub pages_out: Counter,
+    /// Pages that were asked for.
+    pub pages_loaded: Counter,
 }
 
 /// What a start finds.
@@ -52,10 +60,19 @@ impl Keeping {
     pub fn open(data: &Path, epoch: Epoch, wanted: &BTreeSet<QueueId>) -> anyhow::Result<Found> {
         let title = || format!("the messages in {}", data.display());
         std::fs::create_dir_all(data).with_context(title)?;
-        let opened = Opened::open(FsDisk::new(data), Sizes::default(), &|queue| wanted.contains(&queue));
+        let meter = Arc::new(Meter::default());
+        let disk = Metered::new(FsDisk::new(data), meter.clone());
+        let opened = Opened::open(disk, Sizes::default(), &|queue| wanted.contains(&queue));
         let (store, queues) = opened.with_context(title)?.run(Arc::new(end_at_once))?;
         let (loads, pages) = Loads::new();
-        let keeping = Arc::new(Keeping { store, loads, epoch });
+        let keeping = Arc::new(Keeping {
+            store,
+            loads,
+            epoch,
+            meter,
+            pages_out: Counter::default(),
+            pages_loaded: Counter::default(),
+        });
         Ok(Found { keeping, queues, pages })
     }
 

@@ -607,8 +607,8 @@ impl Node {
         self.pages.lock().take()
     }
 
-    /// What queues keep on disk, to be kept beyond this node's life.
-    pub(super) fn keeping(&self) -> &Arc<Keeping> {
+    /// What keeps the queues' messages, with its counters; it may be kept beyond this node's life.
+    pub fn keeping(&self) -> &Arc<Keeping> {
         &self.keeping
     }
 

@@ -33,6 +33,8 @@ pub struct Tally {
     runs: SmallVec<[Run; 1]>,
     /// Which run was counted last.
     last: usize,
+    /// Publishes that are confirmed sooner or later.
+    pub confirmable: u64,
 }
 
 /// A publish that is counted.
@@ -147,5 +149,6 @@ impl Tally {
     pub fn hand_in(&mut self, node: &NodeCounters, client: &Client) {
         self.runs.drain(..).for_each(|run| run.hand_in(node, client));
         self.last = 0;
+        node.confirmable.add(std::mem::take(&mut self.confirmable));
     }
 }

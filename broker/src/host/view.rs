@@ -235,6 +235,14 @@ impl Client {
         state.channels().map(|(number, out)| (number, out.counts)).collect()
     }
 
+    /// Unacknowledged deliveries of each channel and its limit of them, by number.
+    pub fn channel_limits(&self) -> Vec<(u16, (usize, u16))> {
+        let mut state = self.outbox().lock();
+        let own = state.channels();
+        own.map(|(number, out)| (number, (out.ledger.unacked_count(), out.ledger.prefetch())))
+            .collect()
+    }
+
     /// How many channels are open.
     pub fn channel_count(&self) -> usize {
         self.outbox().lock().channels().count()

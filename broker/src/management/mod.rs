@@ -11,6 +11,7 @@ mod bindings;
 mod body;
 mod caller;
 mod channels;
+mod cli;
 mod client_stats;
 mod cluster_name;
 mod connections;
@@ -108,6 +109,7 @@ pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
     let prefix = api.node.config().management.path_prefix.clone();
     Router::new()
         .merge(ui::routes(&prefix))
+        .merge(cli::routes(&prefix))
         .nest(&format!("{prefix}/api"), resources)
         .fallback(|| async { Failure::not_found() })
         .layer(middleware::from_fn_with_state(api.clone(), headers::add))

@@ -1,6 +1,6 @@
 //! `/nodes`: this node and its machine. Numbers that only an Erlang runtime has are left out.
 
-use api::{Application, Context, Described, Node, Rate};
+use api::{Application, Context, Described, Node, NodeIo, Rate};
 use axum::{
     Router,
     extract::{Path, State},
@@ -76,6 +76,20 @@ fn course(api: &Api, span: Option<Span>) -> impl Fn(fn(&WholeReading) -> u64) ->
     }
 }
 
+fn io(api: &Api) -> NodeIo {
+    let meter = &api.node.keeping().meter;
+    NodeIo {
+        io_read_count: meter.reads.count.get(),
+        io_read_bytes: meter.reads.octets.get(),
+        io_read_avg_time: meter.reads.mean_ms(),
+        io_write_count: meter.writes.count.get(),
+        io_write_bytes: meter.writes.octets.get(),
+        io_write_avg_time: meter.writes.mean_ms(),
+        io_sync_count: meter.syncs.count.get(),
+        io_sync_avg_time: meter.syncs.mean_ms(),
+    }
+}
+
 fn shape(api: &Api, span: Option<Span>) -> Node {
     let course = course(api, span);
     let config = api.node.config();
@@ -127,6 +141,9 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         exchange_types: exchange_types(),
         contexts: contexts(api).into_iter().map(own_context).collect(),
         cluster_links: Vec::new(),
+        io: io(api),
+        msg_store_read_count: api.node.keeping().pages_loaded.get(),
+        msg_store_write_count: api.node.keeping().pages_out.get(),
         channel_created: counts.channels_opened,
         channel_closed: counts.channels_closed,
         connection_created: counts.connections_opened,

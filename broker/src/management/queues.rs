@@ -140,7 +140,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         consumer_utilisation: capacity,
         exclusive_consumer_tag: view.exclusive_consumer.clone(),
         single_active_consumer_tag: view.active_consumer.clone(),
-        memory: stats::memory_of_queue(&reading(&view)),
+        memory: reading(&view).memory_bytes(),
         idle_since: None,
         head_message_timestamp: None,
         owner_pid_details: owner(api, record),

@@ -178,13 +178,6 @@ pub fn of_queue(api: &Api, view: &QueueView, asked: Asked) -> QueueStats {
     }
 }
 
-/// Octets of memory that a queue takes: bodies, and so much for each message and consumer.
-pub fn memory_of_queue(reading: &QueueReading) -> u64 {
-    let counts = &reading.counts;
-    let bytes = (counts.ready.bytes + counts.unacked.bytes).saturating_sub(counts.paged.bytes);
-    bytes + 100 * messages(reading).saturating_sub(counts.paged.messages) + 500 * counts.consumers as u64 + 1_000
-}
-
 /// A number of queues by the name of its field, for sorting; none for fields that are no such number. Queues of which it is
 /// zero are left out, as are those that are younger than the last reading.
 pub fn numbers_of_queues(api: &Api, field: &str) -> Option<HashMap<QueueId, f64>> {
@@ -193,7 +186,7 @@ pub fn numbers_of_queues(api: &Api, field: &str) -> Option<HashMap<QueueId, f64>
     }
     match field {
         "consumers" => return Some(some_numbers(api, |reading| reading.counts.consumers as f64)),
-        "memory" => return Some(some_numbers(api, |reading| memory_of_queue(reading) as f64)),
+        "memory" => return Some(some_numbers(api, |reading| reading.memory_bytes() as f64)),
         _ => {}
     }
     let of = field.strip_suffix("_details.rate")?;

@@ -2,12 +2,15 @@
 //!
 //! Reads state and never changes it; nothing here decides anything about messages.
 
+mod client_metrics;
 mod exposition;
 mod history;
 mod log;
 mod machine;
 mod metrics;
+mod node_metrics;
 mod prometheus;
+mod queue_metrics;
 mod reading;
 mod samples;
 

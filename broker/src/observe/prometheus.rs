@@ -4,12 +4,12 @@
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Query, State},
     http::{StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::metrics;
 use crate::{
@@ -39,6 +39,7 @@ pub fn routes(node: Arc<Node>) -> Router {
     Router::new()
         .route(&path, get(whole))
         .route(&format!("{path}/per-object"), get(per_object))
+        .route(&format!("{path}/detailed"), get(detailed))
         .fallback(|| async { StatusCode::NOT_FOUND })
         .with_state(node)
 }
@@ -48,6 +49,18 @@ async fn whole(State(node): State<Arc<Node>>) -> impl IntoResponse {
         true => metrics::per_object(&node),
         false => metrics::whole(&node),
     };
+    ([(header::CONTENT_TYPE, TEXT)], page)
+}
+
+/// `?family=…` as often as there are groups of families to show, and `?vhost=…` for those of some virtual hosts alone.
+async fn detailed(State(node): State<Arc<Node>>, Query(pairs): Query<Vec<(String, String)>>) -> impl IntoResponse {
+    let of = |wanted: &'static str| {
+        let own = pairs.iter().filter(move |(key, _)| key == wanted);
+        own.map(|(_, value)| value.as_str())
+    };
+    let vhosts: BTreeSet<String> = of("vhost").map(str::to_owned).collect();
+    let groups: Vec<&str> = of("family").collect();
+    let page = metrics::detailed(&node, &groups, Some(vhosts).filter(|some| !some.is_empty()));
     ([(header::CONTENT_TYPE, TEXT)], page)
 }
 

@@ -43,6 +43,21 @@ pub struct Everything {
     pub channels: Vec<(ChannelId, ChannelCounts)>,
 }
 
+impl QueueReading {
+    /// Octets of memory that a queue takes: bodies in memory, and so much for each message and consumer.
+    pub fn memory_bytes(&self) -> u64 {
+        let Counts {
+            ready,
+            unacked,
+            paged,
+            consumers,
+        } = &self.counts;
+        let bytes = (ready.bytes + unacked.bytes).saturating_sub(paged.bytes);
+        let messages = (ready.messages + unacked.messages).saturating_sub(paged.messages);
+        bytes + 100 * messages + 500 * *consumers as u64 + 1_000
+    }
+}
+
 fn each_tally(a: Tally, b: Tally, f: fn(u64, u64) -> u64) -> Tally {
     Tally {
         messages: f(a.messages, b.messages),

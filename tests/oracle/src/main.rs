@@ -86,7 +86,7 @@ fn run_cli(cli: &Cli) -> Result<bool> {
         return Ok(true);
     }
     let (servers, _hosts) = servers(cli)?;
-    let columns = oracle::cli::run(&cases, &servers);
+    let columns = oracle::cli::run(&cases, &servers)?;
     oracle::cli::print(&mut std::io::stdout().lock(), &cases, &servers, &columns)
 }
 

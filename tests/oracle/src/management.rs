@@ -74,6 +74,24 @@ impl Management {
         ))
     }
 
+    /// Host and port.
+    #[must_use]
+    pub fn address(&self) -> Option<(&str, &str)> {
+        self.base.strip_prefix("http://")?.rsplit_once(':')
+    }
+
+    /// The text at a path that anybody may read, with its status.
+    ///
+    /// # Errors
+    /// No HTTP answer.
+    pub fn read(&self, path: &str) -> Result<(u16, String)> {
+        let url = format!("{}{path}", self.base);
+        let what = || format!("GET {url}");
+        let mut answer = self.agent.get(&url).call().with_context(what)?;
+        let text = answer.body_mut().read_to_string().with_context(what)?;
+        Ok((answer.status().as_u16(), text))
+    }
+
     /// Deletes with a reason in the header that RabbitMQ passes on to the client; returns the status.
     ///
     /// # Errors

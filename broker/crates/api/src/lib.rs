@@ -31,7 +31,7 @@ pub use error::ApiError;
 pub use exchange::{Binding, DestinationType, Exchange};
 pub use health::{Alarm, Health, HealthStatus};
 pub use message::{GotMessage, Publish, Published};
-pub use node::{Application, Context, Described, Listener, Node};
+pub use node::{Application, Context, Described, Listener, Node, NodeIo};
 pub use overview::{ObjectTotals, Overview, SampleRetention};
 pub use page::Page;
 pub use policy::{ApplyTo, GlobalParameter, Parameter, Policy};

@@ -59,6 +59,28 @@ pub struct Context {
     pub ssl_opts: Option<Value>,
 }
 
+/// What happened to the files of messages. Times are milliseconds in the mean, sizes octets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeIo {
+    /// Reads.
+    pub io_read_count: u64,
+    /// Octets of them.
+    pub io_read_bytes: u64,
+    /// Time that one takes.
+    pub io_read_avg_time: f64,
+    /// Writes.
+    pub io_write_count: u64,
+    /// Octets of them.
+    pub io_write_bytes: u64,
+    /// Time that one takes.
+    pub io_write_avg_time: f64,
+    /// Syncs.
+    pub io_sync_count: u64,
+    /// Time that one takes.
+    pub io_sync_avg_time: f64,
+}
+
 /// `GET /nodes/{node}`. Times are milliseconds, sizes octets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -142,6 +164,15 @@ pub struct Node {
     pub contexts: Vec<Context>,
     /// Links to other nodes.
     pub cluster_links: Vec<Value>,
+    /// How often the messages' files were read, written and synced, for how many octets and how long.
+    #[serde(flatten)]
+    pub io: NodeIo,
+    /// Pages of messages that came back into memory.
+    #[serde(default)]
+    pub msg_store_read_count: u64,
+    /// Pages of messages that left memory.
+    #[serde(default)]
+    pub msg_store_write_count: u64,
     /// Channels opened since the start.
     #[serde(default)]
     pub channel_created: u64,

@@ -45,6 +45,9 @@ pub trait Host {
     /// Makes the held deliveries unacknowledged again.
     fn return_held(&mut self, channel: u16);
 
+    /// A publish was taken on a channel whose publishes are confirmed.
+    fn will_confirm(&mut self) {}
+
     /// So many publishes of a channel were confirmed.
     fn confirmed(&mut self, _channel: u16, _count: u64) {}
 

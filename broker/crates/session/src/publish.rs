@@ -129,6 +129,7 @@ impl Connection {
         let Some(confirms) = channel.and_then(|channel| channel.confirms()) else {
             return;
         };
+        host.will_confirm();
         match fate {
             Fate::Rejected => {
                 let acked = confirms.nack(number, host.out());

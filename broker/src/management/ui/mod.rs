@@ -102,7 +102,8 @@ fn document(path: &str, asked: &HeaderMap) -> Result<Response, Failure> {
     Ok(answer(path, text.into_bytes(), "no-cache", asked))
 }
 
-fn answer(path: &str, octets: Vec<u8>, keep: &'static str, asked: &HeaderMap) -> Response {
+/// Octets under a name that tells what they are, kept by browsers as `keep` says.
+pub fn answer(path: &str, octets: Vec<u8>, keep: &'static str, asked: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", hex(&Sha256::digest(&octets)));
     let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let is_known = known.is_some_and(|known| known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag));

@@ -3,6 +3,7 @@
 
 mod case;
 mod play;
+mod scripts;
 
 use anyhow::Result;
 
@@ -13,6 +14,7 @@ const FILES: &[(&str, &str)] = &[
     ("access", include_str!("../../cli/access.cli")),
     ("objects", include_str!("../../cli/objects.cli")),
     ("checks", include_str!("../../cli/checks.cli")),
+    ("rabbitmqadmin", include_str!("../../cli/rabbitmqadmin.cli")),
     ("use", include_str!("../../cli/use.cli")),
     // The last: a reset leaves nothing of what the others made.
     ("lifecycle", include_str!("../../cli/lifecycle.cli")),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::cli::case::{Call, Case};
+use crate::cli::scripts::{Script, Scripts, TOOL};
 use crate::script;
 use crate::server::{Ctl, Server};
 use crate::stage;
@@ -14,32 +15,45 @@ use crate::stage;
 pub type Column = Vec<Option<String>>;
 
 /// Plays all cases on all servers at once.
-#[must_use]
-pub fn run(cases: &[Case], servers: &[Server]) -> Vec<Column> {
-    std::thread::scope(|scope| {
+///
+/// # Errors
+/// A server does not hand out its script.
+pub fn run(cases: &[Case], servers: &[Server]) -> Result<Vec<Column>> {
+    let scripts = Scripts::download(cases, servers)?;
+    let columns = std::thread::scope(|scope| {
         let columns: Vec<_> = servers
             .iter()
-            .map(|server| scope.spawn(|| cases.iter().map(|case| judge(case, server)).collect()))
+            .map(|server| scope.spawn(|| cases.iter().map(|case| judge(case, server, &scripts)).collect()))
             .collect();
         // A player that panics is a fault of this program and must be seen.
         columns
             .into_iter()
             .map(|column| column.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
             .collect()
-    })
+    });
+    Ok(columns)
 }
 
-fn judge(case: &Case, server: &Server) -> Option<String> {
+/// A case of a script is played with the script of every server.
+fn judge(case: &Case, server: &Server, scripts: &Scripts) -> Option<String> {
+    match scripts.of(case) {
+        [] => judge_with(case, server, None),
+        scripts => scripts.iter().find_map(|script| judge_with(case, server, Some(script))),
+    }
+}
+
+fn judge_with(case: &Case, server: &Server, script: Option<&Script>) -> Option<String> {
     let meant = |call: &&Call| call.only.as_deref().is_none_or(|only| server.is(only));
+    let whose = script.map_or_else(String::new, |script| format!(" (the script of {})", script.from));
     let failure = |call: &Call| {
-        play(call, server)
+        play(call, server, script)
             .err()
-            .map(|error| format!("$ {}\n{error:#}", call.words.join(" ")))
+            .map(|error| format!("$ {}{whose}\n{error:#}", call.words.join(" ")))
     };
     case.calls.iter().filter(meant).find_map(failure)
 }
 
-fn play(call: &Call, server: &Server) -> Result<()> {
+fn play(call: &Call, server: &Server, script: Option<&Script>) -> Result<()> {
     if !call.amqp.is_empty() {
         let text = format!("== before\n{}", call.amqp.join("\n"));
         for behaviour in script::parse("cli", &text)? {
@@ -52,10 +66,11 @@ fn play(call: &Call, server: &Server) -> Result<()> {
         .iter()
         .find(|(key, _)| key == "RABBITMQ_NODENAME")
         .map_or("", |(_, name)| name);
-    let output = command(ctl, &call.words, node)?
-        .stdin(Stdio::null())
-        .output()
-        .context("starting the tool")?;
+    let mut command = match (script, call.words.split_first()) {
+        (Some(script), Some((tool, arguments))) if tool == TOOL => script.command(server, arguments)?,
+        _ => command(ctl, &call.words, node)?,
+    };
+    let output = command.stdin(Stdio::null()).output().context("starting the tool")?;
     let seen = (
         lines(&output.stdout, call.unordered),
         lines(&output.stderr, call.unordered),

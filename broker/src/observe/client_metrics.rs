@@ -1,0 +1,205 @@
+//! Families of connections and channels: added up, or a series for each.
+//!
+//! Names are RabbitMQ's, without the prefix that the page adds. Numbers that end with a connection stay in the sums.
+
+use super::{
+    exposition::{
+        Kind::{self, Counter, Gauge},
+        Page,
+    },
+    metrics::Scrape,
+    samples::ended,
+};
+use crate::host::{ChannelCounts, Client, Traffic};
+
+type OfTraffic = (&'static str, fn(&Traffic) -> u64, &'static str);
+type OfChannel = (&'static str, fn(&ChannelCounts) -> u64, &'static str);
+
+const OCTETS: [OfTraffic; 2] = [
+    (
+        "connection_incoming_bytes_total",
+        |t| t.received,
+        "Total number of bytes received on a connection",
+    ),
+    (
+        "connection_outgoing_bytes_total",
+        |t| t.sent,
+        "Total number of bytes sent on a connection",
+    ),
+];
+
+const PACKETS: [OfTraffic; 2] = [
+    (
+        "connection_incoming_packets_total",
+        |t| t.reads,
+        "Total number of packets received on a connection",
+    ),
+    (
+        "connection_outgoing_packets_total",
+        |t| t.writes,
+        "Total number of packets sent on a connection",
+    ),
+];
+
+/// What is published on channels.
+const PUBLISHED: [OfChannel; 4] = [
+    (
+        "channel_messages_published_total",
+        |c| c.published,
+        "Total number of messages published into an exchange on a channel",
+    ),
+    (
+        "channel_messages_confirmed_total",
+        |c| c.confirmed,
+        "Total number of messages published into an exchange and confirmed on the channel",
+    ),
+    (
+        "channel_messages_unroutable_returned_total",
+        |c| c.returned,
+        "Total number of messages published as mandatory and returned as unroutable",
+    ),
+    (
+        "channel_messages_unroutable_dropped_total",
+        |c| c.dropped,
+        "Total number of messages published as non-mandatory and dropped as unroutable",
+    ),
+];
+
+/// What is delivered on channels.
+const DELIVERED: [OfChannel; 7] = [
+    (
+        "channel_get_ack_total",
+        |c| c.got,
+        "Total number of messages fetched with basic.get in manual acknowledgement mode",
+    ),
+    (
+        "channel_get_total",
+        |c| c.got_no_ack,
+        "Total number of messages fetched with basic.get in automatic acknowledgement mode",
+    ),
+    (
+        "channel_get_empty_total",
+        |c| c.get_empty,
+        "Total number of times basic.get operations fetched no message",
+    ),
+    (
+        "channel_messages_delivered_ack_total",
+        |c| c.delivered,
+        "Total number of messages delivered to consumers in manual acknowledgement mode",
+    ),
+    (
+        "channel_messages_delivered_total",
+        |c| c.delivered_no_ack,
+        "Total number of messages delivered to consumers in automatic acknowledgement mode",
+    ),
+    (
+        "channel_messages_redelivered_total",
+        |c| c.redelivered,
+        "Total number of messages redelivered to consumers",
+    ),
+    (
+        "channel_messages_acked_total",
+        |c| c.acked,
+        "Total number of messages acknowledged by consumers",
+    ),
+];
+
+fn traffic(page: &mut Page, scrape: &Scrape<'_>, (name, number, help): OfTraffic) {
+    page.family(name, Counter, help);
+    if !scrape.each {
+        let open = scrape.clients().iter().map(|client| number(&client.traffic()));
+        return page.series(name, &[], open.sum::<u64>() + number(&ended(scrape.node)));
+    }
+    for client in scrape.clients() {
+        page.series(name, &[("connection", &client.name())], number(&client.traffic()));
+    }
+}
+
+fn gauge(page: &mut Page, scrape: &Scrape<'_>, (name, help): (&str, &str), number: impl Fn(&Client) -> u64) {
+    page.family(name, Gauge, help);
+    if !scrape.each {
+        let all = scrape.clients().iter().map(|client| number(client));
+        return page.series(name, &[], all.sum::<u64>());
+    }
+    for client in scrape.clients() {
+        page.series(name, &[("connection", &client.name())], number(client));
+    }
+}
+
+/// Octets of connections.
+pub fn octets(page: &mut Page, scrape: &Scrape<'_>) {
+    OCTETS.into_iter().for_each(|own| traffic(page, scrape, own));
+}
+
+/// What else there is to a connection.
+pub fn connections(page: &mut Page, scrape: &Scrape<'_>) {
+    PACKETS.into_iter().for_each(|own| traffic(page, scrape, own));
+    let title = ("connection_pending_packets", "Bytes waiting to be sent on a connection");
+    gauge(page, scrape, title, |client| client.outbox().waiting_bytes() as u64);
+    let title = ("connection_channels", "Channels on a connection");
+    gauge(page, scrape, title, |client| client.channel_count() as u64);
+}
+
+fn each_channel<T: Copy>(
+    page: &mut Page,
+    (name, kind, help): (&str, Kind, &str),
+    channels: &[(String, T)],
+    number: impl Fn(T) -> u64,
+) {
+    page.family(name, kind, help);
+    for (channel, own) in channels {
+        page.series(name, &[("channel", channel)], number(*own));
+    }
+}
+
+/// The channels of all connections by name, each with something of it.
+fn channels<T>(scrape: &Scrape<'_>, of: impl Fn(&Client) -> Vec<(u16, T)>) -> Vec<(String, T)> {
+    let named = |client: &std::sync::Arc<Client>| {
+        let connection = client.name();
+        let own = of(client).into_iter();
+        own.map(|(number, own)| (format!("{connection} ({number})"), own))
+            .collect::<Vec<_>>()
+    };
+    scrape.clients().iter().flat_map(named).collect()
+}
+
+/// What channels hold; added up it is what queues have handed out.
+pub fn channel_numbers(page: &mut Page, scrape: &Scrape<'_>) {
+    let (unacked, prefetch) = ("channel_messages_unacked", "channel_prefetch");
+    let help = "Delivered but not yet acknowledged messages";
+    if !scrape.each {
+        let held = scrape.held();
+        page.one(unacked, Gauge, help, &[], held.unacked.messages);
+        return page.one(
+            "channel_consumers",
+            Gauge,
+            "Consumers on a channel",
+            &[],
+            held.consumers,
+        );
+    }
+    let channels = channels(scrape, Client::channel_limits);
+    each_channel(page, (unacked, Gauge, help), &channels, |(unacked, _)| unacked as u64);
+    let help = "Total limit of unacknowledged messages for all consumers on a channel";
+    each_channel(page, (prefetch, Gauge, help), &channels, |(_, limit)| limit.into());
+}
+
+/// What was published on channels; the sums are among the node's families.
+pub fn published(page: &mut Page, scrape: &Scrape<'_>) {
+    of_each(page, scrape, &PUBLISHED);
+}
+
+/// What was delivered on channels; the sums are among the node's families.
+pub fn delivered(page: &mut Page, scrape: &Scrape<'_>) {
+    of_each(page, scrape, &DELIVERED);
+}
+
+fn of_each(page: &mut Page, scrape: &Scrape<'_>, families: &[OfChannel]) {
+    if !scrape.each {
+        return;
+    }
+    let channels = channels(scrape, Client::channel_counts);
+    for (name, number, help) in families {
+        each_channel(page, (name, Counter, help), &channels, |counts| number(&counts));
+    }
+}
