@@ -21,6 +21,7 @@ mod definitions;
 mod delayed;
 mod direct_reply;
 mod exchanges;
+mod far_view;
 mod first_start;
 mod image;
 mod journal;

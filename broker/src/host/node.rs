@@ -34,6 +34,7 @@ use super::{
     delayed::Delayed,
     direct_reply::{DirectReplies, PREFIX, home_of},
     exchanges::Exchanges,
+    far_view::FarCounts,
     journal::Journal,
     keepers::Keeper,
     keeping::{Keeping, restored, settings},
@@ -90,6 +91,7 @@ pub struct Node {
     /// Legs of clients of other nodes.
     legs: Clients,
     couriers: Couriers,
+    far_counts: FarCounts,
     pub(super) dialer: OnceLock<Arc<dyn Dial>>,
     timers: Timers,
     retirements: Retirements,
@@ -286,6 +288,7 @@ impl Node {
             clients: Clients::default(),
             legs: Clients::default(),
             couriers: Couriers::default(),
+            far_counts: FarCounts::default(),
             dialer: OnceLock::new(),
             timers: Timers::default(),
             retirements: Retirements::default(),
@@ -343,6 +346,11 @@ impl Node {
     /// Who this process is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What queues of other nodes hold.
+    pub fn far_counts(&self) -> &FarCounts {
+        &self.far_counts
     }
 
     /// Ways to the queues of other nodes for the node itself.

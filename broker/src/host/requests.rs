@@ -101,6 +101,12 @@ impl Node {
         done
     }
 
+    /// True for a queue whose leader is known to be down.
+    pub fn is_away(&self, record: &QueueRecord) -> bool {
+        let snapshot = self.snapshot();
+        snapshot.is_remote(record) && !snapshot.is_up(&record.leader)
+    }
+
     /// A queue's place on this node.
     pub fn cell(&self, record: &QueueRecord) -> Result<Arc<QueueCell>, Refusal> {
         let missing = || Refusal::channel(ReplyCode::NotFound, format!("no {}", record.title()));

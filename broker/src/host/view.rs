@@ -106,7 +106,8 @@ impl Snapshot {
 }
 
 impl Node {
-    /// A queue's numbers; all zero for a queue that is just being deleted.
+    /// A queue's numbers; all zero for a queue that is just being deleted. Those of other nodes' queues are as old as the
+    /// last `look_around`.
     pub fn queue_view(&self, record: &Arc<QueueRecord>) -> QueueView {
         let snapshot = self.snapshot();
         let mut view = QueueView {
@@ -117,6 +118,9 @@ impl Node {
             active_consumer: None,
         };
         let Some(cell) = snapshot.cell(record.id) else {
+            if snapshot.is_remote(record) {
+                view.counts = self.far_counts().of(record);
+            }
             return view;
         };
         let held = cell.hold();

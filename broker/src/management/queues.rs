@@ -131,7 +131,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         arguments: api::to_json(&record.args.table),
         kind: record.args.kind.to_string(),
         node: record.leader.to_string(),
-        state: Some("running".to_owned()),
+        state: Some(if api.node.is_away(record) { "down" } else { "running" }.to_owned()),
         policy: record.policy.as_ref().map(|policy| policy.name.to_string()),
         operator_policy: record.operator_policy.as_ref().map(|policy| policy.name.to_string()),
         effective_policy_definition: api::to_json(&record.effective_policy().table),
@@ -186,6 +186,7 @@ fn pages(api: &Api, query: &Parameters, mut rows: Vec<&Arc<QueueRecord>>) -> Out
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    api.node.look_around().await;
     let snapshot = api.node.snapshot();
     let seen = snapshot
         .catalog
@@ -201,6 +202,7 @@ async fn of_vhost(
     query: Parameters,
 ) -> Outcome {
     let vhost = caller.look_into(&api, &vhost)?;
+    api.node.look_around().await;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
     pages(&api, &query, found.queues().collect())
@@ -227,6 +229,7 @@ async fn one(
     query: Parameters,
 ) -> Outcome {
     let record = find(&api, &caller, &vhost, &queue)?;
+    api.node.look_around().await;
     let consumers = api.node.consumers_of(&record);
     query.one(Queue {
         consumer_details: Some(consumers.iter().map(|view| consumers::shape(&api, view)).collect()),

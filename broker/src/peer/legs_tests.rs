@@ -573,6 +573,9 @@ async fn lists_of_any_node_are_those_of_all_and_an_administrator_reaches_every_q
         assert!(rows[0].contains("\"q\"") && rows[0].contains('2'), "{rows:?}");
         assert_eq!(listed(at, Listing::Connections, &["name"]).await.len(), 1);
     }
+    let record = pair.edge.node.snapshot().catalog.queue("/", "q").unwrap().clone();
+    pair.edge.node.look_around().await;
+    assert_eq!(pair.edge.node.queue_view(&record).counts.ready.messages, 2);
     let _consumer = consume(&channel, "q", "c", false).await;
     assert_eq!(
         listed(&pair.edge, Listing::Consumers("/".into()), &["consumer_tag"])
@@ -580,7 +583,6 @@ async fn lists_of_any_node_are_those_of_all_and_an_administrator_reaches_every_q
             .len(),
         1
     );
-    let record = pair.edge.node.snapshot().catalog.queue("/", "q").unwrap().clone();
     let if_unused = catalog::Conditions {
         if_unused: true,
         if_empty: false,
