@@ -86,18 +86,27 @@ pub fn leader(catalog: &Catalog, spec: &QueueSpec, default: Locator, draw: u64) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Command, fixture::Fixture};
+    use crate::{Command, NodeRecord, fixture::Fixture};
     use model::{NodeUuid, Table};
+    use std::sync::Arc;
 
+    /// The first of them has started; the others are like it.
     fn cluster(names: &[&str]) -> Fixture {
         let mut fixture = Fixture::new();
+        fixture.apply(Command::NodeUp {
+            node: NodeUuid(1),
+            name: names[0].into(),
+            incarnation: 1,
+            boot_id: 1,
+        });
+        let first = fixture.catalog.nodes().next().unwrap().clone();
         for (number, name) in (1..).zip(names) {
-            fixture.apply(Command::NodeUp {
-                node: NodeUuid(number),
+            let like_first = NodeRecord {
+                uuid: NodeUuid(number),
                 name: (*name).into(),
-                incarnation: 1,
-                boot_id: 1,
-            });
+                ..first.as_ref().clone()
+            };
+            fixture.catalog.nodes.insert(like_first.uuid, Arc::new(like_first));
         }
         fixture
     }
