@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     host::{
         self, Node,
+        data_directory::Manner,
         listener::{self, Port},
     },
     http, management, observe,
@@ -27,6 +28,8 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Places {
     /// The files of the data directory, which the process has locked.
     pub disk: FsDisk,
+    /// How the node is to start.
+    pub manner: Manner,
     /// The port that the process serves.
     pub peers: Port,
     /// The ways to other nodes.
@@ -122,7 +125,8 @@ async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow:
     let amqp = listener::bind_all(&config.listeners)?;
     let management = management::bind(&config)?;
     let scrapes = observe::bind_scrapes(&config)?;
-    let node = Node::start(config, places.disk, identity, &*places.ways.neighbours).await?;
+    let start = (places.disk, places.manner);
+    let node = Node::start(config, start, identity, &*places.ways.neighbours).await?;
     keep_going(&node);
     node.reach_nodes_by(places.ways.dialer);
     node.announce(places.peers);
@@ -142,6 +146,7 @@ async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow:
 
 /// What the node does without being asked.
 fn keep_going(node: &Arc<Node>) {
+    tokio::spawn(host::run_pauses(node.clone()));
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));

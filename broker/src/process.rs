@@ -3,6 +3,10 @@
 //!
 //! Who asks for the app gets it while it runs, and nothing else: what is being started or stopped is not there.
 
+mod membership;
+#[cfg(test)]
+mod tests;
+
 use arc_swap::ArcSwapOption;
 use std::{
     fmt,
@@ -149,6 +153,7 @@ impl Process {
         let identity = directory.begin()?;
         let places = Places {
             disk: directory.disk.clone(),
+            manner: directory.manner()?,
             peers: self.peers.clone(),
             ways: self.ways.clone(),
         };

@@ -30,6 +30,9 @@ pub fn judge(own: &Introduction, known: &Catalog, who: &Introduction) -> Result<
             theirs: who.cluster,
         });
     }
+    if known.is_removed(node) {
+        return Err(Turned::Removed { name, node });
+    }
     match known.nodes().find(|record| record.uuid == node) {
         Some(record) if who.incarnation < record.incarnation => Err(Turned::SameNode { name, node }),
         Some(record) if who.incarnation == record.incarnation && who.boot_id != record.boot_id => {

@@ -1,6 +1,6 @@
 //! Nodes of one process that reach each other without a socket, and can be parted: for tests.
 
-use super::transport::{Introduction, Peer, Reply, Request, Service, Transport, Turned};
+use super::transport::{Introduction, Neighbourhood, Peer, Reply, Request, Service, Transport, Turned};
 use futures::future::BoxFuture;
 use model::NodeUuid;
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio_util::sync::CancellationToken;
 
 #[derive(Default)]
 struct State {
@@ -87,10 +88,25 @@ async fn ask(way: &Way, to: &Peer, request: Request) -> io::Result<Reply> {
     }
     let turned = |why: Turned| io::Error::new(io::ErrorKind::PermissionDenied, why);
     service.admit(&way.own).map_err(turned)?;
+    let stranger = way.own.guest && !request.is_for_guests();
+    if stranger {
+        let (name, node) = (way.own.name.clone(), way.own.node);
+        return Err(turned(Turned::Unknown { name, node }));
+    }
     let reply = service.answer(&way.own, request).await;
     match way.ether.is_cut(to, from) {
         true => std::future::pending().await,
         false => Ok(reply),
+    }
+}
+
+impl Neighbourhood for Ether {
+    fn transport(&self, own: Introduction) -> Arc<dyn Transport> {
+        self.way(own)
+    }
+
+    fn attach(&self, service: Arc<dyn Service>, _: CancellationToken) {
+        self.enter(service.introduction().node, service);
     }
 }
 

@@ -5,14 +5,18 @@
 //! `catalog`'s business, and who obeys them the host's.
 
 pub mod door;
+pub mod lease;
 pub mod log;
 #[cfg(test)]
 pub mod memory;
 mod meta;
 pub mod offline;
+pub mod outside;
+pub mod presence;
 pub mod raft;
 pub mod resolver;
 pub mod snapshot;
 pub mod transport;
+pub mod voters;
 
 pub use meta::{Identity, Machine, MetaStore, Outcome};

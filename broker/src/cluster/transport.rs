@@ -7,7 +7,9 @@
 use super::{
     Identity,
     log::{Entry, Membership, Position, Proposal, Vote},
+    presence::Status,
 };
+use catalog::NodeKind;
 use futures::future::BoxFuture;
 use model::NodeUuid;
 use serde::{Deserialize, Serialize};
@@ -232,12 +234,67 @@ pub enum Request {
     Snapshot(SnapshotPart),
     /// Have this committed.
     Propose(Proposal),
+    /// To the leader: this process is alive.
+    Beat {
+        /// Which start of its node.
+        incarnation: u64,
+    },
+    /// Who is there?
+    Members,
+    /// May it belong to the cluster?
+    Join(Wish),
+    /// Remove this node for ever.
+    Remove(NodeUuid),
+    /// Let it decide, or only listen, from its next start on.
+    SetKind(NodeUuid, NodeKind),
+    /// To the leader: this node stops; let the others decide without it.
+    Yield(NodeUuid),
+    /// A question of one room to the same room of another node.
+    Host(Octets),
+}
+
+/// Words that only sender and receiver understand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Octets(#[serde(with = "octets")] pub Vec<u8>);
+
+impl From<Vec<u8>> for Octets {
+    fn from(octets: Vec<u8>) -> Self {
+        Octets(octets)
+    }
+}
+
+/// A node wants to belong to a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// Who it will be.
+    pub node: NodeUuid,
+    /// What it is called.
+    pub name: String,
+    /// Whether it may decide.
+    #[serde(default)]
+    pub kind: NodeKind,
+    /// Who it is until then, if it has ever been somebody.
+    #[serde(default)]
+    pub present: Option<NodeUuid>,
+}
+
+/// It belongs to the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Which cluster.
+    pub cluster: NodeUuid,
+    /// Who belongs to it, the new one too.
+    pub status: Status,
 }
 
 impl Request {
     /// True if a node that is no member may ask it.
     pub fn is_for_guests(&self) -> bool {
-        matches!(self, Request::Ping)
+        match self {
+            Request::Ping | Request::Members | Request::Join(_) | Request::Remove(_) | Request::SetKind(..) => true,
+            Request::Append(_) | Request::Vote(_) | Request::Snapshot(_) | Request::Propose(_) => false,
+            Request::Beat { .. } | Request::Yield(_) | Request::Host(_) => false,
+        }
     }
 }
 
@@ -252,6 +309,19 @@ pub enum Reply {
     Vote(Voted),
     /// To a piece of a snapshot.
     Snapshot(Received),
+    /// It was heard by one that leads.
+    Beat {
+        /// How long ago a majority followed that one, in milliseconds.
+        age_ms: u64,
+    },
+    /// Who is there.
+    Members(Status),
+    /// It belongs to the cluster now.
+    Joined(Joined),
+    /// It does already.
+    Already,
+    /// The other room's words.
+    Host(Octets),
     /// Ask this one, who leads, or ask later.
     NotLeader(Option<Peer>),
     /// It cannot be.

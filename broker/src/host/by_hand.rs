@@ -11,8 +11,6 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use tokio_util::sync::CancellationToken;
-
 use super::{data_directory, definitions, first_start, node::Node};
 use crate::{
     cluster::{MetaStore, Outcome},
@@ -65,7 +63,7 @@ pub async fn started(configs: Vec<Config>) -> Vec<Arc<Node>> {
         let node = Arc::new(Node::new(
             config,
             identity.clone(),
-            (meta.clone(), CancellationToken::new()),
+            (meta.clone(), None),
             (found.keeping, found.pages),
         ));
         node.begin_all(Catalog::default(), BTreeMap::new());
@@ -73,6 +71,12 @@ pub async fn started(configs: Vec<Config>) -> Vec<Arc<Node>> {
         nodes.push((node, identity));
     }
     for (node, identity) in &nodes {
+        let add = Command::AddNode {
+            node: identity.node,
+            name: node.name().clone(),
+            kind: catalog::NodeKind::Disc,
+        };
+        node.commit(add).await.unwrap();
         let up = Command::NodeUp {
             node: identity.node,
             name: node.name().clone(),

@@ -16,13 +16,17 @@ use std::{
 };
 use store::disk::{self, FsDisk};
 
-use crate::cluster::Identity;
+use crate::cluster::{Identity, presence::Status};
 
 /// The layout written here, and the newest that is understood.
 const FORMAT: u32 = 1;
 /// Who the node is.
 pub const IDENTITY_FILE: &str = "warren.json";
 const LOCK_FILE: &str = "lock";
+/// Who belongs to the cluster, for when the node is stopped.
+pub const MEMBERS_FILE: &str = "members.json";
+/// There when the next start is to go on without the other members.
+pub const ALONE_FILE: &str = "force_load";
 /// There while a reset is under way: whoever opens the directory then finishes it.
 const RESET_FILE: &str = "reset";
 /// Where the log of the definitions is kept.
@@ -63,6 +67,18 @@ pub struct Written {
     pub name: String,
     /// How often it has been started.
     pub starts: u64,
+    /// It has joined a cluster, and never forms one of its own.
+    #[serde(default)]
+    pub joined: bool,
+}
+
+/// In which manner a node starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// A blank one waits for the cluster that it has joined.
+    pub joined: bool,
+    /// It goes on without the others, once.
+    pub alone: bool,
 }
 
 /// Why a directory cannot be used.
@@ -410,6 +426,7 @@ impl DataDirectory {
             node: NodeUuid(rand::random()),
             name: self.name.clone(),
             starts: 0,
+            joined: false,
         });
         written.starts += 1;
         written.name.clone_from(&self.name);
@@ -421,6 +438,77 @@ impl DataDirectory {
             incarnation: written.starts,
             boot_id: rand::random(),
         })
+    }
+
+    /// How the next start is to be.
+    ///
+    /// # Errors
+    /// Why the directory cannot be used, and what to do.
+    pub fn manner(&self) -> Result<Manner, DataError> {
+        let written = Place(&self.path).read(&self.disk)?;
+        Ok(Manner {
+            joined: written.is_some_and(|written| written.joined),
+            alone: self.path.join(ALONE_FILE).exists(),
+        })
+    }
+
+    /// Who the node is; nobody before its first start.
+    ///
+    /// # Errors
+    /// Why the directory cannot be used, and what to do.
+    pub fn node(&self) -> Result<Option<NodeUuid>, DataError> {
+        let written = Place(&self.path).read(&self.disk)?;
+        Ok(written.map(|written| written.node))
+    }
+
+    /// The next start goes on without the other members, once.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn force_alone(&self) -> Result<(), DataError> {
+        let place = Place(&self.path);
+        disk::replace(&self.disk, ".", ALONE_FILE, b"").map_err(place.io("marking it to start without others"))
+    }
+
+    /// Forgets all that the node was and held: it is this member of this cluster now, and its next start waits for it.
+    ///
+    /// # Errors
+    /// What could not be removed or written, and what to do.
+    pub fn adopt(&self, cluster: NodeUuid, node: NodeUuid) -> Result<(), DataError> {
+        self.reset()?;
+        let written = Written {
+            format: FORMAT,
+            cluster,
+            node,
+            name: self.name.clone(),
+            starts: 0,
+            joined: true,
+        };
+        Place(&self.path).write(&self.disk, &written)
+    }
+
+    /// Who belonged to the cluster when this node last knew.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn members(&self) -> Result<Option<Status>, DataError> {
+        let place = Place(&self.path);
+        match disk::read_all(&self.disk, MEMBERS_FILE) {
+            // Written by this program; what cannot be read says nothing.
+            Ok(octets) => Ok(serde_json::from_slice(&octets).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(place.io("reading members.json")(error)),
+        }
+    }
+
+    /// Writes that down.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn note_members(&self, status: &Status) -> Result<(), DataError> {
+        let place = Place(&self.path);
+        let octets = serde_json::to_vec_pretty(status).map_err(|error| place.identity(error.to_string()))?;
+        disk::replace(&self.disk, ".", MEMBERS_FILE, &octets).map_err(place.io("writing members.json"))
     }
 
     /// Removes all that the node is and holds: the next start is the first of a new node. A process that ends meanwhile

@@ -12,12 +12,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use store::{RecoveredQueue, disk::FsDisk};
-use tokio_util::sync::CancellationToken;
+use store::{
+    RecoveredQueue,
+    disk::{Disk, FsDisk},
+};
 
 use super::{
     cell::QueueCell,
-    data_directory::META,
+    data_directory::{ALONE_FILE, MEMBERS_FILE, META, Manner},
     first_start,
     keeping::{Found, Keeping, end_at_once},
     node::{Node, Snapshot},
@@ -25,6 +27,8 @@ use super::{
 use crate::{
     cluster::{
         Identity, Machine, MetaStore, Outcome,
+        lease::Patience,
+        presence::{Note, Presence},
         raft::{Opening, RaftStore, Timing},
         transport::{Introduction, Neighbourhood},
     },
@@ -37,7 +41,7 @@ const COMMITTED_TOGETHER_MAX: usize = 256;
 /// What the store of the definitions drives.
 enum Phase {
     /// The node starts: definitions, and nobody who obeys them.
-    Starting(Catalog),
+    Starting(Box<Catalog>),
     /// The node.
     Running(Arc<Node>),
 }
@@ -58,7 +62,7 @@ impl Driven {
         let node = Arc::new(node);
         let mut phase = self.0.lock();
         if let Phase::Starting(catalog) = &*phase {
-            node.begin_all(catalog.clone(), found);
+            node.begin_all(catalog.as_ref().clone(), found);
         }
         *phase = Phase::Running(node.clone());
         node
@@ -76,20 +80,28 @@ impl Machine for Driven {
 
     fn catalog(&self) -> Catalog {
         match &*self.0.lock() {
-            Phase::Starting(catalog) => catalog.clone(),
+            Phase::Starting(catalog) => catalog.as_ref().clone(),
             Phase::Running(node) => node.catalog.lock().catalog.clone(),
         }
     }
 
     fn install(&self, further: Catalog) {
         if let Phase::Starting(catalog) = &mut *self.0.lock() {
-            *catalog = further;
+            **catalog = further;
             return;
         }
         if let Some(node) = self.node() {
             node.install(further);
         }
     }
+}
+
+/// Writes down who belongs to the cluster, for when the node is stopped.
+fn note(disk: FsDisk) -> Note {
+    Box::new(move |status| {
+        let octets = serde_json::to_vec_pretty(status)?;
+        store::disk::replace(&disk, ".", MEMBERS_FILE, &octets)
+    })
 }
 
 /// Opens what is kept of the messages of queues that survive a restart; the rest is forgotten.
@@ -111,37 +123,38 @@ impl Node {
     /// Why the definitions or messages cannot be had, or the other nodes do not want this process.
     pub async fn start(
         config: Config,
-        disk: FsDisk,
+        (disk, manner): (FsDisk, Manner),
         identity: Identity,
         neighbours: &dyn Neighbourhood,
     ) -> anyhow::Result<Arc<Self>> {
         // One process, one reign: what it enqueues is numbered once.
         let epoch = Epoch(identity.incarnation);
-        let up = Command::NodeUp {
-            node: identity.node,
-            name: identity.name.as_str().into(),
-            incarnation: identity.incarnation,
-            boot_id: identity.boot_id,
-        };
-        let driven = Arc::new(Driven(Mutex::new(Phase::Starting(Catalog::default()))));
+        let driven = Arc::new(Driven(Mutex::new(Phase::Starting(Box::default()))));
+        let transport = neighbours.transport(Introduction::of(&identity));
         let opening = Opening {
-            transport: neighbours.transport(Introduction::of(&identity)),
+            transport: transport.clone(),
             identity: identity.clone(),
-            joined: false,
+            joined: manner.joined,
+            alone: manner.alone,
             machine: driven.clone(),
             fatal: Arc::new(end_at_once),
             timing: Timing::default(),
         };
-        let meta = RaftStore::open(disk, META, opening).await?;
-        let stopping = CancellationToken::new();
-        neighbours.attach(meta.clone(), stopping.clone());
-        let refused = |refusal: Refusal| anyhow::anyhow!(refusal.text);
-        meta.propose(up).await.map_err(refused)?;
+        let meta = RaftStore::open(disk.clone(), META, opening).await?;
+        let parts = (meta.clone(), driven.clone() as Arc<dyn Machine>);
+        let noted = (Patience::default(), note(disk.clone()));
+        let presence = Presence::open(identity.clone(), parts, transport, neighbours, noted);
+        presence.settle().await?;
+        if manner.alone {
+            Disk::remove(&disk, ALONE_FILE)?;
+        }
         let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;
-        let node = driven.run(Node::new(config, identity, (meta, stopping), (keeping, pages)), queues);
+        let parts: (Arc<dyn MetaStore>, _) = (meta, Some(presence.clone()));
+        let node = driven.run(Node::new(config, identity, parts, (keeping, pages)), queues);
         if node.snapshot().catalog.is_blank() {
             first_start::define(&node).await?;
         }
+        presence.run();
         Ok(node)
     }
 
@@ -293,7 +306,9 @@ pub async fn started(config: Config) -> Arc<Node> {
     let data = super::data_directory::open(config.node.data.as_path(), config.node.name.as_str()).unwrap();
     let identity = data.begin().unwrap();
     let nobody = crate::cluster::transport::Nobody;
-    Node::start(config, data.disk, identity, &nobody).await.unwrap()
+    Node::start(config, (data.disk, Manner::default()), identity, &nobody)
+        .await
+        .unwrap()
 }
 
 #[cfg(test)]

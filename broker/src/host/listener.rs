@@ -95,6 +95,8 @@ impl Bound {
             tokio::select! {
                 () = node.stopping().cancelled() => return,
                 accepted = self.listener.accept() => match accepted {
+                    // Who comes while the node is paused finds nobody.
+                    Ok(_) if !node.serves() => {}
                     Ok((tcp, peer)) => self.greet(&node, tcp, peer),
                     Err(error) => {
                         // Out of descriptors or memory: others may leave meanwhile.

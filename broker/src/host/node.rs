@@ -49,7 +49,7 @@ use super::{
     trace,
 };
 use crate::{
-    cluster::{Identity, MetaStore},
+    cluster::{Identity, MetaStore, presence::Presence},
     config::{Config, Mechanism},
 };
 
@@ -83,6 +83,8 @@ pub struct Node {
     name: Arc<str>,
     identity: Identity,
     meta: Arc<dyn MetaStore>,
+    /// None where definitions are fed by hand.
+    presence: Option<Arc<Presence>>,
     pub(super) catalog: Mutex<Snapshot>,
     snapshot: ArcSwap<Snapshot>,
     /// The state published last, for those who wait for one.
@@ -262,7 +264,7 @@ impl Node {
     pub(super) fn new(
         config: Config,
         identity: Identity,
-        (meta, stopping): (Arc<dyn MetaStore>, CancellationToken),
+        (meta, presence): (Arc<dyn MetaStore>, Option<Arc<Presence>>),
         (keeping, pages): (Arc<Keeping>, Pages),
     ) -> Self {
         let name: Arc<str> = config.node.name.as_str().into();
@@ -279,6 +281,7 @@ impl Node {
         Node {
             identity,
             meta,
+            presence,
             limits: Arc::new(limits(&config, false)),
             limits_with_certificate: Arc::new(limits(&config, true)),
             limits_of_legs: Arc::new(limits_of_legs(&config)),
@@ -299,7 +302,7 @@ impl Node {
             direct_replies: DirectReplies::default(),
             alarms: Alarms::new(&config.resources),
             ports: Mutex::default(),
-            stopping,
+            stopping: CancellationToken::new(),
             started: AtomicBool::new(false),
             started_at: Millis(base),
             clock_base: base,
@@ -479,6 +482,17 @@ impl Node {
         Millis(self.config.queues.ack_look.0.max(1))
     }
 
+    /// This node among the others.
+    pub fn presence(&self) -> Option<&Arc<Presence>> {
+        self.presence.as_ref()
+    }
+
+    /// True while clients are served: a majority of the cluster answers, and the node does not stop.
+    pub fn serves(&self) -> bool {
+        let may = |presence: &Arc<Presence>| *presence.serving().borrow();
+        self.presence.as_ref().is_none_or(may) && !self.stopping.is_cancelled()
+    }
+
     /// The store of the definitions.
     pub(super) fn meta(&self) -> &Arc<dyn MetaStore> {
         &self.meta
@@ -653,6 +667,10 @@ impl Node {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.keeping.stop().await;
+        if let Some(presence) = &self.presence {
+            presence.say_goodbye().await;
+            presence.stop();
+        }
         self.meta.stop().await;
     }
 }

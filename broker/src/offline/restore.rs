@@ -207,6 +207,7 @@ async fn delete_vhosts(disk: FsDisk, identity: Identity, vhosts: Vec<VhostName>)
     let opening = Opening {
         identity,
         joined: false,
+        alone: false,
         transport: Arc::new(Nobody),
         machine: Arc::new(Copy(Mutex::new(Catalog::default()))),
         fatal: Arc::new(|why: &str| tracing::error!("{why}")),

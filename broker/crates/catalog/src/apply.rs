@@ -68,6 +68,10 @@ impl Catalog {
                 incarnation,
                 boot_id,
             } => change.node_up(node, name, incarnation, boot_id),
+            Command::NodeDown(deaths) => Ok(change.node_down(&deaths)),
+            Command::AddNode { node, name, kind } => change.add_node(node, name, kind),
+            Command::SetNodeKind { node, kind } => change.set_node_kind(node, kind),
+            Command::RemoveNode(node) => change.remove_node(node),
         }
     }
 }

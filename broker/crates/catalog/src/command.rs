@@ -3,7 +3,7 @@
 //! A command is complete: names, hashes, salts and nodes have been chosen before. Variants and fields are only ever
 //! added, with defaults, since logs outlive releases.
 
-use crate::record::{NodeName, Owner, QueueRecord, VhostLimits, VhostMetadata};
+use crate::record::{NodeKind, NodeName, Owner, QueueRecord, VhostLimits, VhostMetadata};
 use access::{PasswordHash, PermissionTexts, User, UserLimits};
 use model::{
     ApplyTo, ExchangeKind, ExchangeName, NodeUuid, PolicyLevel, QueueId, QueueName, Table, UserName, Value, VhostName,
@@ -239,6 +239,35 @@ pub enum Command {
         /// Drawn by the process.
         boot_id: u64,
     },
+    /// These processes are gone, all at once; others of the same nodes are not meant.
+    NodeDown(Vec<NodeDeath>),
+    /// A node belongs to the cluster from now on; it has not started yet.
+    AddNode {
+        /// The node.
+        node: NodeUuid,
+        /// What it is called.
+        name: NodeName,
+        /// Whether it may decide.
+        kind: NodeKind,
+    },
+    /// A node that is down may decide, or only listen, when it comes back.
+    SetNodeKind {
+        /// The node.
+        node: NodeUuid,
+        /// Whether it may decide.
+        kind: NodeKind,
+    },
+    /// A node that is down goes for ever, with the queues that only it holds.
+    RemoveNode(NodeUuid),
+}
+
+/// A process that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeDeath {
+    /// Of which node.
+    pub node: NodeUuid,
+    /// Which of its starts.
+    pub incarnation: u64,
 }
 
 /// What came of a command or request.

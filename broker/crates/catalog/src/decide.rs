@@ -117,6 +117,7 @@ impl Asker<'_> {
 
     fn look_at_queue(&self, name: &QueueName) -> Decided {
         let record = self.own_queue(name)?.clone();
+        self.catalog.check_home(&record)?;
         Ok(Decision::Unchanged(Answer::Queue { record, created: false }))
     }
 
@@ -124,6 +125,7 @@ impl Asker<'_> {
         let spec = self.queue_spec(wanted)?;
         self.check_queue(Configure, &spec.name)?;
         if let Some(existing) = self.vhost.queue(spec.name.as_str()) {
+            self.catalog.check_home(existing)?;
             queue_rules::check_equivalent(existing, &spec)?;
             return Ok(Decision::Unchanged(Answer::Queue {
                 record: existing.clone(),
@@ -166,6 +168,7 @@ impl Asker<'_> {
         let Some(queue) = self.vhost.queue(name.as_str()) else {
             return Ok(Decision::Unchanged(Answer::Absent));
         };
+        self.catalog.check_home(queue)?;
         queue_rules::check_owner(queue, &self.client.owner())?;
         let command = Command::DeleteQueue(queue.id);
         match conditions == Conditions::default() {

@@ -2,7 +2,7 @@
 //!
 //! In the order in which things happened. Records are those of before for deletions and those of after otherwise.
 
-use crate::record::{ExchangeRecord, Policy, QueueRecord};
+use crate::record::{ExchangeRecord, NodeRecord, Policy, QueueRecord};
 use model::{UserName, VhostName};
 use routing::Binding;
 use std::sync::Arc;
@@ -57,6 +57,14 @@ pub enum Event {
     PolicySet(Arc<Policy>),
     /// A policy was cleared.
     PolicyCleared(Arc<Policy>),
+    /// A process of a node is there, or turned out to be there still.
+    NodeUp(Arc<NodeRecord>),
+    /// A node's process is gone.
+    NodeDown(Arc<NodeRecord>),
+    /// A node belongs to the cluster.
+    NodeAdded(Arc<NodeRecord>),
+    /// A node does not belong to it any more.
+    NodeRemoved(Arc<NodeRecord>),
     /// A global parameter was set or cleared.
     GlobalParameterChanged(Arc<str>),
 }

@@ -10,7 +10,7 @@ use crate::record::{ExchangeRecord, NodeName, NodeRecord, QueueRecord, VhostLimi
 use crate::state::{Catalog, Vhost};
 use crate::{exchange_rules, policies, queue_rules};
 use access::{Access, Permissions, TopicPermissions, User};
-use model::{ExchangeKind, Generation, PolicyLevel, QueueId, Refusal, UserName, Value, VhostName};
+use model::{ExchangeKind, Generation, NodeUuid, PolicyLevel, QueueId, Refusal, UserName, Value, VhostName};
 use routing::Binding;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
@@ -24,6 +24,8 @@ pub struct Image {
     topic_permissions: Vec<TopicPermissionDefinition>,
     global_parameters: Vec<(Arc<str>, Value)>,
     nodes: Vec<NodeRecord>,
+    #[serde(default)]
+    removed: Vec<NodeUuid>,
     last_queue: QueueId,
     generation: Generation,
 }
@@ -60,6 +62,7 @@ impl Catalog {
             topic_permissions: self.topic_permission_definitions(),
             global_parameters: self.global_parameters().map(|(k, v)| (k.clone(), v.clone())).collect(),
             nodes: self.nodes().map(|node| node.as_ref().clone()).collect(),
+            removed: self.removed.iter().copied().collect(),
             last_queue: self.last_queue,
             generation: self.generation,
         }
@@ -124,6 +127,7 @@ impl TryFrom<Image> for Catalog {
                 .into_iter()
                 .map(|node| (node.uuid, Arc::new(node)))
                 .collect(),
+            removed: image.removed.into_iter().collect(),
             last_queue: image.last_queue,
             generation: image.generation,
             ..Catalog::default()

@@ -31,7 +31,7 @@ mod topology;
 
 pub use bindings::properties_key;
 pub use check::{Open, check_channel, check_enter, check_publish, check_read};
-pub use command::{Answer, Command, ExchangeSpec, PolicySpec, QueueSpec};
+pub use command::{Answer, Command, ExchangeSpec, NodeDeath, PolicySpec, QueueSpec};
 pub use decide::decide;
 pub use definitions::{
     BindingDefinition, Definitions, ExchangeDefinition, PermissionDefinition, QueueDefinition,
@@ -40,6 +40,8 @@ pub use definitions::{
 pub use event::Event;
 pub use image::{Image, ImageError};
 pub use placement::{Locator, leader};
-pub use record::{ExchangeRecord, NodeName, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
+pub use record::{
+    ExchangeRecord, NodeKind, NodeName, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata,
+};
 pub use request::{Client, Conditions, Decision, DeclareExchange, DeclareQueue, Request};
 pub use state::{Catalog, Vhost};

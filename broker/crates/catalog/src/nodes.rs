@@ -1,11 +1,13 @@
 //! The nodes that make up the broker, and what a node's start does to the definitions.
 //!
 //! A process is one incarnation of its node. When a new one starts, what lived in the memory of the one before is gone:
-//! its transient and exclusive queues, and transient exchanges once no node is left that knows them.
+//! its transient and exclusive queues, and transient exchanges once no node is left that knows them. The same goes when
+//! a process is known to be dead. A node belongs to the cluster from when it is added until it is removed.
 
 use crate::apply::{Applied, Change};
-use crate::command::Answer;
-use crate::record::{NodeName, NodeRecord, QueueRecord};
+use crate::command::{Answer, NodeDeath};
+use crate::event::Event;
+use crate::record::{NodeKind, NodeName, NodeRecord, QueueRecord};
 use crate::texts;
 use model::{ExchangeName, NodeUuid, QueueId, Refusal, VhostName};
 use std::sync::Arc;
@@ -35,23 +37,32 @@ fn check(known: &NodeRecord, incarnation: u64, boot_id: u64) -> Result<(), Refus
     Ok(())
 }
 
+fn removed(uuid: NodeUuid, name: &NodeName) -> Refusal {
+    texts::precondition(format!(
+        "node '{name}' ({uuid}) was removed from this cluster and cannot come back as it was: reset it and let it join \
+         again"
+    ))
+}
+
 impl Change<'_> {
     /// A process of a node has started, or turns out to run still.
     pub(crate) fn node_up(&mut self, uuid: NodeUuid, name: NodeName, incarnation: u64, boot_id: u64) -> Applied {
         let known = self.catalog.nodes.get(&uuid).cloned();
-        if let Some(known) = &known {
-            check(known, incarnation, boot_id)?;
+        match &known {
+            Some(known) => check(known, incarnation, boot_id)?,
+            None => self.check_unknown(uuid, &name)?,
         }
-        let record = NodeRecord {
+        self.check_name(uuid, &name)?;
+        let record = Arc::new(NodeRecord {
             uuid,
             name: name.clone(),
             incarnation,
             boot_id,
             up: true,
-        };
-        self.catalog.nodes.insert(uuid, Arc::new(record));
-        // Publishes go to queues of nodes that are up.
-        self.catalog.touch();
+            kind: known.as_ref().map(|known| known.kind).unwrap_or_default(),
+        });
+        self.put_node(&record);
+        self.tell(Event::NodeUp(record));
         match &known {
             Some(known) if known.incarnation == incarnation => return Ok(Answer::Done),
             Some(known) if known.name != name => self.rename_leader(&known.name, &name)?,
@@ -62,6 +73,130 @@ impl Change<'_> {
         if !others {
             self.end_transient_exchanges();
         }
+        Ok(Answer::Done)
+    }
+
+    /// Only the first node of a cluster comes without having been added.
+    fn check_unknown(&self, uuid: NodeUuid, name: &NodeName) -> Result<(), Refusal> {
+        if self.catalog.is_removed(uuid) {
+            return Err(removed(uuid, name));
+        }
+        match self.catalog.nodes.is_empty() {
+            true => Ok(()),
+            false => Err(texts::precondition(format!(
+                "node '{name}' ({uuid}) is no member of this cluster: let it join"
+            ))),
+        }
+    }
+
+    fn check_name(&self, uuid: NodeUuid, name: &NodeName) -> Result<(), Refusal> {
+        match self.catalog.node_by_name(name) {
+            Some(known) if known.uuid != uuid => Err(texts::precondition(format!(
+                "the cluster knows another node ({}) by the name '{name}': remove that one first with 'rabbitmqctl \
+                 forget_cluster_node {name}', or give this one another name",
+                known.uuid
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn put_node(&mut self, record: &Arc<NodeRecord>) {
+        self.catalog.nodes.insert(record.uuid, record.clone());
+        // Where a publish goes may depend on who is there.
+        self.catalog.touch();
+    }
+
+    /// Processes are gone: what lived in their memory goes.
+    pub(crate) fn node_down(&mut self, deaths: &[NodeDeath]) -> Answer {
+        for death in deaths {
+            let known = self.catalog.nodes.get(&death.node);
+            let Some(known) = known.filter(|known| known.up && known.incarnation == death.incarnation) else {
+                continue;
+            };
+            let record = Arc::new(NodeRecord {
+                up: false,
+                ..known.as_ref().clone()
+            });
+            self.put_node(&record);
+            self.end_transient_queues(&record.name);
+            self.tell(Event::NodeDown(record));
+        }
+        Answer::Done
+    }
+
+    /// A node is to come.
+    pub(crate) fn add_node(&mut self, uuid: NodeUuid, name: NodeName, kind: NodeKind) -> Applied {
+        if self.catalog.is_removed(uuid) {
+            return Err(removed(uuid, &name));
+        }
+        // One that was added and never came is another try of the same.
+        let namesake = self
+            .catalog
+            .node_by_name(&name)
+            .filter(|known| known.uuid != uuid && known.incarnation == 0);
+        if let Some(namesake) = namesake.map(|known| known.uuid) {
+            self.remove_node(namesake)?;
+        }
+        self.check_name(uuid, &name)?;
+        if self.catalog.nodes.contains_key(&uuid) {
+            return Ok(Answer::Done);
+        }
+        let record = Arc::new(NodeRecord {
+            uuid,
+            name,
+            incarnation: 0,
+            boot_id: 0,
+            up: false,
+            kind,
+        });
+        self.put_node(&record);
+        self.tell(Event::NodeAdded(record));
+        Ok(Answer::Created)
+    }
+
+    fn is_only_disc(&self, uuid: NodeUuid) -> bool {
+        let discs = self.catalog.nodes.values().filter(|node| node.kind == NodeKind::Disc);
+        discs.map(|node| node.uuid).eq([uuid])
+    }
+
+    /// A node may decide, or only listen.
+    pub(crate) fn set_node_kind(&mut self, uuid: NodeUuid, kind: NodeKind) -> Applied {
+        let known = self.catalog.nodes.get(&uuid).cloned();
+        let known = known.ok_or_else(|| texts::not_found("The node selected is not in the cluster."))?;
+        if kind == NodeKind::Ram && self.is_only_disc(uuid) {
+            let text = "You cannot change the node type of the only disc node in a cluster. Please convert another \
+                        node of the cluster to a disc node first.";
+            return Err(texts::precondition(text));
+        }
+        let record = NodeRecord {
+            kind,
+            ..known.as_ref().clone()
+        };
+        self.put_node(&Arc::new(record));
+        Ok(Answer::Done)
+    }
+
+    /// A node goes for ever, with the queues that only it holds.
+    pub(crate) fn remove_node(&mut self, uuid: NodeUuid) -> Applied {
+        let Some(known) = self.catalog.nodes.get(&uuid).cloned() else {
+            return Ok(Answer::Absent);
+        };
+        let name = &known.name;
+        if known.up {
+            return Err(texts::precondition(format!(
+                "RabbitMQ on node {name} must be stopped with 'rabbitmqctl -n {name} stop_app' before it can be removed"
+            )));
+        }
+        if self.is_only_disc(uuid) && self.catalog.nodes.len() > 1 {
+            let text = "You cannot reset a node when it is the only disc node in a cluster. Please convert another \
+                        node of the cluster to a disc node first.";
+            return Err(texts::precondition(text));
+        }
+        self.catalog.nodes.remove(&uuid);
+        self.catalog.removed.insert(uuid);
+        self.catalog.touch();
+        self.end_queues(|queue| queue.leader == *name);
+        self.tell(Event::NodeRemoved(known));
         Ok(Answer::Done)
     }
 
@@ -79,8 +214,11 @@ impl Change<'_> {
     }
 
     fn end_transient_queues(&mut self, leader: &NodeName) {
-        let queues = self.catalog.queues();
-        let gone = queues.filter(|queue| queue.leader == *leader && ends_with_process(queue));
+        self.end_queues(|queue| queue.leader == *leader && ends_with_process(queue));
+    }
+
+    fn end_queues(&mut self, which: impl Fn(&QueueRecord) -> bool) {
+        let gone = self.catalog.queues().filter(|queue| which(queue));
         for id in gone.map(|queue| queue.id).collect::<Vec<QueueId>>() {
             self.delete_queue(id);
         }

@@ -22,6 +22,17 @@ pub struct Owner {
     pub connection: ConnectionId,
 }
 
+/// What a node keeps of the definitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeKind {
+    /// It may decide.
+    #[default]
+    Disc,
+    /// It only listens.
+    Ram,
+}
+
 /// A node of the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {
@@ -35,6 +46,9 @@ pub struct NodeRecord {
     pub boot_id: u64,
     /// Not known to be gone. A hint: no promise depends on it.
     pub up: bool,
+    /// Whether it may decide.
+    #[serde(default)]
+    pub kind: NodeKind,
 }
 
 /// A declared queue.

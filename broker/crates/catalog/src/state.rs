@@ -3,9 +3,10 @@
 //! Cloning is O(1) and a clone never changes: the host publishes one after each command. Only `apply` changes it.
 
 use crate::record::{ExchangeRecord, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
+use crate::texts;
 use access::Access;
 use imbl::{OrdMap, OrdSet};
-use model::{ExchangeName, Generation, NodeUuid, PolicyLevel, QueueId, QueueName, Value, VhostName};
+use model::{ExchangeName, Generation, NodeUuid, PolicyLevel, QueueId, QueueName, Refusal, Value, VhostName};
 use routing::Router;
 use std::sync::Arc;
 
@@ -88,6 +89,8 @@ pub struct Catalog {
     pub(crate) owned: OrdSet<(Owner, QueueId)>,
     pub(crate) globals: OrdMap<Arc<str>, Value>,
     pub(crate) nodes: OrdMap<NodeUuid, Arc<NodeRecord>>,
+    /// Nodes that were removed; they never come back as they were.
+    pub(crate) removed: OrdSet<NodeUuid>,
     pub(crate) last_queue: QueueId,
     pub(crate) generation: Generation,
 }
@@ -141,6 +144,32 @@ impl Catalog {
     /// All nodes that have ever started and not been removed.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<NodeRecord>> {
         self.nodes.values()
+    }
+
+    /// A node by its identity.
+    pub fn node(&self, uuid: NodeUuid) -> Option<&Arc<NodeRecord>> {
+        self.nodes.get(&uuid)
+    }
+
+    /// A node by its name.
+    pub fn node_by_name(&self, name: &str) -> Option<&Arc<NodeRecord>> {
+        self.nodes.values().find(|node| node.name.as_ref() == name)
+    }
+
+    /// True if the node was removed from the cluster.
+    pub fn is_removed(&self, uuid: NodeUuid) -> bool {
+        self.removed.contains(&uuid)
+    }
+
+    /// What somebody is told who wants something of a durable queue whose node is down.
+    ///
+    /// # Errors
+    /// That text, if it is.
+    pub fn check_home(&self, queue: &QueueRecord) -> Result<(), Refusal> {
+        match self.node_by_name(&queue.leader) {
+            Some(node) if !node.up => Err(texts::home_is_down(&queue.leader, &queue.vhost, &queue.name)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// True before anything was ever defined.

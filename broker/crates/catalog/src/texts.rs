@@ -81,6 +81,14 @@ pub(crate) fn queue_limit(name: &QueueName, vhost: &VhostName, limit: u64) -> Re
     ))
 }
 
+/// `leader` is the node that alone holds the queue.
+pub(crate) fn home_is_down(leader: &str, vhost: &VhostName, name: &QueueName) -> Refusal {
+    let title = queue_title(vhost, name.as_str());
+    not_found(format!(
+        "home node '{leader}' of durable {title} is down or inaccessible"
+    ))
+}
+
 pub(crate) fn server_named(kind: QueueKind) -> Refusal {
     precondition(format!(
         "Cannot declare a server-named queue for type {}",

@@ -43,6 +43,11 @@ impl LogStore {
         }
     }
 
+    /// What it says, for others to look at; the log may be closed meanwhile.
+    pub(super) fn view(&self) -> LogView {
+        LogView(self.memory.clone())
+    }
+
     /// True if nothing has ever been written.
     pub(super) fn is_blank(&self) -> bool {
         let memory = self.memory.lock();
@@ -62,6 +67,20 @@ impl LogStore {
         };
         self.writer.write(vec![record], Box::new(done));
         told.await.map_err(io::Error::other)?
+    }
+}
+
+/// A look at the log.
+#[derive(Clone, Debug)]
+pub(super) struct LogView(Arc<Mutex<Memory>>);
+
+impl LogView {
+    /// True if an entry at its place is another one here.
+    pub(super) fn contradicts(&self, entry: &LogId) -> bool {
+        let memory = self.0.lock();
+        let purged = memory.purged.filter(|purged| purged.index == entry.index);
+        let own = memory.entries.get(&entry.index).map(|own| own.log_id).or(purged);
+        own.is_some_and(|own| own != *entry)
     }
 }
 

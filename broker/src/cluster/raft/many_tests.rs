@@ -132,6 +132,7 @@ impl Cluster {
             transport: self.ether.way(Introduction::of(&identity)),
             identity,
             joined: number > 0,
+            alone: false,
             machine: copy.clone(),
             fatal: Arc::new(|why: &str| panic!("{why}")),
             timing: TIMING,

@@ -3,29 +3,83 @@
 //!
 //! Who should vote is decided elsewhere.
 
-use super::{service::written, store::RaftStore, types::Id};
-use crate::cluster::{log::Member, transport::Reply};
+use super::{
+    service::written,
+    store::RaftStore,
+    types::{Id, Types, membership_record},
+};
+use crate::cluster::{
+    log::{Member, Membership},
+    transport::Reply,
+};
 use model::NodeUuid;
-use openraft::ChangeMembers;
-use std::{collections::BTreeSet, time::Duration};
+use openraft::{ChangeMembers, Raft, ServerState};
+use parking_lot::Mutex;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// How long a change may take before it is left to itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a node knows of leading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// It leads in this term, and has applied what was committed before.
+    pub settled: Option<u64>,
+    /// It leads, and a majority followed it then.
+    pub confirmed: Option<Instant>,
+}
+
+/// Keeps the standing up to date as long as the library runs. Taken from each report when it comes: a report may be old
+/// by the time that somebody asks.
+pub(super) async fn observe(raft: Raft<Types>, standing: Arc<Mutex<Standing>>) {
+    let mut reports = raft.metrics();
+    loop {
+        let now = {
+            let report = reports.borrow_and_update();
+            let leads = report.state == ServerState::Leader && report.vote.committed;
+            let own_term = |applied: &openraft::LogId<Id>| applied.leader_id.term == report.current_term;
+            let settled = leads && report.last_applied.as_ref().is_some_and(own_term);
+            let age = report
+                .millis_since_quorum_ack
+                .filter(|_| leads)
+                .map(Duration::from_millis);
+            Standing {
+                settled: settled.then_some(report.current_term),
+                confirmed: age.and_then(|age| Instant::now().checked_sub(age)),
+            }
+        };
+        *standing.lock() = now;
+        if reports.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// One change of the members.
-#[expect(dead_code, reason = "the commands that change members come next")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A node listens from now on.
     Add(NodeUuid, Member),
     /// These decide from now on; all others listen.
     Voters(BTreeSet<NodeUuid>),
+    /// A member has another name, or turns out to have one.
+    Rename(NodeUuid, Member),
     /// A node that only listens goes.
     Remove(NodeUuid),
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that change members come next"))]
 impl RaftStore {
+    /// The members, as the last entry says that this node has, committed or not.
+    pub fn membership(&self) -> Membership {
+        membership_record(self.raft.metrics().borrow().membership_config.membership())
+    }
+
+    /// What this node knows of leading.
+    pub fn standing(&self) -> Standing {
+        *self.standing.lock()
+    }
+
     /// Changes the members. `Done` once that is committed, `NotLeader` where it cannot be done.
     pub async fn change(&self, change: Change) -> Reply {
         let changed = async {
@@ -34,6 +88,10 @@ impl RaftStore {
                 Change::Voters(voters) => {
                     let voters = ChangeMembers::ReplaceAllVoters(voters.into_iter().map(Id).collect());
                     written(self.raft.change_membership(voters, true).await)
+                }
+                Change::Rename(node, member) => {
+                    let named = ChangeMembers::SetNodes([(Id(node), member)].into());
+                    written(self.raft.change_membership(named, true).await)
                 }
                 Change::Remove(node) => {
                     let gone = ChangeMembers::RemoveNodes(BTreeSet::from([Id(node)]));

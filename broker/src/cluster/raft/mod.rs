@@ -3,6 +3,7 @@
 //! Entries are batches of commands: the library writes one entry at a time, so all that comes while one is written goes
 //! into the next.
 
+mod alone;
 mod log_store;
 #[cfg(test)]
 mod many_tests;
@@ -18,6 +19,5 @@ mod tests;
 mod types;
 mod waiting;
 
-#[cfg(test)]
 pub use members::Change;
 pub use store::{Opening, RaftStore, Timing};

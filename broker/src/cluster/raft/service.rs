@@ -10,7 +10,7 @@ use super::{
 use crate::cluster::{
     door,
     log::{Member, Proposal},
-    transport::{Introduction, Peer, Reply, Request, Service, Turned},
+    transport::{Append, Introduction, Peer, Reply, Request, Service, Turned},
 };
 use futures::future::BoxFuture;
 use openraft::error::{ClientWriteError, ForwardToLeader, RaftError};
@@ -42,6 +42,35 @@ pub(super) fn written<T>(answer: Result<T, RaftError<Id, ClientWriteError<Id, Me
 }
 
 impl RaftStore {
+    /// Entries of a leader. One that would take back what has been applied here has gone on without this node, by
+    /// force: following it would make two stories of one.
+    async fn append(&self, append: Append) -> Reply {
+        let request = messages::append_request(append);
+        let applied = self.raft.metrics().borrow().last_applied.map(|applied| applied.index);
+        let entries = request.entries.iter().map(|entry| &entry.log_id);
+        let entries = request.prev_log_id.iter().chain(entries);
+        let known = entries.take_while(|entry| Some(entry.index) <= applied);
+        if let Some(entry) = known.into_iter().find(|entry| self.log.contradicts(entry)) {
+            let name = &self.identity.name;
+            let why = format!(
+                "the cluster was made to go on without node {name}, and {name} knows of changes after that (entry {}): \
+                 reset it with 'rabbitmqctl force_reset' and let it join again",
+                entry.index
+            );
+            tracing::error!("{why}");
+            return Reply::Failed(why);
+        }
+        let answer = self.raft.append_entries(request).await;
+        reply(answer, |answer| Reply::Append(messages::appended(answer)))
+    }
+
+    fn votes_alone(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let voters = metrics.membership_config.membership().get_joint_config();
+        *voters == [std::collections::BTreeSet::from([Id(self.identity.node)])]
+    }
+
     async fn propose_for(&self, from: &Introduction, proposal: Proposal) -> Reply {
         if proposal.origin != from.node {
             return Reply::Failed(format!("{} proposes in the name of {}", from.node, proposal.origin));
@@ -55,13 +84,15 @@ impl RaftStore {
         }
     }
 
-    async fn serve(&self, from: &Introduction, request: Request) -> Reply {
+    /// Answers what concerns the log.
+    pub async fn serve(&self, from: &Introduction, request: Request) -> Reply {
         match request {
             Request::Ping => Reply::Done,
-            Request::Append(append) => {
-                let answer = self.raft.append_entries(messages::append_request(append)).await;
-                reply(answer, |answer| Reply::Append(messages::appended(answer)))
-            }
+            Request::Append(append) => self.append(append).await,
+            Request::Vote(_) if self.votes_alone() => Reply::Failed(format!(
+                "{} decides alone and gives its vote to nobody",
+                self.identity.name
+            )),
             Request::Vote(candidacy) => {
                 let answer = self.raft.vote(messages::vote_request(&candidacy)).await;
                 reply(answer, |answer| Reply::Vote(messages::voted(&answer)))
@@ -72,6 +103,7 @@ impl RaftStore {
                 reply(answer, Reply::Snapshot)
             }
             Request::Propose(proposal) => self.propose_for(from, proposal).await,
+            _ => Reply::Unknown,
         }
     }
 }

@@ -4,7 +4,9 @@
 //! for votes of nobody. Any other node waits for its peers, with its door open.
 
 use super::{
-    log_store::LogStore,
+    alone,
+    log_store::{LogStore, LogView},
+    members::{self, Standing},
     network::Network,
     proposer::{Asked, Proposer, WAITING_MAX, uncommitted},
     state_machine::StateMachine,
@@ -21,6 +23,7 @@ use catalog::Command;
 use futures::future::BoxFuture;
 use model::{Refusal, ReplyCode};
 use openraft::{Config, Raft, SnapshotPolicy};
+use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -71,6 +74,8 @@ pub struct Opening {
     pub identity: Identity,
     /// A blank node waits for the cluster that it has joined, instead of forming one of its own.
     pub joined: bool,
+    /// This node goes on without the others: from now on it alone decides, whatever its log says.
+    pub alone: bool,
     /// The way to other nodes.
     pub transport: Arc<dyn Transport>,
     /// What is driven.
@@ -86,6 +91,9 @@ pub struct RaftStore {
     pub(super) raft: Raft<Types>,
     pub(super) identity: Identity,
     pub(super) machine: Arc<dyn Machine>,
+    pub(super) standing: Arc<Mutex<Standing>>,
+    /// What the log says, without its file.
+    pub(super) log: LogView,
     proposals: mpsc::Sender<Asked>,
     pub(super) health: Arc<Health>,
 }
@@ -126,12 +134,16 @@ impl RaftStore {
         D::File: std::fmt::Debug,
     {
         let Opening { identity, .. } = &opening;
-        let (log, state) = Log::open(disk.clone(), directory)?;
+        let (mut log, mut state) = Log::open(disk.clone(), directory)?;
+        if opening.alone {
+            alone::decide(&mut log, &mut state, identity)?;
+        }
         let writer = Writer::start(log, opening.fatal.clone())?;
         let health = writer.health().clone();
         // Who has won its last vote leads again without another.
         let leads = state.vote.is_some_and(|vote| vote.won && vote.node == identity.node);
         let log = LogStore::new(state, writer);
+        let view = log.view();
         let (waiting, machine) = (Arc::new(Waiting::default()), opening.machine.clone());
         let place = (disk, directory);
         let machine = StateMachine::open(place, identity.clone(), machine, waiting.clone(), health.clone())?;
@@ -149,10 +161,15 @@ impl RaftStore {
         if is_only_voter(&raft, identity).await? {
             lead(&raft, identity, leads || blank).await?;
         }
-        Ok(Self::start(raft, opening, waiting, health))
+        Ok(Self::start(raft, opening, waiting, (health, view)))
     }
 
-    fn start(raft: Raft<Types>, opening: Opening, waiting: Arc<Waiting>, health: Arc<Health>) -> Arc<Self> {
+    fn start(
+        raft: Raft<Types>,
+        opening: Opening,
+        waiting: Arc<Waiting>,
+        (health, log): (Arc<Health>, LogView),
+    ) -> Arc<Self> {
         let (proposals, asked) = mpsc::channel(WAITING_MAX);
         let proposer = Proposer {
             raft: raft.clone(),
@@ -165,8 +182,12 @@ impl RaftStore {
             shortening: None,
         };
         tokio::spawn(proposer.run(asked));
+        let standing = Arc::new(Mutex::new(Standing::default()));
+        tokio::spawn(members::observe(raft.clone(), standing.clone()));
         Arc::new(RaftStore {
             raft,
+            standing,
+            log,
             identity: opening.identity,
             machine: opening.machine,
             proposals,
@@ -174,7 +195,6 @@ impl RaftStore {
         })
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that change members come next"))]
     /// Who leads, as far as this node knows.
     pub fn leader(&self) -> Option<Peer> {
         let metrics = self.raft.metrics();

@@ -122,6 +122,7 @@ where
     let opening = Opening {
         identity,
         joined: false,
+        alone: false,
         transport: Arc::new(Nobody),
         machine: machine.clone(),
         fatal: ends.hook(),

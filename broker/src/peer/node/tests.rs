@@ -116,6 +116,12 @@ async fn echo(book: &Book) -> Arc<Peers> {
     let peers = listen("rabbit@one", "SECRET", book).await;
     let mut known = Catalog::default();
     for (node, name, incarnation) in [(1, "rabbit@one", 1), (5, "rabbit@five", 3)] {
+        let add = Command::AddNode {
+            node: NodeUuid(node),
+            name: name.into(),
+            kind: catalog::NodeKind::Disc,
+        };
+        known.apply(add, &mut Vec::new()).unwrap();
         let up = Command::NodeUp {
             node: NodeUuid(node),
             name: name.into(),
@@ -275,6 +281,7 @@ async fn member(number: u128, book: &Book) -> (Arc<RaftStore>, Arc<Bare>) {
             boot_id: own.boot_id,
         },
         joined: number > 1,
+        alone: false,
         transport: transport(own, "SECRET", book),
         machine: machine.clone(),
         fatal: Arc::new(|why: &str| panic!("{why}")),

@@ -1,0 +1,168 @@
+//! How long a node may serve without hearing of a majority, and how long others are believed to be alive.
+//!
+//! A node's own lease counts from when it sent what a confirmed leader answered; the leader counts from when it received.
+//! So a node stops before it is declared dead. Pure: time is handed in (I2). No promise about messages stands on this.
+
+use catalog::{Catalog, NodeDeath};
+use model::NodeUuid;
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
+
+/// Patience with silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a node serves without an answer.
+    pub lease: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            lease: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Patience {
+    /// How often a node shows itself.
+    pub fn beat(self) -> Duration {
+        self.lease / 5
+    }
+
+    /// When the leader declares a silent node dead: later than that node has stopped serving by itself.
+    pub fn down_after(self) -> Duration {
+        self.lease + self.beat()
+    }
+}
+
+/// A node's own lease.
+#[derive(Debug)]
+pub struct Lease {
+    until: Instant,
+    patience: Patience,
+}
+
+impl Lease {
+    /// One that has run out.
+    pub fn over(now: Instant, patience: Patience) -> Self {
+        Lease { until: now, patience }
+    }
+
+    /// What was sent then was answered by a leader that a majority followed no longer than `age` before.
+    pub fn renew(&mut self, sent: Instant, age: Duration) {
+        let from = sent.checked_sub(age).unwrap_or(sent);
+        self.until = self.until.max(from + self.patience.lease);
+    }
+
+    /// True while the node may serve.
+    pub fn holds(&self, now: Instant) -> bool {
+        now < self.until
+    }
+}
+
+/// Whom the leader has heard of, and when.
+#[derive(Debug)]
+pub struct Roll {
+    patience: Patience,
+    /// Since when it leads, and in which term; nobody was heard before.
+    since: Option<(u64, Instant)>,
+    heard: BTreeMap<NodeUuid, Instant>,
+}
+
+impl Roll {
+    /// An empty one.
+    pub fn new(patience: Patience) -> Self {
+        Roll {
+            patience,
+            since: None,
+            heard: BTreeMap::new(),
+        }
+    }
+
+    /// It leads in this term, or nowhere. A new leader gives everybody the full time.
+    pub fn lead(&mut self, term: Option<u64>, now: Instant) {
+        if term != self.since.map(|(term, _)| term) {
+            self.since = term.map(|term| (term, now));
+            self.heard.clear();
+        }
+    }
+
+    /// A node has shown itself.
+    pub fn hear(&mut self, node: NodeUuid, now: Instant) {
+        self.heard.insert(node, now);
+    }
+
+    /// The processes that are believed to be alive and have been silent too long.
+    pub fn dead(&self, own: NodeUuid, catalog: &Catalog, now: Instant) -> Vec<NodeDeath> {
+        let Some((_, since)) = self.since else {
+            return Vec::new();
+        };
+        let up = catalog.nodes().filter(|node| node.up && node.uuid != own);
+        let silent = up.filter(|node| {
+            let heard = self.heard.get(&node.uuid).copied().unwrap_or(since);
+            now.duration_since(heard.max(since)) >= self.patience.down_after()
+        });
+        let death = |node: &std::sync::Arc<catalog::NodeRecord>| NodeDeath {
+            node: node.uuid,
+            incarnation: node.incarnation,
+        };
+        silent.map(death).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalog::{Command, NodeKind};
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_node_stops_serving_before_its_leader_declares_it_dead() {
+        let start = Instant::now();
+        let patience = Patience::default();
+        let mut lease = Lease::over(start, patience);
+        assert!(!lease.holds(start));
+        lease.renew(start, Duration::ZERO);
+        assert!(lease.holds(start + secs(4)) && !lease.holds(start + secs(5)));
+        assert!(patience.down_after() > patience.lease);
+        lease.renew(start + secs(1), secs(3));
+        assert!(lease.holds(start + secs(4)), "an old answer takes nothing away");
+    }
+
+    #[test]
+    fn all_who_are_silent_are_named_together_and_a_new_leader_begins_anew() {
+        let mut catalog = Catalog::default();
+        let up = |node: u128| Command::NodeUp {
+            node: NodeUuid(node),
+            name: format!("rabbit@{node}").into(),
+            incarnation: 4,
+            boot_id: 1,
+        };
+        let add = |node: u128| Command::AddNode {
+            node: NodeUuid(node),
+            name: format!("rabbit@{node}").into(),
+            kind: NodeKind::Disc,
+        };
+        for command in [up(1), add(2), up(2), add(3), up(3), add(4)] {
+            catalog.apply(command, &mut Vec::new()).unwrap();
+        }
+        let (start, mut roll) = (Instant::now(), Roll::new(Patience::default()));
+        let dead = |roll: &Roll, at: u64| {
+            let dead = roll.dead(NodeUuid(1), &catalog, start + secs(at));
+            dead.iter()
+                .map(|death| (death.node.0, death.incarnation))
+                .collect::<Vec<_>>()
+        };
+        assert!(dead(&roll, 100).is_empty(), "who does not lead declares nobody dead");
+        roll.lead(Some(7), start);
+        assert!(dead(&roll, 5).is_empty());
+        roll.hear(NodeUuid(3), start + secs(4));
+        assert_eq!(dead(&roll, 6), [(2, 4)]);
+        assert_eq!(dead(&roll, 10), [(2, 4), (3, 4)]);
+        roll.lead(Some(8), start + secs(10));
+        assert!(dead(&roll, 15).is_empty());
+    }
+}

@@ -1,0 +1,193 @@
+//! Showing that the node is alive, and knowing from the answers whether it may serve.
+//!
+//! Its lease counts from when it sent; so does the leader's own, from when a majority has followed it last.
+
+use super::Presence;
+use crate::cluster::{
+    MetaStore,
+    transport::{Introduction, Peer, Reply, Request, Turned},
+};
+use catalog::{Command, NodeRecord};
+use model::ReplyCode;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// How long a start waits for the others at a time, and how often.
+const WAIT: Duration = Duration::from_secs(30);
+const WAITS: u32 = 10;
+/// How soon a start that could not be committed is proposed again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Why a start is not committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnnounceError {
+    /// Nobody could commit it yet.
+    #[error("{0}")]
+    Later(String),
+    /// The definitions say that it may not be.
+    #[error("{0}")]
+    Refused(String),
+    /// Another member does not want it.
+    #[error(transparent)]
+    Turned(Turned),
+}
+
+impl Presence {
+    /// Shows itself to whoever leads, again and again.
+    pub(super) async fn beat(&self) {
+        loop {
+            let next = Instant::now() + self.patience.beat();
+            self.show().await;
+            self.come_back().await;
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    async fn show(&self) {
+        let Some(leader) = self.store.leader() else { return };
+        if leader.node == Some(self.identity.node) {
+            return;
+        }
+        let (sent, incarnation) = (Instant::now(), self.identity.incarnation);
+        let asked = self
+            .transport
+            .call(&leader, Request::Beat { incarnation }, self.patience.beat());
+        match asked.await {
+            Ok(Reply::Beat { age_ms }) => self.lease.lock().renew(sent, Duration::from_millis(age_ms)),
+            Ok(other) => tracing::debug!("{leader} does not confirm: {other:?}"),
+            Err(error) => tracing::debug!("{leader} does not confirm: {error}"),
+        }
+    }
+
+    /// A member shows itself here.
+    pub(super) fn hear(&self, from: &Introduction) -> Reply {
+        let Some(age) = self.store.standing().confirmed else {
+            return Reply::NotLeader(self.store.leader());
+        };
+        self.roll.lock().hear(from.node, Instant::now());
+        let age_ms = age.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        Reply::Beat { age_ms }
+    }
+
+    /// The leader's own lease, and what the node may do now.
+    pub(super) fn weigh(&self) {
+        let now = Instant::now();
+        if let Some(confirmed) = self.store.standing().confirmed {
+            self.lease.lock().renew(confirmed, Duration::ZERO);
+        }
+        let serves = self.lease.lock().holds(now) && self.own_record().is_some_and(|own| own.up);
+        self.serving.send_if_modified(|serving| {
+            let changed = *serving != serves;
+            match (changed, serves) {
+                (true, true) => tracing::info!("a majority of the cluster answers again: clients are served"),
+                (true, false) => tracing::warn!(
+                    "no majority of the cluster answers: clients are not served until one does. If the other nodes are \
+                     lost for good, 'rabbitmqctl force_majority' makes this node go on without them"
+                ),
+                (false, _) => {}
+            }
+            *serving = serves;
+            changed
+        });
+    }
+
+    fn own_record(&self) -> Option<Arc<NodeRecord>> {
+        self.machine.catalog().node(self.identity.node).cloned()
+    }
+
+    /// Waits until this process's start is committed, as long as RabbitMQ would wait for its tables.
+    ///
+    /// # Errors
+    /// When the others do not want it, or nobody could commit it in all that time.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        let mut last = String::new();
+        for left in (0..WAITS).rev() {
+            let deadline = Instant::now() + WAIT;
+            while Instant::now() < deadline {
+                let announced = tokio::time::timeout_at(deadline, self.announce()).await;
+                match announced {
+                    Ok(Ok(())) => return Ok(()),
+                    Ok(Err(AnnounceError::Later(why))) => {
+                        last = why;
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    Ok(Err(why)) => anyhow::bail!("{why}"),
+                    Err(_) => {}
+                }
+            }
+            let others: Vec<String> = self.others().into_iter().map(|peer| peer.name).collect();
+            let (ms, others) = (WAIT.as_millis(), others.join(", "));
+            tracing::warn!("Waiting for the definitions of the cluster ({others}) for {ms} ms, {left} retries left");
+        }
+        anyhow::bail!(
+            "{last}. Start the other members of the cluster first, above all the one that was stopped last, or let this \
+             node start without them with 'rabbitmqctl force_boot'"
+        )
+    }
+
+    fn others(&self) -> Vec<Peer> {
+        let members = self.store.membership().members.into_iter();
+        let others = members.filter(|(node, _)| *node != self.identity.node);
+        let peer = |(node, member): (model::NodeUuid, crate::cluster::log::Member)| Peer {
+            node: Some(node),
+            name: member.name,
+        };
+        others.map(peer).collect()
+    }
+
+    /// Has this process's start committed. One try: while others start, there may be nobody to commit it yet.
+    ///
+    /// # Errors
+    /// Why not; for good if the others do not want it.
+    pub async fn announce(&self) -> Result<(), AnnounceError> {
+        let proposed = tokio::select! {
+            why = self.refused() => return Err(AnnounceError::Turned(why)),
+            proposed = self.store.propose(self.start()) => proposed,
+        };
+        match proposed {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.code == ReplyCode::PreconditionFailed => Err(AnnounceError::Refused(refusal.text)),
+            Err(refusal) => Err(AnnounceError::Later(refusal.text)),
+        }
+    }
+
+    /// Why a member does not want this node; as long as none says so, this is not back.
+    async fn refused(&self) -> Turned {
+        loop {
+            for peer in self.others() {
+                let looked = self.transport.call(&peer, Request::Ping, self.patience.beat()).await;
+                let turned = looked
+                    .err()
+                    .and_then(|error| error.into_inner()?.downcast::<Turned>().ok());
+                match turned.map(|turned| *turned) {
+                    Some(Turned::Stopped) | None => {}
+                    Some(why) => return why,
+                }
+            }
+            tokio::time::sleep(self.patience.beat()).await;
+        }
+    }
+
+    fn start(&self) -> Command {
+        Command::NodeUp {
+            node: self.identity.node,
+            name: self.identity.name.as_str().into(),
+            incarnation: self.identity.incarnation,
+            boot_id: self.identity.boot_id,
+        }
+    }
+
+    /// A node that was thought dead and is not says so, once it has a leader again.
+    async fn come_back(&self) {
+        let down = self
+            .own_record()
+            .is_some_and(|own| !own.up && own.incarnation == self.identity.incarnation);
+        if !down || !self.lease.lock().holds(Instant::now()) {
+            return;
+        }
+        match self.store.propose(self.start()).await {
+            Ok(_) => tracing::info!("the cluster had given this node up; it is back"),
+            Err(refusal) => tracing::warn!("the cluster has given this node up: {refusal}"),
+        }
+    }
+}

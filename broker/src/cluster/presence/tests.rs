@@ -1,0 +1,405 @@
+//! Several nodes in one process: joining, hearing of deaths, stopping in order, going on by force, and who is refused.
+//!
+//! Times are short and nothing depends on them: every wait is for a condition.
+
+use super::{commands::ClusterError, *};
+use crate::cluster::{
+    MetaStore, Outcome,
+    memory::Ether,
+    outside::{self, OutsideError},
+    raft::{Opening, Timing},
+    transport::Wish,
+    voters,
+};
+use catalog::{Catalog, Command, NodeKind, VhostMetadata};
+use model::NodeUuid;
+use std::collections::BTreeSet;
+use store::disk::MemDisk;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+const CLUSTER: NodeUuid = NodeUuid(99);
+const TIMING: Timing = Timing {
+    heartbeat_ms: 60,
+    election_ms: (300, 600),
+};
+const PATIENCE: Patience = Patience {
+    lease: Duration::from_secs(2),
+};
+
+#[derive(Default)]
+struct Bare(Mutex<Catalog>);
+
+impl Machine for Bare {
+    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
+        let mut catalog = self.0.lock();
+        let apply = |command: &Command| catalog.apply(command.clone(), &mut Vec::new());
+        commands.iter().map(apply).collect()
+    }
+
+    fn catalog(&self) -> Catalog {
+        self.0.lock().clone()
+    }
+
+    fn install(&self, catalog: Catalog) {
+        *self.0.lock() = catalog;
+    }
+}
+
+/// A node with its disk, running or not.
+struct Seat {
+    ether: Ether,
+    number: u128,
+    disk: MemDisk,
+    starts: u64,
+    joined: bool,
+    running: Option<(Arc<Presence>, Arc<RaftStore>, Arc<Bare>)>,
+}
+
+fn name(number: u128) -> String {
+    format!("rabbit@{number}")
+}
+
+fn vhost(name: &str) -> Command {
+    Command::PutVhost {
+        name: name.parse().unwrap(),
+        metadata: VhostMetadata::default(),
+    }
+}
+
+async fn until(what: &str, mut found: impl AsyncFnMut() -> bool) {
+    let deadline = std::time::Instant::now() + DEADLINE;
+    while !found().await {
+        assert!(std::time::Instant::now() < deadline, "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl Seat {
+    fn new(ether: &Ether, number: u128) -> Self {
+        Seat {
+            ether: ether.clone(),
+            number,
+            disk: MemDisk::new(),
+            starts: 0,
+            joined: false,
+            running: None,
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            cluster: CLUSTER,
+            node: NodeUuid(self.number),
+            name: name(self.number),
+            incarnation: self.starts,
+            boot_id: self.starts,
+        }
+    }
+
+    /// As a node with a closed store, that has never been anybody here.
+    fn outside(&self) -> Arc<dyn Transport> {
+        let own = Introduction {
+            guest: true,
+            ..Introduction::of(&self.identity())
+        };
+        self.ether.way(own)
+    }
+
+    async fn join(&mut self, target: u128, kind: NodeKind) {
+        let wish = Wish {
+            node: NodeUuid(self.number),
+            name: name(self.number),
+            kind,
+            present: None,
+        };
+        let joined = outside::join(&*self.outside(), &name(target), wish).await.unwrap();
+        assert_eq!(joined.cluster, CLUSTER);
+        self.joined = true;
+    }
+
+    /// A process; up once its start is committed.
+    async fn open(&mut self, alone: bool) {
+        self.starts += 1;
+        let (identity, machine) = (self.identity(), Arc::new(Bare::default()));
+        let transport = self.ether.way(Introduction::of(&identity));
+        let opening = Opening {
+            identity: identity.clone(),
+            joined: self.joined,
+            alone,
+            transport: transport.clone(),
+            machine: machine.clone(),
+            fatal: Arc::new(|why: &str| panic!("{why}")),
+            timing: TIMING,
+        };
+        let store = RaftStore::open(self.disk.clone(), "meta", opening).await.unwrap();
+        let note: Note = Box::new(|_: &Status| Ok(()));
+        let parts = (store.clone(), machine.clone() as Arc<dyn Machine>);
+        let presence = Presence::open(identity, parts, transport, &self.ether, (PATIENCE, note));
+        self.running = Some((presence, store, machine));
+    }
+
+    async fn up(&self) {
+        let (presence, ..) = self.running.as_ref().unwrap();
+        until("its start is committed", async || presence.announce().await.is_ok()).await;
+        presence.run();
+    }
+
+    async fn start(&mut self) {
+        self.open(false).await;
+        self.up().await;
+    }
+
+    async fn kill(&mut self) {
+        self.ether.leave(NodeUuid(self.number));
+        if let Some((presence, store, _)) = self.running.take() {
+            presence.stop();
+            self.disk = self.disk.after_kill();
+            store.stop().await;
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.running.as_ref().unwrap().0.say_goodbye().await;
+        self.kill().await;
+    }
+
+    fn presence(&self) -> &Arc<Presence> {
+        &self.running.as_ref().unwrap().0
+    }
+
+    fn votes(&self) -> BTreeSet<u128> {
+        let members = self.running.as_ref().unwrap().1.membership();
+        voters::voters(&members).into_iter().map(|node| node.0).collect()
+    }
+
+    async fn until_votes(&self, wanted: &[u128]) {
+        let wanted = wanted.iter().copied().collect();
+        until(&format!("votes {wanted:?}"), async || self.votes() == wanted).await;
+    }
+
+    async fn until_up(&self, wanted: &[u128]) {
+        until(&format!("up are {wanted:?}"), async || {
+            let status = self.presence().status();
+            let up: Vec<u128> = status
+                .nodes
+                .iter()
+                .filter(|node| node.up)
+                .map(|node| node.node.0)
+                .collect();
+            up == wanted
+        })
+        .await;
+    }
+
+    async fn until_serving(&self, wanted: bool) {
+        let mut serving = self.presence().serving();
+        let waited = tokio::time::timeout(DEADLINE, serving.wait_for(|serving| *serving == wanted)).await;
+        assert!(waited.is_ok(), "node {} still serves: {}", self.number, !wanted);
+    }
+
+    async fn declare(&self, what: &str) {
+        let store = &self.running.as_ref().unwrap().1;
+        until(what, async || store.propose(vhost(what)).await.is_ok()).await;
+    }
+
+    fn has(&self, what: &str) -> bool {
+        self.running.as_ref().unwrap().2.catalog().vhost(what).is_some()
+    }
+}
+
+/// So many nodes, joined one after the other.
+async fn cluster(count: u128) -> (Ether, Vec<Seat>) {
+    let ether = Ether::default();
+    let mut seats: Vec<Seat> = (1..=count).map(|number| Seat::new(&ether, number)).collect();
+    for seat in &mut seats {
+        if seat.number > 1 {
+            seat.join(1, NodeKind::Disc).await;
+        }
+        seat.start().await;
+    }
+    let all: Vec<u128> = (1..=count).collect();
+    for seat in &seats {
+        seat.until_votes(&all).await;
+    }
+    (ether, seats)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joins_has_all_definitions_once_it_is_up_and_gets_a_vote() {
+    let (ether, mut seats) = cluster(1).await;
+    seats[0].declare("before").await;
+    let mut second = Seat::new(&ether, 2);
+    second.join(1, NodeKind::Disc).await;
+    second.start().await;
+    assert!(second.has("before"));
+    second.until_votes(&[1, 2]).await;
+    let mut third = Seat::new(&ether, 3);
+    third.join(2, NodeKind::Ram).await;
+    third.start().await;
+    assert!(third.has("before"));
+    third.declare("by a ram node").await;
+    third.until_up(&[1, 2, 3]).await;
+    assert_eq!(third.votes(), BTreeSet::from([1, 2]));
+    seats[0].until_up(&[1, 2, 3]).await;
+    seats[0].stop().await;
+    second.until_up(&[2, 3]).await;
+    second.declare("without the first").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_node_is_known_to_be_down_soon_and_a_silent_one_a_little_later() {
+    let (ether, mut seats) = cluster(3).await;
+    seats[2].kill().await;
+    seats[0].until_up(&[1, 2]).await;
+    seats[1].until_up(&[1, 2]).await;
+    seats[2].start().await;
+    seats[0].until_up(&[1, 2, 3]).await;
+    for other in [1, 2] {
+        ether.cut(NodeUuid(3), NodeUuid(other));
+        ether.cut(NodeUuid(other), NodeUuid(3));
+    }
+    seats[2].until_serving(false).await;
+    seats[0].until_up(&[1, 2]).await;
+    assert!(*seats[0].presence().serving().borrow() && *seats[1].presence().serving().borrow());
+    ether.heal();
+    seats[2].until_serving(true).await;
+    seats[2].until_up(&[1, 2, 3]).await;
+    assert_eq!(seats[2].starts, 2, "the same process goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_survive_the_clean_stop_of_either_and_the_last_one_comes_back_first() {
+    let (_ether, mut seats) = cluster(2).await;
+    seats[0].stop().await;
+    seats[1].until_up(&[2]).await;
+    seats[1].until_votes(&[2]).await;
+    seats[1].declare("alone").await;
+    seats[1].stop().await;
+    seats[0].open(false).await;
+    let early = tokio::time::timeout(Duration::from_secs(2), seats[0].presence().announce()).await;
+    assert!(
+        !matches!(early, Ok(Ok(()))),
+        "it waits for the one that was stopped last"
+    );
+    seats[1].start().await;
+    seats[0].up().await;
+    assert!(seats[0].has("alone"));
+    seats[0].until_votes(&[1, 2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_of_one_of_two_stops_the_survivor_until_it_is_forced() {
+    let (_ether, mut seats) = cluster(2).await;
+    seats[0].declare("known to both").await;
+    seats[1].kill().await;
+    seats[0].until_serving(false).await;
+    seats[0].kill().await;
+    seats[0].open(true).await;
+    seats[0].up().await;
+    assert!(seats[0].has("known to both"));
+    seats[0].declare("by force").await;
+    seats[0].until_up(&[1]).await;
+    seats[1].start().await;
+    assert!(seats[1].has("by force"));
+    seats[0].until_votes(&[1, 2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_went_on_do_not_mix_with_one_that_was_forced_to() {
+    let (ether, mut seats) = cluster(3).await;
+    let part = |ether: &Ether| {
+        for other in [2, 3] {
+            ether.cut(NodeUuid(1), NodeUuid(other));
+            ether.cut(NodeUuid(other), NodeUuid(1));
+        }
+    };
+    part(&ether);
+    seats[1].declare("without one").await;
+    seats[0].kill().await;
+    seats[0].open(true).await;
+    seats[0].up().await;
+    seats[0].declare("by force").await;
+    ether.heal();
+    for number in 0..20 {
+        seats[0].declare(&format!("one {number}")).await;
+        seats[2].declare(&format!("others {number}")).await;
+    }
+    for other in &seats[1..] {
+        assert!(other.has("without one") && !other.has("by force"));
+    }
+    assert!(seats[0].has("by force") && !seats[0].has("without one"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_node_is_turned_away_and_comes_back_as_another() {
+    let (ether, mut seats) = cluster(3).await;
+    let running = seats[0].presence().forget("rabbit@3").await.unwrap_err();
+    assert!(
+        running
+            .to_string()
+            .contains("must be stopped with 'rabbitmqctl -n rabbit@3 stop_app'"),
+        "{running}"
+    );
+    let stranger = seats[0].presence().forget("rabbit@9").await.unwrap_err();
+    assert_eq!(stranger, ClusterError::NotAMember);
+    seats[2].stop().await;
+    seats[0].presence().forget("rabbit@3").await.unwrap();
+    seats[0].until_votes(&[1, 2]).await;
+    seats[2].open(false).await;
+    let turned = loop {
+        match seats[2].presence().announce().await {
+            Ok(()) => panic!("it is back"),
+            Err(error) if error.to_string().contains("was removed") => break error,
+            Err(_) => {}
+        }
+    };
+    assert!(turned.to_string().contains("reset it"), "{turned}");
+    let mut again = Seat::new(&ether, 4);
+    again.join(2, NodeKind::Disc).await;
+    again.start().await;
+    again.until_votes(&[1, 2, 4]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_node_leaves_or_changes_its_kind_by_asking_any_member() {
+    let (_ether, mut seats) = cluster(3).await;
+    let peers = seats[2].presence().status().peers(NodeUuid(3));
+    seats[2].stop().await;
+    outside::set_kind(&*seats[2].outside(), &peers, NodeUuid(3), NodeKind::Ram)
+        .await
+        .unwrap();
+    seats[2].start().await;
+    seats[2].until_votes(&[1, 2]).await;
+    seats[2].stop().await;
+    let other = outside::leave(&*seats[2].outside(), &peers, NodeUuid(2))
+        .await
+        .unwrap_err();
+    assert!(matches!(other, OutsideError::Refused(_)), "{other}");
+    outside::leave(&*seats[2].outside(), &peers, NodeUuid(3)).await.unwrap();
+    until("it is gone", async || seats[0].presence().status().nodes.len() == 2).await;
+    let looked = outside::look(&*seats[2].outside(), "rabbit@1").await.unwrap();
+    assert_eq!(looked.nodes.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken_and_a_member_that_joins_again_are_refused() {
+    let (ether, seats) = cluster(2).await;
+    let guest = Seat::new(&ether, 7);
+    let wish = |name: &str, present| Wish {
+        node: NodeUuid(7),
+        name: name.into(),
+        kind: NodeKind::Disc,
+        present,
+    };
+    let taken = outside::join(&*guest.outside(), "rabbit@1", wish("rabbit@2", None))
+        .await
+        .unwrap_err();
+    assert!(taken.to_string().contains("knows another node"), "{taken}");
+    let already = outside::join(&*guest.outside(), "rabbit@1", wish("rabbit@2", Some(NodeUuid(2)))).await;
+    assert!(matches!(already, Err(OutsideError::Already)));
+    let nobody = outside::join(&*guest.outside(), "rabbit@8", wish("rabbit@7", None))
+        .await
+        .unwrap_err();
+    assert!(matches!(nobody, OutsideError::Unreachable { .. }), "{nobody}");
+    assert_eq!(seats[0].presence().status().nodes.len(), 2);
+}

@@ -1,0 +1,120 @@
+//! What the leader does without being asked: declares silent nodes dead, and brings the members closer to what the
+//! definitions say, one change at a time.
+//!
+//! Which change is decided in `voters`, who is dead in `lease`.
+
+use super::{Presence, commands::NodeStatus};
+use crate::cluster::{
+    MetaStore,
+    transport::{Peer, Reply, Request},
+    voters,
+};
+use catalog::{Command, NodeDeath};
+use std::{collections::BTreeMap, io, time::Duration};
+use tokio::time::Instant;
+
+/// How often it is looked whether there is something to do.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long after a refused connection it is tried again, before its node is given up.
+const RETRY: Duration = Duration::from_millis(300);
+
+impl Presence {
+    /// Looks after the cluster as long as the node runs.
+    pub(super) async fn keep(&self) {
+        let mut next_look_around = Instant::now();
+        loop {
+            self.weigh();
+            self.note_members();
+            let leads = self.store.standing().settled;
+            self.roll.lock().lead(leads, Instant::now());
+            if leads.is_some() {
+                self.bury_silent().await;
+                self.change_members().await;
+                if Instant::now() >= next_look_around {
+                    self.bury_refused().await;
+                    next_look_around = Instant::now() + self.patience.beat();
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn bury(&self, deaths: Vec<NodeDeath>) {
+        if deaths.is_empty() {
+            return;
+        }
+        let catalog = self.machine.catalog();
+        let names = deaths.iter().filter_map(|death| catalog.node(death.node));
+        let names: Vec<&str> = names.map(|node| node.name.as_ref()).collect();
+        tracing::warn!("rabbit on node {} down", names.join(", "));
+        if let Err(refusal) = self.store.propose(Command::NodeDown(deaths)).await {
+            tracing::warn!("that could not be committed: {refusal}");
+        }
+    }
+
+    async fn bury_silent(&self) {
+        let dead = self
+            .roll
+            .lock()
+            .dead(self.identity.node, &self.machine.catalog(), Instant::now());
+        self.bury(dead).await;
+    }
+
+    /// Where nobody listens any more, no process of that node is left.
+    async fn bury_refused(&self) {
+        let refused = self.refusing(self.others_up()).await;
+        if refused.is_empty() {
+            return;
+        }
+        tokio::time::sleep(RETRY).await;
+        let refused = self.refusing(refused).await;
+        let catalog = self.machine.catalog();
+        let record = |peer: &Peer| peer.node.and_then(|node| catalog.node(node));
+        let death = |record: &std::sync::Arc<catalog::NodeRecord>| NodeDeath {
+            node: record.uuid,
+            incarnation: record.incarnation,
+        };
+        self.bury(refused.iter().filter_map(record).map(death).collect()).await;
+    }
+
+    async fn refusing(&self, peers: Vec<Peer>) -> Vec<Peer> {
+        let look = peers.into_iter().map(|peer| async move {
+            let looked = self.transport.call(&peer, Request::Ping, self.patience.beat()).await;
+            let refused = matches!(looked, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused);
+            refused.then_some(peer)
+        });
+        futures::future::join_all(look).await.into_iter().flatten().collect()
+    }
+
+    async fn change_members(&self) {
+        let members = self.store.membership();
+        let Some(change) = voters::next_change(self.identity.node, &self.machine.catalog(), &members) else {
+            return;
+        };
+        tracing::info!("the members change: {change:?}");
+        match self.store.change(change).await {
+            Reply::Done => {}
+            other => tracing::debug!("the members did not change: {other:?}"),
+        }
+    }
+
+    /// Writes down who belongs to the cluster whenever that is another set than before.
+    fn note_members(&self) {
+        let status = self.status();
+        let key = |node: &NodeStatus| (node.node, node.name.clone(), node.kind);
+        let known = |nodes: &[NodeStatus]| {
+            nodes
+                .iter()
+                .map(|node| (node.node, key(node)))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let mut noted = self.noted.lock();
+        if known(&noted) == known(&status.nodes) {
+            return;
+        }
+        match (self.note)(&status) {
+            Ok(()) => *noted = status.nodes,
+            Err(error) => tracing::warn!("cannot write down who the members are: {error}"),
+        }
+    }
+}
