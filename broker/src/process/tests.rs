@@ -52,7 +52,8 @@ async fn host(book: &Book, number: u16) -> Host {
     let environment = config::Fixed::new()
         .set("RABBITMQ_ERLANG_COOKIE", "SECRET")
         .set("RABBITMQ_NODENAME", &name)
-        .set("RABBITMQ_NODE_PORT", &port.to_string());
+        .set("RABBITMQ_NODE_PORT", &port.to_string())
+        .set("RABBITMQ_DIST_PORT", "1");
     let args = ServerArgs {
         // Kept until the test's process ends, since the node writes until then.
         data: Some(tempfile::tempdir().unwrap().keep()),
