@@ -72,17 +72,14 @@ pub fn next_change(own: NodeUuid, catalog: &Catalog, members: &Membership) -> Op
     gone.map(|uuid| Change::Remove(*uuid))
 }
 
-/// Who should vote when a node stops, if those who stay could not decide otherwise.
+/// Who should vote when a node stops, if those who stay could not decide otherwise. Who is up and has no vote yet gets
+/// one then.
 pub fn without(leaving: NodeUuid, catalog: &Catalog, members: &Membership) -> Option<BTreeSet<NodeUuid>> {
-    let present = voters(members);
-    let is_up = |node: &NodeUuid| catalog.node(*node).is_some_and(|node| node.up);
-    let staying: BTreeSet<NodeUuid> = present
-        .iter()
-        .copied()
-        .filter(|node| *node != leaving && is_up(node))
-        .collect();
-    let decides = staying.len() > present.len() / 2;
-    (!decides && !staying.is_empty()).then_some(staying)
+    let is_there = |node: &NodeUuid| *node != leaving && catalog.node(*node).is_some_and(|node| node.up);
+    let decides = |voters: &BTreeSet<NodeUuid>| voters.iter().filter(|node| is_there(node)).count() > voters.len() / 2;
+    let able = catalog.nodes().filter(|node| is_disc(node) && is_there(&node.uuid));
+    let staying: BTreeSet<NodeUuid> = able.map(|node| node.uuid).take(VOTERS_MAX).collect();
+    (!members.voters.iter().all(decides) && !staying.is_empty()).then_some(staying)
 }
 
 #[cfg(test)]
@@ -184,5 +181,11 @@ mod tests {
         assert_eq!(without(NodeUuid(2), &two, &members), Some(set(&[1])));
         let one = catalog(&[(1, true, DISC), (2, false, DISC), (3, false, DISC)]);
         assert_eq!(without(NodeUuid(1), &one, &members), None, "the last one keeps it");
+        let early = super::tests::members(&[1], &[1, 2, 3]);
+        assert_eq!(
+            without(NodeUuid(1), &three, &early),
+            Some(set(&[2, 3])),
+            "they were about to get one"
+        );
     }
 }
