@@ -1,33 +1,45 @@
-//! The cluster as the command line sees and changes it.
+//! The cluster as the command line sees and changes it: by the node's own process while its app is stopped, by the node
+//! while it runs.
 //!
-//! What cannot be is told in RabbitMQ's words. A node that stands alone has no cluster to leave or to decide with.
+//! What the cluster refuses is told in RabbitMQ's words where it has some.
 
+use catalog::NodeKind;
 use link::{Failure, Request, Term};
 
 use super::Outcome;
-use crate::{host::Node, management::FEATURE_FLAGS, process::Process};
+use crate::{
+    cluster::{
+        outside::OutsideError,
+        presence::{ClusterError, NodeStatus, Status},
+        transport::Turned,
+    },
+    process::{MembershipError, Process},
+};
 
 /// None is a request of another kind.
-pub(super) fn execute(process: &Process, request: &Request) -> Option<Outcome> {
-    let stopped = process.running().is_none();
-    let outcome = match request {
-        Request::Join { .. } | Request::ChangeNodeType { .. } | Request::ForceBoot if !stopped => {
-            Err(Failure::AppRunning)
+pub(super) async fn execute(process: &Process, request: &Request) -> Option<Outcome> {
+    let done = match request {
+        Request::Join { seed, ram } => join(process, seed, kind(*ram)).await,
+        Request::Forget { node, offline } => forget(process, node, *offline).await,
+        Request::ChangeNodeType { ram } => change(process, kind(*ram)).await,
+        Request::Reset { force: false } => leave(process).await?,
+        Request::ForceBoot => process.force_boot().await.map_err(failure).map(|()| Term::none()),
+        Request::ForceMajority => {
+            let forced = process.force_majority().await;
+            forced
+                .map(|()| Term::none())
+                .map_err(|why| Failure::Refused(format!("{why:#}")))
         }
-        Request::Join { seed, .. } => Err(Failure::Refused(format!(
-            "this version runs single nodes: it cannot join the cluster of {seed}"
-        ))),
-        Request::ChangeNodeType { .. } => Err(worded("not_clustered", "Non-clustered nodes can only be disc nodes.")),
-        Request::Forget { offline: true, .. } => Err(Failure::ProcessRunning),
-        Request::Forget { node, .. } if node == process.name() => Err(Failure::Refused(format!(
-            "{{:failed_to_remove_node, :{node}, {{:combine_error, :schema, 'Last replica'}}}}"
-        ))),
-        Request::Forget { .. } => Err(worded("not_a_cluster_node", "The node selected is not in the cluster.")),
-        // Who stands alone waits for nobody at its next start, and decides alone anyway.
-        Request::ForceBoot | Request::ForceMajority => Ok(Term::none()),
         _ => return None,
     };
-    Some(outcome)
+    Some(done)
+}
+
+fn kind(ram: bool) -> NodeKind {
+    match ram {
+        true => NodeKind::Ram,
+        false => NodeKind::Disc,
+    }
 }
 
 fn worded(word: &str, text: &str) -> Failure {
@@ -37,37 +49,170 @@ fn worded(word: &str, text: &str) -> Failure {
     }
 }
 
-fn map(pairs: Vec<(&str, Term)>) -> Term {
-    let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
-    Term::Map(pairs.collect())
+fn failure(error: MembershipError) -> Failure {
+    match error {
+        MembershipError::Running => Failure::AppRunning,
+        MembershipError::Alone => worded("not_clustered", "Non-clustered nodes can only be disc nodes."),
+        MembershipError::Cluster(OutsideError::Unreachable { source, .. }) => Failure::Unreachable(source.to_string()),
+        other => Failure::Refused(other.to_string()),
+    }
+}
+
+fn nobody_online() -> Failure {
+    worded(
+        "no_running_cluster_nodes",
+        "You cannot leave a cluster if no online nodes are present.",
+    )
+}
+
+/// The members as this node knew them last, and whether it is the only one of them that may decide.
+async fn known(process: &Process) -> Result<(Option<Status>, bool), Failure> {
+    let status = process
+        .status()
+        .await
+        .map_err(|error| Failure::Refused(error.to_string()))?;
+    let is_last = status.as_ref().is_some_and(|status| {
+        let deciding = |node: &&NodeStatus| node.kind == NodeKind::Disc;
+        let mut disc = status.nodes.iter().filter(deciding);
+        status.nodes.len() > 1 && disc.all(|node| node.name == process.name())
+    });
+    Ok((status, is_last))
+}
+
+async fn join(process: &Process, seed: &str, kind: NodeKind) -> Outcome {
+    if known(process).await?.1 {
+        return Err(worded(
+            "clustering_only_disc_node",
+            "You cannot cluster a node if it is the only disc node in its existing  cluster. If new nodes joined while \
+             this node was offline, use 'update_cluster_nodes' to add them manually.",
+        ));
+    }
+    match process.join(seed, kind).await {
+        Ok(()) => Ok(Term::none()),
+        Err(MembershipError::Cluster(OutsideError::Already)) => Ok(Term::atom("already_member")),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// None: there is nobody to be left, so the node is only reset.
+async fn leave(process: &Process) -> Option<Outcome> {
+    let is_last = match known(process).await {
+        Ok((_, is_last)) => is_last,
+        Err(failure) => return Some(Err(failure)),
+    };
+    if is_last && process.running().is_none() {
+        return Some(Err(worded(
+            "resetting_only_disc_node",
+            "You cannot reset a node when it is the only disc node in a cluster. Please convert another node of the \
+             cluster to a disc node first.",
+        )));
+    }
+    match process.leave().await {
+        Ok(()) => Some(Ok(Term::none())),
+        Err(MembershipError::Alone) => None,
+        // Who was removed before has nothing to leave.
+        Err(MembershipError::Cluster(OutsideError::Unreachable { source, .. })) if is_removed(&source) => None,
+        Err(MembershipError::Cluster(OutsideError::Unreachable { .. } | OutsideError::Nobody)) => {
+            Some(Err(nobody_online()))
+        }
+        Err(error) => Some(Err(failure(error))),
+    }
+}
+
+fn is_removed(error: &std::io::Error) -> bool {
+    let turned = error.get_ref().and_then(|inner| inner.downcast_ref::<Turned>());
+    matches!(turned, Some(Turned::Removed { .. } | Turned::Unknown { .. }))
+}
+
+async fn change(process: &Process, kind: NodeKind) -> Outcome {
+    let is_last = known(process).await?.1;
+    if is_last && kind == NodeKind::Ram {
+        return Err(worded(
+            "resetting_only_disc_node",
+            "You cannot reset a node when it is the only disc node in a cluster. Please convert another node of the \
+             cluster to a disc node first.",
+        ));
+    }
+    match process.set_kind(kind).await {
+        Ok(()) => Ok(Term::none()),
+        Err(MembershipError::Cluster(OutsideError::Unreachable { .. } | OutsideError::Nobody)) => Err(worded(
+            "no_online_cluster_nodes",
+            "Could not find any online cluster nodes. If the cluster has changed, you can use the \
+             'update_cluster_nodes' command.",
+        )),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+async fn forget(process: &Process, name: &str, offline: bool) -> Outcome {
+    let stranger = || worded("not_a_cluster_node", "The node selected is not in the cluster.");
+    let status = known(process).await?.0;
+    let member = status.and_then(|status| status.nodes.into_iter().find(|node| node.name == name));
+    let (app, member) = match (offline, process.running(), member) {
+        (true, ..) => return Err(Failure::ProcessRunning),
+        (false, Some(app), Some(member)) => (app, member),
+        (false, None, Some(_)) => {
+            return Err(worded(
+                "offline_node_no_offline_flag",
+                "You are trying to remove a node from an offline node. That is dangerous, but can be done with the \
+                 --offline flag. Please consult the manual for rabbitmqctl for more information.",
+            ));
+        }
+        (false, _, None) => return Err(stranger()),
+    };
+    if name == process.name() {
+        let last = format!("{{:failed_to_remove_node, :{name}, {{:combine_error, :schema, 'Last replica'}}}}");
+        return Err(Failure::Refused(last));
+    }
+    if member.up {
+        return Err(Failure::Refused(format!(
+            "RabbitMQ on node {name} must be stopped with 'rabbitmqctl -n {name} stop_app' before it can be removed"
+        )));
+    }
+    let (node, name) = (app.node.clone(), name.to_owned());
+    let forgotten = app
+        .handle
+        .spawn(async move { node.presence().forget(&name).await })
+        .await;
+    match forgotten.map_err(|error| Failure::Refused(error.to_string()))? {
+        Ok(()) => Ok(Term::none()),
+        Err(ClusterError::NotAMember) => Err(stranger()),
+        Err(error @ ClusterError::Refused(_)) => Err(Failure::Refused(error.to_string())),
+    }
 }
 
 /// What `cluster_status` begins with: the members, and what all have.
-pub(super) fn status(node: &Node) -> Term {
-    let snapshot = node.snapshot();
-    let member = |member: &std::sync::Arc<catalog::NodeRecord>| {
+pub(super) fn status(node: &crate::host::Node) -> Term {
+    let status = node.presence().status();
+    let map = |pairs: Vec<(&str, Term)>| {
+        let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+        Term::Map(pairs.collect())
+    };
+    let member = |member: &NodeStatus| {
+        let kind = match member.kind {
+            NodeKind::Disc => "disc",
+            NodeKind::Ram => "ram",
+        };
         map(vec![
-            ("name", Term::atom(&*member.name)),
-            ("kind", Term::atom("disc")),
+            ("name", Term::atom(&member.name)),
+            ("kind", Term::atom(kind)),
             ("running", Term::Bool(member.up)),
         ])
     };
-    let mut members: Vec<_> = snapshot.catalog.nodes().collect();
-    members.sort_by(|one, other| one.name.cmp(&other.name));
+    let flag = |(name, desc): (&str, &str)| {
+        map(vec![
+            ("desc", Term::text(desc)),
+            ("doc_url", Term::text("")),
+            ("name", Term::atom(name)),
+            ("provided_by", Term::atom("rabbit")),
+            ("stability", Term::atom("stable")),
+            ("state", Term::atom("enabled")),
+        ])
+    };
+    let flags = crate::management::FEATURE_FLAGS.into_iter().map(flag).collect();
     map(vec![
-        ("cluster_name", Term::text(node.cluster_name())),
-        ("nodes", Term::List(members.into_iter().map(member).collect())),
-        ("feature_flags", Term::List(FEATURE_FLAGS.map(flag).into())),
-    ])
-}
-
-fn flag((name, desc): (&str, &str)) -> Term {
-    map(vec![
-        ("desc", Term::text(desc)),
-        ("doc_url", Term::text("")),
-        ("name", Term::atom(name)),
-        ("provided_by", Term::atom("rabbit")),
-        ("stability", Term::atom("stable")),
-        ("state", Term::atom("enabled")),
+        ("cluster_name", Term::text(&*node.cluster_name())),
+        ("nodes", Term::List(status.nodes.iter().map(member).collect())),
+        ("feature_flags", Term::List(flags)),
     ])
 }

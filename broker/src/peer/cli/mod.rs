@@ -48,7 +48,7 @@ pub async fn serve(mut tcp: TcpStream, process: &Process) -> io::Result<()> {
 
 async fn answer(tcp: &mut TcpStream, process: &Process, request: Request) -> io::Result<()> {
     let stops = request == Request::Stop;
-    let by_process = match cluster::execute(process, &request) {
+    let by_process = match cluster::execute(process, &request).await {
         None => lifecycle::execute(process, &request).await,
         done => done,
     };
