@@ -4,6 +4,8 @@
 //! Who asks for the app gets it while it runs, and nothing else: what is being started or stopped is not there.
 
 mod membership;
+
+pub use membership::MembershipError;
 #[cfg(test)]
 mod tests;
 

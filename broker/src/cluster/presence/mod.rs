@@ -25,7 +25,7 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use commands::{NodeStatus, Status};
+pub use commands::{ClusterError, NodeStatus, Status};
 
 /// What other rooms answer to the same rooms of other nodes.
 pub trait Host: Send + Sync + 'static {

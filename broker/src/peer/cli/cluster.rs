@@ -172,7 +172,12 @@ async fn forget(process: &Process, name: &str, offline: bool) -> Outcome {
     let (node, name) = (app.node.clone(), name.to_owned());
     let forgotten = app
         .handle
-        .spawn(async move { node.presence().forget(&name).await })
+        .spawn(async move {
+            match node.presence() {
+                Some(presence) => presence.forget(&name).await,
+                None => Err(ClusterError::NotAMember),
+            }
+        })
         .await;
     match forgotten.map_err(|error| Failure::Refused(error.to_string()))? {
         Ok(()) => Ok(Term::none()),
@@ -183,7 +188,7 @@ async fn forget(process: &Process, name: &str, offline: bool) -> Outcome {
 
 /// What `cluster_status` begins with: the members, and what all have.
 pub(super) fn status(node: &crate::host::Node) -> Term {
-    let status = node.presence().status();
+    let members = node.presence().map(|presence| presence.status().nodes);
     let map = |pairs: Vec<(&str, Term)>| {
         let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
         Term::Map(pairs.collect())
@@ -212,7 +217,10 @@ pub(super) fn status(node: &crate::host::Node) -> Term {
     let flags = crate::management::FEATURE_FLAGS.into_iter().map(flag).collect();
     map(vec![
         ("cluster_name", Term::text(&*node.cluster_name())),
-        ("nodes", Term::List(status.nodes.iter().map(member).collect())),
+        (
+            "nodes",
+            Term::List(members.unwrap_or_default().iter().map(member).collect()),
+        ),
         ("feature_flags", Term::List(flags)),
     ])
 }
