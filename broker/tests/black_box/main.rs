@@ -9,6 +9,7 @@
 mod backup;
 mod broker;
 mod certificates;
+mod cluster;
 mod definitions;
 mod delayed;
 mod detached;

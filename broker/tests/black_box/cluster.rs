@@ -1,0 +1,201 @@
+//! The handbooks' cluster sessions with their very commands, several nodes on one machine: the cookie is shared, nodes join,
+//! are looked at, stopped and started, and leave.
+
+use crate::broker::{PATIENCE, free_addresses};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::Instant,
+};
+
+/// Nodes of this machine that share a home, as machines share a copied cookie.
+struct Machines {
+    home: tempfile::TempDir,
+    names: u16,
+    nodes: Vec<Machine>,
+}
+
+struct Machine {
+    name: String,
+    amqp: u16,
+    peers: u16,
+    process: Child,
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Machines {
+    fn start(count: usize) -> Self {
+        let [names] = free_addresses();
+        let mut machines = Machines {
+            home: tempfile::tempdir().unwrap(),
+            names: names.port(),
+            nodes: Vec::new(),
+        };
+        let cookie = machines.path(".erlang.cookie");
+        fs::write(&cookie, "CWQUYERKZHUAGOEQMZZU").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
+        fs::set_permissions(&cookie, mode).unwrap();
+        for tool in ["rabbitmq-server", "rabbitmqctl"] {
+            symlink(env!("CARGO_BIN_EXE_warren"), machines.path(tool)).unwrap();
+        }
+        for number in 1..=count {
+            machines.add(&format!("mq{number}@localhost"));
+        }
+        for number in 1..=count {
+            machines.ctl(number, &["await_startup"]);
+        }
+        machines
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn add(&mut self, name: &str) {
+        let [amqp, peers, admin] = free_addresses().map(|address| address.port());
+        let settings = format!("admin.tcp.port = {admin}\nlisteners.tcp.1 = 127.0.0.1:{amqp}\n");
+        fs::write(self.path(&format!("{name}.conf")), settings).unwrap();
+        let process = self
+            .command("rabbitmq-server", name, amqp, peers)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.nodes.push(Machine {
+            name: name.to_owned(),
+            amqp,
+            peers,
+            process,
+        });
+    }
+
+    fn command(&self, tool: &str, name: &str, amqp: u16, peers: u16) -> Command {
+        let mut command = Command::new(self.path(tool));
+        command
+            .env("HOME", self.home.path())
+            .env("ERL_EPMD_PORT", self.names.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODENAME", name)
+            .env("RABBITMQ_NODE_PORT", amqp.to_string())
+            .env("RABBITMQ_DIST_PORT", peers.to_string())
+            .env("RABBITMQ_MNESIA_BASE", self.path("mnesia"))
+            .env("RABBITMQ_LOG_BASE", self.path("log"))
+            .env("RABBITMQ_CONFIG_FILE", self.path(&format!("{name}.conf")))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.path("enabled_plugins"));
+        command
+    }
+
+    /// What came of a call on the machine of this number, from 1.
+    fn call(&self, number: usize, arguments: &[&str]) -> Output {
+        let machine = &self.nodes[number - 1];
+        let mut command = self.command("rabbitmqctl", &machine.name, machine.amqp, machine.peers);
+        command.args(arguments).output().unwrap()
+    }
+
+    fn ctl(&self, number: usize, arguments: &[&str]) -> String {
+        let output = self.call(number, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "mq{number} {arguments:?}: {errors}\n{}",
+            self.log(number)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Exit code and last line of the complaint.
+    fn refused(&self, number: usize, arguments: &[&str]) -> (i32, String) {
+        let output = self.call(number, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+        let last = errors.lines().last().unwrap_or_default().to_owned();
+        (output.status.code().unwrap_or(-1), last)
+    }
+
+    fn log(&self, number: usize) -> String {
+        let name = format!("log/{}.log", self.nodes[number - 1].name);
+        fs::read_to_string(self.path(&name)).unwrap_or_default()
+    }
+
+    /// Names under a heading of `cluster_status`.
+    fn section(&self, number: usize, heading: &str) -> Vec<String> {
+        let page = self.ctl(number, &["cluster_status"]);
+        let title = format!("\x1b[1m{heading}\x1b[0m\n\n");
+        let rest = page.split(&title).nth(1).unwrap_or_default();
+        rest.lines()
+            .take_while(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn becomes(&self, number: usize, heading: &str, names: &[&str]) {
+        let deadline = Instant::now() + 3 * PATIENCE;
+        loop {
+            let seen = self.section(number, heading);
+            if seen == names {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "mq{number}: {heading}: {seen:?}, not {names:?}"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
+    /// The handbook's four commands.
+    fn join(&self, number: usize, to: &str) {
+        let own = &self.nodes[number - 1].name;
+        let stopping = format!("Stopping rabbit application on node {own} ...\n");
+        assert_eq!(self.ctl(number, &["stop_app"]), stopping);
+        let clustering = format!("Clustering node {own} with {to}\n");
+        assert_eq!(self.ctl(number, &["join_cluster", to]), clustering);
+        assert_eq!(self.ctl(number, &["start_app"]), format!("Starting node {own} ...\n"));
+    }
+}
+
+const ALL: [&str; 3] = ["mq1@localhost", "mq2@localhost", "mq3@localhost"];
+
+#[test]
+fn three_machines_become_a_cluster_and_one_leaves_it_again() {
+    let machines = Machines::start(3);
+    machines.ctl(1, &["add_user", "ann", "secret"]);
+    machines.join(2, ALL[0]);
+    machines.join(3, ALL[0]);
+    for number in 1..=3 {
+        machines.becomes(number, "Disk Nodes", &ALL);
+        machines.becomes(number, "Running Nodes", &ALL);
+        assert!(machines.ctl(number, &["-q", "list_users"]).contains("ann\t[]\n"));
+    }
+    machines.ctl(1, &["await_online_nodes", "3"]);
+    // Definitions go everywhere, whichever machine is told.
+    machines.ctl(3, &["add_vhost", "test"]);
+    assert!(machines.ctl(1, &["-q", "list_vhosts"]).contains("test\n"));
+    // A replica is stopped and started.
+    machines.ctl(2, &["stop_app"]);
+    machines.becomes(1, "Running Nodes", &[ALL[0], ALL[2]]);
+    machines.ctl(2, &["start_app"]);
+    machines.becomes(1, "Running Nodes", &ALL);
+    let running = machines.refused(1, &["forget_cluster_node", ALL[2]]);
+    assert_eq!(running.0, 69);
+    assert!(
+        running
+            .1
+            .contains("must be stopped with 'rabbitmqctl -n mq3@localhost stop_app'"),
+        "{running:?}"
+    );
+    machines.ctl(3, &["stop_app"]);
+    assert_eq!(machines.ctl(3, &["reset"]), "Resetting node mq3@localhost ...\n");
+    machines.becomes(1, "Disk Nodes", &ALL[..2]);
+    machines.ctl(3, &["start_app"]);
+    machines.becomes(3, "Disk Nodes", &ALL[2..]);
+    assert!(!machines.ctl(3, &["-q", "list_users"]).contains("ann"));
+}
