@@ -130,6 +130,7 @@ async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow:
     keep_going(&node);
     node.reach_nodes_by(places.ways.dialer);
     node.announce(places.peers);
+    management::import_definitions(&node).await?;
     for bound in amqp {
         announce(&node, bound.port()?);
         tokio::spawn(bound.run(node.clone()));

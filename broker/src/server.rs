@@ -72,20 +72,7 @@ fn start(config: Config, warnings: &[String]) -> anyhow::Result<()> {
     runtime.block_on(serve(config))
 }
 
-/// Settings that are understood and cannot be honoured yet stop the start: they would be missed silently.
-fn refuse_unhonoured(config: &Config) -> anyhow::Result<()> {
-    if let Some(file) = &config.load_definitions {
-        let file = file.display();
-        anyhow::bail!("load_definitions = {file}: not available yet; import the file with POST /api/definitions");
-    }
-    if let Some(max) = config.access.vhosts_max.max() {
-        anyhow::bail!("vhost_max = {max}: not available yet; remove it, virtual hosts are not limited in number");
-    }
-    Ok(())
-}
-
 async fn serve(config: Config) -> anyhow::Result<()> {
-    refuse_unhonoured(&config)?;
     let directory = data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
     let _pid_file = PidFile::write(config.node.pid_file.as_deref())?;
     let backlog = config.listeners.socket.backlog;

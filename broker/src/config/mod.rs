@@ -14,6 +14,8 @@ mod reference;
 mod settings;
 mod syntax;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 mod value;
 mod variables;
@@ -30,7 +32,7 @@ pub use reference::page as reference_page;
 pub use settings::{
     Access, Amqp, CertificateName, Config, Console, CredentialValidator, FileTarget, HttpBounds, LeaderLocator,
     Listener, Listeners, Log, LogFile, LogFormat, LogLevel, Management, Mechanism, NameService, Node, PasswordHashing,
-    Prometheus, QueueType, Queues, RatesMode, Resources, SanType, SocketOptions, Stream, TlsOptions, TlsVersion,
+    Prometheus, Queues, RatesMode, Resources, SanType, SocketOptions, Stream, TlsOptions, TlsVersion,
     Verify,
 };
 pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Value, Watermark};

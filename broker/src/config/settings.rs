@@ -316,20 +316,10 @@ pub struct Queues {
     pub ack_timeout: Milliseconds,
     /// How often deliveries over that time are looked for.
     pub ack_look: Milliseconds,
-    /// Type of queues that do not say.
-    pub default_type: QueueType,
     /// Where the leader of a new queue is placed.
     pub leader_locator: LeaderLocator,
     /// Most queues.
     pub queues_max: Limit<u64>,
-}
-
-words! {
-    /// Types of queues.
-    QueueType {
-        /// One leader, mirrors by policy.
-        Classic = "classic",
-    }
 }
 
 words! {

@@ -76,6 +76,8 @@ pub(super) struct Task {
     /// Nothing is read while an alarm is on, since the client publishes.
     alarmed: bool,
     pub(super) over: bool,
+    /// The TLS handshake goes on, with a patience of its own.
+    shaking_hands: bool,
     /// The machine has ended the connection: what it wrote is written before the socket closes.
     said_goodbye: bool,
 }
@@ -120,6 +122,11 @@ impl Task {
     }
 
     fn new(node: Arc<Node>, client: Arc<Client>, now: Millis) -> Self {
+        let shaking_hands = client.outbox().socket.is_handshaking();
+        let patience = match shaking_hands {
+            true => Millis(node.config().listeners.tls_handshake_timeout.0),
+            false => node.handshake_timeout(),
+        };
         Task {
             machine: Connection::new(node.limits()),
             batch: Batch::new(node.clone(), client.clone()),
@@ -128,7 +135,7 @@ impl Task {
             owns_queues: false,
             buffer: Vec::new(),
             heartbeat: None,
-            deadline: Some(now.after(node.handshake_timeout())),
+            deadline: Some(now.after(patience)),
             next_ack_look: now.after(node.ack_look()),
             unsafe_points: VecDeque::new(),
             told: None,
@@ -138,6 +145,7 @@ impl Task {
             alarmed: false,
             over: false,
             said_goodbye: false,
+            shaking_hands,
             node,
             client,
         }
@@ -193,7 +201,9 @@ impl Task {
             // A frame larger than the buffer: the machine refuses it if it may not be, so this is bounded.
             self.buffer.reserve(pool::BUFFER_BYTES);
         }
-        match ready.and_then(|()| self.client.outbox().socket.try_read(&mut self.buffer)) {
+        let read = ready.and_then(|()| self.client.outbox().socket.try_read(&mut self.buffer));
+        self.look_at_handshake();
+        match read {
             Ok(0) => self.over = true,
             Ok(octets) => {
                 self.client.reads.fetch_add(1, Ordering::Relaxed);
@@ -223,6 +233,14 @@ impl Task {
     async fn on_room(&mut self) {
         self.on_octets().await;
         tokio::task::yield_now().await;
+    }
+
+    /// AMQP's patience begins when TLS's ends.
+    fn look_at_handshake(&mut self) {
+        if self.shaking_hands && !self.client.outbox().socket.is_handshaking() {
+            self.shaking_hands = false;
+            self.deadline = Some(self.node.now().after(self.node.handshake_timeout()));
+        }
     }
 
     /// The TLS handshake is over: a client with a certificate is offered to log in by it.

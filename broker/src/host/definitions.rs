@@ -22,6 +22,7 @@ use super::{
     data_directory::{ALONE_FILE, MEMBERS_FILE, META, Manner},
     first_start,
     keeping::{Found, Keeping, end_at_once},
+    limits,
     node::{Node, Snapshot},
 };
 use crate::{
@@ -151,7 +152,8 @@ impl Node {
         let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;
         let parts: (Arc<dyn MetaStore>, _) = (meta, Some(presence.clone()));
         let node = driven.run(Node::new(config, identity, parts, (keeping, pages)), queues);
-        if node.snapshot().catalog.is_blank() {
+        // As in RabbitMQ, definitions to import are all that such a node starts with.
+        if node.snapshot().catalog.is_blank() && node.config().load_definitions.is_none() {
             first_start::define(&node).await?;
         }
         presence.run();
@@ -163,7 +165,10 @@ impl Node {
     /// # Errors
     /// Why the command cannot be, or that it could not be committed.
     pub async fn commit(&self, command: Command) -> Result<Answer, Refusal> {
-        self.meta().propose(command).await
+        match limits::exceeded(self.config(), &self.snapshot().catalog, &command) {
+            Some(refusal) => Err(refusal),
+            None => self.meta().propose(command).await,
+        }
     }
 
     /// Has commands committed in order, up to the first that is refused, with few writes for many. What comes before a
@@ -191,7 +196,8 @@ impl Node {
         let mut events = Vec::new();
         commands.iter().enumerate().find_map(|(place, command)| {
             events.clear();
-            let refused = copy.apply(command.clone(), &mut events).err();
+            let refused = limits::exceeded(self.config(), &copy, command)
+                .or_else(|| copy.apply(command.clone(), &mut events).err());
             refused.map(|refusal| (place, refusal))
         })
     }

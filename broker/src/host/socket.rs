@@ -33,6 +33,11 @@ impl Socket {
         self.tls.is_some()
     }
 
+    /// True until the TLS handshake is over.
+    pub fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.lock().is_handshaking())
+    }
+
     /// Waits until a read may give something.
     pub async fn readable(&self) -> io::Result<()> {
         self.tcp.readable().await

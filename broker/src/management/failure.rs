@@ -27,6 +27,16 @@ impl Failure {
         }
     }
 
+    /// Why, for people.
+    pub fn reason(&self) -> String {
+        let reason = self.body.as_ref().map(|body| &body.reason);
+        match reason {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => self.status.to_string(),
+        }
+    }
+
     /// 404: no such object or path.
     pub fn not_found() -> Self {
         Self::with(StatusCode::NOT_FOUND, ApiError::not_found())

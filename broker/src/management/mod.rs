@@ -17,6 +17,7 @@ mod cluster_name;
 mod connections;
 mod consumers;
 mod definitions;
+mod definitions_boot;
 mod definitions_export;
 mod definitions_import;
 mod exchanges;
@@ -52,6 +53,7 @@ use crate::{
     http::{self, Bound},
     observe::Samples,
 };
+pub use definitions_boot::import as import_definitions;
 use failure::Failure;
 pub use features::ENABLED as FEATURE_FLAGS;
 

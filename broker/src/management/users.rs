@@ -24,8 +24,8 @@ use super::{
     topic_permissions,
 };
 use crate::{
-    config::{Access, CredentialValidator},
-    host::hash_algorithm,
+    config::Access,
+    host::{self, hash_algorithm},
 };
 
 /// The routes of this resource.
@@ -134,23 +134,7 @@ fn bad_hash(hash: &str, error: &PasswordError) -> Failure {
 /// # Errors
 /// 400 that says what is asked for.
 pub fn check_password(password: &str, user: &UserName, config: &Access) -> Result<(), Failure> {
-    let refused = |why: String| Err(Failure::bad_request(why));
-    match config.credential_validator {
-        CredentialValidator::AcceptEverything => Ok(()),
-        CredentialValidator::MinLength if password.chars().count() < config.password_length_min as usize => refused(
-            format!("minimum required password length: {}", config.password_length_min),
-        ),
-        CredentialValidator::MinLength => Ok(()),
-        CredentialValidator::Pattern => {
-            let pattern = access::Pattern::new(&config.password_pattern.0);
-            match pattern.is_ok_and(|pattern| pattern.matches(password)) {
-                true => Ok(()),
-                false => refused(format!(
-                    "provided password for user '{user}' must match the configured pattern"
-                )),
-            }
-        }
-    }
+    host::check_password(password, user, config).map_err(Failure::bad_request)
 }
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>) -> Outcome {

@@ -67,6 +67,7 @@ pub(crate) fn program(directory: &Path, peers: SocketAddr) -> Command {
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", directory.join("enabled_plugins"))
         .env("RABBITMQ_NODENAME", NAME)
         .env("RABBITMQ_MNESIA_DIR", directory.join("data"))
+        .env("RABBITMQ_PID_FILE", directory.join("pid"))
         .env("HOME", directory);
     program
 }

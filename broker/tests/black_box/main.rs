@@ -1,6 +1,6 @@
 //! The broker as a process, seen by a foreign client: TLS, log-in by certificate, the PROXY protocol, delayed messages,
 //! definitions that outlive the process, backups, disks and directories that cannot be used, an app that is stopped and
-//! started in it.
+//! started in it, settings that take effect.
 //!
 //! Nothing here looks behind the sockets and the log.
 
@@ -18,4 +18,5 @@ mod external;
 mod lifecycle;
 mod messages;
 mod proxy;
+mod settings;
 mod tls;

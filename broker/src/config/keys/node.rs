@@ -37,7 +37,7 @@ fn resources() -> Vec<Key> {
             c.resources.memory_interval = v
         })
         .default("2500")
-        .doc("How often memory is measured."),
+        .doc("How often memory is measured; never less often than every 100, since a queue can fill a gigabyte in a second."),
         key("disk_free_limit.absolute", |c: &mut Config, _, v: ByteSize| {
             c.resources.disk_absolute = v
         })
@@ -69,9 +69,11 @@ fn queues() -> Vec<Key> {
         key("channel_tick_interval", |c: &mut Config, _, v| c.queues.ack_look = v)
             .default("60000")
             .doc("How often channels are searched for deliveries that stay unacknowledged too long."),
-        key("default_queue_type", |c: &mut Config, _, v| c.queues.default_type = v)
-            .default("classic")
-            .doc("Type of queues that do not say."),
+        only(
+            "default_queue_type",
+            &["classic"],
+            "other types of queues are not part of this broker",
+        ),
         key("queue_leader_locator", |c: &mut Config, _, v| {
             c.queues.leader_locator = v
         })
@@ -83,7 +85,7 @@ fn queues() -> Vec<Key> {
         .doc("Older name of queue_leader_locator."),
         key("cluster_queue_limit", |c: &mut Config, _, v| c.queues.queues_max = v)
             .default("infinity")
-            .doc("Most queues."),
+            .doc("Most queues of all virtual hosts together."),
         refused("cluster_exchange_limit", "exchanges are not counted"),
         refused("message_interceptors.*", "messages are not changed on their way in"),
         no_effect("classic_queue.default_version", "there is one storage format"),
@@ -107,7 +109,7 @@ fn definitions() -> Vec<Key> {
     let https = "definitions are imported from files only";
     let load = |name: &'static str| key(name, |c: &mut Config, _, v: PathBuf| c.load_definitions = Some(v));
     vec![
-        load("load_definitions").doc("File, or folder of *.json, imported at every start."),
+        load("load_definitions").doc("File, or folder of *.json, imported at every start. A blank node then gets no default user and virtual host."),
         load("management.load_definitions").doc("Older name of load_definitions."),
         load("definitions.local.path").doc("The same, with definitions.import_backend = local_filesystem."),
         only("definitions.import_backend", &["local_filesystem"], https),

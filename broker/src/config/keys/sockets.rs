@@ -45,7 +45,7 @@ fn listeners() -> Vec<Key> {
             c.listeners.tls_handshake_timeout = v
         })
         .default("5000")
-        .doc("Longest TLS handshake."),
+        .doc("Longest TLS handshake, of AMQP, management and metrics; handshake_timeout begins after it."),
         key("proxy_protocol", |c: &mut Config, _, v: bool| {
             c.listeners.proxy_protocol = v
         })
@@ -155,12 +155,14 @@ fn options() -> Vec<Key> {
             c.listeners.socket.linger = v
         })
         .default("true")
-        .doc("Whether closing a socket waits for octets that were not sent yet."),
+        .doc("Whether a time may be set that the system goes on sending after a close."),
         key("tcp_listen_options.linger.timeout", |c: &mut Config, _, v| {
             c.listeners.socket.linger_s = v
         })
         .default("0")
-        .doc("How long it waits, in seconds; 0 drops them."),
+        .doc(
+            "That time in seconds; 0 leaves it to the system. Unlike in RabbitMQ 0 never drops what was not sent yet.",
+        ),
         key("tcp_listen_options.sndbuf", |c: &mut Config, _, v| {
             c.listeners.socket.send_buffer = Some(v)
         })

@@ -8,13 +8,13 @@ use link::{Failure, Request, Term};
 use model::{ExchangeName, UserName, VhostName};
 
 use super::{Outcome, commit, existing_user, existing_vhost, name};
-use crate::host::{Node, hash_algorithm};
+use crate::host::{Node, check_password, hash_algorithm};
 
 pub(super) fn execute(node: &Node, request: Request) -> Outcome {
     match request {
         Request::AddUser { name, password } => add(node, &name, &password),
         Request::DeleteUser { name } => commit(node, Command::DeleteUser(user(node, &name)?)),
-        Request::ChangePassword { name, password } => set_password(node, &name, hash(node, &password)),
+        Request::ChangePassword { name, password } => change_password(node, &name, &password),
         Request::ClearPassword { name } => set_password(node, &name, no_password(node)),
         Request::Authenticate { name, password } => authenticate(node, &name, &password),
         Request::SetUserTags { name, tags } => {
@@ -65,21 +65,31 @@ fn add(node: &Node, user_name: &str, password: &str) -> Outcome {
     if existing_user(node, user_name).is_ok() {
         return Err(Failure::UserExists(user_name.to_owned()));
     }
+    let new = name(user_name)?;
     let user = User {
-        name: name(user_name)?,
         password: match password {
             "" => no_password(node),
-            password => hash(node, password),
+            password => hash(node, &new, password)?,
         },
+        name: new,
         tags: Vec::new(),
         limits: UserLimits::default(),
     };
     commit(node, Command::AddUser(user))
 }
 
-fn hash(node: &Node, password: &str) -> PasswordHash {
-    let algorithm = hash_algorithm(node.config().access.password_hashing);
-    PasswordHash::new(algorithm, rand::random(), password.as_bytes())
+/// The hash of a password that is good enough for the configuration.
+fn hash(node: &Node, user: &UserName, password: &str) -> Result<PasswordHash, Failure> {
+    let access = &node.config().access;
+    check_password(password, user, access).map_err(Failure::Refused)?;
+    let algorithm = hash_algorithm(access.password_hashing);
+    Ok(PasswordHash::new(algorithm, rand::random(), password.as_bytes()))
+}
+
+fn change_password(node: &Node, user_name: &str, password: &str) -> Outcome {
+    let name = user(node, user_name)?;
+    let password = hash(node, &name, password)?;
+    commit(node, Command::SetPassword { name, password })
 }
 
 fn no_password(node: &Node) -> PasswordHash {
