@@ -32,7 +32,6 @@ pub use reference::page as reference_page;
 pub use settings::{
     Access, Amqp, CertificateName, Config, Console, CredentialValidator, FileTarget, HttpBounds, LeaderLocator,
     Listener, Listeners, Log, LogFile, LogFormat, LogLevel, Management, Mechanism, NameService, Node, PasswordHashing,
-    Prometheus, Queues, RatesMode, Resources, SanType, SocketOptions, Stream, TlsOptions, TlsVersion,
-    Verify,
+    Prometheus, Queues, RatesMode, Resources, SanType, SocketOptions, Stream, TlsOptions, TlsVersion, Verify,
 };
 pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Value, Watermark};

@@ -31,6 +31,7 @@ fn another_value(key: &Key) -> String {
         ("management.cors.allow_origins", "none"),
         ("management.path_prefix", "/broker"),
         ("prometheus.path", "/numbers"),
+        ("queue_master_locator", "random"),
     ];
     if let Some((_, value)) = by_name.iter().find(|(name, _)| *name == key.name) {
         return (*value).to_owned();

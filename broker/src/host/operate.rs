@@ -63,6 +63,79 @@ pub enum Afterwards {
 
 /// How long this node may need to see what another has done.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// A queue is held for so many messages at once by who looks at them ...
+const SLICE_MESSAGES: usize = 256;
+/// ... or so many octets of them.
+const SLICE_BYTES: usize = 1024 * 1024;
+/// No more is taken once so many octets are: who looks wants to read them.
+const TAKEN_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// What a taken message costs beside its body.
+const TAKEN_BYTES_BESIDE: usize = 256;
+
+/// What somebody who looks has taken so far.
+#[derive(Default)]
+struct Haul {
+    messages: Vec<Taken>,
+    octets: usize,
+}
+
+impl Haul {
+    fn add(&mut self, message: Taken) {
+        self.octets += message.body.len() + TAKEN_BYTES_BESIDE;
+        self.messages.push(message);
+    }
+}
+
+/// How a look at a queue goes on.
+enum Next {
+    /// There is no more, or it is enough.
+    Over,
+    /// The next message comes from a page.
+    Page,
+    /// This was a slice.
+    Slice,
+}
+
+/// Messages that are out with somebody who looks at them. They go back when he leaves in the middle.
+struct Held<'a> {
+    node: &'a Node,
+    cell: Arc<QueueCell>,
+    slots: Vec<queue::Slot>,
+    how: Settle,
+}
+
+impl<'a> Held<'a> {
+    fn new(node: &'a Node, cell: Arc<QueueCell>) -> Self {
+        Held {
+            node,
+            cell,
+            slots: Vec::new(),
+            how: Settle::Requeue,
+        }
+    }
+
+    /// Settles a slice; true while there are more.
+    fn settle_some(&mut self) -> bool {
+        let some: Vec<_> = self.slots.drain(..SLICE_MESSAGES.min(self.slots.len())).collect();
+        let (mut touched, mut errands) = (Vec::new(), Vec::new());
+        self.node.on_cell(&self.cell, &mut touched, &mut errands, |work| {
+            // A slot is unknown only if the queue has been deleted meanwhile; nothing is owed to it.
+            let _ = work.queue.settle_all(work.now, some, self.how, &mut work.sink);
+        });
+        self.node.run_errands(errands, &mut touched);
+        self.node.flush(&mut touched);
+        !self.slots.is_empty()
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        while !self.slots.is_empty() {
+            self.settle_some();
+        }
+    }
+}
 
 impl Node {
     /// Publishes; true if a queue took the message.
@@ -143,65 +216,71 @@ impl Node {
         afterwards: Afterwards,
     ) -> Result<Vec<Taken>, Refusal> {
         let cell = self.readable(identity, queue)?;
-        let (mut taken, mut slots) = (Vec::new(), Vec::new());
+        let mut haul = Haul::default();
+        let mut held = Held::new(self, cell.clone());
         loop {
             let mut came = std::pin::pin!(cell.page_came.notified());
             // Before the look, so that a page that comes right after it is not missed.
             came.as_mut().enable();
-            if !self.take_some(identity, &cell, count, afterwards, &mut taken, &mut slots) {
-                break;
+            match self.take_some(identity, &cell, count, afterwards, &mut haul, &mut held.slots) {
+                Next::Over => break,
+                Next::Page => came.await,
+                // Others have their turn at the queue and at this thread.
+                Next::Slice => tokio::task::yield_now().await,
             }
-            came.await;
         }
-        let how = match afterwards {
+        held.how = match afterwards {
             Afterwards::Requeued => Settle::Requeue,
             Afterwards::Acked | Afterwards::Rejected => Settle::Reject,
         };
-        let (mut touched, mut errands) = (Vec::new(), Vec::new());
-        self.on_cell(&cell, &mut touched, &mut errands, |work| {
-            // A slot is unknown only if the queue has been deleted meanwhile; nothing is owed to it.
-            let _ = work.queue.settle_all(work.now, slots, how, &mut work.sink);
-        });
-        self.run_errands(errands, &mut touched);
-        self.flush(&mut touched);
-        Ok(taken)
+        while held.settle_some() {
+            tokio::task::yield_now().await;
+        }
+        Ok(haul.messages)
     }
 
-    /// Takes what is in memory; true if there is more to come from a page.
+    /// Takes a slice of what is in memory.
     fn take_some(
         &self,
         identity: &Identity,
         cell: &Arc<QueueCell>,
         count: usize,
         afterwards: Afterwards,
-        taken: &mut Vec<Taken>,
+        haul: &mut Haul,
         slots: &mut Vec<queue::Slot>,
-    ) -> bool {
+    ) -> Next {
         let (mut touched, mut errands, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-        let more = self.on_cell(cell, &mut touched, &mut errands, |work| {
-            while taken.len() < count {
+        let (begun, octets_begun) = (haul.messages.len(), haul.octets);
+        let next = self.on_cell(cell, &mut touched, &mut errands, |work| {
+            while haul.messages.len() < count {
+                if haul.octets >= TAKEN_BYTES_MAX {
+                    return Next::Over;
+                }
+                if haul.messages.len() - begun >= SLICE_MESSAGES || haul.octets - octets_begun >= SLICE_BYTES {
+                    return Next::Slice;
+                }
                 let got = match work
                     .queue
                     .get(work.now, afterwards == Afterwards::Acked, &mut work.sink)
                 {
                     Fetched::Got(got) => got,
-                    Fetched::Empty => return false,
-                    Fetched::Loading => return true,
+                    Fetched::Empty => return Next::Over,
+                    Fetched::Loading => return Next::Page,
                 };
                 slots.extend(got.delivery.slot);
-                taken.push(copy(&got));
+                haul.add(copy(&got));
                 if cell.is_traced() {
                     let party = Party::over_http(identity);
                     let sighting = Sighting::of_delivery(cell, party, got.message, got.delivery.redelivered);
                     seen.extend(sighting.map(|seen| Errand::Trace(Box::new(seen))));
                 }
             }
-            false
+            Next::Over
         });
         errands.append(&mut seen);
         self.run_errands(errands, &mut touched);
         self.flush(&mut touched);
-        more
+        next
     }
 
     /// Removes the ready messages; answers how many.

@@ -5,7 +5,10 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use crate::broker::{Broker, PATIENCE, free_addresses, until};
+use crate::{
+    broker::{Broker, PATIENCE, free_addresses, until},
+    frames,
+};
 
 /// A broker whose management port has these bounds, and where that is.
 fn bounded(bounds: &[&str]) -> (Broker, SocketAddr) {
@@ -100,4 +103,45 @@ fn who_takes_nothing_of_the_answers_is_hung_up_on() {
     until("the broker has hung up", || broker.descriptors() <= before);
     is_answered(address);
     broker.serves_others();
+}
+
+#[test]
+fn a_look_at_all_messages_of_a_large_queue_holds_nobody_up_and_takes_a_bounded_part() {
+    const MESSAGES: u32 = 200_000;
+    let (broker, address) = bounded(&[]);
+    let mut client = broker.client();
+    client.open_channel(1);
+    client.declare(1, "large");
+    let flood = frames::publish(1, "", "large", false, &[b'm'; 1000]).repeat(1000);
+    (0..MESSAGES / 1000).for_each(|_| client.send(&flood));
+    until("all are in the queue", || client.declare(1, "large") == MESSAGES);
+    let before = broker.memory();
+    let mut looking = connect(address);
+    let body = r#"{"count": 1000000000, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 1}"#;
+    let head = WHOAMI.replace("GET /api/whoami", "POST /api/queues/%2F/large/get");
+    write!(
+        looking,
+        "{head}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("the broker reads");
+    let answer = std::thread::spawn(move || rest(looking));
+    while !answer.is_finished() {
+        broker.serves_others();
+        // The queue itself is served, too.
+        client.declare(1, "large");
+        assert!(
+            broker.memory() < before + 500,
+            "from {before} to {} MiB",
+            broker.memory()
+        );
+    }
+    let answer = answer.join().expect("an answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 200"),
+        "{}",
+        &answer[..answer.len().min(200)]
+    );
+    assert!(answer.matches("payload_bytes").count() > 1000);
+    until("all are back", || client.declare(1, "large") == MESSAGES);
 }
