@@ -4,10 +4,11 @@
 use crate::broker::{PATIENCE, free_addresses};
 use std::{
     fs,
+    net::TcpStream,
     os::unix::fs::symlink,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Nodes of this machine that share a home, as machines share a copied cookie.
@@ -51,6 +52,7 @@ impl Machines {
             machines.add(&format!("mq{number}@localhost"));
         }
         for number in 1..=count {
+            machines.until_it_listens(number);
             machines.ctl(number, &["await_startup"]);
         }
         machines
@@ -76,6 +78,19 @@ impl Machines {
             peers,
             process,
         });
+    }
+
+    /// A process that has only begun does not listen yet, and tools would say that there is no node.
+    fn until_it_listens(&self, number: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.nodes[number - 1].peers)).is_err() {
+            assert!(
+                Instant::now() < deadline,
+                "mq{number} does not listen: {}",
+                self.log(number)
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn command(&self, tool: &str, name: &str, amqp: u16, peers: u16) -> Command {
@@ -147,7 +162,7 @@ impl Machines {
                 Instant::now() < deadline,
                 "mq{number}: {heading}: {seen:?}, not {names:?}"
             );
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
