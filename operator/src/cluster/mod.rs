@@ -1,4 +1,4 @@
-//! From a RabbitCluster to running brokers, in steps that each live in a file: `observe` reads everything or fails,
+//! From a RabbitCluster to running brokers, in steps that each live in a file: `observe` reads everything or fails, `nodes` asks the brokers,
 //! `validate` makes a cluster that is known to be buildable, `plan` decides the one step of this pass, `build` makes every
 //! object whole, `act` writes, `status` says what is. `validate`, `plan`, `build` and `status` are pure: no client, no clock,
 //! no randomness. `reconcile` strings them together.
@@ -7,6 +7,7 @@ pub mod act;
 pub mod build;
 pub mod image;
 pub mod names;
+pub mod nodes;
 pub mod observe;
 pub mod plan;
 pub mod reconcile;

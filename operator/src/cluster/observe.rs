@@ -1,8 +1,10 @@
 //! Reads everything that a pass decides from, live from the API server and never from a cache: all of it, or an error. A cache that
 //! lags behind is how operators delete pods of a cluster that has just been scaled, or draw a second cookie.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use api::Membership;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
@@ -13,6 +15,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::names::{Names, selector_text};
+use super::nodes;
 use crate::api_error::said;
 use crate::crd::RabbitCluster;
 
@@ -31,6 +34,8 @@ pub struct Found {
     pub default_user: Option<Secret>,
     /// Objects that bear names of ours and belong to somebody else.
     pub taken: Vec<Taken>,
+    /// What the nodes tell of their cluster, by the names of their pods; those that did not answer are missing.
+    pub told: BTreeMap<String, Membership>,
 }
 
 /// An object in the place of one of ours.
@@ -75,9 +80,11 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
     taken.extend(reader.stranger::<ConfigMap>(cluster, &names.config()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.nodes()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.cluster).await?);
+    let pods = reader.list(&selector_text(&names.selector(&uid))).await?;
     Ok(Found {
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
-        pods: reader.list(&selector_text(&names.selector(&uid))).await?,
+        told: nodes::ask(&pods).await,
+        pods,
         claims: reader.list(&names.claims_selector()).await?,
         cookie: reader.get(&names.cookie()).await?,
         default_user: reader.get(&names.default_user()).await?,

@@ -1,6 +1,7 @@
 //! What the API server's objects mean to the plan: which nodes exist, whether each takes clients, what it runs and what is wrong
 //! with it. Pure reading of what `observe` fetched; judging is the plan's.
 
+use api::Membership;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
 use kube::ResourceExt;
@@ -58,6 +59,8 @@ pub struct PodSeen {
     pub terminating: bool,
     /// What is wrong with it, if that can be told.
     pub problem: Option<String>,
+    /// What its node tells of the cluster; `None` while it tells nothing.
+    pub told: Option<Membership>,
 }
 
 impl PodSeen {
@@ -69,7 +72,12 @@ impl PodSeen {
 
 /// Reads the situation out of the objects.
 pub fn situation(names: &Names, found: &Found) -> Situation {
-    let mut pods: Vec<_> = found.pods.iter().filter_map(|pod| pod_seen(names, pod)).collect();
+    let told = |pod: PodSeen| PodSeen {
+        told: found.told.get(&pod.name).cloned(),
+        ..pod
+    };
+    let seen = found.pods.iter().filter_map(|pod| pod_seen(names, pod));
+    let mut pods: Vec<_> = seen.map(told).collect();
     pods.sort_by_key(|pod| pod.ordinal);
     let claims = found
         .claims
@@ -123,6 +131,7 @@ fn pod_seen(names: &Names, pod: &Pod) -> Option<PodSeen> {
         ever_ready: ready || was_ready(pod),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         problem: if ready { None } else { problem(pod) },
+        told: None,
         name,
     })
 }

@@ -2,6 +2,7 @@
 //! nothing changed yields the very status that is stored and nothing is written. A node counts as ready only while it takes
 //! clients and is not being deleted; what could not be carried out is said, and the nodes are told about all the same.
 
+use api::Membership;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -72,6 +73,7 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
             target,
         },
         image: carried.map(|carried| carried.image.to_string()).or(old.image),
+        cluster_id: cluster_id(seen).or(old.cluster_id),
         members: members(seen, nodes),
         default_user: Some(DefaultUser {
             secret_reference: ObjectName {
@@ -118,6 +120,7 @@ fn members(seen: &Situation, nodes: u32) -> Vec<Member> {
     let member = |pod: &PodSeen| Member {
         name: pod.name.clone(),
         ready: pod.serves(),
+        node: pod.told.as_ref().map(|told| told.node.clone()).unwrap_or_default(),
         revision: pod.revision.clone(),
         current: revision == Some(&pod.revision),
         problem: pod.problem.clone().unwrap_or_default(),
@@ -126,6 +129,21 @@ fn members(seen: &Situation, nodes: u32) -> Vec<Member> {
 }
 
 /// The reason column: the first thing that keeps the cluster from being ready and settled.
+/// The cluster that the nodes speak of, if they speak of one.
+fn cluster_id(seen: &Situation) -> Option<String> {
+    let mut ids: Vec<_> = seen
+        .pods
+        .iter()
+        .filter_map(|pod| Some(&pod.told.as_ref()?.cluster_id))
+        .collect();
+    ids.sort();
+    ids.dedup();
+    match ids.as_slice() {
+        [id] => Some((*id).clone()),
+        _ => None,
+    }
+}
+
 fn headline(conditions: &[Condition]) -> String {
     let bad = [
         ("ReconcileSuccess", "False"),
@@ -218,7 +236,7 @@ impl View<'_> {
     /// Whether the pods behind the client Service take clients.
     fn is_available(&self) -> Claim {
         let service = &self.names.cluster;
-        let behind = self.pods().find(|pod| pod.ordinal == 0).is_some_and(PodSeen::serves);
+        let behind = self.pods().any(PodSeen::serves);
         match (self.nodes, behind) {
             (0, _) => claim("Available", false, "Stopped", "no node is wanted"),
             (_, true) => claim(
@@ -231,10 +249,7 @@ impl View<'_> {
                 "Available",
                 false,
                 "NoNodeTakesClients",
-                format!(
-                    "Service {service} reaches {} only, which does not take clients",
-                    self.names.pod(0)
-                ),
+                format!("no node behind Service {service} takes clients"),
             ),
         }
     }
@@ -345,8 +360,10 @@ impl View<'_> {
     fn refused(&self, wanted: u32, held: u32) -> String {
         format!(
             "replicas {wanted} is refused: {held} nodes hold messages, and nodes cannot be drained yet; ask for {held}, or for 0 to stop \
-             them all. If the messages of the nodes from ordinal {wanted} on may be lost: ask for 0, delete the volume claims from {} on, \
-             then ask for {wanted}",
+             them all. If the messages of the nodes from ordinal {wanted} on may be lost: for each of them, the highest first, run \
+             'rabbitmqctl stop_app' in its pod and 'rabbitmqctl forget_cluster_node' with its name in {}; then ask for 0, delete the volume \
+             claims from {} on, and ask for {wanted}",
+            self.names.pod(0),
             self.names.claim(wanted)
         )
     }
@@ -373,16 +390,30 @@ impl View<'_> {
         }
     }
 
+    /// Nodes are one cluster when all name the same one and each knows all the others.
     fn is_clustered(&self) -> Claim {
+        let kind = "Clustered";
         if self.nodes < 2 {
-            return claim("Clustered", true, "OneNode", "one node is a cluster of one");
+            return claim(kind, true, "OneNode", "one node is a cluster of one");
         }
-        let first = self.names.pod(0);
-        let message = format!(
-            "the nodes do not form one cluster yet: each is a broker of its own, and Service {} reaches {first} only",
-            self.names.cluster
-        );
-        claim("Clustered", false, "NodesAreSeparate", message)
+        let told: Vec<_> = self.pods().filter_map(|pod| pod.told.as_ref()).collect();
+        let mut ids: Vec<_> = told.iter().map(|told| told.cluster_id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() > 1 {
+            let message = format!("the nodes belong to different clusters: {}", ids.join(", "));
+            return claim(kind, false, "NodesAreSeparate", message);
+        }
+        let knows = |by: &Membership, node: &str| by.members.iter().any(|member| member.name == node);
+        let joined = told
+            .iter()
+            .filter(|one| told.iter().all(|other| knows(other, &one.node)))
+            .count();
+        let told = format!("{joined} of {} nodes have joined one cluster", self.nodes);
+        match joined == self.nodes as usize {
+            true => claim(kind, true, "NodesJoined", told),
+            false => claim(kind, false, "NodesJoining", told),
+        }
     }
 
     fn is_paused(&self) -> Claim {

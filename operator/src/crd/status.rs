@@ -32,6 +32,9 @@ pub struct RabbitClusterStatus {
     /// The image that new pods get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Drawn by the brokers when they formed the cluster; empty until they tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
     /// The nodes, by ordinal.
     #[serde(default)]
     pub members: Vec<Member>,
@@ -105,6 +108,9 @@ pub struct Member {
     pub name: String,
     /// Whether it takes clients.
     pub ready: bool,
+    /// Its name in the cluster, such as rabbit@orders-server-0.orders-nodes.shop; empty until it has joined.
+    #[serde(default)]
+    pub node: String,
     /// Revision of the pod template that it runs.
     #[serde(default)]
     pub revision: String,

@@ -154,13 +154,12 @@ fn a_changed_setting_changes_the_pod_template_and_an_equal_one_does_not() {
 }
 
 #[test]
-fn with_separate_nodes_clients_are_sent_to_the_first() {
-    let selector = |replicas: u32| {
-        let objects = objects(&cluster(&format!("{{replicas: {replicas}}}")));
-        objects["Service/orders"]["spec"]["selector"]["statefulset.kubernetes.io/pod-name"].clone()
-    };
-    assert!(selector(1).is_null());
-    assert_eq!(selector(3), "orders-server-0");
+fn clients_are_spread_over_all_nodes() {
+    let objects = objects(&cluster("{replicas: 3}"));
+    let selector = |name: &str| objects[name]["spec"]["selector"].clone();
+    let pods = objects["StatefulSet/orders-server"]["spec"]["selector"]["matchLabels"].clone();
+    assert_eq!(selector("Service/orders"), pods);
+    assert_eq!(selector("Service/orders-nodes"), pods);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What users are told: never ready while not ready, the cause named, and nothing new said when nothing changed.
 
+use api::{ClusterMember, Membership};
 use k8s_openapi::jiff::Timestamp;
 use operator::cluster::plan::plan;
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
@@ -159,12 +160,58 @@ fn fewer_nodes_than_hold_messages_are_refused_in_words() {
     assert_eq!(condition(&status, "Ready").0, "True", "the nodes that run are well");
 }
 
+/// What the node of that ordinal tells: its cluster, and the nodes that it knows.
+fn told(ordinal: u32, cluster: &str, knows: &[u32]) -> PodSeen {
+    let name = |ordinal: &u32| format!("rabbit@orders-server-{ordinal}");
+    let member = |ordinal: &u32| ClusterMember {
+        name: name(ordinal),
+        ..ClusterMember::default()
+    };
+    let membership = Membership {
+        cluster_id: cluster.into(),
+        node: name(&ordinal),
+        serving: true,
+        members: knows.iter().map(member).collect(),
+    };
+    PodSeen {
+        told: Some(membership),
+        ..pod(ordinal, true)
+    }
+}
+
 #[test]
-fn separate_nodes_are_called_separate() {
-    let status = after(2, None, &seen(vec![pod(0, true), pod(1, true)]), FIRST);
-    assert_eq!(condition(&status, "Clustered").1, "NodesAreSeparate");
+fn nodes_are_called_a_cluster_when_each_knows_all_the_others() {
+    let clustered = |pods: Vec<PodSeen>| {
+        let status = after(2, None, &seen(pods), FIRST);
+        let (holds, reason, message) = condition(&status, "Clustered");
+        (
+            holds.to_owned(),
+            reason.to_owned(),
+            message.to_owned(),
+            status.cluster_id,
+        )
+    };
+    let (holds, reason, message, _) = clustered(vec![pod(0, true), pod(1, true)]);
+    assert_eq!((holds.as_str(), reason.as_str()), ("False", "NodesJoining"));
+    assert_eq!(message, "0 of 2 nodes have joined one cluster");
+    let (_, reason, ..) = clustered(vec![told(0, "c", &[0]), told(1, "c", &[0, 1])]);
+    assert_eq!(reason, "NodesJoining", "one does not know of the other yet");
+    let (holds, reason, _, id) = clustered(vec![told(0, "c", &[0, 1]), told(1, "c", &[0, 1])]);
+    assert_eq!((holds.as_str(), reason.as_str()), ("True", "NodesJoined"));
+    assert_eq!(id.as_deref(), Some("c"));
+    let (holds, reason, message, id) = clustered(vec![told(0, "c", &[0]), told(1, "d", &[1])]);
+    assert_eq!((holds.as_str(), reason.as_str()), ("False", "NodesAreSeparate"));
+    assert!(message.ends_with("c, d"), "{message}");
+    assert_eq!(id, None);
     let one = after(1, None, &seen(vec![pod(0, true)]), FIRST);
     assert_eq!(condition(&one, "Clustered").0, "True");
+}
+
+#[test]
+fn the_cluster_is_not_forgotten_while_no_node_answers() {
+    let first = after(1, None, &seen(vec![told(0, "c", &[0])]), FIRST);
+    let later = after(1, Some(first), &seen(vec![pod(0, false)]), LATER);
+    assert_eq!(later.cluster_id.as_deref(), Some("c"));
 }
 
 #[test]

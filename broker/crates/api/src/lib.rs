@@ -11,6 +11,7 @@ mod definitions;
 mod error;
 mod exchange;
 mod health;
+mod membership;
 mod message;
 mod node;
 mod overview;
@@ -30,6 +31,7 @@ pub use definitions::{
 pub use error::ApiError;
 pub use exchange::{Binding, DestinationType, Exchange};
 pub use health::{Alarm, Health, HealthStatus};
+pub use membership::{ClusterMember, Membership};
 pub use message::{GotMessage, Publish, Published};
 pub use node::{Application, Context, Described, Listener, Node, NodeIo};
 pub use overview::{ObjectTotals, Overview, SampleRetention};

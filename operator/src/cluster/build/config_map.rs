@@ -24,7 +24,7 @@ pub(super) fn build(cluster: &ValidCluster) -> ConfigMap {
 /// Logs go to standard output: the root of the file system is read-only.
 fn conf(cluster: &ValidCluster) -> String {
     let mut text = format!(
-        "# by the operator\ncluster_name = {}\nlog.console = true\nlog.file = false\n",
+        "# by the operator\ncluster_name = {}\ncluster_formation.peer_discovery_backend = k8s\nlog.console = true\nlog.file = false\n",
         cluster.names.cluster
     );
     if let Some(config) = cluster

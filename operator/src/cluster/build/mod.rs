@@ -50,7 +50,7 @@ pub fn build(cluster: &ValidCluster, shape: &Shape) -> Children {
     Children {
         service_account: service_account::build(cluster),
         nodes: services::nodes(cluster),
-        clients: services::clients(cluster, shape.replicas),
+        clients: services::clients(cluster),
         disruption_budget: disruption_budget::build(cluster),
         server: stateful_set::build(cluster, shape, &config),
         config,

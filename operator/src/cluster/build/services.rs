@@ -1,8 +1,6 @@
 //! The two Services. `<n>-nodes` is headless and publishes pods before they are ready, because nodes look each other up while they
-//! start. `<n>` is for clients.
-//!
-//! Until nodes form one cluster, each node above ordinal 0 is a broker of its own: sending a client there would scatter its queues.
-//! So with more than one node the client Service points at ordinal 0 alone; a condition says so.
+//! start.
+//! `<n>` is for clients and spreads them over the nodes that are ready: any node serves any queue.
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -10,9 +8,6 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::cluster::names::{Map, PORT_ADMIN, PORT_AMQP, PORT_MANAGEMENT, PORT_PEERS, PORT_PROMETHEUS};
 use crate::cluster::validate::ValidCluster;
 use crate::crd::ServiceType;
-
-/// Label that the StatefulSet's controller gives each pod.
-const LABEL_POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 
 pub(super) fn nodes(cluster: &ValidCluster) -> Service {
     Service {
@@ -28,22 +23,18 @@ pub(super) fn nodes(cluster: &ValidCluster) -> Service {
     }
 }
 
-pub(super) fn clients(cluster: &ValidCluster, replicas: u32) -> Service {
+pub(super) fn clients(cluster: &ValidCluster) -> Service {
     let asked = &cluster.spec.service;
     let mut metadata = super::meta(cluster, cluster.names.cluster.clone());
     let mut labels = asked.labels.clone();
     labels.extend(metadata.labels.take().unwrap_or_default()); // ours win: watches select by them
     metadata.labels = Some(labels);
     metadata.annotations = Some(asked.annotations.clone()).filter(|annotations| !annotations.is_empty());
-    let mut selector = selector(cluster);
-    if replicas > 1 {
-        selector.insert(LABEL_POD_NAME.into(), cluster.names.pod(0));
-    }
     Service {
         metadata,
         spec: Some(ServiceSpec {
             type_: Some(kind(asked.kind).into()),
-            selector: Some(selector),
+            selector: Some(selector(cluster)),
             ports: Some(client_ports(cluster)),
             ..ServiceSpec::default()
         }),

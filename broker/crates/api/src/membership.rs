@@ -1,0 +1,27 @@
+//! What a node tells on its admin port about the cluster it belongs to.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /cluster`: the cluster as this node has applied it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Drawn when the cluster was formed; never another afterwards.
+    pub cluster_id: String,
+    /// The node that tells, `rabbit@host`.
+    pub node: String,
+    /// True while it may serve clients: it hears of a majority.
+    pub serving: bool,
+    /// All nodes of the cluster, by name.
+    pub members: Vec<ClusterMember>,
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterMember {
+    /// `rabbit@host`.
+    pub name: String,
+    /// Its identity; another disk is another one.
+    pub uuid: String,
+    /// Not known to be gone.
+    pub up: bool,
+}
