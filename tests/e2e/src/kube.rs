@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::check::{Checks, Outcome, equal, says, within};
 use crate::cluster;
 use crate::kubectl::{NAMESPACE, apply_refused, field, kubectl};
+use crate::nodes;
 use crate::run::run;
 
 /// Where the operator lives; the same place as in `make demo`, since a cluster has one set of definitions.
@@ -42,6 +43,7 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         )
     });
     cluster::checks(image, checks);
+    nodes::checks(checks);
     checks.check("an upgrade by helm restarts no broker", || upgrade(image));
     cluster::end(checks);
     checks.check(

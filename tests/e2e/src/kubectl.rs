@@ -61,7 +61,7 @@ fn in_namespace<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     ["-n", NAMESPACE].into_iter().chain(arguments.iter().copied()).collect()
 }
 
-/// A local port that leads to a Service for as long as this lives.
+/// A local port that leads to a Service or a pod for as long as this lives.
 pub(crate) struct Forward {
     child: Child,
     // kubectl tells of each connection here, and dies if nobody holds the other end.
@@ -73,15 +73,18 @@ pub(crate) struct Forward {
 impl Forward {
     /// Leads to the port of the Service.
     pub(crate) fn to(service: &str, port: u16) -> Outcome<Self> {
-        let (service, port) = (format!("service/{service}"), format!(":{port}"));
+        Self::open(&format!("service/{service}"), port)
+    }
+
+    /// Leads to the port of the pod.
+    pub(crate) fn to_pod(pod: &str, port: u16) -> Outcome<Self> {
+        Self::open(&format!("pod/{pod}"), port)
+    }
+
+    fn open(target: &str, port: u16) -> Outcome<Self> {
+        let port = format!(":{port}");
         let child = Command::new("kubectl")
-            .args(in_namespace(&[
-                "port-forward",
-                "--address",
-                "127.0.0.1",
-                &service,
-                &port,
-            ]))
+            .args(in_namespace(&["port-forward", "--address", "127.0.0.1", target, &port]))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();

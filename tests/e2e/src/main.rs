@@ -8,6 +8,7 @@ mod cluster;
 mod image;
 mod kube;
 mod kubectl;
+mod nodes;
 mod run;
 
 use std::process::ExitCode;

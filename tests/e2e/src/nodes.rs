@@ -1,0 +1,162 @@
+//! The checks of a RabbitCluster of several nodes: they form one cluster by themselves, any node serves any client, a lost node comes
+//! back as what it was, one more node joins, and a lost disk never founds a second cluster.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::amqp::Login;
+use crate::check::{Checks, Outcome, equal, within};
+use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
+
+const NAME: &str = "orders";
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Makes, uses, hurts and widens a cluster, and takes it away.
+pub(crate) fn checks(checks: &mut Checks) {
+    checks.needed("examples/three-nodes.yaml becomes one cluster of three nodes", || {
+        let manifest = std::fs::read_to_string("examples/three-nodes.yaml").map_err(|error| error.to_string())?;
+        apply(&manifest)?;
+        joined(3)
+    });
+    checks.check(
+        "kubectl exec POD -- rabbitmqctl cluster_status names all three, from any pod",
+        || (0..3).try_for_each(|ordinal| equal(running_nodes(ordinal)?, 3)),
+    );
+    checks.check("the client Service leads to all nodes that are ready", || {
+        let path = "{.subsets[*].addresses[*].targetRef.name}";
+        within(LIMIT, || {
+            equal(field("endpoints", NAME, path)?.split_whitespace().count(), 3)
+        })
+    });
+    checks.check("what is published at one node is taken from another", || {
+        at(0, |ann| ann.put("across", 100))?;
+        at(2, |ann| ann.take("across", 100))
+    });
+    checks.check(
+        "a lost node comes back as the member it was, with its messages; the others serve meanwhile",
+        lose_a_node,
+    );
+    checks.check("one more node joins, and the others are not restarted", scale_up);
+    checks.check(
+        "a node whose disk was lost joins its cluster again and founds no second one",
+        lose_a_disk,
+    );
+    checks.check("deleted with its volumes, nothing is left", || {
+        kubectl(&["delete", "rmq", NAME, "--timeout=90s"])?;
+        let label = format!("app.kubernetes.io/instance={NAME}");
+        kubectl(&["delete", "pvc,secret", "-l", &label, "--timeout=60s"]).map(drop)
+    });
+}
+
+fn pod(ordinal: u32) -> String {
+    format!("{NAME}-server-{ordinal}")
+}
+
+/// Waits until every node takes clients and knows all the others.
+fn joined(nodes: usize) -> Outcome {
+    within(LIMIT, || {
+        let cluster = get("rmq", NAME)?;
+        equal(
+            cluster["status"]["observedGeneration"].as_i64(),
+            cluster["metadata"]["generation"].as_i64(),
+        )?;
+        equal(cluster["status"]["phase"].as_str(), Some("Running"))?;
+        equal(cluster["status"]["readyReplicas"].as_u64(), Some(nodes as u64))?;
+        equal(condition("rmq", NAME, "Clustered")?.as_str(), "True")
+    })
+    .map_err(|reason| format!("{reason}\n{}", story()))
+}
+
+/// What a person would look at next.
+fn story() -> String {
+    let told = kubectl(&["get", "rmq", NAME, "-o", "jsonpath={.status.conditions[*].message}"]);
+    let pods = kubectl(&["get", "pods", "-o", "wide"]);
+    let logs = (0..3).map(|ordinal| kubectl(&["logs", &pod(ordinal), "--tail=15"]));
+    let parts = [told, pods].into_iter().chain(logs);
+    parts.map(|part| part.unwrap_or_else(|error| error) + "\n").collect()
+}
+
+/// How many nodes the command line in that pod calls running.
+fn running_nodes(ordinal: u32) -> Outcome<usize> {
+    let command = [
+        "exec",
+        &pod(ordinal),
+        "--",
+        "rabbitmqctl",
+        "-q",
+        "cluster_status",
+        "--formatter",
+        "json",
+    ];
+    let told: Value = serde_json::from_str(&kubectl(&command)?).map_err(|error| error.to_string())?;
+    let nodes = told["running_nodes"].as_array();
+    nodes.map(Vec::len).ok_or_else(|| format!("no running_nodes in {told}"))
+}
+
+/// Gives a login at one node.
+fn at<T>(ordinal: u32, talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
+    let forward = Forward::to_pod(&pod(ordinal), 5672)?;
+    let of = |key: &str| {
+        let template = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
+        kubectl(&["get", "secret", &format!("{NAME}-default-user"), "-o", &template])
+    };
+    let (user, password) = (of("username")?, of("password")?);
+    talk(&Login {
+        host: "127.0.0.1",
+        port: forward.port,
+        user: &user,
+        password: &password,
+    })
+}
+
+fn cluster_id() -> Outcome<String> {
+    field("rmq", NAME, "{.status.clusterId}")
+}
+
+fn uids(ordinals: std::ops::Range<u32>) -> Outcome<Vec<String>> {
+    ordinals
+        .map(|ordinal| field("pod", &pod(ordinal), "{.metadata.uid}"))
+        .collect()
+}
+
+fn lose_a_node() -> Outcome {
+    at(1, |ann| ann.put("kept", 100))?;
+    let old = uids(1..2)?;
+    kubectl(&["delete", "pod", &pod(1), "--grace-period=0", "--force"])?;
+    at(0, |ann| ann.put("meanwhile", 10))?;
+    at(2, |ann| ann.take("meanwhile", 10))?;
+    within(LIMIT, || match uids(1..2)? {
+        new if new == old || new.is_empty() => Err("it is the old pod".into()),
+        _ => Ok(()),
+    })?;
+    joined(3)?;
+    equal(running_nodes(0)?, 3)?;
+    at(2, |ann| ann.take("kept", 100))
+}
+
+fn scale_up() -> Outcome {
+    let old = uids(0..3)?;
+    kubectl(&["scale", "rmq", NAME, "--replicas=4"])?;
+    joined(4)?;
+    equal(running_nodes(3)?, 4)?;
+    equal(uids(0..3)?, old)?;
+    at(3, |ann| ann.put("widened", 10))?;
+    at(0, |ann| ann.take("widened", 10))
+}
+
+/// The hardest one: ordinal 0, which founds clusters where there is none.
+fn lose_a_disk() -> Outcome {
+    at(1, |ann| ann.put("survives", 10))?;
+    let old = cluster_id()?;
+    let claim = format!("data-{}", pod(0));
+    kubectl(&["delete", "pvc", &claim, "--wait=false"])?;
+    kubectl(&["delete", "pod", &pod(0), "--timeout=90s"])?;
+    within(LIMIT, || {
+        equal(field("pvc", &claim, "{.metadata.deletionTimestamp}")?.as_str(), "")
+    })?;
+    joined(4)?;
+    equal(cluster_id()?, old)?;
+    equal(running_nodes(0)?, 4)?;
+    at(0, |ann| ann.take("survives", 10))
+}
