@@ -1,8 +1,15 @@
 //! Port 15680: what Kubernetes asks a node. Always on, independent of plugins and users, and of whether the app runs.
 //!
-//! Probes only, and they tell the truth: started, ready for clients, alive.
+//! Probes, which tell the truth: started, ready for clients, alive; and which cluster the node belongs to. It changes nothing.
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use api::{ClusterMember, Membership};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use std::{sync::Arc, time::Duration};
 
 use crate::process::{Process, Running};
@@ -16,6 +23,7 @@ pub fn routes(process: Arc<Process>) -> Router {
         .route("/startup", get(started))
         .route("/ready", get(ready))
         .route("/live", get(live))
+        .route("/cluster", get(cluster))
         .with_state(process)
 }
 
@@ -46,6 +54,27 @@ async fn live(State(process): State<Arc<Process>>) -> Verdict {
         None => true,
     };
     verdict(responsive, "alive\n", "the catalogue has been locked for a second\n")
+}
+
+/// Names and identities only: what any client is told by the server's properties, or could see by asking for names.
+async fn cluster(State(process): State<Arc<Process>>) -> Response {
+    let status = match process.status().await {
+        Ok(Some(status)) => status,
+        Ok(None) => return (StatusCode::SERVICE_UNAVAILABLE, "the node belongs to no cluster yet\n").into_response(),
+        Err(error) => return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    };
+    let members = status.nodes.iter().map(|node| ClusterMember {
+        name: node.name.clone(),
+        uuid: node.node.to_string(),
+        up: node.up,
+    });
+    Json(Membership {
+        cluster_id: status.cluster.to_string(),
+        node: process.name().to_owned(),
+        serving: status.serving,
+        members: members.collect(),
+    })
+    .into_response()
 }
 
 /// Asked on the app's own threads: a task, then the catalogue's lock.

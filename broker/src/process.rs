@@ -3,6 +3,7 @@
 //!
 //! Who asks for the app gets it while it runs, and nothing else: what is being started or stopped is not there.
 
+mod discovery;
 mod membership;
 
 pub use membership::MembershipError;
@@ -38,6 +39,8 @@ pub struct Process {
     ways: Ways,
     running: ArcSwapOption<Running>,
     booting: AtomicBool,
+    /// It looks for a cluster to join.
+    forming: AtomicBool,
     has_served: AtomicBool,
     stopping: CancellationToken,
     state: Mutex<State>,
@@ -95,6 +98,7 @@ impl Process {
             ways,
             running: ArcSwapOption::empty(),
             booting: AtomicBool::new(false),
+            forming: AtomicBool::new(false),
             has_served: AtomicBool::new(false),
             stopping: CancellationToken::new(),
             state: Mutex::new(State { directory, app: None }),

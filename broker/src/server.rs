@@ -109,6 +109,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(admin.run(admin::routes(process.clone()), process.stopping().clone()));
     tokio::spawn(peer::serve(peer_port, peers, process.clone()));
     tokio::spawn(peer::names::keep(named, names, process.stopping().clone()));
+    process.find_cluster().await.context("forming a cluster")?;
     process.start_app().await?;
     wait_for_stop().await?;
     process.stop().await;

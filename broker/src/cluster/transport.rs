@@ -137,6 +137,9 @@ pub enum Turned {
     /// The node does not take part now.
     #[error("the node is stopped: start it with 'rabbitmqctl start_app'")]
     Stopped,
+    /// The node has never been started and looks for a cluster itself.
+    #[error("the node looks for a cluster to join itself")]
+    Forming,
 }
 
 /// Entries for a follower, and how far they count.

@@ -6,6 +6,7 @@
 mod command_line;
 mod environment;
 mod error;
+mod formation;
 mod keys;
 mod load;
 mod node;
@@ -25,6 +26,7 @@ pub use command_line::ServerArgs;
 pub use environment::Fixed;
 pub use environment::{Environment, Process};
 pub use error::{Origin, Problem, Problems};
+pub use formation::{Discovery, Formation, NodeType};
 pub use load::{Loaded, load};
 pub use node::{DataDirectory, NodeName};
 pub use plugins::Plugins;

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 pub struct Config {
     /// Who this node is and where its things are.
     pub node: Node,
+    /// How a blank node finds its cluster.
+    pub formation: super::formation::Formation,
     /// AMQP listeners and their sockets.
     pub listeners: Listeners,
     /// Limits of AMQP connections and channels.

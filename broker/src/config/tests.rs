@@ -137,11 +137,15 @@ fn every_kind_of_bad_value_is_refused_with_what_would_be_right() {
         ("log.console.level = loud", "one of debug info"),
         ("auth_backends.1 = ldap", "because users are kept by the broker itself"),
         ("ssl_options.versions.1 = tlsv1.1", "one of tlsv1.3 tlsv1.2"),
-        ("cluster_formation.peer_discovery_backend = k8s", "single nodes"),
         (
-            "cluster_formation.classic_config.nodes.1 = rabbit@b",
-            "cannot be set: this version runs single nodes",
+            "cluster_formation.peer_discovery_backend = rabbit_peer_discovery_consul",
+            "consul is not supported",
         ),
+        (
+            "cluster_formation.peer_discovery_backend = zeroconf",
+            "one of classic_config dns k8s",
+        ),
+        ("cluster_formation.node_type = disk", "one of disc ram"),
         ("heartbeat = encrypted:abc", "must be plain"),
     ];
     for (line, right) in cases {

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     cluster::{
         resolver::Resolver,
-        transport::{Introduction, Neighbourhood, Service, Transport},
+        transport::{Introduction, Neighbourhood, Service, Transport, Turned},
     },
     process::Process,
 };
@@ -199,8 +199,16 @@ async fn greet(
         // Served above: a leg is no session of an administrator.
         Channel::Client => {}
         Channel::Node => {
-            if let Err(why) = node::serve(tcp, peers.serving()).await {
-                peers.refuse(peer, &why);
+            let absent = match process.is_forming() {
+                true => Turned::Forming,
+                false => Turned::Stopped,
+            };
+            let forming = absent == Turned::Forming;
+            if let Err(why) = node::serve(tcp, peers.serving().ok_or(absent)).await {
+                match forming {
+                    true => tracing::debug!("{why}"),
+                    false => peers.refuse(peer, &why),
+                }
             }
         }
     }

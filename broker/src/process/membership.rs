@@ -43,7 +43,7 @@ fn stopped(state: &State) -> Result<(), MembershipError> {
 
 impl Process {
     /// The way to other nodes for one that is not a member now.
-    fn guest(&self, node: Option<NodeUuid>) -> Arc<dyn Transport> {
+    pub(super) fn guest(&self, node: Option<NodeUuid>) -> Arc<dyn Transport> {
         self.ways.neighbours.transport(Introduction {
             cluster: NodeUuid(0),
             node: node.unwrap_or_else(|| NodeUuid(rand::random())),

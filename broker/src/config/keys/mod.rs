@@ -3,6 +3,7 @@
 //! The reference page is printed from these rows and the loader obeys them; nothing else knows a key.
 
 mod access;
+mod formation;
 mod http;
 mod log;
 mod node;
@@ -147,6 +148,7 @@ pub fn keys() -> Vec<Key> {
         sockets::keys(),
         access::keys(),
         node::keys(),
+        formation::keys(),
         http::keys(),
         log::keys(),
         plugins::keys(),

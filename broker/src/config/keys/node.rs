@@ -131,14 +131,6 @@ fn cluster() -> Vec<Key> {
     vec![
         key("cluster_name", |c: &mut Config, _, v| c.node.cluster_name = Some(v))
             .doc("Name of the cluster; the node's name when not set."),
-        refused("cluster_formation.classic_config.nodes.$node", alone),
-        refused("cluster_formation.dns.hostname", alone),
-        only(
-            "cluster_formation.peer_discovery_backend",
-            &["classic_config", "rabbit_peer_discovery_classic_config"],
-            alone,
-        ),
-        no_effect("cluster_formation.*", alone),
         no_effect("cluster_partition_handling", alone),
         no_effect("cluster_partition_handling.pause_if_all_down.*", alone),
         no_effect("cluster_keepalive_interval", alone),

@@ -31,24 +31,23 @@ pub(in crate::peer) struct Serving {
     pub(in crate::peer) ended: CancellationToken,
 }
 
-/// Serves a node that has proven the secret. Without anything that could answer, it is told so. The error is why it was
-/// turned away.
-pub(in crate::peer) async fn serve(mut tcp: TcpStream, serving: Option<Serving>) -> Result<(), String> {
+/// Serves a node that has proven the secret. Without anything that could answer, it is told `absent`. The error is why it
+/// was turned away.
+pub(in crate::peer) async fn serve(mut tcp: TcpStream, serving: Result<Serving, Turned>) -> Result<(), String> {
     let who = hear_introduction(&mut tcp).await.map_err(|error| error.to_string())?;
     let admitted = match &serving {
-        Some(serving) => serving.service.admit(&who),
-        None => Err(Turned::Stopped),
+        Ok(serving) => serving.service.admit(&who),
+        Err(absent) => Err(absent.clone()),
     };
     let answer = match (&serving, &admitted) {
-        (Some(serving), Ok(())) => Ok(serving.service.introduction()),
-        (_, Err(why)) => Err(why.clone()),
-        (None, Ok(())) => Err(Turned::Stopped),
+        (Ok(serving), Ok(())) => Ok(serving.service.introduction()),
+        (_, Err(why)) | (Err(why), Ok(())) => Err(why.clone()),
     };
     say(&mut tcp, Kind::Introduction, 0, &answer)
         .await
         .map_err(|error| error.to_string())?;
     admitted.map_err(|why| format!("node {}: {why}", who.name))?;
-    if let Some(serving) = serving {
+    if let Ok(serving) = serving {
         tokio::select! {
             () = serving.ended.cancelled() => {}
             ended = converse(tcp, serving.service, &who) => tracing::debug!("node {} is gone: {ended:?}", who.name),
