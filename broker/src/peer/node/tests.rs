@@ -58,7 +58,7 @@ async fn listen(name: &str, secret: &str, book: &Book) -> Arc<Peers> {
             let (peers, name) = (accepting.clone(), name.clone());
             tokio::spawn(async move {
                 match shake_hands(&mut tcp, &peers, &name).await {
-                    Ok(_) => match serve(tcp, peers.serving()).await {
+                    Ok(_) => match serve(tcp, peers.serving().ok_or(Turned::Stopped)).await {
                         Ok(()) => {}
                         Err(why) => peers.refuse(from, &why),
                     },
