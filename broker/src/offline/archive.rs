@@ -298,7 +298,9 @@ mod tests {
     #[test]
     fn an_archive_that_was_cut_or_changed_is_refused() {
         let whole = archive(&FILES);
-        for cut in (0..whole.len() - 1024).step_by(97) {
+        // What comes after the last octet that says something is padding.
+        let last = whole.iter().rposition(|octet| *octet != 0).unwrap();
+        for cut in (0..last).step_by(97).chain([last]) {
             assert!(read(&whole[..cut], &mut Kept::default()).is_err(), "cut at {cut}");
         }
         let body = whole.windows(9).position(|window| window == [7; 9]).unwrap();
