@@ -1,4 +1,4 @@
-//! How a blank node finds the cluster that it shall join.
+//! How a blank node finds the cluster that it shall join: settings only, `process` obeys them.
 
 use super::value::{Milliseconds, Value, words};
 use std::collections::BTreeMap;

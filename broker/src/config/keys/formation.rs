@@ -1,4 +1,4 @@
-//! Keys of peer discovery: how a blank node finds its cluster.
+//! Keys of peer discovery: how a blank node finds its cluster. A backend that cannot be honoured is refused by name.
 
 use super::{Key, key, no_effect};
 use crate::config::formation::Backend;
