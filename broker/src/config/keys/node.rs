@@ -1,5 +1,5 @@
 //! Keys of the node itself: resources, queues, definitions, and clusters.
-//! A key that would promise a cluster is refused until there is one.
+//! What a cluster does by itself is not set by keys; those that would are accepted, and say what is done instead.
 
 use super::{Key, key, no_effect, only, refused};
 use crate::config::settings::Config;
@@ -127,17 +127,19 @@ fn definitions() -> Vec<Key> {
 }
 
 fn cluster() -> Vec<Key> {
-    let alone = "this version runs single nodes; nodes do not find each other";
+    let majority = "a node that no majority of its cluster answers pauses, whatever is set";
+    let lease = "a node that is silent for 6 seconds is taken for dead; that cannot be changed yet";
+    let waits = "a node waits for a majority of its cluster, 30 seconds ten times";
     vec![
         key("cluster_name", |c: &mut Config, _, v| c.node.cluster_name = Some(v))
             .doc("Name of the cluster; the node's name when not set."),
-        no_effect("cluster_partition_handling", alone),
-        no_effect("cluster_partition_handling.pause_if_all_down.*", alone),
-        no_effect("cluster_keepalive_interval", alone),
-        no_effect("net_ticktime", alone),
-        no_effect("mnesia_table_loading_retry_timeout", alone),
-        no_effect("mnesia_table_loading_retry_limit", alone),
-        no_effect("metadata_store.khepri.*", alone),
+        no_effect("cluster_partition_handling", majority),
+        no_effect("cluster_partition_handling.pause_if_all_down.*", majority),
+        no_effect("cluster_keepalive_interval", lease),
+        no_effect("net_ticktime", lease),
+        no_effect("mnesia_table_loading_retry_timeout", waits),
+        no_effect("mnesia_table_loading_retry_limit", waits),
+        no_effect("metadata_store.khepri.*", waits),
         refused(
             "distribution.listener.interface",
             "the port for peers is set by RABBITMQ_DIST_PORT, on every interface",
