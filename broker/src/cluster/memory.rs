@@ -66,6 +66,12 @@ impl Ether {
         self.0.lock().cut.contains(&(from, to))
     }
 
+    fn is_there(&self, node: NodeUuid, service: &Arc<dyn Service>) -> bool {
+        let state = self.0.lock();
+        let found = state.services.get(&node);
+        found.is_some_and(|found| std::ptr::addr_eq(Arc::as_ptr(found), Arc::as_ptr(service)))
+    }
+
     fn service(&self, to: &Peer) -> Option<Arc<dyn Service>> {
         let state = self.0.lock();
         match to.node {
@@ -94,6 +100,10 @@ async fn ask(way: &Way, to: &Peer, request: Request) -> io::Result<Reply> {
         return Err(turned(Turned::Unknown { name, node }));
     }
     let reply = service.answer(&way.own, request).await;
+    // Who was killed meanwhile has not said anything: what it did since is not on the disk that it will be started with.
+    if !way.ether.is_there(to, &service) {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
     match way.ether.is_cut(to, from) {
         true => std::future::pending().await,
         false => Ok(reply),
