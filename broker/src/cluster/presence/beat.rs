@@ -151,21 +151,32 @@ impl Presence {
         }
     }
 
-    /// Why a member does not want this node; as long as none says so, this is not back.
+    /// Why the others do not want this node; as long as none says so, this is not back. Who has left for another cluster
+    /// speaks for nobody, unless all have.
     async fn refused(&self) -> Turned {
         loop {
-            for peer in self.others() {
-                let looked = self.transport.call(&peer, Request::Ping, self.patience.beat()).await;
-                let turned = looked
-                    .err()
-                    .and_then(|error| error.into_inner()?.downcast::<Turned>().ok());
-                match turned.map(|turned| *turned) {
-                    Some(Turned::Stopped) | None => {}
+            let others = self.others();
+            let mut elsewhere = Vec::new();
+            for peer in &others {
+                match self.turned_by(peer).await {
+                    None | Some(Turned::Stopped | Turned::Forming) => {}
+                    Some(why @ Turned::OtherCluster { .. }) => elsewhere.push(why),
                     Some(why) => return why,
                 }
             }
+            if elsewhere.len() == others.len()
+                && let Some(why) = elsewhere.pop()
+            {
+                return why;
+            }
             tokio::time::sleep(self.patience.beat()).await;
         }
+    }
+
+    async fn turned_by(&self, peer: &Peer) -> Option<Turned> {
+        let looked = self.transport.call(peer, Request::Ping, self.patience.beat()).await;
+        let turned = looked.err()?.into_inner()?.downcast::<Turned>().ok()?;
+        Some(*turned)
     }
 
     fn start(&self) -> Command {

@@ -2,7 +2,7 @@
 //!
 //! Times are short and nothing depends on them: every wait is for a condition.
 
-use super::{commands::ClusterError, *};
+use super::{beat::AnnounceError, commands::ClusterError, *};
 use crate::cluster::{
     MetaStore, Outcome,
     memory::Ether,
@@ -174,7 +174,16 @@ impl Seat {
 
     async fn until_votes(&self, wanted: &[u128]) {
         let wanted = wanted.iter().copied().collect();
-        until(&format!("votes {wanted:?}"), async || self.votes() == wanted).await;
+        // While votes change, a majority of those before is needed as well.
+        let settled = || {
+            self.running
+                .as_ref()
+                .is_some_and(|(_, store, _)| store.membership().voters.len() == 1)
+        };
+        until(&format!("votes {wanted:?}"), async || {
+            self.votes() == wanted && settled()
+        })
+        .await;
     }
 
     async fn until_up(&self, wanted: &[u128]) {
@@ -379,6 +388,39 @@ async fn a_stopped_node_leaves_or_changes_its_kind_by_asking_any_member() {
     until("it is gone", async || seats[0].presence().status().nodes.len() == 2).await;
     let looked = outside::look(&*seats[2].outside(), "rabbit@1").await.unwrap();
     assert_eq!(looked.nodes.len(), 2);
+}
+
+/// What a member has become that was reset, and is a cluster of its own now.
+struct Elsewhere(Introduction);
+
+impl Service for Elsewhere {
+    fn introduction(&self) -> Introduction {
+        self.0.clone()
+    }
+
+    fn admit(&self, who: &Introduction) -> Result<(), Turned> {
+        Err(Turned::OtherCluster {
+            own: NodeUuid(77),
+            theirs: who.cluster,
+        })
+    }
+
+    fn answer(&self, _: &Introduction, _: Request) -> BoxFuture<'_, Reply> {
+        Box::pin(async { Reply::Unknown })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_has_left_keeps_nobody_from_starting() {
+    let (ether, mut seats) = cluster(3).await;
+    seats[2].stop().await;
+    let elsewhere = Elsewhere(Introduction::of(&seats[2].identity()));
+    ether.enter(NodeUuid(3), Arc::new(elsewhere));
+    seats[1].stop().await;
+    seats[1].open(false).await;
+    let announced = seats[1].presence().announce().await;
+    assert!(!matches!(announced, Err(AnnounceError::Turned(_))), "{announced:?}");
+    seats[1].up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
