@@ -16,7 +16,8 @@ use model::NodeUuid;
 use std::collections::BTreeSet;
 use store::disk::MemDisk;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+/// Five times as long as a client waits for a commit, since a try may be lost with its leader.
+const DEADLINE: Duration = Duration::from_secs(150);
 const CLUSTER: NodeUuid = NodeUuid(99);
 const TIMING: Timing = Timing {
     heartbeat_ms: 60,
