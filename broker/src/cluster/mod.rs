@@ -4,6 +4,7 @@
 //! nodes say to each other is in `transport`, and who may say it is judged at the `door`. What the definitions mean is
 //! `catalog`'s business, and who obeys them the host's.
 
+mod bare;
 pub mod door;
 pub mod lease;
 pub mod log;
@@ -19,4 +20,5 @@ pub mod snapshot;
 pub mod transport;
 pub mod voters;
 
+pub use bare::Bare;
 pub use meta::{Identity, Machine, MetaStore, Outcome};

@@ -3,9 +3,8 @@
 //! `warren.json` comes last: a node does not start on a directory that was restored in part. Messages of queues that are
 //! not defined are forgotten by the first start, as always.
 
-use catalog::{Catalog, Command};
+use catalog::Command;
 use model::VhostName;
-use parking_lot::Mutex;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     cluster::{
-        Identity, Machine, MetaStore, Outcome, offline,
+        Bare, Identity, MetaStore, offline,
         raft::{Opening, RaftStore, Timing},
         transport::Nobody,
     },
@@ -159,25 +158,6 @@ impl Unpack for Room<'_> {
     }
 }
 
-/// The definitions as they are changed here, with nobody who obeys them.
-struct Copy(Mutex<Catalog>);
-
-impl Machine for Copy {
-    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
-        let mut catalog = self.0.lock();
-        let apply = |command: &Command| catalog.apply(command.clone(), &mut Vec::new());
-        commands.iter().map(apply).collect()
-    }
-
-    fn catalog(&self) -> Catalog {
-        self.0.lock().clone()
-    }
-
-    fn install(&self, catalog: Catalog) {
-        *self.0.lock() = catalog;
-    }
-}
-
 /// Deletes all virtual hosts but one, as a start of the node that does nothing else.
 fn restrict(directory: &Path, written: &mut Written, vhost: &VhostName) -> anyhow::Result<()> {
     let disk = FsDisk::new(directory);
@@ -209,7 +189,7 @@ async fn delete_vhosts(disk: FsDisk, identity: Identity, vhosts: Vec<VhostName>)
         joined: false,
         alone: false,
         transport: Arc::new(Nobody),
-        machine: Arc::new(Copy(Mutex::new(Catalog::default()))),
+        machine: Arc::new(Bare::default()),
         fatal: Arc::new(|why: &str| tracing::error!("{why}")),
         timing: Timing::default(),
     };

@@ -4,14 +4,14 @@
 
 use super::{beat::AnnounceError, commands::ClusterError, *};
 use crate::cluster::{
-    MetaStore, Outcome,
+    Bare, MetaStore,
     memory::Ether,
     outside::{self, OutsideError},
     raft::{Opening, Timing},
     transport::Wish,
     voters,
 };
-use catalog::{Catalog, Command, NodeKind, VhostMetadata};
+use catalog::{Command, NodeKind, VhostMetadata};
 use model::NodeUuid;
 use std::collections::BTreeSet;
 use store::disk::MemDisk;
@@ -26,25 +26,6 @@ const TIMING: Timing = Timing {
 const PATIENCE: Patience = Patience {
     lease: Duration::from_secs(2),
 };
-
-#[derive(Default)]
-struct Bare(Mutex<Catalog>);
-
-impl Machine for Bare {
-    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
-        let mut catalog = self.0.lock();
-        let apply = |command: &Command| catalog.apply(command.clone(), &mut Vec::new());
-        commands.iter().map(apply).collect()
-    }
-
-    fn catalog(&self) -> Catalog {
-        self.0.lock().clone()
-    }
-
-    fn install(&self, catalog: Catalog) {
-        *self.0.lock() = catalog;
-    }
-}
 
 /// A node with its disk, running or not.
 struct Seat {

@@ -10,7 +10,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::cluster::{
-    Identity, Machine, MetaStore, Outcome,
+    Bare, Identity, Machine, MetaStore, Outcome,
     log::{Log, Writer},
     transport::Nobody,
 };
@@ -28,26 +28,6 @@ use std::{
 use store::disk::{Disk, FsDisk, MemDisk};
 
 const DIRECTORY: &str = "meta";
-
-/// A node that has definitions and nothing else.
-#[derive(Default)]
-struct Bare(Mutex<Catalog>);
-
-impl Machine for Bare {
-    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
-        let mut catalog = self.0.lock();
-        let apply = |command: &Command| catalog.apply(command.clone(), &mut Vec::new());
-        commands.iter().map(apply).collect()
-    }
-
-    fn catalog(&self) -> Catalog {
-        self.0.lock().clone()
-    }
-
-    fn install(&self, catalog: Catalog) {
-        *self.0.lock() = catalog;
-    }
-}
 
 fn identity(incarnation: u64) -> Identity {
     Identity {

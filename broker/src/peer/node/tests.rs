@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     cluster::{
-        Identity, Machine, MetaStore, Outcome,
+        Bare, Identity, Machine, MetaStore,
         log::Member,
         raft::{Change, Opening, RaftStore, Timing},
         resolver::Resolver,
@@ -245,25 +245,6 @@ async fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < deadline, "still not: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-#[derive(Default)]
-struct Bare(Mutex<Catalog>);
-
-impl Machine for Bare {
-    fn apply(&self, commands: &[Command]) -> Vec<Outcome> {
-        let mut catalog = self.0.lock();
-        let apply = |command: &Command| catalog.apply(command.clone(), &mut Vec::new());
-        commands.iter().map(apply).collect()
-    }
-
-    fn catalog(&self) -> Catalog {
-        self.0.lock().clone()
-    }
-
-    fn install(&self, catalog: Catalog) {
-        *self.0.lock() = catalog;
     }
 }
 
