@@ -14,6 +14,7 @@ mod policy;
 mod queue_args;
 mod queue_settings;
 mod reply;
+mod runs;
 mod term_text;
 mod value;
 
@@ -28,4 +29,5 @@ pub use policy::{ApplyTo, PolicyDefinition, PolicyError, PolicyLevel};
 pub use queue_args::{Inequivalent, Overflow, QueueArgs, QueueKind, UnknownQueueType};
 pub use queue_settings::{DeadLetter, QueueSettings};
 pub use reply::{Refusal, ReplyCode, Scope};
+pub use runs::Runs;
 pub use value::{Decimal, Table, Value};

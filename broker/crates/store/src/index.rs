@@ -5,9 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{PageId, QueueId, Seq};
-
-use crate::runs::Runs;
+use model::{PageId, QueueId, Runs, Seq};
 
 /// Where everything lies.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use model::{PageId, QueueId};
+use model::{PageId, QueueId, Runs};
 
 use crate::{
     disk::{Disk, Open},
@@ -24,7 +24,6 @@ use crate::{
     record::Record,
     recover::RecoveredPage,
     retire,
-    runs::Runs,
     segment::{self, DIRECTORY},
     writer::FreeFiles,
 };

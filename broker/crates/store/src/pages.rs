@@ -4,12 +4,11 @@
 
 use std::{collections::BTreeMap, io};
 
-use model::PageId;
+use model::{PageId, Runs};
 
 use crate::{
     disk::{Disk, DiskFile, Open},
     page::{self, DIRECTORY, Gone},
-    runs::Runs,
 };
 
 /// Files kept open for reading.

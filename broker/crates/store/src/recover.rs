@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, io};
 
-use model::{PageId, QueueId, Seq};
+use model::{PageId, QueueId, Runs, Seq};
 
 use crate::{
     Damage, StoreError,
@@ -14,7 +14,6 @@ use crate::{
     lsn::Lsn,
     page::{self, Gone, PageEntry, PageHead, ReadHead},
     record::Record,
-    runs::Runs,
     segment::{self, Head},
 };
 

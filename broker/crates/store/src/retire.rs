@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, io};
 
-use model::QueueId;
+use model::{QueueId, Runs};
 
 use crate::{
     content::Content,
@@ -16,7 +16,6 @@ use crate::{
     page::Draft,
     record::{self, Entry, FRAME_BYTES, Read, Record},
     recover::RecoveredPage,
-    runs::Runs,
     segment,
 };
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, io};
 
-use model::QueueId;
+use model::{QueueId, Runs};
 
 use super::{Ending, FileReport, QueueReport, What};
 use crate::{
@@ -13,7 +13,6 @@ use crate::{
     lsn::Lsn,
     record::{Entry, FRAME_BYTES, Record},
     recover::Log,
-    runs::Runs,
     segment::{self, Head},
 };
 

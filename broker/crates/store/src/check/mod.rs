@@ -230,7 +230,7 @@ fn start<D: Disk>(disk: &D) -> io::Result<Start> {
     let cuts = of_log.chain(of_pages).collect();
     let in_log = |segment: &u64| {
         let live = found.index.live_in(*segment);
-        live.map_or(0, |live| live.values().map(crate::Runs::count).sum::<u64>())
+        live.map_or(0, |live| live.values().map(model::Runs::count).sum::<u64>())
     };
     Ok(Start::Goes {
         cuts,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use model::Seq;
+use crate::Seq;
 
 /// A set of positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
