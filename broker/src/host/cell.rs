@@ -346,9 +346,12 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
         }
     }
 
-    fn removed(&mut self, first: Seq, last: Seq) {
-        self.journal.removed(first, last);
+    fn removed(&mut self, first: Seq, last: Seq, persistent: bool) {
+        self.journal.removed(first, last, persistent);
     }
+
+    /// Where copies learn of it; the log does not say how often a message came back.
+    fn returned(&mut self, _seq: Seq, _delivery_count: u32) {}
 
     fn page_out(&mut self, level: u8, messages: Vec<Paged<Message>>) -> PageId {
         self.journal.page_out(level, messages)

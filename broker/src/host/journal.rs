@@ -51,16 +51,22 @@ impl Journal {
         Journal::new(Arc::new(keeping), QueueId(1), Vec::new())
     }
 
-    /// Messages are gone; told when the lock is let go.
-    pub fn removed(&mut self, first: Seq, last: Seq) {
+    /// Messages are gone; told when the lock is let go. The log knows none that is not persistent.
+    pub fn removed(&mut self, first: Seq, last: Seq, persistent: bool) {
+        if !persistent {
+            return;
+        }
         match self.gone.last_mut() {
             Some((_, end)) if end.next() == first => *end = last,
             _ => self.gone.push((first, last)),
         }
     }
 
-    /// Appends an arriving message; it is safe once the position is durable.
+    /// Appends an arriving message; it is safe once the position is durable. What need not survive a restart is safe.
     pub fn store(&mut self, stored: Stored, arriving: &mut Arriving<'_>) -> Lsn {
+        if !stored.persistent {
+            return Lsn::default();
+        }
         let entry = Entry {
             queue: self.queue,
             epoch: self.keeping.epoch,

@@ -102,7 +102,8 @@ impl Sink<Kept, u32> for Swallow {
     }
 
     fn dead_letter(&mut self, _: Kept, _: Option<Seq>, _: Death) {}
-    fn removed(&mut self, _: Seq, _: Seq) {}
+    fn removed(&mut self, _: Seq, _: Seq, _: bool) {}
+    fn returned(&mut self, _: Seq, _: u32) {}
 
     fn page_out(&mut self, _: u8, messages: Vec<Paged<Kept>>) -> PageId {
         self.pages_ever += 1;

@@ -152,10 +152,15 @@ impl<M: Message> Backlog<M> {
         }
     }
 
-    /// Positions that may be in the store, as runs from first to last: all that is ready, less transient ones that
-    /// came back.
-    pub(crate) fn stored_runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
-        self.lanes.iter().flat_map(Lane::stored_runs)
+    /// Positions that the sink may have been told of, as runs from first to last: all that is ready, of what came
+    /// back transient ones only if they are wanted.
+    pub(crate) fn told_runs(&self, with_transient: bool) -> impl Iterator<Item = (Seq, Seq)> {
+        self.lanes.iter().flat_map(move |lane| lane.told_runs(with_transient))
+    }
+
+    /// What came back.
+    pub(crate) fn returned(&self) -> impl Iterator<Item = &Held<M>> {
+        self.lanes.iter().flat_map(Lane::returned)
     }
 
     /// Pages that are in the store.

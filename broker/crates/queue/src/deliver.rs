@@ -163,7 +163,7 @@ impl<M: Message, C> Queue<M, C> {
 
     /// Notes how far the messages of a level have been handed out, for a queue that will be asked.
     pub(crate) fn handed_out(&mut self, level: u8, seq: Seq) {
-        if self.settings.durable {
+        if self.settings.tells_delivered() {
             let to = &mut self.delivered_to[usize::from(level)];
             *to = seq.max(*to);
         }

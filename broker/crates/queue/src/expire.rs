@@ -42,15 +42,30 @@ impl<M: Message, C> Queue<M, C> {
         if settings.expires != self.settings.expires {
             self.touch(now);
         }
+        let told_delivered = self.settings.tells_delivered();
         self.settings = Settings {
             max_priority,
             single_active_consumer,
             durable,
             ..settings
         };
+        if self.settings.tells_delivered() && !told_delivered {
+            self.recall_delivered();
+        }
         self.backlog.set_resident_bytes_max(settings.resident_bytes_max);
         self.expire(now, sink);
         self.drop_excess(sink);
+    }
+
+    /// Nobody was to ask until now how far messages were handed out: those that are still held say.
+    #[cold]
+    fn recall_delivered(&mut self) {
+        let returned = self.backlog.returned().filter(|held| held.redelivered);
+        let handed_out = self.unacked.iter().chain(returned);
+        let handed_out: Vec<_> = handed_out.map(|held| (held.level, held.seq)).collect();
+        handed_out
+            .into_iter()
+            .for_each(|(level, seq)| self.handed_out(level, seq));
     }
 
     /// Buries what has expired at the head.

@@ -73,13 +73,19 @@ impl<M: Message> Lane<M> {
         self.returned_bytes + self.fresh_bytes()
     }
 
-    /// See [`Backlog::stored_runs`](crate::backlog::Backlog::stored_runs).
-    pub(crate) fn stored_runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
-        let returned = self.returned.values().filter(|held| held.message.is_persistent());
+    /// See [`Backlog::told_runs`](crate::backlog::Backlog::told_runs).
+    pub(crate) fn told_runs(&self, with_transient: bool) -> impl Iterator<Item = (Seq, Seq)> {
+        let told = move |held: &&Held<M>| with_transient || held.message.is_persistent();
+        let returned = self.returned.values().filter(told);
         let returned = returned.map(|held| (held.seq, held.seq));
         let back = self.paging.iter().flat_map(|paging| paging.back.runs());
         let paged = self.pages().flat_map(Page::runs);
         returned.chain(self.front.runs()).chain(paged).chain(back)
+    }
+
+    /// What came back.
+    pub(crate) fn returned(&self) -> impl Iterator<Item = &Held<M>> {
+        self.returned.values()
     }
 
     /// True if part of it is in the store.

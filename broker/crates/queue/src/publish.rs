@@ -88,7 +88,7 @@ impl<M: Message, C> Queue<M, C> {
                 continue;
             }
             self.delivered(key, no_ack, false);
-            if self.settings.durable {
+            if self.settings.tells_delivered() {
                 self.handed_out(self.backlog.level(facts.priority), seq);
             }
             if !no_ack {
@@ -109,18 +109,19 @@ impl<M: Message, C> Queue<M, C> {
         false
     }
 
-    /// The queue must hold on to the newest message: the store gets it if it is to survive. Returns its level.
+    /// The queue must hold on to the newest message: the sink hears of it if it is to survive. Returns its level.
     fn store<I, S>(&self, facts: &Facts, expires: Millis, incoming: &mut I, sink: &mut S) -> u8
     where
         I: Incoming<Message = M>,
         S: DirectSink<I, C>,
     {
         let level = self.backlog.level(facts.priority);
-        if self.settings.durable && facts.persistent {
+        if self.settings.tells_of(facts.persistent) {
             let stored = Stored {
                 seq: self.last_seq,
                 level,
                 expires,
+                persistent: self.settings.durable && facts.persistent,
             };
             sink.store(stored, incoming);
         }

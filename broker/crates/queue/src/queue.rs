@@ -101,7 +101,7 @@ impl<M: Message, C> Queue<M, C> {
         self.backlog.resident_bytes()
     }
 
-    /// Per level, the highest position ever handed out, to a consumer or by `get`; durable queues only. After a restart
+    /// Per level, the highest position ever handed out, to a consumer or by `get`; durable and replicated queues only. After a restart
     /// everything up to it is marked redelivered.
     pub fn delivered_to(&self) -> &[Seq] {
         &self.delivered_to
@@ -144,10 +144,10 @@ impl<M: Message, C> Queue<M, C> {
 
     /// Removes the ready messages, and only those; returns how many.
     pub fn purge(&mut self, sink: &mut impl Sink<M, C>) -> u64 {
-        if self.settings.durable {
-            self.backlog
-                .stored_runs()
-                .for_each(|(first, last)| sink.removed(first, last));
+        if self.settings.tells_delivered() {
+            let durable = self.settings.durable;
+            let told = self.backlog.told_runs(self.settings.replicated);
+            told.for_each(|(first, last)| sink.removed(first, last, durable));
         }
         self.backlog.pages().for_each(|page| sink.discard(page));
         let gone = self.backlog.clear();

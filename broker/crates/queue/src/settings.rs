@@ -30,6 +30,9 @@ pub struct Settings {
     pub delivery_limit: Option<u32>,
     /// Persistent messages are handed to the store, and it is told when they are gone; fixed for the life of the queue.
     pub durable: bool,
+    /// Other nodes keep a copy: the sink hears of every message that the queue holds on to, transient ones too. May
+    /// change while there are messages; of those the sink has not heard.
+    pub replicated: bool,
     /// Octets of ready messages kept in memory; what is above goes to the store in pages. Each level of a priority
     /// queue has an equal part of it, but at least an eighth.
     pub resident_bytes_max: u64,
@@ -51,6 +54,7 @@ impl Default for Settings {
             single_active_consumer: false,
             delivery_limit: None,
             durable: false,
+            replicated: false,
             resident_bytes_max: RESIDENT_BYTES_MAX,
         }
     }
@@ -76,6 +80,16 @@ impl From<&QueueSettings> for Settings {
 }
 
 impl Settings {
+    /// True if the sink must hear of a message for as long as the queue holds on to it.
+    pub(crate) fn tells_of(&self, is_persistent: bool) -> bool {
+        self.replicated || self.durable && is_persistent
+    }
+
+    /// True if somebody will ask how far the messages were handed out.
+    pub(crate) fn tells_delivered(&self) -> bool {
+        self.replicated || self.durable
+    }
+
     /// True if `ready` is above a limit.
     pub(crate) fn is_exceeded_by(&self, ready: &Tally) -> bool {
         self.max_length.is_some_and(|max| ready.messages > max)

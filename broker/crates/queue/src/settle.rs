@@ -92,6 +92,9 @@ impl<M: Message, C> Queue<M, C> {
             return self.bury(held, Death::DeliveryLimit, sink);
         }
         self.counters.requeued += 1;
+        if self.settings.replicated {
+            sink.returned(held.seq, held.delivery_count);
+        }
         self.backlog.give_back(held);
     }
 
@@ -104,21 +107,22 @@ impl<M: Message, C> Queue<M, C> {
             Death::DeliveryLimit => self.counters.delivery_limited += 1,
         }
         if self.settings.dead_letters {
-            let stored = self.is_stored(&held).then_some(held.seq);
+            let stored = self.tells_of(&held).then_some(held.seq);
             sink.dead_letter(held.message, stored, why);
         } else {
             self.forget(&held, sink);
         }
     }
 
-    /// A message is gone for good: the store hears of it if it has it.
+    /// A message is gone for good: whoever keeps it beside the queue hears of it.
     pub(crate) fn forget(&self, held: &Held<M>, sink: &mut impl Sink<M, C>) {
-        if self.is_stored(held) {
-            sink.removed(held.seq, held.seq);
+        if self.tells_of(held) {
+            let lasts = self.settings.durable && held.message.is_persistent();
+            sink.removed(held.seq, held.seq, lasts);
         }
     }
 
-    fn is_stored(&self, held: &Held<M>) -> bool {
-        self.settings.durable && held.message.is_persistent()
+    fn tells_of(&self, held: &Held<M>) -> bool {
+        self.settings.tells_of(held.message.is_persistent())
     }
 }

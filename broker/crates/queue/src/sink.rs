@@ -75,13 +75,17 @@ pub trait Sink<M, C> {
     fn offer(&mut self, to: &C, message: &M, delivery: Delivery) -> Taken;
 
     /// The message left the queue; publish it to the dead-letter exchange. Called only if
-    /// [`Settings::dead_letters`](crate::Settings::dead_letters) is set. `stored` is its position if the store has it:
-    /// the host takes it out once the letter is safe, and hears no [`removed`](Self::removed) of it.
+    /// [`Settings::dead_letters`](crate::Settings::dead_letters) is set. `stored` is its position if the sink was
+    /// told to [`store`](DirectSink::store) it: the host takes it out once the letter is safe, and hears no [`removed`](Self::removed) of it.
     fn dead_letter(&mut self, message: M, stored: Option<Seq>, why: Death);
 
-    /// The stored messages from `first` to `last` are gone for good; positions among them that the store does not
-    /// have (transient messages) mean nothing. Durable queues only; runs come from a purge, all else one by one.
-    fn removed(&mut self, first: Seq, last: Seq);
+    /// The messages from `first` to `last` are gone for good; positions among them that were not told to
+    /// [`store`](DirectSink::store) mean nothing. `persistent` is false if none of them was to survive a restart. Durable
+    /// and replicated queues only; runs come from a purge, all else one by one.
+    fn removed(&mut self, first: Seq, last: Seq, persistent: bool);
+
+    /// A message came back to its place for the `delivery_count`th time. Replicated queues only.
+    fn returned(&mut self, seq: Seq, delivery_count: u32);
 
     /// Takes a run of ready messages of one level out of memory, oldest first, persistent and transient alike.
     fn page_out(&mut self, level: u8, messages: Vec<Paged<M>>) -> PageId;
@@ -111,6 +115,9 @@ pub struct Stored {
     pub level: u8,
     /// When it expires; [`NEVER`](crate::NEVER) if it does not.
     pub expires: Millis,
+    /// It must survive a restart: published with delivery mode 2, to a durable queue. Others are told to the sink of a
+    /// replicated queue only.
+    pub persistent: bool,
 }
 
 /// A sink that can also encode straight from the publisher's read buffer.
@@ -118,7 +125,8 @@ pub trait DirectSink<I: Incoming, C>: Sink<I::Message, C> {
     /// Offers a message that was never kept.
     fn offer_direct(&mut self, to: &C, incoming: &I, delivery: Delivery) -> Taken;
 
-    /// A persistent message that a durable queue holds on to: in its backlog, or handed out and to be acknowledged.
+    /// A message that the queue holds on to, in its backlog, or handed out and to be acknowledged: persistent ones of a
+    /// durable queue, all of a [replicated](crate::Settings::replicated) one.
     /// Called once per accepted message, before anything says that it is gone, and never for one that a consumer
     /// without acknowledgements took at once.
     fn store(&mut self, stored: Stored, incoming: &mut I);

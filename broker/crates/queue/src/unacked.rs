@@ -86,6 +86,11 @@ impl<M: Message> UnackedSet<M> {
         Some(unacked)
     }
 
+    /// All, in no particular but always the same order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Held<M>> {
+        self.places.iter().map(|(_, unacked)| &unacked.held)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.places = Slab::new();
         self.tally = Tally::default();

@@ -2,7 +2,7 @@
 //!
 //! Nothing leaves the memory here; `paging` and `restart` are about that.
 
-use crate::machine::check_store;
+use crate::machine::{after, check_store};
 
 #[test]
 fn a_persistent_message_in_a_durable_queue_is_stored_until_it_is_acknowledged() {
@@ -93,4 +93,44 @@ fn a_deleted_queue_reports_nothing() {
         "queue durable; publish a persistent; publish b persistent; get; delete",
         "store a 1, keep a | store b 2, keep b | got#1 a left=1 | deleted ready=1 unacked=1",
     );
+}
+
+#[test]
+fn a_replicated_queue_tells_of_every_message_and_of_its_end() {
+    check_store(
+        "queue replicated; publish a; publish b persistent; get; get; requeue 1; get no-ack; ack 2",
+        "store a 1, keep a | store b 2, keep b | got#1 a left=1 | got#2 b left=0 | returned 1*1 \
+         | removed 1, got a*1 left=0 | removed 2",
+    );
+    check_store(
+        "queue replicated durable dlx; publish a ttl=5; wait 5; tick",
+        "store a 1, keep a | - | dead a expired, stored 1",
+    );
+}
+
+#[test]
+fn what_a_replicated_queue_hands_over_without_acknowledgement_is_never_told() {
+    check_store(
+        "queue replicated; subscribe c1 no-ack; publish a; subscribe c2 prefetch=1; cancel c1; publish b; publish c",
+        "ok c1 | c1 a | ok c2 | - | c2#1 b, store b 2, keep b | store c 3, keep c",
+    );
+}
+
+#[test]
+fn a_purge_of_a_replicated_queue_names_all_that_was_ready() {
+    check_store(
+        "queue replicated durable; publish a; publish b; publish c; get; get; requeue 1; purge",
+        "store a 1, keep a | store b 2, keep b | store c 3, keep c | got#1 a left=2 | got#2 b left=1 | returned 1*1 \
+         | removed 1, removed 3, purged 2",
+    );
+}
+
+#[test]
+fn a_queue_that_becomes_replicated_tells_of_what_follows() {
+    check_store(
+        "publish a; publish b; get; set replicated; ack 1; get no-ack; publish c; set; get no-ack",
+        "keep a | keep b | got#1 a left=1 | - | removed 1 | removed 2, got b left=0 | store c 3, keep c | - | got c left=0",
+    );
+    let machine = after("publish a; publish b; get; set replicated");
+    assert_eq!(machine.queue.delivered_to(), [model::Seq(1)]);
 }

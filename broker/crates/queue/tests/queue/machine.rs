@@ -188,17 +188,21 @@ impl Sink<KeptLetter, u64> for Recorder {
     fn dead_letter(&mut self, message: KeptLetter, stored: Option<Seq>, why: Death) {
         self.note(format!("dead {} {}", message.0.name, why.as_str()));
         if let Some(seq) = stored {
-            self.store.removed(seq, seq);
+            self.store.died(seq, message.0.persistent);
             self.note_store(format!("stored {}", seq.0));
         }
     }
 
-    fn removed(&mut self, first: Seq, last: Seq) {
-        self.store.removed(first, last);
+    fn removed(&mut self, first: Seq, last: Seq, persistent: bool) {
+        self.store.removed(first, last, persistent);
         self.note_store(match first == last {
             true => format!("removed {}", first.0),
             false => format!("removed {}-{}", first.0, last.0),
         });
+    }
+
+    fn returned(&mut self, seq: Seq, delivery_count: u32) {
+        self.note_store(format!("returned {}*{delivery_count}", seq.0));
     }
 
     fn page_out(&mut self, level: u8, messages: Vec<Paged<KeptLetter>>) -> PageId {
@@ -242,7 +246,7 @@ impl DirectSink<Arriving, u64> for Recorder {
     }
 
     fn store(&mut self, stored: Stored, incoming: &mut Arriving) {
-        assert!(incoming.letter.persistent);
+        assert!(incoming.letter.persistent || !stored.persistent);
         self.store.store(stored, &incoming.letter);
         let name = &incoming.letter.name;
         self.stands_at(name, stored.seq);

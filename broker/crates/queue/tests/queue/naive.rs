@@ -191,10 +191,7 @@ impl Naive {
 
     /// What the queue must say of how far it was handed out, if it says so at all.
     pub(crate) fn delivered_to(&self) -> Vec<u64> {
-        self.delivered_to
-            .iter()
-            .map(|to| if self.settings.durable { *to } else { 0 })
-            .collect()
+        self.delivered_to.clone()
     }
 
     /// The queue paged these out, or they were found in a page.
@@ -319,8 +316,10 @@ impl Naive {
             number = format!("#{}", self.deliveries);
         }
         let item = &self.items[at];
-        let to_level = &mut self.delivered_to[usize::from(item.level)];
-        *to_level = item.arrival.max(*to_level);
+        if self.settings.durable || self.settings.replicated {
+            let to_level = &mut self.delivered_to[usize::from(item.level)];
+            *to_level = item.arrival.max(*to_level);
+        }
         let again = if item.redelivered {
             format!("*{}", item.returns)
         } else {
@@ -545,6 +544,16 @@ impl Naive {
         }
     }
 
+    /// How far messages were handed out is said by those that are still here, if nobody wanted to know before.
+    fn recall_delivered(&mut self) {
+        for item in &self.items {
+            if item.redelivered || matches!(item.place, Place::Unacked(..)) {
+                let to_level = &mut self.delivered_to[usize::from(item.level)];
+                *to_level = item.arrival.max(*to_level);
+            }
+        }
+    }
+
     fn set(&mut self, settings: Settings) {
         if settings.expires != self.settings.expires {
             self.used = self.now;
@@ -553,6 +562,7 @@ impl Naive {
             max_priority,
             single_active_consumer,
             durable,
+            replicated: before,
             ..
         } = self.settings;
         self.settings = Settings {
@@ -561,6 +571,9 @@ impl Naive {
             durable,
             ..settings
         };
+        if settings.replicated && !before && !durable {
+            self.recall_delivered();
+        }
         self.expire();
         self.drop_excess();
     }

@@ -65,6 +65,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         prop::bool::weighted(0.25),
         any::<bool>(),
         prop::sample::select(vec![0, 5_000, 9_000, 20_000, u64::MAX]),
+        any::<bool>(),
     );
     (limits, times, shape).prop_map(|(limits, times, shape)| Settings {
         max_length: limits.0,
@@ -78,6 +79,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         single_active_consumer: shape.2,
         durable: shape.3,
         resident_bytes_max: shape.4,
+        replicated: shape.5,
     })
 }
 

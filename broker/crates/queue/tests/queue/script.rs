@@ -195,6 +195,7 @@ fn settings(words: &[&str]) -> Settings {
             ("reject-publish", None) => settings.overflow = Overflow::RejectPublish,
             ("reject-publish-dlx", None) => settings.overflow = Overflow::RejectPublishDlx,
             ("durable", None) => settings.durable = true,
+            ("replicated", None) => settings.replicated = true,
             ("dlx", None) => settings.dead_letters = true,
             ("single-active", None) => settings.single_active_consumer = true,
             ("auto-delete", None) => {}

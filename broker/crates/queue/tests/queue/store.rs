@@ -36,13 +36,20 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn store(&mut self, stored: Stored, letter: &Letter) {
-        let twin = self.lasting.insert(stored.seq, (stored, letter.clone()));
-        assert!(twin.is_none(), "{stored:?} twice");
+        if stored.persistent {
+            let twin = self.lasting.insert(stored.seq, (stored, letter.clone()));
+            assert!(twin.is_none(), "{stored:?} twice");
+        }
     }
 
-    pub(crate) fn removed(&mut self, first: Seq, last: Seq) {
+    /// Of a queue that is not durable nothing lasts, whatever it was told to store.
+    pub(crate) fn died(&mut self, seq: Seq, persistent: bool) {
+        self.removed(seq, seq, persistent && self.lasting.contains_key(&seq));
+    }
+
+    pub(crate) fn removed(&mut self, first: Seq, last: Seq, persistent: bool) {
         let gone: BTreeSet<Seq> = self.lasting.range(first..=last).map(|(seq, _)| *seq).collect();
-        let known = self.is_purging || gone.len() == 1;
+        let known = gone.len() == usize::from(persistent) || persistent && self.is_purging;
         assert!(known, "{first:?} to {last:?} removed unknown to the store");
         self.lasting.retain(|seq, _| !gone.contains(seq));
     }
