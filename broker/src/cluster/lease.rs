@@ -140,6 +140,7 @@ mod tests {
             name: format!("rabbit@{node}").into(),
             incarnation: 4,
             boot_id: 1,
+            mirrors: false,
         };
         let add = |node: u128| Command::AddNode {
             node: NodeUuid(node),

@@ -104,6 +104,7 @@ mod tests {
                     name,
                     incarnation: 1,
                     boot_id: 1,
+                    mirrors: false,
                 };
                 catalog.apply(up, &mut Vec::new()).unwrap();
             }

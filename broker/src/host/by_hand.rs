@@ -82,6 +82,7 @@ pub async fn started(configs: Vec<Config>) -> Vec<Arc<Node>> {
             name: node.name().clone(),
             incarnation: identity.incarnation,
             boot_id: identity.boot_id,
+            mirrors: false,
         };
         node.commit(up).await.unwrap();
     }

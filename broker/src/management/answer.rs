@@ -21,7 +21,7 @@ pub fn put(answer: Answer) -> Outcome {
     let is_new = match answer {
         Answer::Created => true,
         Answer::Queue { created, .. } => created,
-        Answer::Done | Answer::Absent => false,
+        Answer::Done | Answer::Absent | Answer::Mirrors(_) => false,
     };
     Ok(if is_new {
         StatusCode::CREATED
@@ -35,6 +35,6 @@ pub fn put(answer: Answer) -> Outcome {
 pub fn deleted(answer: Answer) -> Outcome {
     match answer {
         Answer::Absent => Err(Failure::not_found()),
-        Answer::Created | Answer::Done | Answer::Queue { .. } => done(),
+        Answer::Created | Answer::Done | Answer::Queue { .. } | Answer::Mirrors(_) => done(),
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::command::{Answer, Command};
 use crate::event::Event;
+use crate::record::{NodeKind, NodeRecord};
 use crate::state::Catalog;
 use model::Refusal;
 
@@ -67,11 +68,22 @@ impl Catalog {
                 name,
                 incarnation,
                 boot_id,
-            } => change.node_up(node, name, incarnation, boot_id),
+                mirrors,
+            } => change.node_up(NodeRecord {
+                uuid: node,
+                name,
+                incarnation,
+                boot_id,
+                up: true,
+                kind: NodeKind::default(),
+                mirrors,
+            }),
             Command::NodeDown(deaths) => Ok(change.node_down(&deaths)),
             Command::AddNode { node, name, kind } => change.add_node(node, name, kind),
             Command::SetNodeKind { node, kind } => change.set_node_kind(node, kind),
             Command::RemoveNode(node) => change.remove_node(node),
+            Command::Mirrors(proposal) => Ok(change.mirrors(&proposal)),
+            Command::ForcePromote(queue) => change.force_promote(queue),
         }
     }
 }

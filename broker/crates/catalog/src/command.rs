@@ -3,6 +3,7 @@
 //! A command is complete: names, hashes, salts and nodes have been chosen before. Variants and fields are only ever
 //! added, with defaults, since logs outlive releases.
 
+use crate::mirrors::{MirrorRefusal, MirrorsProposal};
 use crate::record::{NodeKind, NodeName, Owner, QueueRecord, VhostLimits, VhostMetadata};
 use access::{PasswordHash, PermissionTexts, User, UserLimits};
 use model::{
@@ -238,6 +239,9 @@ pub enum Command {
         incarnation: u64,
         /// Drawn by the process.
         boot_id: u64,
+        /// It can hold copies of queues that others lead.
+        #[serde(default)]
+        mirrors: bool,
     },
     /// These processes are gone, all at once; others of the same nodes are not meant.
     NodeDown(Vec<NodeDeath>),
@@ -259,6 +263,10 @@ pub enum Command {
     },
     /// A node that is down goes for ever, with the queues that only it holds.
     RemoveNode(NodeUuid),
+    /// A leader wants the copies of its queues changed.
+    Mirrors(MirrorsProposal),
+    /// A copy that is not whole becomes the leader of a queue of which none that is can be had.
+    ForcePromote(QueueId),
 }
 
 /// A process that is gone.
@@ -286,4 +294,6 @@ pub enum Answer {
         /// It did not exist before.
         created: bool,
     },
+    /// What became of each change that a leader proposed.
+    Mirrors(Vec<Result<(), MirrorRefusal>>),
 }

@@ -16,6 +16,13 @@ pub enum Event {
     QueueDeleted(Arc<QueueRecord>),
     /// A queue obeys other settings.
     QueueSettingsChanged(Arc<QueueRecord>),
+    /// The copies of a queue, their leader or what they promise changed.
+    QueueReplicasChanged {
+        /// As it was.
+        before: Arc<QueueRecord>,
+        /// As it is.
+        now: Arc<QueueRecord>,
+    },
     /// An exchange began.
     ExchangeDeclared(Arc<ExchangeRecord>),
     /// An exchange ended.

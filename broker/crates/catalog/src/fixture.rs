@@ -97,6 +97,7 @@ impl Fixture {
             Answer::Created | Answer::Queue { created: true, .. } => "created".into(),
             Answer::Done | Answer::Queue { created: false, .. } => "ok".into(),
             Answer::Absent => "absent".into(),
+            Answer::Mirrors(_) => unreachable!("no client proposes mirrors"),
         }
     }
 

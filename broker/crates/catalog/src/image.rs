@@ -7,13 +7,17 @@ use crate::command::{ExchangeSpec, PolicySpec, QueueSpec};
 use crate::definitions::{PermissionDefinition, TopicPermissionDefinition};
 use crate::policies::{for_exchange, for_queue, settings};
 use crate::record::{ExchangeRecord, NodeName, NodeRecord, QueueRecord, VhostLimits, VhostMetadata};
+use crate::replicas::Replicas;
 use crate::state::{Catalog, Vhost};
 use crate::{exchange_rules, policies, queue_rules};
 use access::{Access, Permissions, TopicPermissions, User};
 use model::{ExchangeKind, Generation, NodeUuid, PolicyLevel, QueueId, Refusal, UserName, Value, VhostName};
 use routing::Binding;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A catalogue written down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +30,8 @@ pub struct Image {
     nodes: Vec<NodeRecord>,
     #[serde(default)]
     removed: Vec<NodeUuid>,
+    #[serde(default)]
+    replicas: Vec<(QueueId, Replicas)>,
     last_queue: QueueId,
     generation: Generation,
 }
@@ -63,6 +69,7 @@ impl Catalog {
             global_parameters: self.global_parameters().map(|(k, v)| (k.clone(), v.clone())).collect(),
             nodes: self.nodes().map(|node| node.as_ref().clone()).collect(),
             removed: self.removed.iter().copied().collect(),
+            replicas: self.queues().filter_map(|queue| queue.replicas_image()).collect(),
             last_queue: self.last_queue,
             generation: self.generation,
         }
@@ -101,6 +108,11 @@ impl ExchangeRecord {
 }
 
 impl QueueRecord {
+    fn replicas_image(&self) -> Option<(QueueId, Replicas)> {
+        let replicas = self.replicas.as_ref()?;
+        Some((self.id, replicas.as_ref().clone()))
+    }
+
     fn spec(&self) -> QueueSpec {
         QueueSpec {
             vhost: self.vhost.clone(),
@@ -133,8 +145,9 @@ impl TryFrom<Image> for Catalog {
             ..Catalog::default()
         };
         let mut names = Names::default();
+        let mut replicas = image.replicas.into_iter().collect();
         for vhost in image.vhosts {
-            let vhost = vhost.restore(&mut names)?;
+            let vhost = vhost.restore(&mut names, &mut replicas)?;
             for queue in vhost.queues() {
                 catalog.queues.insert(queue.id, queue.clone());
                 if let Some(owner) = &queue.owner {
@@ -184,7 +197,7 @@ fn shared<T: Ord + Clone>(names: &mut BTreeSet<T>, name: T) -> T {
 }
 
 impl VhostImage {
-    fn restore(self, names: &mut Names) -> Result<Vhost, ImageError> {
+    fn restore(self, names: &mut Names, replicas: &mut BTreeMap<QueueId, Replicas>) -> Result<Vhost, ImageError> {
         let mut vhost = Vhost {
             name: self.name,
             metadata: self.metadata,
@@ -204,7 +217,7 @@ impl VhostImage {
             vhost.restore_exchange(spec, names)?;
         }
         for (id, spec) in self.queues {
-            vhost.restore_queue(id, spec, names)?;
+            vhost.restore_queue(id, spec, replicas.remove(&id), names)?;
         }
         for binding in self.bindings {
             let (source, destination) = (binding.source.clone(), binding.destination.name().to_owned());
@@ -253,7 +266,13 @@ impl Vhost {
         self.router.set_alternate(&record.name, record.alternate());
     }
 
-    fn restore_queue(&mut self, id: QueueId, spec: QueueSpec, names: &mut Names) -> Result<(), ImageError> {
+    fn restore_queue(
+        &mut self,
+        id: QueueId,
+        spec: QueueSpec,
+        replicas: Option<Replicas>,
+        names: &mut Names,
+    ) -> Result<(), ImageError> {
         let args = queue_rules::check_new(&spec)?;
         let (policy, operator_policy) = for_queue(self, spec.name.as_str(), args.kind);
         let settings = Arc::new(settings(&args, policy.as_deref(), operator_policy.as_deref()));
@@ -266,6 +285,7 @@ impl Vhost {
             owner: spec.owner,
             args,
             leader: shared(&mut names.nodes, spec.leader),
+            replicas: replicas.map(Arc::new),
             user: shared(&mut names.users, spec.user),
             policy,
             operator_policy,

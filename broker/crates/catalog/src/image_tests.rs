@@ -18,6 +18,7 @@ fn restart(incarnation: u64) -> Step {
         name: "n@h".into(),
         incarnation,
         boot_id: incarnation,
+        mirrors: false,
     })
 }
 

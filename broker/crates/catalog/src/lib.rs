@@ -19,11 +19,13 @@ mod exchange_rules;
 #[cfg(test)]
 mod fixture;
 mod image;
+mod mirrors;
 mod nodes;
 mod placement;
 mod policies;
 mod queue_rules;
 mod record;
+mod replicas;
 mod request;
 mod state;
 mod texts;
@@ -39,9 +41,11 @@ pub use definitions::{
 };
 pub use event::Event;
 pub use image::{Image, ImageError};
+pub use mirrors::{MirrorAct, MirrorChange, MirrorRefusal, MirrorsProposal};
 pub use placement::{Locator, leader};
 pub use record::{
     ExchangeRecord, NodeKind, NodeName, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata,
 };
+pub use replicas::{CopyRecord, CopyState, Replicas};
 pub use request::{Client, Conditions, Decision, DeclareExchange, DeclareQueue, Request};
 pub use state::{Catalog, Vhost};

@@ -46,20 +46,17 @@ fn removed(uuid: NodeUuid, name: &NodeName) -> Refusal {
 
 impl Change<'_> {
     /// A process of a node has started, or turns out to run still.
-    pub(crate) fn node_up(&mut self, uuid: NodeUuid, name: NodeName, incarnation: u64, boot_id: u64) -> Applied {
+    pub(crate) fn node_up(&mut self, started: NodeRecord) -> Applied {
+        let (uuid, name, incarnation) = (started.uuid, started.name.clone(), started.incarnation);
         let known = self.catalog.nodes.get(&uuid).cloned();
         match &known {
-            Some(known) => check(known, incarnation, boot_id)?,
+            Some(known) => check(known, incarnation, started.boot_id)?,
             None => self.check_unknown(uuid, &name)?,
         }
         self.check_name(uuid, &name)?;
         let record = Arc::new(NodeRecord {
-            uuid,
-            name: name.clone(),
-            incarnation,
-            boot_id,
-            up: true,
             kind: known.as_ref().map(|known| known.kind).unwrap_or_default(),
+            ..started
         });
         self.put_node(&record);
         self.tell(Event::NodeUp(record));
@@ -148,6 +145,7 @@ impl Change<'_> {
             boot_id: 0,
             up: false,
             kind,
+            mirrors: false,
         });
         self.put_node(&record);
         self.tell(Event::NodeAdded(record));

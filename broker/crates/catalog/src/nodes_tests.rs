@@ -10,6 +10,7 @@ fn up(node: u128, name: &str, incarnation: u64, boot_id: u64) -> Command {
         name: name.into(),
         incarnation,
         boot_id,
+        mirrors: false,
     }
 }
 

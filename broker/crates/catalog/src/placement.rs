@@ -98,6 +98,7 @@ mod tests {
             name: names[0].into(),
             incarnation: 1,
             boot_id: 1,
+            mirrors: false,
         });
         let first = fixture.catalog.nodes().next().unwrap().clone();
         for (number, name) in (1..).zip(names) {

@@ -2,6 +2,7 @@
 //!
 //! Records never change in place: a change makes a new one behind a new `Arc`, so readers keep what they saw.
 
+use crate::replicas::Replicas;
 use access::Pattern;
 use model::{
     ApplyTo, ConnectionId, ExchangeArgs, ExchangeKind, ExchangeName, NodeUuid, PolicyDefinition, PolicyLevel,
@@ -49,6 +50,9 @@ pub struct NodeRecord {
     /// Whether it may decide.
     #[serde(default)]
     pub kind: NodeKind,
+    /// Its process can hold copies of queues that others lead; that of an earlier release cannot.
+    #[serde(default)]
+    pub mirrors: bool,
 }
 
 /// A declared queue.
@@ -70,6 +74,8 @@ pub struct QueueRecord {
     pub args: QueueArgs,
     /// The node that leads it.
     pub leader: NodeName,
+    /// Where its copies are; `None` if it was never mirrored.
+    pub replicas: Option<Arc<Replicas>>,
     /// Who declared it.
     pub user: UserName,
     /// The user policy in effect.

@@ -140,6 +140,7 @@ impl Change<'_> {
             owner: spec.owner,
             args,
             leader: spec.leader,
+            replicas: None,
             user: spec.user,
             policy,
             operator_policy,

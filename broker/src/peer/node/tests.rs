@@ -127,6 +127,7 @@ async fn echo(book: &Book) -> Arc<Peers> {
             name: name.into(),
             incarnation,
             boot_id: 9,
+            mirrors: false,
         };
         known.apply(up, &mut Vec::new()).unwrap();
     }
