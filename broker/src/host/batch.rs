@@ -12,8 +12,9 @@ use store::Lsn;
 use wire::Targets;
 
 use super::{
-    cell::{Errand, Held, QueueCell, Work},
+    cell::{Held, QueueCell, Work},
     client::Client,
+    errands::Errand,
     legs::Legs,
     message::{Arriving, Message},
     node::Node,
@@ -80,6 +81,8 @@ pub struct Batch {
     errands: Vec<Errand>,
     /// Queues that asked to be deleted.
     retiring: Vec<Asked>,
+    /// Queues in which this client left more dead letters than a slice carried away.
+    owing: Vec<Arc<QueueCell>>,
     routes: RouteCache,
     /// Ways to the queues that other nodes lead.
     pub legs: Legs,
@@ -106,6 +109,7 @@ impl Batch {
             touched: Vec::new(),
             errands: Vec::new(),
             retiring: Vec::new(),
+            owing: Vec::new(),
             routes: RouteCache::default(),
             legs: Legs::default(),
             forwarded: Forwarded::default(),
@@ -180,14 +184,36 @@ impl Batch {
         if self.errands.is_empty() {
             return;
         }
-        let mut errands = Vec::new();
+        let (mut errands, mut sources) = (Vec::new(), Vec::new());
         for errand in std::mem::take(&mut self.errands) {
             match errand {
                 Errand::Retire { cell, why } => self.retiring.push((cell, why)),
+                Errand::DeadLetters(from) => {
+                    sources.push(from.clone());
+                    errands.push(Errand::DeadLetters(from));
+                }
                 other => errands.push(other),
             }
         }
         self.node.run_errands(errands, &mut self.touched);
+        for from in sources.into_iter().filter(|from| from.letters.are_many()) {
+            if !self.owing.iter().any(|known| Arc::ptr_eq(known, &from)) {
+                self.owing.push(from);
+            }
+        }
+    }
+
+    /// A slice of the dead letters that this client has caused; false when few enough are left. So a client causes no
+    /// more than is carried away, and others have their turn between the slices.
+    pub fn help(&mut self) -> bool {
+        self.owing.retain(|from| from.letters.are_many());
+        let Some(from) = self.owing.last().cloned() else {
+            return false;
+        };
+        self.node
+            .run_errands(vec![Errand::DeadLetters(from)], &mut self.touched);
+        self.flush();
+        true
     }
 
     /// The queues that asked to be deleted. Who answers a client deletes them first; the others are left to the node.

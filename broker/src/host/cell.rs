@@ -7,7 +7,6 @@ use model::{ConsumerId, Millis, PageId, QueueId, QueueName, Seq, VhostName};
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 use queue::{Death, Delivery, DirectSink, Paged, Queue, Retire, Sink, Stored, Taken};
 use std::{
-    collections::VecDeque,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -19,7 +18,9 @@ use tokio::sync::Notify;
 
 use super::{
     client::Client,
+    errands::Errand,
     journal::Journal,
+    letters::{Dead, Letters},
     message::{Arriving, Message},
     outbox::Letter,
     trace::{Party, Sighting},
@@ -89,6 +90,7 @@ impl Held {
             now,
             journal: &mut state.journal,
             safe_at: Lsn::default(),
+            deaths: 0,
         };
         Work {
             queue: &mut state.queue,
@@ -138,55 +140,8 @@ pub struct QueueCell {
     pub page_came: Notify,
     /// Dead letters on their way.
     pub letters: Letters,
-}
-
-/// A message that died.
-#[derive(Debug)]
-pub struct Dead {
-    /// The message.
-    pub message: Message,
-    /// Its position, if the store has it: it is taken out once the letter is there.
-    pub stored: Option<Seq>,
-    /// Why.
-    pub why: Death,
-}
-
-/// Messages that died in a queue and have not been routed. Whoever routes them takes its turn, so that they go in the
-/// order in which they died, whatever task they died in.
-#[derive(Debug, Default)]
-pub struct Letters {
-    waiting: Mutex<VecDeque<Dead>>,
-    turn: Mutex<()>,
-}
-
-impl Letters {
-    /// Routes all that wait, one after the other. No queue may be locked.
-    pub fn route(&self, mut each: impl FnMut(Dead)) {
-        let _turn = self.turn.lock();
-        while let Some(dead) = self.next() {
-            each(dead);
-        }
-    }
-
-    fn next(&self) -> Option<Dead> {
-        self.waiting.lock().pop_front()
-    }
-}
-
-/// What has to be done once no queue is locked.
-#[derive(Debug)]
-pub enum Errand {
-    /// Messages died in this queue and are to be routed.
-    DeadLetters(Arc<QueueCell>),
-    /// A message of a traced virtual host, to be copied.
-    Trace(Box<Sighting>),
-    /// The queue asks to be deleted.
-    Retire {
-        /// Which.
-        cell: Arc<QueueCell>,
-        /// Why.
-        why: Retire,
-    },
+    /// It has been said that dead letters come round to this queue.
+    cycle_told: AtomicBool,
 }
 
 impl QueueCell {
@@ -197,6 +152,7 @@ impl QueueCell {
         name: QueueName,
         queue: Queue<Message, Arc<Consumer>>,
         journal: Journal,
+        letters: Letters,
     ) -> Self {
         let state = State {
             queue,
@@ -212,7 +168,8 @@ impl QueueCell {
             wakes_at: AtomicU64::new(u64::MAX),
             traced: AtomicBool::new(false),
             page_came: Notify::new(),
-            letters: Letters::default(),
+            letters,
+            cycle_told: AtomicBool::new(false),
         }
     }
 
@@ -224,6 +181,13 @@ impl QueueCell {
     /// Deliveries are copied from now on, or no more.
     pub fn set_traced(&self, traced: bool) {
         self.traced.store(traced, Ordering::Relaxed);
+    }
+
+    /// A dead letter came round to this queue and is dropped. Said once: a circle has no end of them.
+    pub fn tell_of_cycle(&self) {
+        if !self.cycle_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(queue = %self.name, vhost = %self.vhost, "messages are dropped: dead-letter cycle");
+        }
     }
 
     /// Locks the queue for a run of commands. Only one queue may be locked at a time.
@@ -252,7 +216,12 @@ pub struct CellSink<'a> {
     pub journal: &'a mut Journal,
     /// What was published is safe once the log is durable up to here.
     pub safe_at: Lsn,
+    /// How many have died of this command.
+    deaths: usize,
 }
+
+/// Messages that one command lets die before others have their turn at the queue.
+const DEATHS_AT_ONCE_MAX: usize = 512;
 
 impl CellSink<'_> {
     fn write(&mut self, to: &Arc<Consumer>, message: &Parts<'_>, delivery: Delivery) -> Taken {
@@ -291,6 +260,13 @@ impl CellSink<'_> {
             self.errands.extend(seen.map(|seen| Errand::Trace(Box::new(seen))));
         }
         taken
+    }
+
+    fn ask_for_letters(&mut self) {
+        let asked = matches!(self.errands.last(), Some(Errand::DeadLetters(from)) if Arc::ptr_eq(from, self.cell));
+        if !asked {
+            self.errands.push(Errand::DeadLetters(self.cell.clone()));
+        }
     }
 
     fn send(&mut self, to: &Arc<Consumer>, write: impl FnOnce(&mut Vec<u8>)) {
@@ -333,17 +309,18 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
         self.trace(taken, to, delivery, || message.clone())
     }
 
-    fn dead_letter(&mut self, message: Message, stored: Option<Seq>, why: Death) {
-        // Still under the queue's lock, so in order.
-        self.cell
-            .letters
-            .waiting
-            .lock()
-            .push_back(Dead { message, stored, why });
-        let asked = matches!(self.errands.last(), Some(Errand::DeadLetters(from)) if Arc::ptr_eq(from, self.cell));
-        if !asked {
-            self.errands.push(Errand::DeadLetters(self.cell.clone()));
+    fn has_room_for_letter(&mut self) -> bool {
+        let has_room = self.cell.letters.has_room(self.deaths >= DEATHS_AT_ONCE_MAX);
+        if !has_room {
+            self.ask_for_letters();
         }
+        has_room
+    }
+
+    fn dead_letter(&mut self, message: Message, stored: Option<Seq>, why: Death) {
+        self.deaths += 1;
+        self.cell.letters.push(Dead { message, stored, why });
+        self.ask_for_letters();
     }
 
     fn removed(&mut self, first: Seq, last: Seq, persistent: bool) {

@@ -39,6 +39,8 @@ const FAREWELL_PATIENCE: Duration = Duration::from_secs(15);
 const IDLE: Millis = Millis(3_600_000);
 /// Up to so many octets of a frame that is not complete are kept without a buffer.
 const LEFTOVER_BYTES_MAX: usize = 4096;
+/// Slices of dead letters that a client carries away at most before it is read again.
+const HELP_SLICES_MAX: usize = 64;
 
 /// What was published up to a point is safe under these conditions.
 struct Unsafe {
@@ -277,6 +279,7 @@ impl Task {
         self.batch.end();
         self.buffer = buffer;
         self.buffer.drain(..used);
+        self.help().await;
         let holds = self.batch.take_held_publish();
         let publishes = holds || (self.node.alarms().any() && self.machine.is_receiving_content());
         if publishes && !self.over {
@@ -285,6 +288,16 @@ impl Task {
         // The alarm may be over by now: the publish goes on at once, or when the disk has caught up.
         self.waits_for_disk = holds && !self.alarmed;
         self.stalled |= self.waits_for_disk;
+    }
+
+    /// Who has caused many dead letters helps to carry them away before it is read again (I7).
+    async fn help(&mut self) {
+        for _ in 0..HELP_SLICES_MAX {
+            if !self.batch.help() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Blocks a publishing client while an alarm is on, and lets it go on after the last one.

@@ -1,58 +1,46 @@
-//! Errands that queues leave behind: dead letters and traced messages to be routed, queues that ask to be deleted.
+//! One dead letter: what it says of its death, and the queues that it goes to.
 //!
-//! Runs when no queue is locked. A dead letter may kill further messages, so errands are worked off from a list,
-//! oldest first; circles end because `session::is_cycle` drops what comes round.
+//! Runs when no queue is locked, as an errand. Nobody is there to be told of a refusal.
 
-use model::{QueueId, Seq};
+use model::{DeadLetter, QueueId, Seq};
 use queue::{Death, Published};
 use session::Publication;
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use super::{
-    cell::{Dead, Errand, QueueCell},
+    cell::QueueCell,
     client::Client,
+    errands::Errand,
     legs::{Arrival, Remote},
+    letters::Dead,
     message::Arriving,
     node::Node,
+    route::Route,
 };
 
-impl Node {
-    /// Works off errands and those that they cause.
-    pub fn run_errands(&self, errands: Vec<Errand>, touched: &mut Vec<Arc<Client>>) {
-        let mut open: VecDeque<Errand> = errands.into();
-        let mut moved: Vec<(QueueId, Seq)> = Vec::new();
-        while let Some(errand) = open.pop_front() {
-            let mut caused = Vec::new();
-            match errand {
-                Errand::DeadLetters(from) => from.letters.route(|dead| {
-                    let is_on_its_way = self.route_dead_letter(&from, &dead, touched, &mut caused);
-                    // Behind the letter in the log: there is no moment in which the message is in neither queue. What
-                    // goes to other nodes is taken out when it has arrived.
-                    let here = dead.stored.filter(|_| !is_on_its_way);
-                    moved.extend(here.map(|seq| (from.id, seq)));
-                }),
-                Errand::Trace(seen) => self.copy(&seen, touched, &mut caused),
-                Errand::Retire { cell, why } => self.retirements().ask(cell, why),
-            }
-            open.extend(caused);
-        }
-        for run in moved.chunk_by(|a, b| a.0 == b.0 && a.1.next() == b.1) {
-            let (first, last) = (run[0], run[run.len() - 1]);
-            self.store().remove(first.0, &[(first.1, last.1)]);
-        }
-    }
+/// What became of a dead letter, with the queues that it met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routed {
+    /// It arrived.
+    Here(usize),
+    /// It goes to other nodes too, and is taken out of the store when it has arrived there.
+    Far(usize),
+    /// It would become several while there is no disk space for more.
+    NotNow,
+}
 
-    /// True if it goes to other nodes too, and has not been taken out of the store yet.
-    fn route_dead_letter(
+impl Node {
+    /// Sends a message that died to where its queue's dead letters go.
+    pub(super) fn route_dead_letter(
         &self,
-        from: &Arc<QueueCell>,
+        (from, target): (&Arc<QueueCell>, Option<&DeadLetter>),
         dead: &Dead,
         touched: &mut Vec<Arc<Client>>,
         caused: &mut Vec<Errand>,
-    ) -> bool {
+    ) -> Routed {
         let (message, why) = (&dead.message, dead.why);
-        let Some(target) = from.hold().dead_letter.clone() else {
-            return false;
+        let Some(target) = target else {
+            return Routed::Here(0);
         };
         let death = session::Death {
             queue: from.name.as_str(),
@@ -78,27 +66,39 @@ impl Node {
         };
         let snapshot = self.snapshot();
         let route = snapshot.route_unchecked(&from.vhost, target.exchange.as_str(), &publication);
-        self.keep_or_drop(&route, &publication);
-        let mut scratch = Vec::new();
-        let is_cycle = |name: &str| why != Death::Rejected && session::is_cycle(&letter.headers, name);
-        let mut arriving = Arriving::new(&publication, route.cells.len(), &mut scratch);
-        for cell in route.cells {
-            if is_cycle(cell.name.as_str()) {
-                tracing::warn!(queue = %cell.name, vhost = %cell.vhost, "message dropped: dead-letter cycle");
-                continue;
-            }
-            self.enqueue(&cell, &mut arriving, touched, caused);
+        if self.alarms().disk() && route.cells.len() + route.remote_queues() > 1 {
+            return Routed::NotNow;
         }
-        let remotes: Vec<Remote> = route
-            .remotes
-            .iter()
-            .filter_map(|remote| remote.without(is_cycle))
-            .collect();
+        self.keep_or_drop(&route, &publication);
+        let is_cycle = |name: &str| why != Death::Rejected && session::is_cycle(&letter.headers, name);
+        self.enqueue_letter(&route, &publication, is_cycle, touched, caused);
+        let remotes = route.remotes.iter().filter_map(|remote| remote.without(is_cycle));
+        let remotes: Vec<Remote> = remotes.collect();
         if remotes.is_empty() {
-            return false;
+            return Routed::Here(route.cells.len());
         }
         self.send_far(&remotes, &publication, &self.arrival_of(from.id, dead.stored));
-        true
+        Routed::Far(route.cells.len() + remotes.len())
+    }
+
+    /// Puts a letter into the queues of this node.
+    fn enqueue_letter(
+        &self,
+        route: &Route,
+        publication: &Publication<'_>,
+        is_cycle: impl Fn(&str) -> bool,
+        touched: &mut Vec<Arc<Client>>,
+        caused: &mut Vec<Errand>,
+    ) {
+        let mut scratch = Vec::new();
+        let mut arriving = Arriving::new(publication, route.cells.len(), &mut scratch);
+        for cell in &route.cells {
+            if is_cycle(cell.name.as_str()) {
+                cell.tell_of_cycle();
+                continue;
+            }
+            self.enqueue(cell, &mut arriving, touched, caused);
+        }
     }
 
     /// A dead letter that arrives at other nodes is taken out of its source; one that is lost comes back there with the

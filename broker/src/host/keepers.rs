@@ -10,7 +10,7 @@ use smallvec::smallvec;
 use std::sync::Arc;
 
 use super::{
-    cell::Errand, client::Client, content, delayed, legs::Arrival, message::Arriving, node::Node, node::Snapshot,
+    client::Client, content, delayed, errands::Errand, legs::Arrival, message::Arriving, node::Node, node::Snapshot,
     recent_history, route::Route, stored::Stored,
 };
 

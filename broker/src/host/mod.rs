@@ -20,6 +20,7 @@ mod dead_letter;
 mod definitions;
 mod delayed;
 mod direct_reply;
+mod errands;
 mod exchanges;
 mod far_view;
 mod first_start;
@@ -28,6 +29,7 @@ mod journal;
 mod keepers;
 mod keeping;
 mod legs;
+mod letters;
 mod limits;
 pub mod listener;
 mod loads;
@@ -63,6 +65,7 @@ pub use counters::{ChannelCounts, ExchangeCounts, NodeCounters, NodeCounts, Traf
 pub use definitions::kept_queues;
 #[cfg(test)]
 pub use definitions::started;
+pub use errands::run as run_errands;
 pub use first_start::algorithm as hash_algorithm;
 pub use image::{Image, ImageFile};
 pub use keeping::Keeping;

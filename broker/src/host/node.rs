@@ -26,13 +26,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     alarms::Alarms,
-    cell::{Errand, QueueCell, Work},
+    cell::{QueueCell, Work},
     client::Client,
     clients::Clients,
     content::MessageContent,
     counters::{NodeCounters, sum},
     delayed::Delayed,
     direct_reply::{DirectReplies, PREFIX, home_of},
+    errands::{Errand, Line},
     exchanges::Exchanges,
     far_view::FarCounts,
     journal::Journal,
@@ -97,6 +98,7 @@ pub struct Node {
     pub(super) dialer: OnceLock<Arc<dyn Dial>>,
     timers: Timers,
     retirements: Retirements,
+    line: Line,
     keeping: Arc<Keeping>,
     /// For the task that gives pages back to their queues.
     pages: Mutex<Option<Pages>>,
@@ -295,6 +297,7 @@ impl Node {
             dialer: OnceLock::new(),
             timers: Timers::default(),
             retirements: Retirements::default(),
+            line: Line::default(),
             keeping,
             pages: Mutex::new(Some(pages)),
             delayed: Delayed::default(),
@@ -384,6 +387,11 @@ impl Node {
     /// Queues that wait to be deleted.
     pub fn retirements(&self) -> &Retirements {
         &self.retirements
+    }
+
+    /// Queues whose dead letters wait to be routed.
+    pub fn line(&self) -> &Line {
+        &self.line
     }
 
     /// Messages that delayed exchanges hold.
@@ -558,6 +566,7 @@ impl Node {
             record.name.clone(),
             queue,
             journal,
+            self.line.letters(),
         ));
         let mut held = cell.hold();
         held.dead_letter = record.settings.dead_letter.clone();

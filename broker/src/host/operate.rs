@@ -10,8 +10,9 @@ use session::Publication;
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    cell::{Errand, QueueCell},
+    cell::QueueCell,
     client::Client,
+    errands::Errand,
     legs::Arrival,
     message::Message,
     node::Node,

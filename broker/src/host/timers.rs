@@ -12,11 +12,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-use super::{
-    cell::{Errand, QueueCell},
-    client::Client,
-    node::Node,
-};
+use super::{cell::QueueCell, client::Client, errands::Errand, node::Node};
 
 /// Queues by the time at which they want to be looked at.
 #[derive(Debug, Default)]
@@ -85,14 +81,19 @@ impl Timers {
         self.earlier.notify_one();
     }
 
+    /// Queues whose time has come, but no more than others have the patience for.
     fn take_due(&self, now: Millis) -> Vec<Arc<QueueCell>> {
         let mut due = self.due.lock();
-        let later = due.by_time.split_off(&(now.next(), QueueId(0)));
-        let now_due = std::mem::replace(&mut due.by_time, later);
-        for (_, queue) in now_due.keys() {
-            due.of_queue.remove(queue);
+        let mut cells = Vec::new();
+        while cells.len() < LOOKED_AT_ONCE_MAX
+            && let Some(first) = due.by_time.first_entry()
+            && first.key().0 <= now
+        {
+            let ((_, queue), cell) = first.remove_entry();
+            due.of_queue.remove(&queue);
+            cells.extend(cell.upgrade());
         }
-        now_due.into_values().filter_map(|cell| cell.upgrade()).collect()
+        cells
     }
 
     fn next(&self) -> Option<Millis> {
@@ -100,6 +101,8 @@ impl Timers {
     }
 }
 
+/// Queues looked at before other tasks have their turn.
+const LOOKED_AT_ONCE_MAX: usize = 256;
 /// Longest sleep of the timer when nothing is due.
 const IDLE_MS: u64 = 3_600_000;
 
@@ -116,6 +119,7 @@ pub async fn run(node: Arc<Node>) {
             () = node.timers().earlier.notified() => look(&node),
             () = tokio::time::sleep(Duration::from_millis(wait)) => look(&node),
         }
+        tokio::task::yield_now().await;
     }
 }
 

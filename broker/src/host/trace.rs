@@ -8,8 +8,9 @@ use session::Publication;
 use std::sync::Arc;
 
 use super::{
-    cell::{Errand, QueueCell},
+    cell::QueueCell,
     client::Client,
+    errands::Errand,
     message::Message,
     node::{Node, Snapshot},
     route::Route,
@@ -261,7 +262,14 @@ mod tests {
         let settings = queue::Settings::default();
         let queue = queue::Queue::new(settings, false, model::Millis(0));
         let name = "q".repeat(255).parse().unwrap();
-        let cell = QueueCell::new(model::QueueId(1), "v".parse().unwrap(), name, queue, Journal::idle());
+        let cell = QueueCell::new(
+            model::QueueId(1),
+            "v".parse().unwrap(),
+            name,
+            queue,
+            Journal::idle(),
+            super::super::letters::Letters::default(),
+        );
         let party = Party {
             connection: "c".to_owned(),
             channel: 3,

@@ -10,6 +10,7 @@ mod frames;
 mod bodies;
 mod channels;
 mod churn;
+mod dead_letters;
 mod flood;
 mod garbage;
 mod http;

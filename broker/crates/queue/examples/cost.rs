@@ -101,6 +101,10 @@ impl Sink<Kept, u32> for Swallow {
         self.take(&message.0, delivery)
     }
 
+    fn has_room_for_letter(&mut self) -> bool {
+        true
+    }
+
     fn dead_letter(&mut self, _: Kept, _: Option<Seq>, _: Death) {}
     fn removed(&mut self, _: Seq, _: Seq, _: bool) {}
     fn returned(&mut self, _: Seq, _: u32) {}

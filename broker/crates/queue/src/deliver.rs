@@ -28,7 +28,8 @@ pub enum Fetched<M> {
     Got(Got<M>),
     /// Nothing is ready.
     Empty,
-    /// The next message is being loaded: ask again after [`Queue::loaded`]. Nothing was counted.
+    /// The next message is being loaded, or the head has to die first: ask again after [`Queue::loaded`] or
+    /// [`Queue::go_on`]. Nothing was counted.
     Loading,
 }
 
@@ -37,6 +38,9 @@ impl<M: Message, C> Queue<M, C> {
     pub fn get(&mut self, now: Millis, no_ack: bool, sink: &mut impl Sink<M, C>) -> Fetched<M> {
         self.touch(now);
         self.expire(now, sink);
+        if self.held_up && self.backlog.is_head_expired(now) {
+            return Fetched::Loading;
+        }
         let Some(held) = self.take_head(sink) else {
             return self.nothing_to_get(sink);
         };
@@ -114,6 +118,7 @@ impl<M: Message, C> Queue<M, C> {
     pub(crate) fn pump(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
         self.expire(now, sink);
         while let Some(head) = self.backlog.head()
+            && head.expires > now
             && let Some(key) = self.consumers.next()
         {
             let consumer = self.consumers.get(key);

@@ -12,7 +12,8 @@ use crate::sink::{Death, Retire, Sink};
 impl<M: Message, C> Queue<M, C> {
     /// When [`tick`](Self::tick) must be called next, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Millis> {
-        match (self.backlog.deadline(), self.retires_at()) {
+        let message = self.backlog.deadline().filter(|_| !self.held_up);
+        match (message, self.retires_at()) {
             (Some(message), Some(queue)) => Some(message.min(queue)),
             (message, queue) => message.or(queue),
         }
@@ -68,6 +69,20 @@ impl<M: Message, C> Queue<M, C> {
             .for_each(|(level, seq)| self.handed_out(level, seq));
     }
 
+    /// There is room for letters again, for some at least: what should be dead dies, and the rest is delivered.
+    pub fn go_on(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
+        self.held_up = false;
+        self.expire(now, sink);
+        self.drop_excess(sink);
+        self.pump(now, sink);
+    }
+
+    /// True unless the head has to wait for its death.
+    pub(crate) fn may_bury(&mut self, sink: &mut impl Sink<M, C>) -> bool {
+        self.held_up = self.settings.dead_letters && (self.held_up || !sink.has_room_for_letter());
+        !self.held_up
+    }
+
     /// Buries what has expired at the head.
     pub(crate) fn expire(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
         if self.backlog.is_expiring() {
@@ -78,6 +93,7 @@ impl<M: Message, C> Queue<M, C> {
     #[inline(never)]
     fn expire_heads(&mut self, now: Millis, sink: &mut impl Sink<M, C>) {
         while self.backlog.is_head_expired(now)
+            && self.may_bury(sink)
             && let Some(held) = self.take_head(sink)
         {
             self.bury(held, Death::Expired, sink);

@@ -29,7 +29,7 @@ impl<M: Message, C> Queue<M, C> {
         let facts = incoming.facts();
         self.counters.published += 1;
         self.expire(now, sink);
-        if self.settings.refuses(self.backlog.tally(), facts.body_bytes) {
+        if self.settings.refuses(self.backlog.tally(), facts.body_bytes) && self.may_refuse(sink) {
             return self.refuse(incoming, sink);
         }
         self.last_seq = self.last_seq.next();
@@ -128,6 +128,12 @@ impl<M: Message, C> Queue<M, C> {
         level
     }
 
+    /// False if the refused message would leave a letter for which there is no room: rather than be lost, it is taken.
+    #[cold]
+    fn may_refuse(&mut self, sink: &mut impl Sink<M, C>) -> bool {
+        self.settings.overflow != Overflow::RejectPublishDlx || self.may_bury(sink)
+    }
+
     #[cold]
     fn refuse<I>(&mut self, incoming: &mut I, sink: &mut impl Sink<M, C>) -> Published
     where
@@ -149,7 +155,7 @@ impl<M: Message, C> Queue<M, C> {
 
     #[inline(never)]
     fn drop_heads(&mut self, sink: &mut impl Sink<M, C>) {
-        while self.settings.is_exceeded_by(self.backlog.tally()) {
+        while self.settings.is_exceeded_by(self.backlog.tally()) && self.may_bury(sink) {
             let Some(held) = self.take_head(sink) else {
                 return self.fetch_head(sink);
             };

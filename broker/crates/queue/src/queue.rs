@@ -17,7 +17,8 @@ use crate::unacked::UnackedSet;
 
 /// One queue. `M` is the kept message, `C` the host's handle of a consumer.
 ///
-/// After every command nothing is ready, or no consumer is able to take it, or its page is on the way.
+/// After every command nothing is ready, or no consumer is able to take it, or its page is on the way, or it should be
+/// dead and waits for room.
 pub struct Queue<M, C> {
     pub(crate) settings: Settings,
     pub(crate) auto_delete: bool,
@@ -30,6 +31,8 @@ pub struct Queue<M, C> {
     pub(crate) unacked: UnackedSet<M>,
     pub(crate) consumers: Consumers<C>,
     pub(crate) counters: Counters,
+    /// Messages that should be dead wait in their places, since the host has no room for their letters.
+    pub(crate) held_up: bool,
 }
 
 /// A consumer as listings show it.
@@ -78,6 +81,7 @@ impl<M: Message, C> Queue<M, C> {
             unacked: UnackedSet::new(),
             consumers: Consumers::new(settings.single_active_consumer),
             counters: Counters::default(),
+            held_up: false,
         }
     }
 

@@ -74,6 +74,11 @@ pub trait Sink<M, C> {
     /// Offers a kept message.
     fn offer(&mut self, to: &C, message: &M, delivery: Delivery) -> Taken;
 
+    /// Whether a message may die by its time or a limit, and leave a letter. If not, it stays where it is, is given to
+    /// nobody, and the host calls [`Queue::go_on`](crate::Queue::go_on) when there is room. Not asked of messages that a
+    /// client rejects.
+    fn has_room_for_letter(&mut self) -> bool;
+
     /// The message left the queue; publish it to the dead-letter exchange. Called only if
     /// [`Settings::dead_letters`](crate::Settings::dead_letters) is set. `stored` is its position if the sink was
     /// told to [`store`](DirectSink::store) it: the host takes it out once the letter is safe, and hears no [`removed`](Self::removed) of it.

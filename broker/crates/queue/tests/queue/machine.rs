@@ -127,6 +127,10 @@ pub(crate) struct Recorder {
     slots: Vec<Option<Slot>>,
     /// Where each message stands, by its name; it never changes.
     seqs: BTreeMap<String, Seq>,
+    /// Room for so many letters; `None` = no end.
+    room: Option<usize>,
+    /// Room was asked for in vain: the queue may wait until it is told to go on.
+    is_full: bool,
     /// The store's effects are written down too.
     shows_store: bool,
     pub(crate) store: Store,
@@ -185,7 +189,13 @@ impl Sink<KeptLetter, u64> for Recorder {
         self.take(*to, &message.0, delivery)
     }
 
+    fn has_room_for_letter(&mut self) -> bool {
+        self.is_full |= self.room == Some(0);
+        self.room != Some(0)
+    }
+
     fn dead_letter(&mut self, message: KeptLetter, stored: Option<Seq>, why: Death) {
+        self.room = self.room.map(|room| room.saturating_sub(1));
         self.note(format!("dead {} {}", message.0.name, why.as_str()));
         if let Some(seq) = stored {
             self.store.died(seq, message.0.persistent);
@@ -336,6 +346,11 @@ impl Machine {
                 queue.tick(*now, sink);
                 None
             }
+            Command::Room(room) => {
+                sink.room = Some(*room);
+                None
+            }
+            Command::GoOn => self.go_on(),
             Command::Redeclare => {
                 queue.touch(*now);
                 None
@@ -369,6 +384,12 @@ impl Machine {
         let slots = deliveries.iter().filter_map(|number| self.sink.slots[number - 1]);
         let slots: Vec<_> = slots.collect();
         self.queue.depart(self.now, &consumers, slots, &mut self.sink);
+        None
+    }
+
+    fn go_on(&mut self) -> Option<String> {
+        self.sink.is_full = false;
+        self.queue.go_on(self.now, &mut self.sink);
         None
     }
 
@@ -494,7 +515,7 @@ impl Machine {
             );
             let able = consumer.active && !consumer.parked && (consumer.no_ack || consumer.unacked < limit);
             assert!(
-                counts.ready.messages == 0 || !able || !self.sink.store.loading().is_empty(),
+                counts.ready.messages == 0 || !able || self.sink.is_full || !self.sink.store.loading().is_empty(),
                 "a message waits although {consumer:?} is able"
             );
             held += u64::from(consumer.unacked);

@@ -19,6 +19,7 @@ mod priorities;
 mod publishing;
 mod random;
 mod restart;
+mod room;
 mod script;
 mod settling;
 mod single_active;

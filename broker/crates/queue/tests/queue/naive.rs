@@ -121,7 +121,7 @@ impl Naive {
             // Pages go out by `follow`.
             Command::Shrink(_) => {}
             Command::Restart(_) => self.restart(),
-            Command::Delete => unreachable!("not part of the random scripts"),
+            Command::Room(_) | Command::GoOn | Command::Delete => unreachable!("not part of the random scripts"),
         }
         std::mem::take(&mut self.effects)
     }

@@ -41,6 +41,10 @@ pub(crate) enum Command {
     /// Time passes, nobody calls.
     Wait(u64),
     Tick,
+    /// The host has room for so many letters.
+    Room(usize),
+    /// The host says that it has room again.
+    GoOn,
     Redeclare,
     Set(Settings),
     /// The answer to a request for a page, of those open in order; some of its messages are lost.
@@ -98,6 +102,8 @@ fn command(words: &[&str]) -> Command {
         "purge" => Command::Purge,
         "wait" => Command::Wait(arg.parse().unwrap()),
         "tick" => Command::Tick,
+        "room" => Command::Room(arg.parse().unwrap()),
+        "go-on" => Command::GoOn,
         "redeclare" => Command::Redeclare,
         "set" => Command::Set(settings(&words[1..])),
         "load" => load(arg, &words[1..]),

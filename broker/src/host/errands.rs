@@ -1,0 +1,174 @@
+//! Errands that queues leave behind: dead letters and traced messages to be routed, queues that ask to be deleted.
+//!
+//! Run when no queue is locked, in slices: whoever left them does one, and a queue that has letters left stands in the
+//! node's line, in which each has a slice in turn and other tasks theirs in between. A dead letter may kill further
+//! messages; circles end because `session::is_cycle` drops what comes round. While disk space is below its limit a
+//! letter that would become several waits where it is.
+
+use model::{QueueId, Seq};
+use parking_lot::Mutex;
+use queue::Retire;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+use super::{
+    cell::QueueCell,
+    client::Client,
+    dead_letter::Routed,
+    letters::{Letters, Sent, Slice},
+    node::Node,
+    trace::Sighting,
+};
+
+/// How long the line rests when nothing in it can be done, or the disk is behind.
+const REST: Duration = Duration::from_millis(20);
+
+/// What has to be done once no queue is locked.
+#[derive(Debug)]
+pub enum Errand {
+    /// Messages died in this queue and are to be routed, or should have died and found no room.
+    DeadLetters(Arc<QueueCell>),
+    /// A message of a traced virtual host, to be copied.
+    Trace(Box<Sighting>),
+    /// The queue asks to be deleted.
+    Retire {
+        /// Which.
+        cell: Arc<QueueCell>,
+        /// Why.
+        why: Retire,
+    },
+}
+
+/// The queues that have letters left, each once.
+#[derive(Debug, Default)]
+pub struct Line {
+    cells: Mutex<VecDeque<Arc<QueueCell>>>,
+    came: Notify,
+    /// Octets of all letters.
+    octets: Arc<AtomicU64>,
+}
+
+impl Line {
+    /// A place for the letters of a queue.
+    pub fn letters(&self) -> Letters {
+        Letters::new(self.octets.clone())
+    }
+
+    /// A queue joins, unless it stands here.
+    fn join(&self, cell: Arc<QueueCell>) {
+        if cell.letters.join_line() {
+            self.cells.lock().push_back(cell);
+            self.came.notify_one();
+        }
+    }
+
+    fn next(&self) -> Option<Arc<QueueCell>> {
+        let cell = self.cells.lock().pop_front()?;
+        cell.letters.leave_line();
+        Some(cell)
+    }
+
+    fn len(&self) -> usize {
+        self.cells.lock().len()
+    }
+}
+
+/// Messages that have arrived where they were to go, and leave their store when the slice is over.
+type Moved = Vec<(QueueId, Seq)>;
+
+/// Works the line off until the node stops.
+pub async fn run(node: Arc<Node>) {
+    loop {
+        tokio::select! {
+            () = node.stopping().cancelled() => return,
+            () = node.line().came.notified() => {}
+        }
+        let mut in_vain = 0;
+        while let Some(cell) = node.line().next() {
+            let is_done = node.serve(cell);
+            in_vain = if is_done { 0 } else { in_vain + 1 };
+            if in_vain > node.line().len() || !node.store().has_room() {
+                in_vain = 0;
+                tokio::time::sleep(REST).await;
+            }
+            if node.stopping().is_cancelled() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Node {
+    /// A slice for one queue; false if nothing could be done for it.
+    fn serve(&self, cell: Arc<QueueCell>) -> bool {
+        let (mut slice, mut touched) = (Slice::new(), Vec::new());
+        self.run_slice(vec![Errand::DeadLetters(cell)], &mut slice, &mut touched);
+        self.flush(&mut touched);
+        !slice.is_whole()
+    }
+
+    /// Works off errands and those that they cause, as far as a slice goes.
+    pub fn run_errands(&self, errands: Vec<Errand>, touched: &mut Vec<Arc<Client>>) {
+        if !errands.is_empty() {
+            self.run_slice(errands, &mut Slice::new(), touched);
+        }
+    }
+
+    fn run_slice(&self, errands: Vec<Errand>, slice: &mut Slice, touched: &mut Vec<Arc<Client>>) {
+        let mut open: VecDeque<Errand> = errands.into();
+        let mut moved = Moved::new();
+        while let Some(errand) = open.pop_front() {
+            let mut caused = Vec::new();
+            match errand {
+                Errand::DeadLetters(from) if slice.is_over() => self.line().join(from),
+                Errand::DeadLetters(from) => self.send_letters(&from, slice, &mut moved, touched, &mut caused),
+                Errand::Trace(seen) => self.copy(&seen, touched, &mut caused),
+                Errand::Retire { cell, why } => self.retirements().ask(cell, why),
+            }
+            open.extend(caused);
+        }
+        for run in moved.chunk_by(|a, b| a.0 == b.0 && a.1.next() == b.1) {
+            let (first, last) = (run[0], run[run.len() - 1]);
+            self.store().remove(first.0, &[(first.1, last.1)]);
+        }
+    }
+
+    fn send_letters(
+        &self,
+        from: &Arc<QueueCell>,
+        slice: &mut Slice,
+        moved: &mut Moved,
+        touched: &mut Vec<Arc<Client>>,
+        caused: &mut Vec<Errand>,
+    ) {
+        let target = from.hold().dead_letter.clone();
+        from.letters.route(slice, |dead, slice| {
+            let routed = self.route_dead_letter((from, target.as_ref()), dead, touched, caused);
+            let copies = match routed {
+                Routed::NotNow => return Sent::NotNow,
+                Routed::Here(copies) => {
+                    // Behind the letter in the log: there is no moment in which the message is in neither queue. What
+                    // goes to other nodes is taken out when it has arrived.
+                    moved.extend(dead.stored.map(|seq| (from.id, seq)));
+                    copies
+                }
+                Routed::Far(copies) => copies,
+            };
+            slice.spend(copies, dead.message.body().len());
+            Sent::Done
+        });
+        if from.letters.may_go_on() {
+            self.on_cell(from, touched, caused, |work| work.queue.go_on(work.now, &mut work.sink));
+            // Whoever found an expired head looks again.
+            from.page_came.notify_waiters();
+        }
+        if from.letters.are_waiting() {
+            self.line().join(from.clone());
+        }
+    }
+}

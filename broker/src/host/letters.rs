@@ -1,0 +1,204 @@
+//! Messages that died in a queue and have not been routed, in the order in which they died.
+//!
+//! Whoever routes them takes its turn, so that they keep that order, whatever task they died in. Beyond the limits no
+//! message dies by its time or a length limit: it waits in its queue, where it may leave memory (I7). One that a client
+//! rejects is taken always, and its client is held (`Batch::help`).
+
+use model::Seq;
+use parking_lot::Mutex;
+use queue::Death;
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::message::Message;
+
+/// Letters of one queue beyond which nothing more dies in it ...
+const LETTERS_MAX: usize = 8_192;
+/// ... and octets of them.
+const LETTER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Octets of all letters of the node beyond which nothing more dies.
+const NODE_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// A queue that was held up goes on when no more than so many wait.
+const LOW: usize = 512;
+/// Above this many of a queue, whoever caused them helps before it causes more.
+const MANY: usize = 1_024;
+
+/// A message that died.
+#[derive(Debug)]
+pub struct Dead {
+    /// The message.
+    pub message: Message,
+    /// Its position, if the store has it: it is taken out once the letter is there.
+    pub stored: Option<Seq>,
+    /// Why.
+    pub why: Death,
+}
+
+impl Dead {
+    fn octets(&self) -> u64 {
+        queue::Message::resident_bytes(&self.message)
+    }
+}
+
+/// How much may be done before others have their turn.
+#[derive(Debug)]
+pub struct Slice {
+    copies: usize,
+    octets: usize,
+}
+
+impl Slice {
+    /// Copies in a slice ...
+    const COPIES: usize = 256;
+    /// ... and octets of their bodies.
+    const OCTETS: usize = 1024 * 1024;
+
+    /// Nothing done yet.
+    pub fn new() -> Self {
+        Slice {
+            copies: Self::COPIES,
+            octets: Self::OCTETS,
+        }
+    }
+
+    /// So many copies of so many octets were made; even none costs a look.
+    pub fn spend(&mut self, copies: usize, octets: usize) {
+        self.copies = self.copies.saturating_sub(copies.max(1));
+        self.octets = self.octets.saturating_sub(copies.saturating_mul(octets));
+    }
+
+    /// True when others have their turn.
+    pub fn is_over(&self) -> bool {
+        self.copies == 0 || self.octets == 0
+    }
+
+    /// True if nothing was done.
+    pub fn is_whole(&self) -> bool {
+        self.copies == Self::COPIES
+    }
+}
+
+/// What became of a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is where it was to go.
+    Done,
+    /// It cannot go now, and nothing behind it either.
+    NotNow,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    dead: VecDeque<Dead>,
+    octets: u64,
+    /// The queue stands in the node's line.
+    in_line: bool,
+    /// The queue was told that there is no room.
+    held_up: bool,
+}
+
+/// The letters of one queue.
+#[derive(Debug, Default)]
+pub struct Letters {
+    waiting: Mutex<Waiting>,
+    turn: Mutex<()>,
+    /// Octets of all letters of the node.
+    of_node: Arc<AtomicU64>,
+}
+
+impl Letters {
+    /// Of a queue; all count their octets together, too.
+    pub fn new(of_node: Arc<AtomicU64>) -> Self {
+        Letters {
+            waiting: Mutex::default(),
+            turn: Mutex::default(),
+            of_node,
+        }
+    }
+
+    /// A message has died. The queue is locked, so they come in order.
+    pub fn push(&self, dead: Dead) {
+        let mut waiting = self.waiting.lock();
+        waiting.octets += dead.octets();
+        self.of_node.fetch_add(dead.octets(), Ordering::Relaxed);
+        waiting.dead.push_back(dead);
+    }
+
+    /// True if one more message may die; else the queue counts as held up. `is_enough`: enough have died at once.
+    pub fn has_room(&self, is_enough: bool) -> bool {
+        let mut waiting = self.waiting.lock();
+        let has_room = waiting.dead.len() < LETTERS_MAX
+            && waiting.octets < LETTER_BYTES_MAX
+            && self.of_node.load(Ordering::Relaxed) < NODE_BYTES_MAX;
+        waiting.held_up |= is_enough || !has_room;
+        has_room && !is_enough
+    }
+
+    /// Routes what waits, one after the other, until the slice is over or one cannot go. No queue may be locked.
+    pub fn route(&self, slice: &mut Slice, mut each: impl FnMut(&Dead, &mut Slice) -> Sent) {
+        let _turn = self.turn.lock();
+        while !slice.is_over()
+            && let Some(dead) = self.next()
+        {
+            if each(&dead, slice) == Sent::NotNow {
+                return self.put_back(dead);
+            }
+            self.of_node.fetch_sub(dead.octets(), Ordering::Relaxed);
+        }
+    }
+
+    fn next(&self) -> Option<Dead> {
+        let mut waiting = self.waiting.lock();
+        let dead = waiting.dead.pop_front()?;
+        waiting.octets -= dead.octets();
+        Some(dead)
+    }
+
+    fn put_back(&self, dead: Dead) {
+        let mut waiting = self.waiting.lock();
+        waiting.octets += dead.octets();
+        waiting.dead.push_front(dead);
+    }
+
+    /// True if the queue was held up and there is room again: it must be told.
+    pub fn may_go_on(&self) -> bool {
+        let mut waiting = self.waiting.lock();
+        let is_low = waiting.dead.len() <= LOW && self.of_node.load(Ordering::Relaxed) < NODE_BYTES_MAX;
+        is_low && std::mem::take(&mut waiting.held_up)
+    }
+
+    /// True if something is left to be done for this queue.
+    pub fn are_waiting(&self) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.held_up || !waiting.dead.is_empty()
+    }
+
+    /// True if so many wait that whoever causes them has to help.
+    pub fn are_many(&self) -> bool {
+        let waiting = self.waiting.lock();
+        let is_node_laden = self.of_node.load(Ordering::Relaxed) >= NODE_BYTES_MAX / 2;
+        waiting.dead.len() > MANY || (is_node_laden && !waiting.dead.is_empty())
+    }
+
+    /// The queue joins the line; false if it stands there.
+    pub fn join_line(&self) -> bool {
+        !std::mem::replace(&mut self.waiting.lock().in_line, true)
+    }
+
+    /// The queue's turn has come.
+    pub fn leave_line(&self) {
+        self.waiting.lock().in_line = false;
+    }
+}
+
+impl Drop for Letters {
+    fn drop(&mut self) {
+        let left = self.waiting.get_mut().octets;
+        self.of_node.fetch_sub(left, Ordering::Relaxed);
+    }
+}
