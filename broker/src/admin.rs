@@ -1,16 +1,27 @@
-//! Port 15680: what Kubernetes asks a node. Always on, independent of plugins and users, and of whether the app runs.
+//! Port 15680: what Kubernetes and the operator ask a node. Always on, independent of plugins and users, and of whether the
+//! app runs.
 //!
-//! Probes, which tell the truth: started, ready for clients, alive; and which cluster the node belongs to. It changes nothing.
+//! Open to all are probes, which tell the truth: started, ready for clients, alive; and which cluster the node belongs to.
+//! Everything that changes something, or tells of what users have, is behind the proof of the cluster's secret (`proven`).
+
+mod policies;
+mod policy_report;
+mod proven;
+#[cfg(test)]
+mod tests;
 
 use api::{ClusterMember, Membership};
 use axum::{
     Json, Router,
     extract::State,
     http::StatusCode,
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 use std::{sync::Arc, time::Duration};
+
+pub use proven::Door;
 
 use crate::process::{Process, Running};
 
@@ -18,12 +29,14 @@ use crate::process::{Process, Running};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The routes of the admin port.
-pub fn routes(process: Arc<Process>) -> Router {
+pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
+    let proven = policies::routes().route_layer(middleware::from_fn_with_state(door, proven::demand));
     Router::new()
         .route("/startup", get(started))
         .route("/ready", get(ready))
         .route("/live", get(live))
         .route("/cluster", get(cluster))
+        .merge(proven)
         .with_state(process)
 }
 

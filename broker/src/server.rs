@@ -106,7 +106,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let (named, names) = (named(&config, &port), config.node.names.clone());
     let process = Process::new(config, directory, port, ways);
-    tokio::spawn(admin.run(admin::routes(process.clone()), process.stopping().clone()));
+    let door = {
+        let peers = peers.clone();
+        admin::Door::new(move || peers.secrets())
+    };
+    tokio::spawn(admin.run(admin::routes(process.clone(), door), process.stopping().clone()));
     tokio::spawn(peer::serve(peer_port, peers, process.clone()));
     tokio::spawn(peer::names::keep(named, names, process.stopping().clone()));
     process.find_cluster().await.context("forming a cluster")?;

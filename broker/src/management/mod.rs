@@ -56,6 +56,7 @@ use crate::{
 pub use definitions_boot::import as import_definitions;
 use failure::Failure;
 pub use features::ENABLED as FEATURE_FLAGS;
+pub use policies::shape as policy_shape;
 
 /// What handlers work with.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ pub use message::{GotMessage, Publish, Published};
 pub use node::{Application, Context, Described, Listener, Node, NodeIo};
 pub use overview::{ObjectTotals, Overview, SampleRetention};
 pub use page::Page;
-pub use policy::{ApplyTo, GlobalParameter, Parameter, Policy};
+pub use policy::{ApplyTo, GlobalParameter, MirrorCounts, Parameter, Policy, PolicyReport, ShadowingPolicy};
 pub use queue::{BackingQueueStatus, OwnerDetails, Queue, QueueRef, Totals};
 pub use rates::{Counted, Rate, Rates, Sample, Series};
 pub use vhost::{Vhost, VhostLimits};

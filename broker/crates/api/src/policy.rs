@@ -63,3 +63,52 @@ pub struct GlobalParameter {
     /// Any JSON.
     pub value: Value,
 }
+
+/// `GET /policies/{vhost}/{name}` on the admin port: a policy, and what it does to the objects of its virtual host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyReport {
+    /// The policy; absent when there is none of that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// Queues that obey it.
+    #[serde(default)]
+    pub queues: u64,
+    /// Exchanges that obey it.
+    #[serde(default)]
+    pub exchanges: u64,
+    /// The mirrors of the queues that obey it.
+    #[serde(default)]
+    pub mirrors: MirrorCounts,
+    /// Queues whose mirrors are not all in sync: the first few by name.
+    #[serde(default)]
+    pub behind: Vec<String>,
+    /// Other policies that objects obey although this one fits them too, by name.
+    #[serde(default)]
+    pub shadowed_by: Vec<ShadowingPolicy>,
+}
+
+/// How many mirrors the queues of a policy have. The leader's own copy is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorCounts {
+    /// That the policy asks for, as far as there are nodes.
+    pub desired: u64,
+    /// In sync.
+    pub synced: u64,
+    /// Being synchronised now.
+    pub syncing: u64,
+    /// There, without all messages.
+    pub unsynced: u64,
+}
+
+/// A policy that objects obey in place of another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowingPolicy {
+    /// Its name.
+    pub name: String,
+    /// Its priority.
+    pub priority: i64,
+    /// Queues that obey it.
+    pub queues: u64,
+    /// Exchanges that obey it.
+    pub exchanges: u64,
+}

@@ -1,10 +1,11 @@
 //! What goes over the peer port: frames, the proof of the shared secret, and what the command line asks a node; and the
-//! words of the name service, by which the port is found.
+//! words of the name service, by which the port is found; and the proof that the operator gives on the admin port.
 //!
 //! Octets in, octets out; sockets and patience belong to those who use it. The secret itself never crosses the wire.
 //! Nothing here acts on a node, and nothing prints.
 
 mod cookie;
+mod errand;
 mod frame;
 mod handshake;
 mod leg;
@@ -13,6 +14,10 @@ mod names;
 mod term;
 
 pub use cookie::{Cookie, CookieError};
+pub use errand::{
+    ERRAND_BYTES_MAX, ERRAND_PROOF_HEADER, ERRAND_SCHEME, Errand, Nonces, Unproven, answer_proof, errand_challenge,
+    errand_nonce, errand_proof, is_answer_proven,
+};
 pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, frame};
 pub use handshake::{
     Challenge, Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, PROTOCOL_VERSION, Proof, Proven, Verdict, accept,

@@ -1,0 +1,139 @@
+//! Conversations with the admin port of a running node, as the operator has them.
+
+use api::{ApplyTo, Policy, PolicyReport};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, header},
+};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use link::{Cookie, Errand};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    config::{self, ServerArgs},
+    host::started as start_node,
+};
+
+fn cookie(text: &str) -> Cookie {
+    Cookie::new(text, "test").unwrap()
+}
+
+async fn port() -> (tempfile::TempDir, Router) {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ServerArgs {
+        data: Some(folder.path().to_owned()),
+        ..ServerArgs::default()
+    };
+    let config = config::load(&args, &config::Fixed::new()).unwrap().config;
+    let process = Process::around(start_node(config).await);
+    (folder, routes(process, Door::new(|| Ok(vec![cookie("SECRET")]))))
+}
+
+struct Told {
+    status: u16,
+    body: Vec<u8>,
+    challenge: Option<String>,
+    proof: Option<String>,
+}
+
+async fn say(port: &Router, method: &str, target: &str, body: &[u8], authorization: Option<&str>) -> Told {
+    let mut request = Request::builder().method(method).uri(target);
+    if let Some(words) = authorization {
+        request = request.header(header::AUTHORIZATION, words);
+    }
+    let request = request.body(Body::from(body.to_vec())).unwrap();
+    let answer = TowerToHyperService::new(port.clone()).call(request).await.unwrap();
+    let header = |name: &str| {
+        let value = answer.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    Told {
+        status: answer.status().as_u16(),
+        challenge: header("www-authenticate"),
+        proof: header(link::ERRAND_PROOF_HEADER),
+        body: to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec(),
+    }
+}
+
+/// Asks with a proof, and checks that the answer has one.
+async fn ask(port: &Router, secret: &Cookie, method: &str, target: &str, body: &[u8]) -> (u16, String) {
+    let stranger = say(port, method, target, body, None).await;
+    assert_eq!(stranger.status, 401);
+    let nonce = link::errand_nonce(&stranger.challenge.unwrap()).unwrap();
+    let words = link::errand_proof(secret, &nonce, Errand { method, target, body });
+    let told = say(port, method, target, body, Some(&words)).await;
+    let is_proven = told
+        .proof
+        .is_some_and(|proof| link::is_answer_proven(secret, &nonce, told.status, &told.body, &proof));
+    assert_eq!(is_proven, told.status != 403, "{}", told.status);
+    (told.status, String::from_utf8(told.body).unwrap())
+}
+
+fn policy(definition: serde_json::Value) -> Vec<u8> {
+    let policy = Policy {
+        vhost: "/".into(),
+        name: "ha all".into(),
+        pattern: "^o".into(),
+        apply_to: ApplyTo::Queues,
+        definition: definition.as_object().unwrap().clone(),
+        priority: 3,
+    };
+    serde_json::to_vec(&policy).unwrap()
+}
+
+const AT: &str = "/policies/%2F/ha%20all";
+
+#[tokio::test]
+async fn a_policy_is_set_read_and_cleared_by_whoever_proves_the_secret() {
+    let ((_folder, port), own) = (port().await, cookie("SECRET"));
+    let (status, body) = ask(&port, &own, "GET", AT, b"").await;
+    assert_eq!(
+        (status, serde_json::from_str(&body).unwrap()),
+        (200, PolicyReport::default())
+    );
+    let wanted = policy(json!({"ha-mode": "all"}));
+    assert_eq!(ask(&port, &own, "PUT", AT, &wanted).await.0, 201);
+    assert_eq!(ask(&port, &own, "PUT", AT, &wanted).await.0, 204);
+    let (_, body) = ask(&port, &own, "GET", AT, b"").await;
+    let told: PolicyReport = serde_json::from_str(&body).unwrap();
+    assert_eq!(told.policy, Some(serde_json::from_slice(&wanted).unwrap()));
+    assert_eq!(ask(&port, &own, "DELETE", AT, b"").await.0, 204);
+    assert_eq!(ask(&port, &own, "DELETE", AT, b"").await.0, 404);
+}
+
+#[tokio::test]
+async fn what_the_broker_refuses_is_refused_in_its_words() {
+    let ((_folder, port), own) = (port().await, cookie("SECRET"));
+    let (status, body) = ask(&port, &own, "PUT", AT, &policy(json!({"nosuch": 1}))).await;
+    assert!(
+        status == 400 && body.contains("are not recognised policy settings"),
+        "{body}"
+    );
+    let (status, body) = ask(&port, &own, "GET", "/policies/nowhere/ha", b"").await;
+    assert!(status == 404 && body.contains("vhost_not_found"), "{body}");
+    let (status, body) = ask(
+        &port,
+        &own,
+        "PUT",
+        "/policies/%2F/other",
+        &policy(json!({"ha-mode": "all"})),
+    )
+    .await;
+    assert!(status == 400 && body.contains("speaks of policy 'ha all'"), "{body}");
+    assert_eq!(ask(&port, &own, "PUT", AT, b"nonsense").await.0, 400);
+}
+
+#[tokio::test]
+async fn a_stranger_reads_and_changes_nothing() {
+    let (_folder, port) = port().await;
+    let (status, _) = ask(&port, &cookie("OTHER"), "PUT", AT, &policy(json!({"ha-mode": "all"}))).await;
+    assert_eq!(status, 403);
+    let guest = say(&port, "GET", AT, b"", Some("Basic Z3Vlc3Q6Z3Vlc3Q=")).await;
+    assert_eq!((guest.status, guest.proof), (401, None));
+    for open in ["/live", "/ready"] {
+        assert_eq!(say(&port, "GET", open, b"", None).await.status, 200, "{open}");
+    }
+}
