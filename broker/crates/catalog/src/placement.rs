@@ -1,13 +1,14 @@
 //! Which node leads a new queue: by argument, else by policy, else by configuration.
 //!
-//! Pure: chance comes in as a number. Exclusive queues are always led where their connection is.
+//! Pure: chance comes in as a number. Exclusive queues are always led where their connection is. Where a policy names
+//! the nodes that mirror a queue, one of these leads it.
 
 use crate::command::QueueSpec;
 use crate::policies;
-use crate::record::NodeName;
+use crate::record::{NodeName, Policy};
 use crate::state::Catalog;
-use model::{QueueArgs, Value};
-use std::collections::BTreeMap;
+use model::{Ha, HaMode, PolicyLevel, QueueArgs, Value};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// How a leader is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,18 +33,14 @@ impl Locator {
     }
 
     /// What the queue itself says, or the policies that will hold for it.
-    fn told(catalog: &Catalog, spec: &QueueSpec) -> Option<Self> {
+    fn told(spec: &QueueSpec, policies: &[Arc<Policy>]) -> Option<Self> {
         let keys = ["x-queue-master-locator", "x-queue-leader-locator"];
         let by_argument = keys
             .iter()
             .find_map(|key| spec.arguments.get(key))
             .and_then(Locator::of);
         let by_policy = || {
-            let vhost = catalog.vhost(spec.vhost.as_str())?;
-            let kind = QueueArgs::parse(spec.arguments.clone()).ok()?.kind;
-            let (user, operator) = policies::for_queue(vhost, spec.name.as_str(), kind);
-            let policies = user.into_iter().chain(operator);
-            let mut told = policies.filter_map(|policy| {
+            let mut told = policies.iter().filter_map(|policy| {
                 let value = policy.definition.table.get("queue-master-locator")?;
                 Locator::of(value)
             });
@@ -51,6 +48,32 @@ impl Locator {
         };
         by_argument.or_else(by_policy)
     }
+}
+
+/// The policies that will hold for the queue, the user's before the operator's.
+fn policies_for(catalog: &Catalog, spec: &QueueSpec) -> Vec<Arc<Policy>> {
+    let found = catalog
+        .vhost(spec.vhost.as_str())
+        .zip(QueueArgs::parse(spec.arguments.clone()).ok());
+    let pair = found.map(|(vhost, args)| policies::for_queue(vhost, spec.name.as_str(), args.kind));
+    let (user, operator) = pair.unwrap_or_default();
+    user.into_iter().chain(operator).collect()
+}
+
+/// Leaves of `up` the nodes that an `ha-mode` of `nodes` names, if one of them runs; false if none was asked for.
+fn keep_named(up: &mut BTreeMap<&NodeName, u64>, policies: &[Arc<Policy>]) -> bool {
+    let ha = |level| {
+        let mut of_level = policies.iter().filter(move |policy| policy.level == level);
+        of_level.find_map(|policy| policy.definition.ha.as_ref())
+    };
+    let mode = Ha::effective_mode(ha(PolicyLevel::User), ha(PolicyLevel::Operator));
+    let Some(HaMode::Nodes(names)) = mode else { return false };
+    let is_named = |name: &NodeName| names.iter().any(|named| **named == **name);
+    let some_run = up.keys().any(|name| is_named(name));
+    if some_run {
+        up.retain(|name, _| is_named(name));
+    }
+    some_run
 }
 
 /// The node that is to lead a queue; `draw` is chance.
@@ -61,16 +84,18 @@ pub fn leader(catalog: &Catalog, spec: &QueueSpec, default: Locator, draw: u64) 
     }
     let up = catalog.nodes().filter(|node| node.up);
     let mut up: BTreeMap<&NodeName, u64> = up.map(|node| (&node.name, 0)).collect();
-    if up.len() < 2 {
+    let policies = policies_for(catalog, spec);
+    let are_named = keep_named(&mut up, &policies);
+    if up.len() < 2 && !are_named {
         return own.clone();
     }
-    let chosen = match Locator::told(catalog, spec).unwrap_or(default) {
-        Locator::ClientLocal => return own.clone(),
+    let chosen = match Locator::told(spec, &policies).unwrap_or(default) {
+        Locator::ClientLocal if !are_named || up.contains_key(own) => return own.clone(),
         Locator::Random => {
             let place = draw % up.len() as u64;
             up.into_keys().nth(place as usize)
         }
-        Locator::MinMasters => {
+        Locator::MinMasters | Locator::ClientLocal => {
             for queue in catalog.queues() {
                 if let Some(led) = up.get_mut(&queue.leader) {
                     *led += 1;
@@ -86,9 +111,8 @@ pub fn leader(catalog: &Catalog, spec: &QueueSpec, default: Locator, draw: u64) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Command, NodeRecord, fixture::Fixture};
-    use model::{NodeUuid, Table};
-    use std::sync::Arc;
+    use crate::{Command, NodeRecord, PolicySpec, fixture::Fixture};
+    use model::{ApplyTo, NodeUuid, Table};
 
     /// The first of them has started; the others are like it.
     fn cluster(names: &[&str]) -> Fixture {
@@ -150,6 +174,29 @@ mod tests {
         let mut exclusive = spec("q", Some("random"));
         exclusive.owner = Some(fixture.client.owner());
         assert_eq!(chosen(&exclusive, Locator::Random, 0), "b@h");
+    }
+
+    #[test]
+    fn one_of_the_nodes_that_a_policy_names_leads() {
+        let mut fixture = cluster(&["a@h", "b@h", "c@h"]);
+        let mut policy = |names: &[&str]| {
+            let nodes = Value::Array(names.iter().map(|name| (*name).into()).collect());
+            fixture.apply(Command::SetPolicy(PolicySpec {
+                vhost: "/".parse().unwrap(),
+                name: "ha".into(),
+                level: PolicyLevel::User,
+                pattern: ".*".into(),
+                apply_to: ApplyTo::Queues,
+                priority: 0,
+                definition: Table::from([("ha-mode", "nodes".into()), ("ha-params", nodes)]),
+            }));
+            let chosen =
+                |spec: &QueueSpec, draw| leader(&fixture.catalog, spec, Locator::ClientLocal, draw).to_string();
+            [None, Some("min-masters"), Some("random")].map(|locator| chosen(&spec("q", locator), 1))
+        };
+        assert_eq!(policy(&["c@h", "b@h"]), ["b@h", "b@h", "c@h"]);
+        assert_eq!(policy(&["c@h", "gone@h"]), ["c@h", "c@h", "c@h"]);
+        assert_eq!(policy(&["gone@h"]), ["b@h", "b@h", "b@h"], "none of them runs");
     }
 
     #[test]

@@ -67,25 +67,38 @@ impl Ha {
         }))
     }
 
-    /// Combines the keys of both policies and writes the outcome into the merged `table`: more mirrors win, the
-    /// operator's sync mode wins, the rest is the user's.
-    pub(crate) fn merged(user: Option<&Ha>, operator: Option<&Ha>, table: &mut Table) -> Option<Ha> {
+    /// Combines the keys of both policies: more mirrors win, the operator's sync mode wins, the rest is the user's.
+    pub fn effective(user: Option<&Ha>, operator: Option<&Ha>) -> Option<Ha> {
         let (user, operator) = match (user, operator) {
             (Some(user), Some(operator)) => (user, operator),
             (a, b) => return a.or(b).cloned(),
         };
-        let mode = more_mirrors(&user.mode, &operator.mode);
-        table.set("ha-mode", mode.name().into());
-        match mode.params() {
-            Some(params) => table.set("ha-params", params),
-            None => drop(table.remove("ha-params")),
-        }
-        let sync_automatic = operator.sync_automatic.or(user.sync_automatic);
         Some(Ha {
-            mode: mode.clone(),
-            sync_automatic,
+            mode: more_mirrors(&user.mode, &operator.mode).clone(),
+            sync_automatic: operator.sync_automatic.or(user.sync_automatic),
             ..user.clone()
         })
+    }
+
+    /// Only the mode of what [`Ha::effective`] says.
+    pub fn effective_mode<'a>(user: Option<&'a Ha>, operator: Option<&'a Ha>) -> Option<&'a HaMode> {
+        match (user, operator) {
+            (Some(user), Some(operator)) => Some(more_mirrors(&user.mode, &operator.mode)),
+            (a, b) => a.or(b).map(|ha| &ha.mode),
+        }
+    }
+
+    /// As [`Ha::effective`], and the outcome is written into the merged `table` where both say something.
+    pub(crate) fn merged(user: Option<&Ha>, operator: Option<&Ha>, table: &mut Table) -> Option<Ha> {
+        let merged = Ha::effective(user, operator)?;
+        if user.is_some() && operator.is_some() {
+            table.set("ha-mode", merged.mode.name().into());
+            match merged.mode.params() {
+                Some(params) => table.set("ha-params", params),
+                None => drop(table.remove("ha-params")),
+            }
+        }
+        Some(merged)
     }
 }
 
