@@ -7,6 +7,15 @@ use model::{UserName, VhostName};
 use routing::Binding;
 use std::sync::Arc;
 
+/// What is given up when a copy leads that does not have everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Transient messages: it was elected for what is on its disk.
+    Transient,
+    /// Whatever was confirmed and it lacks: it was promoted by force.
+    Forced,
+}
+
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -23,6 +32,8 @@ pub enum Event {
         /// As it is.
         now: Arc<QueueRecord>,
     },
+    /// A copy of this queue leads that may lack confirmed messages: to be logged and counted.
+    MessagesGivenUp(Arc<QueueRecord>, Loss),
     /// An exchange began.
     ExchangeDeclared(Arc<ExchangeRecord>),
     /// An exchange ended.

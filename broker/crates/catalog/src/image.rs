@@ -150,6 +150,7 @@ impl TryFrom<Image> for Catalog {
             let vhost = vhost.restore(&mut names, &mut replicas)?;
             for queue in vhost.queues() {
                 catalog.queues.insert(queue.id, queue.clone());
+                catalog.copies.replace(None, Some(queue));
                 if let Some(owner) = &queue.owner {
                     catalog.owned.insert((owner.clone(), queue.id));
                 }

@@ -12,6 +12,8 @@ mod binding_rules;
 mod bindings;
 mod check;
 mod command;
+mod copy_index;
+mod copy_placement;
 mod decide;
 mod definitions;
 mod event;
@@ -19,7 +21,12 @@ mod exchange_rules;
 #[cfg(test)]
 mod fixture;
 mod image;
+mod mirror_queries;
 mod mirrors;
+#[cfg(test)]
+mod mirrors_fixture;
+#[cfg(test)]
+mod mirrors_properties;
 mod nodes;
 mod placement;
 mod policies;
@@ -39,8 +46,9 @@ pub use definitions::{
     BindingDefinition, Definitions, ExchangeDefinition, PermissionDefinition, QueueDefinition,
     TopicPermissionDefinition, VhostDefinition,
 };
-pub use event::Event;
+pub use event::{Event, Loss};
 pub use image::{Image, ImageError};
+pub use mirror_queries::{MirrorNames, OnShutdown};
 pub use mirrors::{MirrorAct, MirrorChange, MirrorRefusal, MirrorsProposal};
 pub use placement::{Locator, leader};
 pub use record::{

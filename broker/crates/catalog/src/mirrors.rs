@@ -1,13 +1,20 @@
-//! What leaders propose about the copies of their queues, and what becomes of it.
+//! What leaders propose about the copies of their queues, and what follows from that and from every other entry that
+//! touches a queue's copies or a node: an election, and copies where the policies want them.
 //!
 //! A proposal may carry many queues; each is judged by itself against the record as it is now: an old one, or one of
 //! somebody who does not lead any more, changes nothing.
 
 use crate::apply::{Applied, Change};
 use crate::command::Answer;
+use crate::copy_placement::Wish;
+use crate::event::{Event, Loss};
+use crate::record::{NodeRecord, QueueRecord};
+use crate::replicas::{CopyState, Election, Replicas, running};
+use crate::state::Catalog;
 use crate::texts;
-use model::{Epoch, NodeUuid, QueueId};
+use model::{Epoch, NodeUuid, QueueId, Refusal};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What one leader wants changed, in many queues at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,29 +74,211 @@ pub enum MirrorRefusal {
     /// It has no copies.
     #[error("the queue has never been mirrored")]
     NotMirrored,
+    /// The proposer's process does not lead.
+    #[error("another process leads the queue")]
+    NotTheLeader,
+    /// It was proposed on a record that has changed since.
+    #[error("the record has changed since: it is at epoch {} and version {version}", epoch.0)]
+    Stale {
+        /// As it is.
+        epoch: Epoch,
+        /// As it is.
+        version: u64,
+    },
+    /// What is proposed cannot be done to the leader's own copy.
+    #[error("that is the leader's own copy")]
+    TheLeader,
+    /// So many copies are counted at least.
+    #[error("at least {0} of the copies must be counted: another one has to be in sync first")]
+    TooFew(u32),
+    /// The node has no copy.
+    #[error("that node has no copy of the queue")]
+    NoCopy,
+    /// The node has a copy.
+    #[error("that node has a copy of the queue already")]
+    HasCopy,
+    /// The copy is another process's by now.
+    #[error("that node has been started again since")]
+    OtherProcess,
+    /// The copy is not whole.
+    #[error("that node's copy is not in sync")]
+    NotInSync,
+    /// The node is not known to run.
+    #[error("that node is down")]
+    Down,
+    /// The node is unknown, or of a release without mirrors.
+    #[error("that node is no member that can hold copies")]
+    NoMirrors,
 }
 
 impl Change<'_> {
     /// Judges what a leader proposes, queue by queue.
     pub(crate) fn mirrors(&mut self, proposal: &MirrorsProposal) -> Answer {
-        let judged = proposal.changes.iter().map(|change| self.judge(change));
+        let judged = proposal.changes.iter().map(|change| self.judge(proposal, change));
         Answer::Mirrors(judged.collect())
     }
 
-    fn judge(&self, change: &MirrorChange) -> Result<(), MirrorRefusal> {
-        match self.catalog.queue_by_id(change.queue) {
-            None => Err(MirrorRefusal::NoQueue),
-            Some(_) => Err(MirrorRefusal::NotMirrored),
+    fn judge(&mut self, proposal: &MirrorsProposal, change: &MirrorChange) -> Result<(), MirrorRefusal> {
+        let record = self.catalog.queues.get(&change.queue).cloned();
+        let record = record.ok_or(MirrorRefusal::NoQueue)?;
+        let mut replicas = record.replicas.as_deref().ok_or(MirrorRefusal::NotMirrored)?.clone();
+        let by = (proposal.node, proposal.incarnation);
+        replicas.propose(by, change, &self.catalog.nodes)?;
+        // What a leader adds or takes away by name stays so until the next event of a policy or a node.
+        let by_name = matches!(change.act, MirrorAct::AddCopy(_) | MirrorAct::RemoveCopy(_));
+        self.conclude(&record, replicas, !by_name);
+        Ok(())
+    }
+
+    /// Changes the copies of a queue, if it is a mirrored one or can become one now, and does what follows from that.
+    pub(crate) fn revise(&mut self, id: QueueId, change: impl FnOnce(&mut Replicas, &QueueRecord)) {
+        let Some(record) = self.catalog.queues.get(&id).cloned() else {
+            return;
+        };
+        let known = record.replicas.as_deref().cloned();
+        let Some(mut replicas) = known.or_else(|| self.catalog.first_replicas(&record)) else {
+            return;
+        };
+        change(&mut replicas, &record);
+        self.conclude(&record, replicas, true);
+    }
+
+    /// As `revise`, for many.
+    pub(crate) fn revise_all(&mut self, ids: impl IntoIterator<Item = QueueId>) {
+        ids.into_iter().for_each(|id| self.revise(id, |_, _| {}));
+    }
+
+    /// The end of every entry that touches a record or a node: elect (R4), place, write down, tell.
+    fn conclude(&mut self, before: &Arc<QueueRecord>, mut replicas: Replicas, place: bool) {
+        let nodes = &self.catalog.nodes;
+        let election = replicas.elect(nodes);
+        let is_lost = !before.durable && !replicas.copies.iter().any(|copy| Replicas::is_in_sync(copy, nodes));
+        if is_lost {
+            self.delete_queue(before.id);
+            return;
+        }
+        if place && replicas.is_led(nodes) {
+            let wish = self.catalog.wish(before);
+            wish.place(&mut replicas, |_| CopyState::Syncing);
+        }
+        assert!(
+            replicas.is_counted(replicas.leader),
+            "V9: the leader of {} is counted",
+            before.title()
+        );
+        if before.replicas.as_deref() != Some(&replicas) {
+            let now = self.put_replicas(before, replicas);
+            if election == Some(Election::FromDisk) {
+                self.tell(Event::MessagesGivenUp(now, Loss::Transient));
+            }
         }
     }
 
-    /// Makes a copy the leader that is known not to be whole, because none that is can be had.
+    fn put_replicas(&mut self, before: &Arc<QueueRecord>, replicas: Replicas) -> Arc<QueueRecord> {
+        let leader = self.catalog.nodes.get(&replicas.leader);
+        let now = Arc::new(QueueRecord {
+            leader: leader.map_or_else(|| before.leader.clone(), |node| node.name.clone()),
+            replicas: Some(Arc::new(replicas)),
+            ..before.as_ref().clone()
+        });
+        self.catalog.put_record(&now);
+        self.catalog.touch();
+        let (before, told) = (before.clone(), now.clone());
+        self.tell(Event::QueueReplicasChanged { before, now: told });
+        now
+    }
+
+    /// Makes a copy the leader that is known not to be whole, because none that is can be had (R18).
     pub(crate) fn force_promote(&mut self, id: QueueId) -> Applied {
-        let queue = self.catalog.queue_by_id(id);
-        let queue = queue.ok_or_else(|| texts::not_found("the queue to promote a mirror of is gone"))?;
-        Err(texts::precondition(format!(
-            "{} has no mirror that could be promoted",
-            queue.title()
-        )))
+        let record = self.catalog.queues.get(&id).cloned();
+        let record = record.ok_or_else(|| texts::not_found("the queue whose mirror is to be promoted is gone"))?;
+        let (node, incarnation) = self.catalog.forced_leader(&record)?;
+        let mut replicas = record
+            .replicas
+            .as_deref()
+            .cloned()
+            .ok_or_else(|| not_mirrored(&record))?;
+        replicas.force(node, incarnation);
+        let now = self.put_replicas(&record, replicas);
+        self.tell(Event::MessagesGivenUp(now, Loss::Forced));
+        self.revise(id, |_, _| {});
+        Ok(Answer::Done)
     }
 }
+
+fn not_mirrored(record: &QueueRecord) -> Refusal {
+    texts::precondition(format!("{} is not mirrored: it has no copy to promote", record.title()))
+}
+
+impl Catalog {
+    pub(crate) fn wish<'a>(&'a self, record: &'a QueueRecord) -> Wish<'a> {
+        Wish {
+            mode: record.ha_mode(),
+            nodes: &self.nodes,
+            index: &self.copies,
+        }
+    }
+
+    /// The record of a queue that a policy wants mirrored and that has not been before, if its leader can have mirrors.
+    fn first_replicas(&self, record: &QueueRecord) -> Option<Replicas> {
+        record.ha_mode()?;
+        let leader = self
+            .node_by_name(&record.leader)
+            .filter(|node| node.up && node.mirrors)?;
+        Some(Replicas::first(leader.uuid, leader.incarnation))
+    }
+
+    /// The copies of a queue that begins: all that run are in sync, since an empty copy holds every confirmed message.
+    pub(crate) fn new_replicas(&self, record: &QueueRecord) -> Option<Replicas> {
+        let mut replicas = self.first_replicas(record)?;
+        let whole = |node: &NodeRecord| CopyState::InSync {
+            incarnation: node.incarnation,
+        };
+        self.wish(record).place(&mut replicas, whole);
+        Some(replicas)
+    }
+
+    /// Who would lead if a promotion was forced.
+    fn forced_leader(&self, record: &QueueRecord) -> Result<(NodeUuid, u64), Refusal> {
+        let replicas = record.replicas.as_deref().ok_or_else(|| not_mirrored(record))?;
+        if replicas.min_counted > 1 {
+            return Err(texts::precondition(format!(
+                "{} promises that a majority has every confirmed message, so no other copy can be promoted: start its \
+                 nodes again",
+                record.title()
+            )));
+        }
+        let whole = replicas
+            .counted()
+            .find_map(|copy| self.nodes.get(&copy.node).filter(|node| node.up));
+        if let Some(node) = whole {
+            return Err(texts::precondition(format!(
+                "node '{}' runs and has every confirmed message of {}: nothing needs to be forced",
+                node.name,
+                record.title()
+            )));
+        }
+        let chosen = self.force_promotable(record);
+        chosen.ok_or_else(|| {
+            texts::precondition(format!(
+                "no node that runs has a copy of {}: start one that has",
+                record.title()
+            ))
+        })
+    }
+
+    /// The process that a forced promotion would make the leader: of the oldest copy that runs, if none that has every
+    /// confirmed message does. A queue that needs a majority of copies is never promoted by force.
+    pub fn force_promotable(&self, record: &QueueRecord) -> Option<(NodeUuid, u64)> {
+        let replicas = record
+            .replicas
+            .as_deref()
+            .filter(|replicas| replicas.min_counted <= 1)?;
+        let node = replicas.forcible(&self.nodes)?;
+        Some((node, running(&self.nodes, node)?))
+    }
+}
+
+#[cfg(test)]
+#[path = "mirrors_tests.rs"]
+mod tests;

@@ -10,11 +10,11 @@ use crate::event::Event;
 use crate::record::{NodeKind, NodeName, NodeRecord, QueueRecord};
 use crate::texts;
 use model::{ExchangeName, NodeUuid, QueueId, Refusal, VhostName};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-/// True if the queue ends with the process that leads it.
+/// True if the queue ends with the process that leads it: another copy may be there of a mirrored one.
 fn ends_with_process(queue: &QueueRecord) -> bool {
-    !queue.durable || queue.owner.is_some()
+    queue.replicas.is_none() && (!queue.durable || queue.owner.is_some())
 }
 
 /// A node's start is refused when its disk tells an older or another story than the catalogue.
@@ -60,17 +60,37 @@ impl Change<'_> {
         });
         self.put_node(&record);
         self.tell(Event::NodeUp(record));
-        match &known {
-            Some(known) if known.incarnation == incarnation => return Ok(Answer::Done),
-            Some(known) if known.name != name => self.rename_leader(&known.name, &name)?,
-            Some(_) | None => {}
+        let is_new = known.as_ref().is_none_or(|known| known.incarnation != incarnation);
+        if is_new {
+            self.forget_process(known.as_deref(), uuid, &name);
         }
-        self.end_transient_queues(&name);
+        self.revise_for(uuid, is_new);
+        Ok(Answer::Done)
+    }
+
+    /// What lived in the memory of the process before goes.
+    fn forget_process(&mut self, known: Option<&NodeRecord>, uuid: NodeUuid, name: &NodeName) {
+        if let Some(known) = known.filter(|known| known.name != *name) {
+            self.rename_leader(&known.name, name);
+        }
+        self.end_transient_queues(name);
         let others = self.catalog.nodes.values().any(|other| other.uuid != uuid && other.up);
         if !others {
             self.end_transient_exchanges();
         }
-        Ok(Answer::Done)
+    }
+
+    /// A node that is there may be elected and have copies; what was in its memory is not in its copies any more.
+    fn revise_for(&mut self, node: NodeUuid, is_new: bool) {
+        let watched: Vec<QueueId> = self.catalog.copies.watched().collect();
+        for id in watched {
+            self.revise(id, |replicas, queue| {
+                // A record that begins only now knows this process already.
+                if is_new && queue.replicas.is_some() {
+                    replicas.restarted(node, queue.durable);
+                }
+            });
+        }
     }
 
     /// Only the first node of a cluster comes without having been added.
@@ -105,20 +125,27 @@ impl Change<'_> {
 
     /// Processes are gone: what lived in their memory goes.
     pub(crate) fn node_down(&mut self, deaths: &[NodeDeath]) -> Answer {
-        for death in deaths {
-            let known = self.catalog.nodes.get(&death.node);
-            let Some(known) = known.filter(|known| known.up && known.incarnation == death.incarnation) else {
-                continue;
-            };
-            let record = Arc::new(NodeRecord {
-                up: false,
-                ..known.as_ref().clone()
-            });
-            self.put_node(&record);
+        // All of them first: nobody is elected who dies in the same entry.
+        let dead: Vec<Arc<NodeRecord>> = deaths.iter().filter_map(|death| self.mark_down(death)).collect();
+        let mut orphans = BTreeSet::new();
+        for record in dead {
             self.end_transient_queues(&record.name);
+            orphans.extend(self.catalog.copies.on(record.uuid));
             self.tell(Event::NodeDown(record));
         }
+        self.revise_all(orphans);
         Answer::Done
+    }
+
+    fn mark_down(&mut self, death: &NodeDeath) -> Option<Arc<NodeRecord>> {
+        let known = self.catalog.nodes.get(&death.node);
+        let known = known.filter(|known| known.up && known.incarnation == death.incarnation)?;
+        let record = Arc::new(NodeRecord {
+            up: false,
+            ..known.as_ref().clone()
+        });
+        self.put_node(&record);
+        Some(record)
     }
 
     /// A node is to come.
@@ -190,25 +217,47 @@ impl Change<'_> {
                         node of the cluster to a disc node first.";
             return Err(texts::precondition(text));
         }
+        self.check_copies(&known)?;
         self.catalog.nodes.remove(&uuid);
         self.catalog.removed.insert(uuid);
         self.catalog.touch();
         self.end_queues(|queue| queue.leader == *name);
+        let copies: Vec<QueueId> = self.catalog.copies.on(uuid).collect();
+        for id in copies {
+            self.revise(id, |replicas, _| replicas.drop_copy(uuid));
+        }
         self.tell(Event::NodeRemoved(known));
         Ok(Answer::Done)
     }
 
+    /// A node that leads a mirrored queue, or that confirmed messages of one could be lost with, has to stay (R9). A
+    /// queue of which there is no other copy at all goes with it, as one that is not mirrored does.
+    fn check_copies(&self, node: &NodeRecord) -> Result<(), Refusal> {
+        let needs = |queue: &&Arc<QueueRecord>| {
+            let replicas = queue.replicas.as_deref();
+            replicas.is_some_and(|replicas| replicas.copies.len() > 1 && replicas.needs(node.uuid))
+        };
+        let mut needing = self.catalog.copies_on(node.uuid).filter(needs);
+        let Some(first) = needing.next() else { return Ok(()) };
+        let (name, others) = (&node.name, needing.count());
+        Err(texts::precondition(format!(
+            "node '{name}' alone has every confirmed message of {} and of {others} other mirrored queues: start it again \
+             until another node is in sync, or give up what only it has by 'ha-promote-on-failure' set to 'always', or \
+             delete the queues",
+            first.title()
+        )))
+    }
+
     /// Queues follow their node to its new name.
-    fn rename_leader(&mut self, from: &NodeName, to: &NodeName) -> Result<(), Refusal> {
+    fn rename_leader(&mut self, from: &NodeName, to: &NodeName) {
         let led = self.catalog.queues().filter(|queue| queue.leader == *from);
         let renamed = led.map(|queue| QueueRecord {
             leader: to.clone(),
             ..queue.as_ref().clone()
         });
         for record in renamed.collect::<Vec<_>>() {
-            self.replace_queue(record)?;
+            self.replace_queue(record);
         }
-        Ok(())
     }
 
     fn end_transient_queues(&mut self, leader: &NodeName) {

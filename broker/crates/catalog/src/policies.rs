@@ -80,7 +80,9 @@ impl Change<'_> {
             .filter_map(|exchange| reconsidered_exchange(found, exchange))
             .collect();
         for record in queues {
-            self.replace_queue(record)?;
+            let id = record.id;
+            self.replace_queue(record);
+            self.revise(id, |_, _| {});
         }
         for record in exchanges {
             let found = self.vhost_mut(vhost)?;
@@ -91,17 +93,13 @@ impl Change<'_> {
         Ok(())
     }
 
-    pub(crate) fn replace_queue(&mut self, record: QueueRecord) -> Result<(), Refusal> {
+    pub(crate) fn replace_queue(&mut self, record: QueueRecord) {
         let record = Arc::new(record);
-        let before = self.catalog.queues.insert(record.id, record.clone());
-        self.vhost_mut(&record.vhost)?
-            .queues
-            .insert(record.name.clone(), record.clone());
+        let before = self.catalog.put_record(&record);
         // A policy of the same content under another name changes the record, not what the queue obeys.
         if before.is_none_or(|before| before.settings != record.settings) {
             self.tell(Event::QueueSettingsChanged(record));
         }
-        Ok(())
     }
 }
 

@@ -5,8 +5,8 @@
 use crate::replicas::Replicas;
 use access::Pattern;
 use model::{
-    ApplyTo, ConnectionId, ExchangeArgs, ExchangeKind, ExchangeName, NodeUuid, PolicyDefinition, PolicyLevel,
-    QueueArgs, QueueId, QueueKind, QueueName, QueueSettings, UserName, VhostName,
+    ApplyTo, ConnectionId, ExchangeArgs, ExchangeKind, ExchangeName, Ha, HaMode, NodeUuid, PolicyDefinition,
+    PolicyLevel, QueueArgs, QueueId, QueueKind, QueueName, QueueSettings, UserName, VhostName,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -90,6 +90,25 @@ impl QueueRecord {
     /// How errors name it: `queue 'q' in vhost '/'`.
     pub fn title(&self) -> String {
         crate::texts::queue_title(&self.vhost, self.name.as_str())
+    }
+
+    /// Where its policies want copies; `None` if nowhere. Exclusive queues are never mirrored.
+    pub fn ha_mode(&self) -> Option<&HaMode> {
+        let (user, operator) = self.ha_keys();
+        Ha::effective_mode(user, operator).filter(|_| self.owner.is_none())
+    }
+
+    /// The `ha-*` keys in effect.
+    pub fn ha(&self) -> Option<Ha> {
+        let (user, operator) = self.ha_keys();
+        Ha::effective(user, operator).filter(|_| self.owner.is_none())
+    }
+
+    fn ha_keys(&self) -> (Option<&Ha>, Option<&Ha>) {
+        fn of(policy: &Option<Arc<Policy>>) -> Option<&Ha> {
+            policy.as_ref()?.definition.ha.as_ref()
+        }
+        (of(&self.policy), of(&self.operator_policy))
     }
 
     /// The effective policy for display; empty without any.

@@ -1,7 +1,10 @@
-//! Where the copies of a mirrored queue are, and which of them may be relied upon.
+//! Where the copies of a mirrored queue are, which of them may be relied upon, and how that changes.
 //!
-//! A value: it knows no other queue, no node table and no clock. What changes it, and when, is decided in `mirrors`.
+//! A value: each change is a function of it and of who runs. It knows no other queue and no policy. After every change
+//! its leader is one of the copies that are counted (V9), and an epoch is led by one process (V1).
 
+use crate::mirrors::{MirrorAct, MirrorChange, MirrorRefusal};
+use crate::state::Nodes;
 use model::{Epoch, NodeUuid};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +59,35 @@ pub struct Replicas {
     pub min_counted: u32,
 }
 
+/// How a leader came to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Election {
+    /// Its process holds every confirmed message.
+    InSync,
+    /// Its disk does; transient messages that it lacks are gone.
+    FromDisk,
+}
+
+/// Which start of a node runs, if one does.
+pub(crate) fn running(nodes: &Nodes, node: NodeUuid) -> Option<u64> {
+    let found = nodes.get(&node).filter(|found| found.up);
+    found.map(|found| found.incarnation)
+}
+
 impl Replicas {
+    /// The first reign: of a queue that has not been mirrored before.
+    pub(crate) fn first(leader: NodeUuid, incarnation: u64) -> Self {
+        let state = CopyState::InSync { incarnation };
+        Replicas {
+            epoch: Epoch(1),
+            version: 1,
+            leader,
+            leader_incarnation: incarnation,
+            copies: vec![CopyRecord { node: leader, state }],
+            min_counted: 1,
+        }
+    }
+
     /// What the copy on that node promises, if there is one.
     pub fn copy(&self, node: NodeUuid) -> Option<CopyState> {
         let found = self.copies.iter().find(|copy| copy.node == node);
@@ -68,13 +99,204 @@ impl Replicas {
         self.copy(node).is_some_and(CopyState::is_counted)
     }
 
-    /// The copies that confirms wait for, oldest first.
+    /// The copies that confirms wait for, oldest first; the leader's own is always among them.
     pub fn counted(&self) -> impl Iterator<Item = &CopyRecord> {
         self.copies.iter().filter(|copy| copy.state.is_counted())
+    }
+
+    /// The copies beside the leader's own, oldest first.
+    pub fn mirrors(&self) -> impl Iterator<Item = &CopyRecord> {
+        self.copies.iter().filter(|copy| copy.node != self.leader)
     }
 
     /// True if that process leads.
     pub fn is_led_by(&self, node: NodeUuid, incarnation: u64) -> bool {
         (self.leader, self.leader_incarnation) == (node, incarnation)
+    }
+
+    /// True if the process that leads is not known to be gone.
+    pub(crate) fn is_led(&self, nodes: &Nodes) -> bool {
+        running(nodes, self.leader) == Some(self.leader_incarnation)
+    }
+
+    /// True if the copy is in sync in the process that runs.
+    pub(crate) fn is_in_sync(copy: &CopyRecord, nodes: &Nodes) -> bool {
+        match copy.state {
+            CopyState::InSync { incarnation } => running(nodes, copy.node) == Some(incarnation),
+            CopyState::Disk | CopyState::Syncing => false,
+        }
+    }
+
+    /// True if nobody could lead without that node's copy, or too few would be counted.
+    pub(crate) fn needs(&self, node: NodeUuid) -> bool {
+        let is_last = self.is_counted(node) && self.counted().count() <= self.min_counted as usize;
+        node == self.leader || is_last
+    }
+
+    fn copy_mut(&mut self, node: NodeUuid) -> Option<&mut CopyRecord> {
+        self.copies.iter_mut().find(|copy| copy.node == node)
+    }
+
+    /// A node's process has started anew: what its copy had in memory is gone (R2). Of a queue that is not durable
+    /// nothing is left.
+    pub(crate) fn restarted(&mut self, node: NodeUuid, durable: bool) {
+        let Some(copy) = self.copy_mut(node) else { return };
+        copy.state = match (copy.state, durable) {
+            (CopyState::InSync { .. } | CopyState::Disk, true) => CopyState::Disk,
+            (_, false) | (CopyState::Syncing, true) => CopyState::Syncing,
+        };
+        self.version += 1;
+    }
+
+    /// Finds a leader if the process that led is gone (R4, R5): who is in sync, before who has the disk alone.
+    pub(crate) fn elect(&mut self, nodes: &Nodes) -> Option<Election> {
+        if self.is_led(nodes) {
+            return None;
+        }
+        let in_sync = self.copies.iter().find(|copy| Self::is_in_sync(copy, nodes));
+        let from_disk = |copy: &CopyRecord| copy.state == CopyState::Disk && running(nodes, copy.node).is_some();
+        let old_leader = |copy: &&CopyRecord| copy.node == self.leader && from_disk(copy);
+        let on_disk = || {
+            let oldest = || self.copies.iter().find(|copy| from_disk(copy));
+            self.copies.iter().find(old_leader).or_else(oldest)
+        };
+        let (winner, election) = match in_sync {
+            Some(copy) => (copy.node, Election::InSync),
+            None => (on_disk()?.node, Election::FromDisk),
+        };
+        self.crown(winner, running(nodes, winner)?);
+        Some(election)
+    }
+
+    /// Another process leads, and the next epoch begins. All other copies promise what they did.
+    fn crown(&mut self, node: NodeUuid, incarnation: u64) {
+        if let Some(copy) = self.copy_mut(node) {
+            copy.state = CopyState::InSync { incarnation };
+        }
+        self.epoch = self.epoch.next();
+        self.version += 1;
+        (self.leader, self.leader_incarnation) = (node, incarnation);
+    }
+
+    /// The copy that could lead although it is not whole, when none that is whole can be had (R18): the oldest.
+    pub(crate) fn forcible(&self, nodes: &Nodes) -> Option<NodeUuid> {
+        let is_up = |copy: &&CopyRecord| running(nodes, copy.node).is_some();
+        if self.counted().any(|copy| is_up(&copy)) {
+            return None;
+        }
+        self.copies.iter().find(is_up).map(|copy| copy.node)
+    }
+
+    /// That copy leads, and it alone is counted from now on.
+    pub(crate) fn force(&mut self, node: NodeUuid, incarnation: u64) {
+        for copy in &mut self.copies {
+            copy.state = CopyState::Syncing;
+        }
+        self.crown(node, incarnation);
+    }
+
+    /// Judges what the leader that `by` claims to be proposes (R6 to R9); refused, nothing changes.
+    pub(crate) fn propose(
+        &mut self,
+        by: (NodeUuid, u64),
+        change: &MirrorChange,
+        nodes: &Nodes,
+    ) -> Result<(), MirrorRefusal> {
+        if !self.is_led_by(by.0, by.1) {
+            return Err(MirrorRefusal::NotTheLeader);
+        }
+        if (change.epoch, change.version) != (self.epoch, self.version) {
+            return Err(MirrorRefusal::Stale {
+                epoch: self.epoch,
+                version: self.version,
+            });
+        }
+        match change.act {
+            MirrorAct::Evict(node) => self.evict(node),
+            MirrorAct::AddInSync { node, incarnation } => self.add_in_sync(node, incarnation, nodes),
+            MirrorAct::AddCopy(node) => self.add_copy(node, nodes),
+            MirrorAct::RemoveCopy(node) => self.remove_copy(node),
+            MirrorAct::HandOver { node, incarnation } => self.hand_over(node, incarnation, nodes),
+        }
+    }
+
+    /// Accepted too when the copy is not counted: so a leader settles what has become of an addition (R8).
+    fn evict(&mut self, node: NodeUuid) -> Result<(), MirrorRefusal> {
+        self.check_not_leader(node)?;
+        if self.is_counted(node) && self.counted().count() <= self.min_counted as usize {
+            return Err(MirrorRefusal::TooFew(self.min_counted));
+        }
+        if let Some(copy) = self.copy_mut(node) {
+            copy.state = CopyState::Syncing;
+        }
+        self.version += 1;
+        Ok(())
+    }
+
+    fn check_not_leader(&self, node: NodeUuid) -> Result<(), MirrorRefusal> {
+        match node == self.leader {
+            true => Err(MirrorRefusal::TheLeader),
+            false => Ok(()),
+        }
+    }
+
+    fn add_in_sync(&mut self, node: NodeUuid, incarnation: u64, nodes: &Nodes) -> Result<(), MirrorRefusal> {
+        self.check_not_leader(node)?;
+        let known = nodes.get(&node).map(|known| known.incarnation);
+        let copy = self.copy_mut(node).ok_or(MirrorRefusal::NoCopy)?;
+        if known != Some(incarnation) {
+            return Err(MirrorRefusal::OtherProcess);
+        }
+        copy.state = CopyState::InSync { incarnation };
+        self.version += 1;
+        Ok(())
+    }
+
+    fn add_copy(&mut self, node: NodeUuid, nodes: &Nodes) -> Result<(), MirrorRefusal> {
+        if self.copy(node).is_some() {
+            return Err(MirrorRefusal::HasCopy);
+        }
+        if !nodes.get(&node).is_some_and(|known| known.mirrors) {
+            return Err(MirrorRefusal::NoMirrors);
+        }
+        self.put_copy(node, CopyState::Syncing);
+        Ok(())
+    }
+
+    /// One more copy, the youngest.
+    pub(crate) fn put_copy(&mut self, node: NodeUuid, state: CopyState) {
+        self.copies.push(CopyRecord { node, state });
+        self.version += 1;
+    }
+
+    fn remove_copy(&mut self, node: NodeUuid) -> Result<(), MirrorRefusal> {
+        if self.copy(node).is_none() {
+            return Err(MirrorRefusal::NoCopy);
+        }
+        self.evict(node)?;
+        self.copies.retain(|copy| copy.node != node);
+        Ok(())
+    }
+
+    /// A copy goes whose node is never to have it again, or that no policy wants: never the leader's own.
+    pub(crate) fn drop_copy(&mut self, node: NodeUuid) {
+        if node != self.leader && self.copy(node).is_some() {
+            self.copies.retain(|copy| copy.node != node);
+            self.version += 1;
+        }
+    }
+
+    fn hand_over(&mut self, node: NodeUuid, incarnation: u64, nodes: &Nodes) -> Result<(), MirrorRefusal> {
+        self.check_not_leader(node)?;
+        match self.copy(node).ok_or(MirrorRefusal::NoCopy)? {
+            CopyState::InSync { incarnation: known } if known == incarnation => {}
+            CopyState::InSync { .. } => return Err(MirrorRefusal::OtherProcess),
+            CopyState::Disk | CopyState::Syncing => return Err(MirrorRefusal::NotInSync),
+        }
+        if running(nodes, node) != Some(incarnation) {
+            return Err(MirrorRefusal::Down);
+        }
+        self.crown(node, incarnation);
+        Ok(())
     }
 }

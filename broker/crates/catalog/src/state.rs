@@ -2,6 +2,7 @@
 //!
 //! Cloning is O(1) and a clone never changes: the host publishes one after each command. Only `apply` changes it.
 
+use crate::copy_index::CopyIndex;
 use crate::record::{ExchangeRecord, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
 use crate::texts;
 use access::Access;
@@ -9,6 +10,9 @@ use imbl::{OrdMap, OrdSet};
 use model::{ExchangeName, Generation, NodeUuid, PolicyLevel, QueueId, QueueName, Refusal, Value, VhostName};
 use routing::Router;
 use std::sync::Arc;
+
+/// The members, whether they run or not.
+pub(crate) type Nodes = OrdMap<NodeUuid, Arc<NodeRecord>>;
 
 /// One virtual host with all it holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,10 +89,12 @@ pub struct Catalog {
     pub(crate) vhosts: OrdMap<VhostName, Arc<Vhost>>,
     pub(crate) access: Access,
     pub(crate) queues: OrdMap<QueueId, Arc<QueueRecord>>,
+    /// Follows from the queues.
+    pub(crate) copies: CopyIndex,
     /// Exclusive queues by their owners.
     pub(crate) owned: OrdSet<(Owner, QueueId)>,
     pub(crate) globals: OrdMap<Arc<str>, Value>,
-    pub(crate) nodes: OrdMap<NodeUuid, Arc<NodeRecord>>,
+    pub(crate) nodes: Nodes,
     /// Nodes that were removed; they never come back as they were.
     pub(crate) removed: OrdSet<NodeUuid>,
     pub(crate) last_queue: QueueId,
@@ -179,6 +185,16 @@ impl Catalog {
 
     pub(crate) fn vhost_mut(&mut self, name: &VhostName) -> Option<&mut Vhost> {
         self.vhosts.get_mut(name).map(Arc::make_mut)
+    }
+
+    /// A record takes the place of an earlier one of the same queue, which is returned.
+    pub(crate) fn put_record(&mut self, record: &Arc<QueueRecord>) -> Option<Arc<QueueRecord>> {
+        let before = self.queues.insert(record.id, record.clone());
+        self.copies.replace(before.as_deref(), Some(record));
+        if let Some(vhost) = self.vhost_mut(&record.vhost) {
+            vhost.queues.insert(record.name.clone(), record.clone());
+        }
+        before
     }
 
     pub(crate) fn touch(&mut self) {

@@ -122,7 +122,9 @@ impl Change<'_> {
         }
         queue_rules::check_limit(vhost, &spec)?;
         let args = queue_rules::check_new(&spec)?;
-        let record = Arc::new(self.new_queue(spec, args)?);
+        let mut record = self.new_queue(spec, args)?;
+        record.replicas = self.catalog.new_replicas(&record).map(Arc::new);
+        let record = Arc::new(record);
         self.put_queue(&record)?;
         Ok(Answer::Queue { record, created: true })
     }
@@ -151,9 +153,8 @@ impl Change<'_> {
     fn put_queue(&mut self, record: &Arc<QueueRecord>) -> Result<(), Refusal> {
         let vhost = self.vhost_mut(&record.vhost)?;
         vhost.router.add_queue(&record.name, record.id);
-        vhost.queues.insert(record.name.clone(), record.clone());
         self.catalog.last_queue = record.id;
-        self.catalog.queues.insert(record.id, record.clone());
+        self.catalog.put_record(record);
         if let Some(owner) = &record.owner {
             self.catalog.owned.insert((owner.clone(), record.id));
         }
@@ -166,6 +167,7 @@ impl Change<'_> {
         let Some(record) = self.catalog.queues.remove(&id) else {
             return Answer::Absent;
         };
+        self.catalog.copies.replace(Some(&record), None);
         if let Some(owner) = &record.owner {
             self.catalog.owned.remove(&(owner.clone(), id));
         }

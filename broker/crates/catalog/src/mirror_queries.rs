@@ -1,0 +1,129 @@
+//! What the host and the tools ask about mirrored queues: who has which copy, who is next, what may be given up.
+//!
+//! Looks only; every answer follows from one state of the catalogue.
+
+use crate::mirrors::MirrorAct;
+use crate::record::{NodeName, QueueRecord};
+use crate::replicas::{CopyRecord, Replicas, running};
+use crate::state::Catalog;
+use model::{NodeUuid, Promote};
+use std::sync::Arc;
+
+/// The nodes that mirror a queue, oldest copy first, as tools show them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MirrorNames {
+    /// Those that run: `slave_nodes`.
+    pub running: Vec<NodeName>,
+    /// Those of them that have every confirmed message: `synchronised_slave_nodes`.
+    pub synchronised: Vec<NodeName>,
+    /// Those that run, or may be relied upon when they are back: `recoverable_slaves`.
+    pub recoverable: Vec<NodeName>,
+}
+
+/// What becomes of a queue whose leader is about to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnShutdown {
+    /// It hands over to that process, which is in sync.
+    HandOver {
+        /// Where.
+        node: NodeUuid,
+        /// Which of its starts.
+        incarnation: u64,
+    },
+    /// That node will be elected for what is on its disk, once the leader is gone.
+    Elected(NodeUuid),
+    /// That node is to be promoted by force, once the leader is gone: the policy prefers that to waiting.
+    Force(NodeUuid),
+    /// It waits until the leader is back.
+    Wait,
+}
+
+impl Catalog {
+    /// The queues that have a copy on the node, its leader's own included.
+    pub fn copies_on(&self, node: NodeUuid) -> impl Iterator<Item = &Arc<QueueRecord>> {
+        self.copies.on(node).filter_map(|id| self.queues.get(&id))
+    }
+
+    /// The mirrored queues that the node leads.
+    pub fn leads(&self, node: NodeUuid) -> impl Iterator<Item = &Arc<QueueRecord>> {
+        let leads = move |queue: &&Arc<QueueRecord>| queue.replicas.as_ref().is_some_and(|found| found.leader == node);
+        self.copies_on(node).filter(leads)
+    }
+
+    /// True if the process that leads the mirrored queue is not known to be gone.
+    pub fn is_led(&self, replicas: &Replicas) -> bool {
+        replicas.is_led(&self.nodes)
+    }
+
+    /// The nodes that mirror the queue.
+    pub fn mirror_names(&self, queue: &QueueRecord) -> MirrorNames {
+        let mut names = MirrorNames::default();
+        let mirrors = queue.replicas.iter().flat_map(|replicas| replicas.mirrors());
+        for copy in mirrors {
+            let Some(node) = self.nodes.get(&copy.node) else {
+                continue;
+            };
+            if node.up {
+                names.running.push(node.name.clone());
+            }
+            if Replicas::is_in_sync(copy, &self.nodes) {
+                names.synchronised.push(node.name.clone());
+            }
+            if node.up || copy.state.is_counted() {
+                names.recoverable.push(node.name.clone());
+            }
+        }
+        names
+    }
+
+    /// What the leader should propose because the policy names other nodes than its own. Copies that are to be added or
+    /// taken away need no proposal.
+    pub fn wanted(&self, queue: &QueueRecord) -> Option<MirrorAct> {
+        let replicas = queue.replicas.as_deref()?;
+        self.wish(queue).hand_over(replicas)
+    }
+
+    /// The copies that have yet to be brought in sync, where a process runs that could be.
+    pub fn unsynchronised<'a>(&'a self, replicas: &'a Replicas) -> impl Iterator<Item = &'a CopyRecord> {
+        let waits = |copy: &&CopyRecord| !Replicas::is_in_sync(copy, &self.nodes);
+        let runs = |copy: &&CopyRecord| running(&self.nodes, copy.node).is_some();
+        replicas.mirrors().filter(waits).filter(runs)
+    }
+
+    /// The queues that wait for a leader which their policies do not want to wait for: `ha-promote-on-failure` says
+    /// `always`, and a copy could be promoted by force.
+    pub fn to_be_forced(&self) -> impl Iterator<Item = &Arc<QueueRecord>> {
+        let watched = self.copies.watched().filter_map(|id| self.queues.get(&id));
+        watched.filter(|queue| promotes_always(queue) && self.force_promotable(queue).is_some())
+    }
+
+    /// What becomes of the queue when its leader stops now, by plan.
+    pub fn on_shutdown(&self, queue: &QueueRecord) -> OnShutdown {
+        let Some(replicas) = queue.replicas.as_deref() else {
+            return OnShutdown::Wait;
+        };
+        let mut mirrors = replicas.mirrors().filter_map(|copy| {
+            let incarnation = running(&self.nodes, copy.node)?;
+            Some((copy, copy.node, incarnation))
+        });
+        let (mut on_disk, mut oldest) = (None, None);
+        for (copy, node, incarnation) in &mut mirrors {
+            if Replicas::is_in_sync(copy, &self.nodes) {
+                let (node, incarnation) = (node, incarnation);
+                return OnShutdown::HandOver { node, incarnation };
+            }
+            if copy.state.is_counted() {
+                on_disk = on_disk.or(Some(node));
+            }
+            oldest = oldest.or(Some(node));
+        }
+        let may_force =
+            replicas.min_counted <= 1 && queue.ha().and_then(|ha| ha.promote_on_shutdown) == Some(Promote::Always);
+        let forced = oldest.filter(|_| may_force).map_or(OnShutdown::Wait, OnShutdown::Force);
+        on_disk.map_or(forced, OnShutdown::Elected)
+    }
+}
+
+fn promotes_always(queue: &QueueRecord) -> bool {
+    queue.ha().and_then(|ha| ha.promote_on_failure) == Some(Promote::Always)
+}
