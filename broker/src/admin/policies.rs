@@ -123,7 +123,9 @@ fn apply_to(to: ApplyTo) -> model::ApplyTo {
 fn answered(done: Result<Answer, Refusal>) -> Response {
     match done {
         Ok(Answer::Created) => StatusCode::CREATED.into_response(),
-        Ok(Answer::Done | Answer::Absent | Answer::Queue { .. }) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Answer::Done | Answer::Absent | Answer::Queue { .. } | Answer::Mirrors(_)) => {
+            StatusCode::NO_CONTENT.into_response()
+        }
         Err(refusal) => match refusal.code {
             ReplyCode::NotFound => failed(StatusCode::NOT_FOUND, "not_found", &refusal.text),
             ReplyCode::InternalError | ReplyCode::ResourceError => {
