@@ -7,10 +7,13 @@
 use model::{Millis, PageId, Seq};
 use smallvec::SmallVec;
 
+use crate::copied::Copied;
 use crate::counts::Tally;
 use crate::lane::{Head, Held, Lane};
+use crate::listing::Listing;
 use crate::message::{Message, NEVER};
 use crate::page::{self, Page, Paged, RestoredPage};
+use crate::peek::PageWanted;
 use crate::settings::Settings;
 
 /// A level keeps at least this part of what the queue may keep in memory.
@@ -188,6 +191,56 @@ impl<M: Message> Backlog<M> {
     }
 }
 
+/// Where a message of a promoted copy stands among the pages of its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Before all of them, or there is none.
+    Before,
+    /// Behind the first, or others of the level are.
+    Among,
+    /// Behind all of them.
+    Behind,
+}
+
+/// What a copy brings when it becomes a queue, and the other way round.
+impl<M: Message> Backlog<M> {
+    /// Messages up to these positions, by level, are marked redelivered.
+    pub(crate) fn mark_redelivered(&mut self, delivered_to: &[Seq]) {
+        for (lane, to) in self.lanes.iter_mut().zip(delivered_to) {
+            lane.mark_redelivered(*to);
+        }
+    }
+
+    /// A message that will be there came back so often.
+    pub(crate) fn mark_returned(&mut self, level: u8, seq: Seq, count: u32) {
+        let level = self.level(level);
+        self.lanes[usize::from(level)].mark_returned(seq, count);
+    }
+
+    /// A page that was found is on its way already.
+    pub(crate) fn mark_loading(&mut self, level: u8, page: PageId) {
+        let level = self.level(level);
+        self.lanes[usize::from(level)].mark_loading(page);
+    }
+
+    /// Per level, the first and the last position in pages.
+    pub(crate) fn paged_spans(&self) -> Vec<Option<(Seq, Seq)>> {
+        self.lanes.iter().map(Lane::paged_span).collect()
+    }
+
+    /// Adds a message of a copy; within a level they come in order of position, after all pages.
+    pub(crate) fn adopt(&mut self, place: Place, seq: Seq, level: u8, expires: Millis, message: M) {
+        let level = self.level(level);
+        self.entered(level, &message, expires);
+        self.lanes[usize::from(level)].adopt(place, level, Paged { seq, expires, message });
+    }
+
+    /// All levels from the lowest.
+    pub(crate) fn into_lanes(self) -> impl Iterator<Item = (u8, Lane<M>)> {
+        (0..=u8::MAX).zip(self.lanes)
+    }
+}
+
 /// What lies in the store.
 impl<M: Message> Backlog<M> {
     /// The page to ask for so that the head comes into memory, unless one is on its way.
@@ -223,11 +276,16 @@ impl<M: Message> Backlog<M> {
 
     /// A page that was asked for is here, with these of its messages. Returns how many are missing; `None` if nobody
     /// asked for it, or nobody wants it any more.
-    pub(crate) fn take_in(&mut self, page: PageId, messages: Vec<Paged<M>>) -> Option<u64> {
+    pub(crate) fn take_in(&mut self, page: PageId, mut messages: Vec<Paged<M>>) -> Option<u64> {
         let at = self.lanes.iter().position(|lane| lane.is_loading(page))?;
         let level = u8::try_from(at).unwrap_or(u8::MAX);
+        let known = self.lanes[at].take_loaded()?;
+        if messages.len() as u64 > known.tally.messages {
+            // Some are gone, which the store did not know yet.
+            messages.retain(|paged| known.holds(paged.seq));
+        }
         let (tally, expiring) = (page::tally(&messages), page::expiring(&messages));
-        let known = self.lanes[at].take_in(level, messages)?;
+        self.lanes[at].take_in(level, messages);
         self.tally.remove_all(&known.tally);
         self.tally.add_all(&tally);
         self.expiring = self.expiring - known.expiring + expiring;
@@ -238,21 +296,55 @@ impl<M: Message> Backlog<M> {
 
     /// What was found in the store after a restart. Nothing is loaded yet.
     pub(crate) fn restore(&mut self, pages: Vec<RestoredPage>, delivered_to: &[Seq]) {
-        for (lane, to) in self.lanes.iter_mut().zip(delivered_to) {
-            lane.mark_redelivered(*to);
-        }
-        for page in pages.into_iter().filter(|page| page.tally.messages > 0) {
-            let level = self.level(page.level);
-            self.tally.add_all(&page.tally);
-            self.expiring += page.expiring;
-            self.top = self.top.max(level);
-            self.is_paged = true;
-            self.lanes[usize::from(level)].restore(Page::from(page));
-        }
+        self.mark_redelivered(delivered_to);
+        let pages = pages.into_iter().filter(|page| page.tally.messages > 0);
+        pages.for_each(|page| self.found(page));
+    }
+
+    /// A page is in the store.
+    pub(crate) fn found(&mut self, page: RestoredPage) {
+        let level = self.level(page.level);
+        self.tally.add_all(&page.tally);
+        self.expiring += page.expiring;
+        self.top = self.top.max(level);
+        self.is_paged = true;
+        self.lanes[usize::from(level)].restore(Page::from(page));
     }
 
     /// The highest position in the store.
     pub(crate) fn last_paged(&self) -> Option<Seq> {
         self.lanes.iter().flat_map(Lane::pages).map(Page::last).max()
+    }
+}
+
+/// What is shown to those that copy it.
+impl<M: Message> Backlog<M> {
+    pub(crate) fn list(&self, listing: &mut Listing) {
+        self.lanes.iter().for_each(|lane| lane.list(listing));
+    }
+
+    /// Shows those that are in memory.
+    pub(crate) fn peek(&self, wanted: &[(Seq, Seq)], delivered_to: &[Seq], show: &mut impl FnMut(Copied<&M>)) {
+        for ((level, lane), to) in (0..=u8::MAX).zip(&self.lanes).zip(delivered_to) {
+            lane.peek(level, wanted, *to, show);
+        }
+    }
+
+    /// Pages with some of the wanted, each with which, and whether it is on its way.
+    pub(crate) fn peek_pages(&self, wanted: &[(Seq, Seq)]) -> Vec<(PageWanted, bool)> {
+        let lanes = (0..=u8::MAX).zip(&self.lanes);
+        lanes.flat_map(|(level, lane)| lane.peek_pages(level, wanted)).collect()
+    }
+
+    /// How often a fresh message of a level came back.
+    pub(crate) fn returns_of(&self, level: u8, seq: Seq) -> u32 {
+        self.lanes
+            .get(usize::from(level))
+            .map_or(0, |lane| lane.returns_of(seq))
+    }
+
+    /// How often messages came back, of those that did.
+    pub(crate) fn returns(&self, first: Seq, last: Seq) -> impl Iterator<Item = (Seq, u32)> {
+        self.lanes.iter().flat_map(move |lane| lane.returns(first, last))
     }
 }

@@ -66,6 +66,15 @@ impl<T> Chunks<T> {
         }
     }
 
+    /// For a look at items in ascending order of their places.
+    pub(crate) fn walk(&self) -> Walk<'_, T> {
+        Walk {
+            chunk: &self.front,
+            begin: 0,
+            rest: self.rest.iter(),
+        }
+    }
+
     #[cold]
     fn refill(&mut self) {
         if let Some(next) = self.rest.pop_front() {
@@ -74,6 +83,25 @@ impl<T> Chunks<T> {
         if self.rest.is_empty() {
             self.rest = VecDeque::new();
         }
+    }
+}
+
+/// Looks at items, passing over whole chunks.
+pub(crate) struct Walk<'a, T> {
+    chunk: &'a VecDeque<T>,
+    /// Items before the chunk.
+    begin: u64,
+    rest: std::collections::vec_deque::Iter<'a, VecDeque<T>>,
+}
+
+impl<'a, T> Walk<'a, T> {
+    /// The item that so many are before; never one before an earlier one.
+    pub(crate) fn get(&mut self, index: u64) -> Option<&'a T> {
+        while index >= self.begin + self.chunk.len() as u64 {
+            self.begin += self.chunk.len() as u64;
+            self.chunk = self.rest.next()?;
+        }
+        self.chunk.get(usize::try_from(index - self.begin).ok()?)
     }
 }
 
@@ -93,6 +121,11 @@ mod tests {
             (first..first + second).for_each(|item| later.push_back(item));
             chunks.append(later);
             (first + second..first + second + third).for_each(|item| chunks.push_back(item));
+            let mut walk = chunks.walk();
+            for item in (0..first + second + third).step_by(7) {
+                prop_assert_eq!(walk.get(item as u64), Some(&item));
+            }
+            prop_assert_eq!(walk.get((first + second + third) as u64), None);
             for item in 0..first + second + third {
                 prop_assert_eq!(chunks.pop_front(), Some(item));
             }

@@ -60,13 +60,14 @@ impl<M: Message, C> Queue<M, C> {
 
     /// Nobody was to ask until now how far messages were handed out: those that are still held say.
     #[cold]
-    fn recall_delivered(&mut self) {
+    pub(crate) fn recall_delivered(&mut self) {
         let returned = self.backlog.returned().filter(|held| held.redelivered);
         let handed_out = self.unacked.iter().chain(returned);
         let handed_out: Vec<_> = handed_out.map(|held| (held.level, held.seq)).collect();
-        handed_out
-            .into_iter()
-            .for_each(|(level, seq)| self.handed_out(level, seq));
+        for (level, seq) in handed_out {
+            let to = &mut self.delivered_to[usize::from(level)];
+            *to = seq.max(*to);
+        }
     }
 
     /// There is room for letters again, for some at least: what should be dead dies, and the rest is delivered.

@@ -5,6 +5,7 @@
 use model::{Millis, Seq};
 
 use crate::chunks::Chunks;
+use crate::listing::within;
 use crate::message::Message;
 use crate::page::Paged;
 use crate::seqs::Seqs;
@@ -54,6 +55,26 @@ impl<M: Message> Fresh<M> {
     /// Their positions as runs from first to last.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
         self.seqs.runs()
+    }
+
+    /// Looks at those in the ascending runs.
+    pub(crate) fn peek(&self, wanted: &[(Seq, Seq)], mut each: impl FnMut(Seq, &M, Millis)) {
+        let (mut rest, mut before, mut walk) = (wanted, 0, self.entries.walk());
+        for (first, last) in self.seqs.runs() {
+            while rest.first().is_some_and(|run| run.1 < first) {
+                rest = &rest[1..];
+            }
+            let Some(next) = rest.first() else { return };
+            if next.0 <= last {
+                let seqs = within(rest, first, last).flat_map(|(from, to)| from.0..=to.0);
+                for seq in seqs {
+                    if let Some(Entry { message, expires }) = walk.get(before + seq - first.0) {
+                        each(Seq(seq), message, *expires);
+                    }
+                }
+            }
+            before += last.0 - first.0 + 1;
+        }
     }
 
     /// The oldest: position, message, expiry.

@@ -8,11 +8,15 @@ use std::collections::BTreeMap;
 
 use model::{Millis, PageId, Seq};
 
+use crate::backlog::Place;
+use crate::copied::Copied;
 use crate::counts::Tally;
 use crate::fresh::{Fresh, resident_bytes};
+use crate::listing::{Listing, within};
 use crate::message::Message;
 use crate::page::{Page, Paged};
 use crate::paging::{PAGE_BYTES_MAX, Paging, page_bytes};
+use crate::peek::PageWanted;
 
 /// A message with all the queue remembers of it.
 pub(crate) struct Held<M> {
@@ -25,6 +29,28 @@ pub(crate) struct Held<M> {
     pub(crate) redelivered: bool,
 }
 
+impl<M> Held<M> {
+    /// As those see it that copy it.
+    pub(crate) fn copied(&self, delivered: bool) -> Copied<&M> {
+        let Held {
+            message,
+            seq,
+            expires,
+            delivery_count,
+            level,
+            redelivered: _,
+        } = self;
+        Copied {
+            seq: *seq,
+            level: *level,
+            expires: *expires,
+            delivery_count: *delivery_count,
+            delivered,
+            message,
+        }
+    }
+}
+
 /// The next message of a lane, still in its place.
 pub(crate) struct Head<'a, M> {
     pub(crate) message: &'a M,
@@ -34,6 +60,10 @@ pub(crate) struct Head<'a, M> {
     pub(crate) delivery_count: u32,
 }
 
+/// How often messages came back, by position. Nearly no lane has any, so this lies elsewhere.
+#[derive(Default)]
+struct Returns(BTreeMap<Seq, u32>);
+
 pub(crate) struct Lane<M> {
     /// What came back, and what pages that overlap brought.
     returned: BTreeMap<Seq, Held<M>>,
@@ -42,8 +72,10 @@ pub(crate) struct Lane<M> {
     front: Fresh<M>,
     /// `None` while all is in memory.
     paging: Option<Box<Paging<M>>>,
-    /// Fresh messages up to here were handed out before a restart.
+    /// Fresh messages up to here were handed out before a restart or a promotion.
     redelivered_to: Seq,
+    /// How often fresh messages had come back before a promotion, of those that had; all are up to `redelivered_to`.
+    returns: Option<Box<Returns>>,
 }
 
 impl<M> Default for Lane<M> {
@@ -54,6 +86,7 @@ impl<M> Default for Lane<M> {
             front: Fresh::default(),
             paging: None,
             redelivered_to: Seq(0),
+            returns: None,
         }
     }
 }
@@ -171,8 +204,21 @@ impl<M: Message> Lane<M> {
             seq,
             expires,
             redelivered: seq <= self.redelivered_to,
-            delivery_count: 0,
+            delivery_count: self.returns_of(seq),
         })
+    }
+
+    /// How often a fresh message came back.
+    #[inline]
+    pub(crate) fn returns_of(&self, seq: Seq) -> u32 {
+        match seq <= self.redelivered_to {
+            true => self
+                .returns
+                .as_ref()
+                .and_then(|all| all.0.get(&seq).copied())
+                .unwrap_or(0),
+            false => 0,
+        }
     }
 
     /// Takes the next message, which is in memory.
@@ -191,14 +237,19 @@ impl<M: Message> Lane<M> {
         Some(self.held(level, paged))
     }
 
-    fn held(&self, level: u8, Paged { seq, expires, message }: Paged<M>) -> Held<M> {
+    fn held(&mut self, level: u8, Paged { seq, expires, message }: Paged<M>) -> Held<M> {
+        let redelivered = seq <= self.redelivered_to;
+        let delivery_count = match redelivered {
+            true => self.returns.as_mut().and_then(|all| all.0.remove(&seq)).unwrap_or(0),
+            false => 0,
+        };
         Held {
             message,
             seq,
             expires,
-            delivery_count: 0,
+            delivery_count,
             level,
-            redelivered: seq <= self.redelivered_to,
+            redelivered,
         }
     }
 
@@ -223,9 +274,13 @@ impl<M: Message> Lane<M> {
         paging.read_ahead(paging.front_count + self.returned.len() as u64)
     }
 
-    /// The page that was asked for is here, with these of its messages. Returns what was known of it.
-    pub(crate) fn take_in(&mut self, level: u8, messages: Vec<Paged<M>>) -> Option<Page> {
-        let page = self.paging.as_mut()?.take_loaded()?;
+    /// The page that was asked for is here: forgets and returns what was known of it. Its messages are to follow.
+    pub(crate) fn take_loaded(&mut self) -> Option<Page> {
+        self.paging.as_mut()?.take_loaded()
+    }
+
+    /// Messages of the page that is here.
+    pub(crate) fn take_in(&mut self, level: u8, messages: Vec<Paged<M>>) {
         let newest = self.front.last_seq().or(self.returned.keys().next_back().copied());
         let mut before = newest;
         let in_order = messages.iter().all(|paged| before.replace(paged.seq) < Some(paged.seq));
@@ -235,7 +290,6 @@ impl<M: Message> Lane<M> {
             self.sort_in(level, messages);
         }
         self.close_ranks();
-        Some(page)
     }
 
     fn append_front(&mut self, messages: Vec<Paged<M>>) {
@@ -327,8 +381,135 @@ impl<M: Message> Lane<M> {
         self.paging.get_or_insert_default().insert(page);
     }
 
-    /// Fresh messages up to here were handed out before the restart.
+    /// Fresh messages up to here were handed out before.
     pub(crate) fn mark_redelivered(&mut self, to: Seq) {
         self.redelivered_to = to;
+    }
+}
+
+/// What a copy brings when it becomes a queue, and the other way round.
+impl<M: Message> Lane<M> {
+    /// A message that will be there came back so often.
+    pub(crate) fn mark_returned(&mut self, seq: Seq, count: u32) {
+        self.returns.get_or_insert_default().0.insert(seq, count);
+    }
+
+    /// A page is on its way already.
+    pub(crate) fn mark_loading(&mut self, page: PageId) {
+        if let Some(paging) = &mut self.paging {
+            paging.mark_loading(page);
+        }
+    }
+
+    /// The first and the last position in pages.
+    pub(crate) fn paged_span(&self) -> Option<(Seq, Seq)> {
+        let last = self.pages().map(Page::last).max()?;
+        Some((self.pages().map(Page::first).min()?, last))
+    }
+
+    /// Adds a message of a copy, in order of position, after all pages.
+    pub(crate) fn adopt(&mut self, place: Place, level: u8, paged: Paged<M>) {
+        let Paged { seq, expires, message } = paged;
+        match (place, &mut self.paging) {
+            (Place::Among, _) => {
+                let held = self.held(level, Paged { seq, expires, message });
+                self.give_back(held);
+            }
+            (Place::Behind, Some(paging)) => paging.back.push(seq, message, expires),
+            (Place::Before | Place::Behind, paging) => {
+                self.front.push(seq, message, expires);
+                if let Some(paging) = paging {
+                    paging.front_count += 1;
+                }
+            }
+        }
+    }
+
+    /// Takes it apart: its messages in memory, and its pages with whether they are on their way. Returns how often
+    /// messages in pages came back.
+    pub(crate) fn disband(
+        mut self,
+        level: u8,
+        mut message: impl FnMut(Held<M>),
+        page: impl FnMut((Page, bool)),
+    ) -> BTreeMap<Seq, u32> {
+        std::mem::take(&mut self.returned).into_values().for_each(&mut message);
+        let mut fresh = std::mem::take(&mut self.front);
+        if let Some(paging) = self.paging.take() {
+            let (pages, back) = paging.disband();
+            pages.for_each(page);
+            fresh.append(back);
+        }
+        while let Some(paged) = fresh.pop() {
+            message(self.held(level, paged));
+        }
+        self.returns.map_or_else(BTreeMap::new, |returns| returns.0)
+    }
+}
+
+/// What is shown to those that copy it.
+impl<M: Message> Lane<M> {
+    fn pages_from(&self, from: Seq) -> impl Iterator<Item = &Page> {
+        self.paging.iter().flat_map(move |paging| paging.pages_from(from))
+    }
+
+    pub(crate) fn list(&self, listing: &mut Listing) {
+        let from = listing.begin();
+        listing.add(self.returned.range(from..).map(|(seq, _)| (*seq, *seq)));
+        listing.add(self.front.runs());
+        listing.add(self.paging.iter().flat_map(|paging| paging.back.runs()));
+        listing.add_pages(self.pages_from(from).map(|page| (page.first(), page.runs())));
+    }
+
+    /// Shows those that are in memory.
+    pub(crate) fn peek(&self, level: u8, wanted: &[(Seq, Seq)], delivered_to: Seq, show: &mut impl FnMut(Copied<&M>)) {
+        let returned = wanted
+            .iter()
+            .flat_map(|(first, last)| self.returned.range(first..=last));
+        returned.for_each(|(_, held)| show(held.copied(held.redelivered)));
+        let back = self.paging.as_ref().map(|paging| &paging.back);
+        for fresh in std::iter::once(&self.front).chain(back) {
+            fresh.peek(wanted, |seq, message, expires| {
+                show(Copied {
+                    seq,
+                    level,
+                    expires,
+                    delivery_count: self.returns_of(seq),
+                    delivered: seq <= delivered_to,
+                    message,
+                });
+            });
+        }
+    }
+
+    /// Pages with some of the wanted, each with which, and whether it is on its way.
+    pub(crate) fn peek_pages(&self, level: u8, wanted: &[(Seq, Seq)]) -> Vec<(PageWanted, bool)> {
+        let (Some((first, _)), Some((_, last))) = (wanted.first(), wanted.last()) else {
+            return Vec::new();
+        };
+        let pages = self.pages_from(*first).take_while(|page| page.first() <= *last);
+        let pages = pages.map(|page| {
+            let seqs = page.runs().flat_map(|(first, last)| within(wanted, first, last));
+            let wanted = PageWanted {
+                page: page.id,
+                level,
+                seqs: seqs.collect(),
+            };
+            (wanted, self.is_loading(page.id))
+        });
+        pages.filter(|(page, _)| !page.seqs.is_empty()).collect()
+    }
+
+    /// How often messages came back, of those that did.
+    pub(crate) fn returns(&self, first: Seq, last: Seq) -> impl Iterator<Item = (Seq, u32)> {
+        let returned = self.returned.range(first..=last);
+        let returned = returned.map(|(seq, held)| (*seq, held.delivery_count));
+        let fresh = self
+            .returns
+            .iter()
+            .flat_map(move |returns| returns.0.range(first..=last));
+        returned
+            .chain(fresh.map(|(seq, count)| (*seq, *count)))
+            .filter(|(_, count)| *count > 0)
     }
 }

@@ -6,6 +6,7 @@
 use model::{Millis, PageId, Seq};
 
 use crate::counts::Tally;
+use crate::listing;
 use crate::message::{Message, NEVER};
 
 /// A message of a page.
@@ -80,6 +81,22 @@ impl Page {
         self.runs.last().map_or(Seq(0), |run| run.1)
     }
 
+    /// True if this is one of its positions.
+    pub(crate) fn holds(&self, seq: Seq) -> bool {
+        listing::holds(&self.runs, seq)
+    }
+
+    /// As it would be found after a restart.
+    pub(crate) fn into_restored(self, level: u8) -> RestoredPage {
+        RestoredPage {
+            id: self.id,
+            level,
+            seqs: self.runs.into_vec(),
+            tally: self.tally,
+            expiring: self.expiring,
+        }
+    }
+
     pub(crate) fn runs(&self) -> impl Iterator<Item = (Seq, Seq)> {
         self.runs.iter().copied()
     }
@@ -106,7 +123,7 @@ pub(crate) fn expiring<M>(messages: &[Paged<M>]) -> u64 {
     messages.iter().filter(|paged| paged.expires != NEVER).count() as u64
 }
 
-fn runs<M>(messages: &[Paged<M>]) -> Vec<(Seq, Seq)> {
+pub(crate) fn runs<M>(messages: &[Paged<M>]) -> Vec<(Seq, Seq)> {
     let mut runs: Vec<(Seq, Seq)> = Vec::new();
     for Paged { seq, .. } in messages {
         match runs.last_mut() {

@@ -18,11 +18,13 @@ pub(crate) const PAGE_BYTES_MAX: u64 = 256 * 1024;
 /// … but not for less than this.
 const PAGE_BYTES_MIN: u64 = 4 * 1024;
 /// A page is full at this many messages, however small.
-const PAGE_MESSAGES_MAX: usize = 4096;
+pub(crate) const PAGE_MESSAGES_MAX: usize = 4096;
 
 pub(crate) struct Paging<M> {
     /// In order of their first positions; only empty while a page is being taken in.
     pages: VecDeque<Page>,
+    /// The widest there was: how far back one that holds a position may begin.
+    span_max: u64,
     /// What is in all of them.
     tally: Tally,
     loading: Option<PageId>,
@@ -36,6 +38,7 @@ impl<M> Default for Paging<M> {
     fn default() -> Self {
         Self {
             pages: VecDeque::new(),
+            span_max: 0,
             tally: Tally::default(),
             loading: None,
             front_count: 0,
@@ -63,6 +66,13 @@ impl<M> Paging<M> {
         self.pages.iter()
     }
 
+    /// The pages that reach behind this position.
+    pub(crate) fn pages_from(&self, from: Seq) -> impl Iterator<Item = &Page> {
+        let ends_before = |page: &Page| page.first().0.saturating_add(self.span_max) < from.0;
+        let begin = self.pages.partition_point(ends_before);
+        self.pages.range(begin..).filter(move |page| page.last() >= from)
+    }
+
     /// Whatever is not before this position has to wait for a page.
     pub(crate) fn first(&self) -> Seq {
         self.pages.front().map_or(Seq(u64::MAX), Page::first)
@@ -74,6 +84,23 @@ impl<M> Paging<M> {
 
     pub(crate) fn is_loading_any(&self) -> bool {
         self.loading.is_some()
+    }
+
+    /// The page was asked for before: it is on its way.
+    pub(crate) fn mark_loading(&mut self, page: PageId) {
+        self.loading = Some(page);
+    }
+
+    /// All pages, each with whether it is on its way, and what is behind them.
+    pub(crate) fn disband(self) -> (impl Iterator<Item = (Page, bool)>, Fresh<M>) {
+        let loading = self.loading;
+        let pages = self.pages.into_iter();
+        (
+            pages
+                .map(move |page| (loading == Some(page.id), page))
+                .map(|(is_loading, page)| (page, is_loading)),
+            self.back,
+        )
     }
 
     /// The page to ask for now, unless one is on its way.
@@ -104,6 +131,7 @@ impl<M> Paging<M> {
     pub(crate) fn insert(&mut self, page: Page) {
         let at = self.pages.partition_point(|other| other.first() < page.first());
         self.tally.add_all(&page.tally);
+        self.span_max = self.span_max.max(page.last().0 - page.first().0);
         self.pages.insert(at, page);
     }
 }

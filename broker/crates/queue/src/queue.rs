@@ -100,6 +100,11 @@ impl<M: Message, C> Queue<M, C> {
         }
     }
 
+    /// The highest position ever given to a message.
+    pub fn last_seq(&self) -> Seq {
+        self.last_seq
+    }
+
     /// Octets of memory of the ready messages, but those in the store.
     pub fn resident_bytes(&self) -> u64 {
         self.backlog.resident_bytes()

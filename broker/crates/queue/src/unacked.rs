@@ -54,6 +54,23 @@ impl<M: Message> UnackedSet<M> {
         &self.tally
     }
 
+    /// How many slots were given out so far; wraps.
+    pub(crate) fn slots_used(&self) -> u32 {
+        self.generation
+    }
+
+    /// So many slots were given out by an earlier set and must not mean anything here.
+    pub(crate) fn skip_slots(&mut self, used: u32) {
+        self.generation = used;
+    }
+
+    /// Takes all out, in no particular but always the same order.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Held<M>> {
+        self.tally = Tally::default();
+        let places = std::mem::take(&mut self.places);
+        places.into_iter().map(|(_, unacked)| unacked.held)
+    }
+
     /// The slot that the next [`insert`](Self::insert) will fill.
     pub(crate) fn next_slot(&self) -> Slot {
         let index = u32::try_from(self.places.vacant_key()).expect("fewer than 2^32 messages fit into memory");

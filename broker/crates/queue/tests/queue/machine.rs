@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use model::{ConsumerId, Millis, PageId, Seq};
 use queue::{
-    Death, Delivery, DirectSink, Facts, Fetched, Got, Incoming, Message, Paged, Published, Queue, Restored, Retire,
-    Settle, Sink, Slot, Stored, SubscribeError, Subscription, Taken,
+    Copied, Copy, Death, Delivery, DirectSink, Facts, Fetched, Got, Incoming, Message, Paged, Published, Queue,
+    Restored, Retire, Settings, Settle, Sink, Slot, Stored, SubscribeError, Subscription, Taken,
 };
 
 use crate::script::{Command, Letter, Reader, Setup, parse};
@@ -134,6 +134,17 @@ pub(crate) struct Recorder {
     /// The store's effects are written down too.
     shows_store: bool,
     pub(crate) store: Store,
+    /// What copies are told, since somebody last asked.
+    operations: Vec<Operation>,
+}
+
+/// What a leader tells its mirrors.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Enqueue(Copied<KeptLetter>),
+    Remove(Seq, Seq),
+    Returned(Seq, u32),
+    Delivered(u8, Seq),
 }
 
 impl Recorder {
@@ -199,12 +210,14 @@ impl Sink<KeptLetter, u64> for Recorder {
         self.note(format!("dead {} {}", message.0.name, why.as_str()));
         if let Some(seq) = stored {
             self.store.died(seq, message.0.persistent);
+            self.operations.push(Operation::Remove(seq, seq));
             self.note_store(format!("stored {}", seq.0));
         }
     }
 
     fn removed(&mut self, first: Seq, last: Seq, persistent: bool) {
         self.store.removed(first, last, persistent);
+        self.operations.push(Operation::Remove(first, last));
         self.note_store(match first == last {
             true => format!("removed {}", first.0),
             false => format!("removed {}-{}", first.0, last.0),
@@ -212,6 +225,7 @@ impl Sink<KeptLetter, u64> for Recorder {
     }
 
     fn returned(&mut self, seq: Seq, delivery_count: u32) {
+        self.operations.push(Operation::Returned(seq, delivery_count));
         self.note_store(format!("returned {}*{delivery_count}", seq.0));
     }
 
@@ -258,6 +272,14 @@ impl DirectSink<Arriving, u64> for Recorder {
     fn store(&mut self, stored: Stored, incoming: &mut Arriving) {
         assert!(incoming.letter.persistent || !stored.persistent);
         self.store.store(stored, &incoming.letter);
+        self.operations.push(Operation::Enqueue(Copied {
+            seq: stored.seq,
+            level: stored.level,
+            expires: stored.expires,
+            delivery_count: 0,
+            delivered: false,
+            message: KeptLetter(Rc::new(incoming.letter.clone())),
+        }));
         let name = &incoming.letter.name;
         self.stands_at(name, stored.seq);
         self.note_store(format!("store {name} {}", stored.seq.0));
@@ -294,6 +316,48 @@ impl Machine {
 
     pub(crate) fn store(&mut self) -> &mut Store {
         &mut self.sink.store
+    }
+
+    /// The queue that a copy becomes.
+    pub(crate) fn promote(copy: Copy<KeptLetter>, store: Store, settings: Settings, now: Millis) -> Self {
+        let mut machine = Self::new(&Setup {
+            settings,
+            auto_delete: false,
+        });
+        machine.base = i128::from(copy.tally().messages);
+        machine.now = now;
+        machine.sink.store = store;
+        machine.queue = copy.promote(settings, false, now);
+        machine
+    }
+
+    /// The copy that the queue becomes, and its store.
+    pub(crate) fn demote(self) -> (Copy<KeptLetter>, Store) {
+        (self.queue.demote().0, self.sink.store)
+    }
+
+    /// What mirrors are to be told since the last time.
+    pub(crate) fn take_operations(&mut self) -> Vec<Operation> {
+        let mut operations = std::mem::take(&mut self.sink.operations);
+        let delivered = (0..=u8::MAX).zip(self.queue.delivered_to());
+        operations.extend(delivered.map(|(level, upto)| Operation::Delivered(level, *upto)));
+        operations
+    }
+
+    /// The queue becomes a copy and a queue again; if `answers`, all pages on their way come to the copy.
+    fn hand_over(&mut self, answers: bool) {
+        let settings = *self.queue.settings();
+        let empty = Queue::new(settings, false, self.now);
+        let (mut copy, consumers) = std::mem::replace(&mut self.queue, empty).demote();
+        assert!(consumers.is_sorted());
+        let wanted = self.sink.store.wanted();
+        for (page, _) in wanted.into_iter().filter(|_| answers) {
+            let messages = self.sink.store.answer(page, &[]);
+            assert_eq!(copy.loaded(page, messages, &mut self.sink.store), 0);
+        }
+        self.base = i128::from(copy.tally().messages);
+        self.sink.blocked.clear();
+        self.queue = copy.promote(settings, self.auto_delete, self.now);
     }
 
     /// How many deliveries have been numbered so far.
@@ -366,6 +430,10 @@ impl Machine {
             }
             Command::Restart(groups) => {
                 self.restart(groups);
+                None
+            }
+            Command::HandOver { answers } => {
+                self.hand_over(*answers);
                 None
             }
             Command::Delete => {

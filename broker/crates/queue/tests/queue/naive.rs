@@ -29,6 +29,8 @@ struct Item {
     place: Place,
     /// In the store, in this page.
     page: Option<PageId>,
+    /// The queue was a copy since it came back last.
+    is_fresh: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub(crate) struct Naive {
     /// Per level, the last arrival ever handed out.
     delivered_to: Vec<u64>,
     effects: Vec<String>,
+    /// Pages on their way.
+    pub(crate) loading: Vec<PageId>,
 }
 
 impl Naive {
@@ -74,6 +78,7 @@ impl Naive {
             blocked: BTreeSet::new(),
             delivered_to: vec![0; usize::from(setup.settings.max_priority.unwrap_or(0)) + 1],
             effects: Vec::new(),
+            loading: Vec::new(),
         }
     }
 
@@ -121,6 +126,7 @@ impl Naive {
             // Pages go out by `follow`.
             Command::Shrink(_) => {}
             Command::Restart(_) => self.restart(),
+            Command::HandOver { answers } => self.hand_over(*answers),
             Command::Room(_) | Command::GoOn | Command::Delete => unreachable!("not part of the random scripts"),
         }
         std::mem::take(&mut self.effects)
@@ -199,7 +205,7 @@ impl Naive {
         for name in names {
             let item = self.items.iter_mut().find(|item| item.letter.name == *name);
             let item = item.expect("only what is ready is paged out");
-            assert!(matches!(item.place, Place::Ready) && item.page.is_none() && item.returns == 0);
+            assert!(matches!(item.place, Place::Ready) && item.page.is_none() && (item.returns == 0 || item.is_fresh));
             item.page = Some(*page);
         }
     }
@@ -234,11 +240,31 @@ impl Naive {
             item.redelivered = item.arrival <= self.delivered_to[usize::from(item.level)];
             item.page = None;
         }
+        self.all_leave();
+    }
+
+    fn all_leave(&mut self) {
         self.parties.clear();
         self.round.clear();
         self.blocked.clear();
         self.active = None;
         self.used = self.now;
+    }
+
+    /// All is ready at its old place; what may have been handed out is marked.
+    fn hand_over(&mut self, answers: bool) {
+        if !(self.settings.durable || self.settings.replicated) {
+            self.recall_delivered();
+        }
+        for item in &mut self.items {
+            item.place = Place::Ready;
+            item.redelivered = item.arrival <= self.delivered_to[usize::from(item.level)];
+            item.is_fresh = true;
+            if answers && item.page.is_some_and(|page| self.loading.contains(&page)) {
+                item.page = None;
+            }
+        }
+        self.all_leave();
     }
 
     fn publish(&mut self, letter: &Letter) {
@@ -275,6 +301,7 @@ impl Naive {
             redelivered: false,
             place: Place::Ready,
             page: None,
+            is_fresh: false,
         };
         let is_first = self.ready_items().next().is_none();
         self.items.push(item);
@@ -485,6 +512,7 @@ impl Naive {
         self.items[at].place = Place::Ready;
         self.items[at].redelivered = true;
         self.items[at].returns += 1;
+        self.items[at].is_fresh = false;
         if let Some(id) = owner {
             self.join_round(id);
         }

@@ -14,7 +14,7 @@ use crate::script::{Command, Letter, Reader, Setup};
 
 /// A command whose consumers and deliveries are chosen among those that exist when it runs.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Publish {
         bytes: u64,
         priority: u8,
@@ -42,6 +42,7 @@ enum Step {
     Load(usize, Vec<usize>),
     Shrink(u64),
     Restart(Vec<usize>),
+    HandOver(bool),
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
@@ -83,7 +84,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     })
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let how = || prop::sample::select(vec![Settle::Ack, Settle::Ack, Settle::Requeue, Settle::Reject]);
     let some = || prop::collection::vec(any::<usize>(), 1..4);
     let publish = (0..5u64, 0..5u8, prop::option::weighted(0.2, 0..10u64), any::<bool>()).prop_map(
@@ -121,6 +122,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (any::<usize>(), lost).prop_map(|(which, lost)| Step::Load(which, lost)),
         2 => prop::sample::select(vec![0, 3_000, 5_000]).prop_map(Step::Shrink),
         1 => prop::collection::vec(0..3usize, 1..5).prop_map(Step::Restart),
+        1 => any::<bool>().prop_map(Step::HandOver),
     ]
 }
 
@@ -141,6 +143,17 @@ fn busy_step() -> impl Strategy<Value = Step> {
 
 fn setup() -> impl Strategy<Value = Setup> {
     (settings(), any::<bool>()).prop_map(|(settings, auto_delete)| Setup { settings, auto_delete })
+}
+
+/// Of a queue that other nodes copy.
+pub(crate) fn replicated() -> impl Strategy<Value = Setup> {
+    setup().prop_map(|setup| Setup {
+        settings: Settings {
+            replicated: true,
+            ..setup.settings
+        },
+        ..setup
+    })
 }
 
 fn pick<T: Copy>(from: &[T], which: usize) -> Option<T> {
@@ -216,6 +229,7 @@ fn resolve(step: &Step, naive: &Naive, number: usize, machine: &mut Machine) -> 
             machine.queue.settings().durable.then_some(())?;
             Command::Restart(groups.clone())
         }
+        Step::HandOver(answers) => Command::HandOver { answers },
     })
 }
 
@@ -225,6 +239,7 @@ fn both(machine: &mut Machine, naive: &mut Naive, command: &Command) -> (Vec<Str
         Command::Load { which, .. } => Some(machine.store().wanted()[*which].0),
         _ => None,
     };
+    naive.loading = machine.store().wanted().iter().map(|(page, _)| *page).collect();
     let real = machine.apply(command);
     let slow = match (command, page) {
         (Command::Load { lost, .. }, Some(page)) => naive.load(page, lost),
@@ -248,6 +263,26 @@ fn agree(machine: &mut Machine, naive: &Naive, command: &Command, when: &str) {
     if let (Command::Tick, Some(level)) = (command, naive.needs_page_of()) {
         assert!(loading.contains(&level), "time or a limit waits for the head {when}");
     }
+}
+
+/// Runs the steps on a queue that other nodes copy, which loses nothing by itself; `each` sees it after every one. Returns it.
+pub(crate) fn lead(setup: &Setup, steps: &[Step], mut each: impl FnMut(&mut Machine)) -> Machine {
+    let (mut machine, mut naive) = (Machine::new(setup), Naive::new(setup));
+    for (number, step) in steps.iter().enumerate() {
+        let step = match step.clone() {
+            Step::Set(settings) => Step::Set(Settings {
+                replicated: true,
+                ..settings
+            }),
+            Step::Restart(_) => continue,
+            step => without_loss(step),
+        };
+        if let Some(command) = resolve(&step, &naive, number, &mut machine) {
+            both(&mut machine, &mut naive, &command);
+            each(&mut machine);
+        }
+    }
+    machine
 }
 
 /// Runs the steps on both; returns the commands and what happened.
@@ -359,6 +394,7 @@ fn ends(commands: &[Command], happened: &[Vec<String>]) -> BTreeMap<String, u32>
             Command::Settle(Settle::Requeue | Settle::Reject, numbers) | Command::Depart(_, numbers) => {
                 numbers.iter().for_each(|number| drop(unacked.remove(number)));
             }
+            Command::HandOver { .. } => unacked.clear(),
             _ => {}
         }
         for effect in effects {

@@ -56,6 +56,10 @@ pub(crate) enum Command {
     Shrink(u64),
     /// The queue begins anew with what lasts, dealt out in turn to the pages named.
     Restart(Vec<usize>),
+    /// The queue becomes a copy and a queue again; pages that were asked for may come in between.
+    HandOver {
+        answers: bool,
+    },
     Delete,
 }
 
@@ -110,6 +114,9 @@ fn command(words: &[&str]) -> Command {
         "shrink" => Command::Shrink(kib(arg)),
         "restart" if arg.is_empty() => Command::Restart(vec![0]),
         "restart" => Command::Restart(numbers(arg)),
+        "hand-over" => Command::HandOver {
+            answers: arg == "answers",
+        },
         "delete" => Command::Delete,
         other => panic!("no such command: {other}"),
     }

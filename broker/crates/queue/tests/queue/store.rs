@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{PageId, Seq};
-use queue::{Paged, RestoredPage, Stored, Tally};
+use queue::{Copied, CopySink, Paged, RestoredPage, Stored, Tally};
 
 use crate::machine::KeptLetter;
 use crate::script::Letter;
@@ -68,6 +68,23 @@ impl Store {
         };
         self.pages.insert(id, page);
         id
+    }
+
+    /// What is in a page, for whoever reads it beside the queue.
+    pub(crate) fn read(&self, id: PageId) -> Vec<Paged<KeptLetter>> {
+        self.pages[&id].messages.clone()
+    }
+
+    /// True while somebody wants the page.
+    pub(crate) fn has(&self, id: PageId) -> bool {
+        self.pages.get(&id).is_some_and(|page| !page.discarded)
+    }
+
+    /// What is on its way, each message with its level.
+    pub(crate) fn loading_messages(&self) -> impl Iterator<Item = (u8, &Paged<KeptLetter>)> {
+        let pages = self.wanted.iter().map(|id| &self.pages[id]);
+        let pages = pages.filter(|page| !page.discarded);
+        pages.flat_map(|page| page.messages.iter().map(|paged| (page.level, paged)))
     }
 
     pub(crate) fn load(&mut self, id: PageId) {
@@ -140,6 +157,17 @@ impl Store {
             .collect()
     }
 
+    /// A message of a copy that must survive.
+    pub(crate) fn keep(&mut self, copied: &Copied<KeptLetter>) {
+        let stored = Stored {
+            seq: copied.seq,
+            level: copied.level,
+            expires: copied.expires,
+            persistent: true,
+        };
+        self.store(stored, &copied.message.0);
+    }
+
     fn restored(&mut self, level: u8, messages: Vec<Paged<KeptLetter>>) -> RestoredPage {
         let mut page = RestoredPage {
             level,
@@ -161,5 +189,24 @@ fn add(tally: &mut Tally, letter: &Letter) {
     if letter.persistent {
         tally.persistent += 1;
         tally.persistent_bytes += letter.bytes;
+    }
+}
+
+/// As the real store does it: what is gone is gone from pages too, and what it does not have means nothing.
+impl CopySink<KeptLetter> for Store {
+    fn removed(&mut self, first: Seq, last: Seq) {
+        let gone = first..=last;
+        self.lasting.retain(|seq, _| !gone.contains(seq));
+        for page in self.pages.values_mut() {
+            page.messages.retain(|paged| !gone.contains(&paged.seq));
+        }
+    }
+
+    fn page_out(&mut self, level: u8, messages: Vec<Paged<KeptLetter>>) -> PageId {
+        Store::page_out(self, level, messages)
+    }
+
+    fn discard(&mut self, page: PageId) {
+        Store::discard(self, page);
     }
 }
