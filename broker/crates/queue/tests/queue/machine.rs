@@ -375,13 +375,7 @@ impl Machine {
     }
 
     fn perform(&mut self, command: &Command) -> Option<String> {
-        let Self {
-            queue,
-            now,
-            sink,
-            deleted,
-            ..
-        } = self;
+        let Self { queue, now, sink, .. } = self;
         match command {
             Command::Publish(letter) => self.publish(letter),
             Command::Subscribe(reader) => self.subscribe(reader),
@@ -436,15 +430,17 @@ impl Machine {
                 self.hand_over(*answers);
                 None
             }
-            Command::Delete => {
-                *deleted = true;
-                let counts = queue.delete(sink);
-                Some(format!(
-                    "deleted ready={} unacked={}",
-                    counts.ready.messages, counts.unacked.messages
-                ))
-            }
+            Command::Delete => self.delete(),
         }
+    }
+
+    fn delete(&mut self) -> Option<String> {
+        self.deleted = true;
+        let counts = self.queue.delete(&mut self.sink);
+        Some(format!(
+            "deleted ready={} unacked={}",
+            counts.ready.messages, counts.unacked.messages
+        ))
     }
 
     fn depart(&mut self, consumers: &[u64], deliveries: &[usize]) -> Option<String> {
