@@ -66,6 +66,8 @@ pub(crate) enum Note<M> {
     PageOut(Box<PageOut<M>>),
     /// A page is wanted back.
     Load(Box<Load<M>>),
+    /// Somebody looks at a page.
+    Read(Box<Load<M>>),
     /// A page is not wanted any more.
     Discard(PageId),
     /// A queue is deleted.

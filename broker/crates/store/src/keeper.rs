@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use model::{PageId, QueueId, Runs};
+use model::{PageId, QueueId, Runs, Seq};
 
 use crate::{
     disk::{Disk, Open},
@@ -18,7 +18,7 @@ use crate::{
     hold::Held,
     index::{Index, NewPage},
     lsn::Lsn,
-    message::{Load, PageOut, Paged, StoredMessage},
+    message::{PageOut, StoredMessage},
     page::{Draft, PageHead, ReadHead},
     pages::Pages,
     record::Record,
@@ -49,7 +49,7 @@ pub(crate) struct Keeper<D: Disk, M> {
     pub(crate) pages: Pages<D>,
     deeds: Vec<(Lsn, Deed)>,
     /// Pages for which there was no room; they are in memory and can be loaded from here.
-    unwritten: BTreeMap<PageId, PageOut<M>>,
+    pub(crate) unwritten: BTreeMap<PageId, PageOut<M>>,
     /// Complete segments, oldest first.
     sealed: VecDeque<u64>,
     retiring: Option<Retiring>,
@@ -134,7 +134,7 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
                 first,
                 last,
             } => self.index.enqueued(segment, queue, first, last),
-            Note::Removed { queue, first, last } => self.index.removed(queue, first, last),
+            Note::Removed { queue, first, last } => self.removed(queue, first, last),
             Note::Delivered {
                 segment,
                 queue,
@@ -143,6 +143,7 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
             } => self.index.delivered(segment, queue, level, upto),
             Note::PageOut(out) => self.page_out(*out)?,
             Note::Load(load) => self.load(*load),
+            Note::Read(load) => self.read(*load),
             Note::Discard(page) => self.discard(page),
             Note::Forget(queue) => self.forget(queue),
             Note::Hold(then) => {
@@ -238,58 +239,14 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
         Ok(())
     }
 
-    fn load(&mut self, load: Load<M>) {
-        if let Some(out) = self.unwritten.remove(&load.id) {
+    /// Messages are gone, also of pages that wait for room.
+    fn removed(&mut self, queue: QueueId, first: Seq, last: Seq) {
+        let of_queue = self.unwritten.values_mut().filter(|out| out.queue == queue);
+        of_queue.for_each(|out| out.messages.retain(|paged| !(first..=last).contains(&paged.seq)));
+        for (_, out) in self.unwritten.extract_if(.., |_, out| out.messages.is_empty()) {
             self.shared.paged_out(out.bytes);
-            return (load.then)(out.messages);
         }
-        let messages = self.read_page(load.id).unwrap_or_else(|damage| {
-            tracing::error!("messages are lost: {damage}. The rest of the queue goes on; restore them from a backup");
-            self.index.discard(load.id);
-            Vec::new()
-        });
-        (load.then)(messages);
-    }
-
-    /// The messages of a page that are wanted. Those that are not persistent live in memory alone from now on.
-    fn read_page(&mut self, id: PageId) -> Result<Vec<Paged<M>>, String> {
-        let Some(page) = self.index.page(id).cloned() else {
-            return Ok(Vec::new());
-        };
-        let place = || {
-            format!(
-                "page {} in {} at offset {}",
-                id.0,
-                crate::page::path(page.file),
-                page.offset
-            )
-        };
-        let octets = self
-            .pages
-            .read(page.file, page.offset, page.bytes as usize)
-            .map_err(|error| format!("{}: {error}", place()))?;
-        let ReadHead::Page(head) = PageHead::read(&octets) else {
-            return Err(format!("{} is damaged", place()));
-        };
-        let all = head
-            .messages(&octets)
-            .ok_or_else(|| format!("{} is damaged", place()))?;
-        let (mut wanted, mut memory_only) = (Vec::with_capacity(all.len()), Runs::default());
-        for (entry, content) in all {
-            if !page.live.contains(entry.seq) {
-                continue;
-            }
-            wanted.push(Paged {
-                seq: entry.seq,
-                expires: entry.expires,
-                message: M::of(&content, entry.persistent),
-            });
-            if !entry.persistent {
-                memory_only.insert(entry.seq, entry.seq);
-            }
-        }
-        self.index.remove_in_page(id, &memory_only);
-        Ok(wanted)
+        self.index.removed(queue, first, last);
     }
 
     fn discard(&mut self, page: PageId) {

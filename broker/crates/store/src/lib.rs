@@ -14,6 +14,7 @@ mod front;
 mod hold;
 mod index;
 mod keeper;
+mod load;
 mod lsn;
 mod message;
 #[cfg(test)]

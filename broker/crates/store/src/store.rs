@@ -260,6 +260,12 @@ impl<M: StoredMessage> Store<M> {
         self.shared.note(Note::Load(Box::new(Load { id, then })));
     }
 
+    /// Hands the messages of a page that are wanted to `then`, as [`load`](Self::load) does, for somebody else than the
+    /// queue: the page stays as it is. Those that the queue took back by `load` and need not survive are not among them.
+    pub fn read(&self, id: PageId, then: Loaded<M>) {
+        self.shared.note(Note::Read(Box::new(Load { id, then })));
+    }
+
     /// A page is not wanted any more.
     pub fn discard(&self, id: PageId) {
         self.shared.note(Note::Discard(id));

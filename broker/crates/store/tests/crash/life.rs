@@ -10,7 +10,7 @@ use std::{
 
 use model::{Epoch, Millis, PageId, QueueId, Seq};
 use store::{
-    Content, Entry, Lsn, Opened, Paged, RecoveredQueue, Sizes, Store, StoredMessage,
+    Content, Entry, Loaded, Lsn, Opened, Paged, RecoveredQueue, Sizes, Store, StoredMessage,
     disk::{Disk, MemDisk, read_all},
 };
 
@@ -339,10 +339,16 @@ impl Life {
         let Some(page) = self.pages(queue).pop_first() else {
             return;
         };
-        let came = self.load_page(page);
+        let read = self.bring(|store, then| store.read(page, then));
+        let came = self.bring(|store, then| store.load(page, then));
         if self.power_is_off {
             return;
         }
+        assert_eq!(
+            read, came,
+            "seed {}: page {page:?} as it is read beside the queue",
+            self.seed
+        );
         let messages = &mut self.queues.get_mut(&queue).expect("a living queue").messages;
         let expected = messages
             .iter()
@@ -356,13 +362,11 @@ impl Life {
         self.story.push(format!("load {queue} {page:?}"));
     }
 
-    fn load_page(&mut self, page: PageId) -> Vec<(u64, Note)> {
+    fn bring(&mut self, ask: impl FnOnce(&Store<Note>, Loaded<Note>)) -> Vec<(u64, Note)> {
         let came = Arc::new(Mutex::new(None));
         let into = came.clone();
-        self.store.load(
-            page,
-            Box::new(move |messages| *into.lock().expect("one thread") = Some(messages)),
-        );
+        let then = move |messages| *into.lock().expect("one thread") = Some(messages);
+        ask(&self.store, Box::new(then));
         self.step_keeper();
         let came = came.lock().expect("one thread").take();
         let came: Vec<Paged<Note>> = came.unwrap_or_default();
@@ -573,7 +577,7 @@ impl Life {
     fn found(&mut self, recovered: &RecoveredQueue) -> BTreeMap<u64, (Note, PageId)> {
         let mut found = BTreeMap::new();
         for page in &recovered.pages {
-            let came = self.load_page(page.id);
+            let came = self.bring(|store, then| store.load(page.id, then));
             let told: Vec<u64> = page.seqs.iter().flat_map(|(first, last)| first.0..=last.0).collect();
             let seqs: Vec<u64> = came.iter().map(|(seq, _)| *seq).collect();
             assert_eq!(seqs, told, "seed {}: page {:?}", self.seed, page.id);
