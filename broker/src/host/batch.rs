@@ -4,15 +4,15 @@
 //! end of the batch needs it gone. Only one queue is locked at a time; errands run when none is.
 
 use model::{DeliveryTag, Generation, Millis, QueueId, Refusal};
-use queue::Published;
+use queue::{Origin, Stamp};
 use session::{Fate, Host, Note, Publication, Receipt, Settle, UnknownTag};
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use store::Lsn;
 use wire::Targets;
 
 use super::{
-    cell::{Held, QueueCell, Work},
+    cell::{Held, QueueCell, Taking, Work},
     client::Client,
     errands::Errand,
     legs::Legs,
@@ -25,6 +25,9 @@ use super::{
     trace::{Party, Sighting},
 };
 
+/// So many queues are told when a leg's client is gone; others forget it by themselves some time.
+const KNOWN_TO_MAX: usize = 4096;
+
 /// The queues that a leg's publishes go to, looked up once for many.
 #[derive(Default)]
 struct Forwarded {
@@ -33,6 +36,34 @@ struct Forwarded {
     cells: SmallVec<[Arc<QueueCell>; 1]>,
     /// One of them is led by another node now.
     elsewhere: bool,
+    /// Other ones than those of the publish before.
+    is_new: bool,
+}
+
+/// On a leg: whose publishes come over it, and which queues know of them.
+#[derive(Debug)]
+struct Sender {
+    origin: Origin,
+    incarnation: u64,
+    known_to: BTreeSet<QueueId>,
+}
+
+impl Sender {
+    /// Where a publish stands among those of its sender, unless it is never sent again.
+    fn stamp(&mut self, forward: &wire::Forward<'_>, queues: &Forwarded) -> Option<Stamp> {
+        if forward.sequence == 0 {
+            return None;
+        }
+        if queues.is_new && self.known_to.len() < KNOWN_TO_MAX {
+            self.known_to.extend(queues.cells.iter().map(|cell| cell.id));
+        }
+        Some(Stamp {
+            origin: self.origin,
+            incarnation: self.incarnation,
+            sequence: forward.sequence,
+            floor: forward.floor,
+        })
+    }
 }
 
 impl Forwarded {
@@ -47,7 +78,7 @@ impl Forwarded {
 
     fn of(self, targets: Targets<'_>, node: &Node) -> Self {
         if self.octets == targets.octets() && !self.octets.is_empty() {
-            return self;
+            return Forwarded { is_new: false, ..self };
         }
         let snapshot = node.snapshot();
         let is_elsewhere = |id: QueueId| snapshot.cell(id).is_none() && snapshot.catalog.queue_by_id(id).is_some();
@@ -56,6 +87,7 @@ impl Forwarded {
             octets: targets.octets().to_vec(),
             cells: targets.queues().filter_map(|id| snapshot.cell(id).cloned()).collect(),
             elsewhere: targets.queues().any(is_elsewhere),
+            is_new: true,
         }
     }
 }
@@ -88,6 +120,7 @@ pub struct Batch {
     pub legs: Legs,
     /// The queues of the last forwarded publish, on a leg.
     forwarded: Forwarded,
+    origin: Option<Sender>,
     scratch: Vec<u8>,
     settled: Vec<Place>,
     tally: Tally,
@@ -113,6 +146,7 @@ impl Batch {
             routes: RouteCache::default(),
             legs: Legs::default(),
             forwarded: Forwarded::default(),
+            origin: None,
             scratch: Vec::new(),
             settled: Vec::new(),
             tally: Tally::default(),
@@ -126,6 +160,7 @@ impl Batch {
     pub fn begin(&mut self) {
         self.now = self.node.now();
         let snapshot = self.node.snapshot();
+        self.legs.look_at(&snapshot);
         self.routes.refresh(&snapshot);
         self.forwarded.refresh(snapshot.generation());
     }
@@ -148,6 +183,27 @@ impl Batch {
     /// Routes are asked for on behalf of this client.
     pub fn enter(&mut self, client: catalog::Client) {
         self.routes.enter(client);
+    }
+
+    /// On a leg: whose publishes come over it.
+    pub fn serve_origin(&mut self, origin: Origin, incarnation: u64) {
+        self.origin = Some(Sender {
+            origin,
+            incarnation,
+            known_to: BTreeSet::new(),
+        });
+    }
+
+    /// The sender is gone for good and sends nothing again.
+    pub fn forget_origin(&mut self) {
+        let Some(Sender { origin, known_to, .. }) = self.origin.take() else {
+            return;
+        };
+        self.release();
+        let snapshot = self.node.snapshot();
+        for cell in known_to.into_iter().filter_map(|id| snapshot.cell(id)) {
+            cell.hold().dedup.forget(origin);
+        }
     }
 
     /// Deliveries go back to their queues.
@@ -246,24 +302,33 @@ impl Batch {
         result
     }
 
-    fn publish_to(&mut self, cells: &[Arc<QueueCell>], publication: &Publication<'_>) -> Fate {
+    /// Publishes to queues of this node. With a stamp, to each only what it has not taken before.
+    pub fn publish_to(
+        &mut self,
+        cells: &[Arc<QueueCell>],
+        publication: &Publication<'_>,
+        stamp: Option<&Stamp>,
+    ) -> Fate {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut arriving = Arriving::new(publication, cells.len(), &mut scratch);
-        let mut fate = Fate::Unroutable;
+        let (mut fate, mut comes_again) = (Fate::Unroutable, false);
         let safe_before = self.safe_at;
         for cell in cells {
-            let published = self.on_cell(cell, |work| {
-                (!work.dead).then(|| work.queue.publish(work.now, &mut arriving, &mut work.sink))
-            });
-            fate = match (published, fate) {
-                (None, fate) => fate,
-                (Some(Published::Accepted(_)), Fate::Unroutable) => Fate::Taken,
-                (Some(Published::Accepted(_)), fate) => fate,
-                (Some(Published::Rejected), _) => Fate::Rejected,
+            let taking = self.on_cell(cell, |work| work.publish(&mut arriving, stamp));
+            comes_again |= taking == Taking::TakenBefore;
+            fate = match (taking, fate) {
+                (Taking::Gone, fate) => fate,
+                (Taking::Taken | Taking::TakenBefore, Fate::Unroutable) => Fate::Taken,
+                (Taking::Taken | Taking::TakenBefore, fate) => fate,
+                (Taking::Refused, _) => Fate::Rejected,
             };
         }
         self.scratch = scratch;
+        if comes_again && publication.persistent {
+            self.safe_at = self.safe_at.max(self.node.store().end());
+        }
         match fate {
+            Fate::Taken if comes_again && publication.persistent => Fate::Logged,
             Fate::Taken if self.safe_at > safe_before => Fate::Logged,
             fate => fate,
         }
@@ -282,11 +347,15 @@ impl Batch {
 
     /// Publishes to queues of other nodes, too. Those say later what became of it.
     fn publish_far(&mut self, channel: u16, route: &Route, message: &Publication<'_>, receipt: Receipt) -> Fate {
-        let mut fate = self.publish_to(&route.cells, message);
+        let mut fate = self.publish_to(&route.cells, message, None);
         let as_of = self.routes.generation();
+        let sequence = match receipt {
+            Receipt::None => 0,
+            Receipt::Confirm(_) | Receipt::Commit => self.legs.next_sequence(),
+        };
         for remote in &route.remotes {
             let leg = self.legs.to(&remote.leader, &self.node, &self.client);
-            let is_sent = leg.forward(channel, as_of, &remote.queues, message, receipt);
+            let is_sent = leg.forward(channel, as_of, &remote.queues, message, (receipt, sequence));
             self.legs.touch(&leg);
             fate = match (is_sent, fate) {
                 (false, _) | (_, Fate::Rejected) => Fate::Rejected,
@@ -395,10 +464,11 @@ impl Host for Batch {
         // First, since it may be refused. A message held for later counts as routed.
         let delayed = self.node.keep(&route, message)?;
         let fate = match route.remotes.is_empty() {
-            true => self.publish_to(&route.cells, message),
+            true => self.publish_to(&route.cells, message, None),
             false => self.publish_far(channel, &route, message, receipt),
         };
         let fate = match fate {
+            _ if route.is_down => Fate::Rejected,
             Fate::Unroutable if delayed => Fate::Taken,
             fate => fate,
         };
@@ -412,14 +482,15 @@ impl Host for Batch {
         self.holds_publish
     }
 
-    fn forwarded(&mut self, targets: Targets<'_>, message: &Publication<'_>) -> Fate {
-        if targets.octets().is_empty() {
+    fn forwarded(&mut self, forward: &wire::Forward<'_>, message: &Publication<'_>) -> Fate {
+        if forward.targets.octets().is_empty() {
             // For nobody's queue: a direct reply to a client of this node.
             let address = String::from_utf8_lossy(message.routing_key);
             return self.node.clone().reply_directly(&address, message, &mut self.touched);
         }
-        let queues = std::mem::take(&mut self.forwarded).of(targets, &self.node);
-        let fate = match self.publish_to(&queues.cells, message) {
+        let queues = std::mem::take(&mut self.forwarded).of(forward.targets, &self.node);
+        let stamp = self.origin.as_mut().and_then(|origin| origin.stamp(forward, &queues));
+        let fate = match self.publish_to(&queues.cells, message, stamp.as_ref()) {
             Fate::Unroutable if queues.elsewhere => Fate::Rejected,
             fate => fate,
         };

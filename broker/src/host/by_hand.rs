@@ -58,7 +58,11 @@ pub async fn started(configs: Vec<Config>) -> Vec<Arc<Node>> {
     let mut nodes = Vec::new();
     for config in configs {
         let data = data_directory::open(config.node.data.as_path(), config.node.name.as_str()).unwrap();
-        let identity = data.begin().unwrap();
+        let mut identity = data.begin().unwrap();
+        if let Some((_, first)) = nodes.first() {
+            let first: &crate::cluster::Identity = first;
+            identity.cluster = first.cluster;
+        }
         let found = definitions::keep(&config, &Catalog::default(), Epoch(identity.incarnation)).unwrap();
         let node = Arc::new(Node::new(
             config,

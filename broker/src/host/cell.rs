@@ -5,7 +5,7 @@
 
 use model::{ConsumerId, Millis, PageId, QueueId, QueueName, Seq, VhostName};
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
-use queue::{Death, Delivery, DirectSink, Paged, Queue, Retire, Sink, Stored, Taken};
+use queue::{Death, Dedup, Delivery, DirectSink, Judged, Paged, Published, Queue, Retire, Sink, Stamp, Stored, Taken};
 use std::{
     ops::{Deref, DerefMut},
     sync::{
@@ -56,6 +56,8 @@ pub struct State {
     pub dead_letter: Option<model::DeadLetter>,
     /// What the store is told.
     pub journal: Journal,
+    /// What other nodes have sent that may come again.
+    pub dedup: Dedup,
 }
 
 /// The lock held across a run of commands. When it is let go the store is told what happened meanwhile.
@@ -71,6 +73,41 @@ pub struct Work<'a> {
     pub now: Millis,
     /// Where its effects go.
     pub sink: CellSink<'a>,
+    dedup: &'a mut Dedup,
+}
+
+/// What became of a publish in one queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// The queue is deleted.
+    Gone,
+    /// It is in the queue.
+    Taken,
+    /// It was before, and is answered when the log holds all that was in the queue then.
+    TakenBefore,
+    /// It was refused.
+    Refused,
+}
+
+impl Work<'_> {
+    /// Publishes. With a stamp, what has been taken before is not taken again.
+    pub fn publish(&mut self, arriving: &mut Arriving<'_>, stamp: Option<&Stamp>) -> Taking {
+        if self.dead {
+            return Taking::Gone;
+        }
+        match stamp.map_or(Judged::New, |stamp| self.dedup.judge(stamp)) {
+            Judged::New => {}
+            Judged::Again => return Taking::TakenBefore,
+            Judged::Late | Judged::Stale => return Taking::Refused,
+        }
+        match self.queue.publish(self.now, arriving, &mut self.sink) {
+            Published::Accepted(_) => {
+                stamp.into_iter().for_each(|stamp| self.dedup.note(stamp));
+                Taking::Taken
+            }
+            Published::Rejected => Taking::Refused,
+        }
+    }
 }
 
 impl Held {
@@ -97,6 +134,7 @@ impl Held {
             dead: state.dead,
             now,
             sink,
+            dedup: &mut state.dedup,
         }
     }
 }
@@ -159,6 +197,7 @@ impl QueueCell {
             dead: false,
             dead_letter: None,
             journal,
+            dedup: Dedup::default(),
         };
         QueueCell {
             id,

@@ -38,6 +38,8 @@ pub struct Client {
     pub reads: AtomicU64,
     /// It has published while an alarm is on, and is read no further.
     pub is_blocked: AtomicBool,
+    /// It holds nothing any more.
+    has_left: AtomicBool,
     profile: RwLock<Option<Profile>>,
     /// Who waits to be told about the channels.
     curious: Mutex<Vec<oneshot::Sender<Vec<ChannelFacts>>>>,
@@ -69,6 +71,16 @@ pub struct Profile {
 }
 
 impl Client {
+    /// The connection has ended, and holds nothing any more.
+    pub fn leave(&self) {
+        self.has_left.store(true, Ordering::Release);
+    }
+
+    /// True once it holds nothing any more.
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Acquire)
+    }
+
     /// A connection just accepted.
     pub fn new(id: ConnectionId, socket: Socket, peer: SocketAddr, local: SocketAddr, now: Millis) -> Self {
         let outbox = Outbox::new(socket);
@@ -84,6 +96,7 @@ impl Client {
             received: AtomicU64::new(0),
             reads: AtomicU64::new(0),
             is_blocked: AtomicBool::new(false),
+            has_left: AtomicBool::new(false),
             profile: RwLock::new(None),
             curious: Mutex::default(),
             wake: Wake(Arc::new(move || attention.notify_one())),

@@ -61,6 +61,8 @@ pub(super) struct Task {
     pub(super) login: Option<Login>,
     /// An exclusive queue has been declared: the catalogue must be told when the connection ends.
     pub(super) owns_queues: bool,
+    /// The leader of a queue was lost while it was asked: whoever leads then is asked again.
+    pub(super) ask_again: bool,
     buffer: Vec<u8>,
     heartbeat: Option<Heartbeat>,
     /// End of the handshake's or the close's patience.
@@ -105,16 +107,23 @@ pub async fn serve_leg(node: Arc<Node>, socket: Socket, opening: Opening) {
         opening.local,
         now,
     ));
-    client.opened(opening.profile(), true);
+    // Its own task tells of cancelled consumers.
+    client.opened(opening.profile(), false);
+    node.served_legs().enter(opening.origin, &client).await;
     node.legs().enter(client.clone());
     let mut task = Task::new(node, client, now);
+    task.batch.serve_origin(opening.origin, opening.incarnation);
     task.machine = Connection::leg(task.node.limits_of_legs(), opening.user.to_string());
     task.batch.enter(opening.identity());
     task.login = Some(Login::elsewhere(opening.identity()));
     task.deadline = None;
     task.told = Some(Generation::default());
     task.run().await;
+    if task.said_goodbye {
+        task.batch.forget_origin();
+    }
     task.finish().await;
+    task.node.served_legs().leave(opening.origin, &task.client);
 }
 
 impl Task {
@@ -135,6 +144,7 @@ impl Task {
             consumers: Consumers::default(),
             login: None,
             owns_queues: false,
+            ask_again: false,
             buffer: Vec::new(),
             heartbeat: None,
             deadline: Some(now.after(patience)),
@@ -160,7 +170,7 @@ impl Task {
         let mut told_to_stop = false;
         let mut seen = 0;
         while !self.over {
-            let disk_is_behind = self.waits_for_disk && !self.node.store().has_room();
+            let disk_is_behind = self.waits_for_disk && (!self.node.store().has_room() || self.batch.legs.are_full());
             let reading = !self.alarmed && !disk_is_behind && outbox.has_room(REPLIES_BYTES_MAX);
             let blocked = outbox.blocked.load(Ordering::Acquire);
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
@@ -334,7 +344,7 @@ impl Task {
         let synced = self.node.store().synced();
         let mut reached = None;
         let mut heard = false;
-        let is_safe = |next: &mut Unsafe| next.lsn <= synced && are_answered(next.awaited.as_deref());
+        let is_safe = |next: &mut Unsafe| next.lsn <= synced && are_answered(next.awaited.as_deref(), synced);
         while let Some(next) = self.unsafe_points.pop_front_if(is_safe) {
             heard |= next.awaited.is_some();
             reached = Some(next.point);
@@ -441,6 +451,11 @@ impl Task {
             self.over = true;
             return;
         }
+        if self.batch.legs.are_troubled() {
+            self.batch.begin();
+            self.resettle();
+            self.batch.end();
+        }
         self.on_synced();
         self.client.tell_channels(|| self.machine.channel_facts());
         for letter in self.client.outbox().letters() {
@@ -452,11 +467,20 @@ impl Task {
                 Letter::AlarmsChanged => {}
             }
         }
+        if self.is_leg() {
+            self.batch.end();
+        }
     }
 
     fn forget_consumer(&mut self, channel: u16, tag: &str, id: ConsumerId) {
-        if self.consumers.remove_if(channel, tag, id) {
-            self.machine.consumer_gone(channel, tag);
+        if !self.consumers.remove_if(channel, tag, id) {
+            return;
+        }
+        self.machine.consumer_gone(channel, tag);
+        if self.is_leg() {
+            // The other end learns why before it learns that.
+            self.tell_generation();
+            wire::cancel(self.batch.out(), channel, tag.as_bytes());
         }
     }
 

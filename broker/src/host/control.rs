@@ -68,10 +68,14 @@ impl Task {
                 self.over |= !self.node.catch_up(generation).await;
                 Answer::Done
             }
-            Ask::Channel(number, request) => {
-                let outcome = self.on_request(number, request).await;
-                outcome.unwrap_or_else(Answer::Refused)
-            }
+            Ask::Channel(number, request) => loop {
+                self.on_safe_ground().await;
+                self.ask_again = false;
+                let outcome = self.on_request(number, request.clone()).await;
+                if !self.ask_again || self.client.outbox().is_dead() {
+                    break outcome.unwrap_or_else(Answer::Refused);
+                }
+            },
             Ask::Release(what) => {
                 self.release(what).await;
                 Answer::Done
@@ -383,17 +387,31 @@ impl Task {
             return self.consume_far(number, &record, consume).await;
         }
         let cell = self.node.cell(&record)?;
-        let priority = consumer_priority(&cell, &consume.arguments)?;
-        let tag = consume.tag.unwrap_or_else(|| names::drawn("amq.ctag-"));
+        let tag = consume.tag.clone().unwrap_or_else(|| names::drawn("amq.ctag-"));
         let id = self.node.next_consumer();
+        self.subscribe_here(number, &cell, &tag, id, &consume, !consume.nowait)?;
+        Ok(Answer::Consuming(tag))
+    }
+
+    /// Subscribes to a queue of this node.
+    pub(super) fn subscribe_here(
+        &mut self,
+        number: u16,
+        cell: &Arc<QueueCell>,
+        tag: &str,
+        id: ConsumerId,
+        consume: &ConsumeRequest,
+        says_ok: bool,
+    ) -> Result<(), Refusal> {
+        let priority = consumer_priority(cell, &consume.arguments)?;
         let consumer = Arc::new(Consumer {
             id,
-            tag: tag.as_str().into(),
+            tag: tag.into(),
             channel: number,
             client: self.client.clone(),
             no_ack: consume.no_ack,
-            confirm_subscription: !consume.nowait,
-            arguments: consume.arguments,
+            confirm_subscription: says_ok,
+            arguments: consume.arguments.clone(),
         });
         let subscription = Subscription {
             id,
@@ -403,16 +421,16 @@ impl Task {
             exclusive: consume.exclusive,
             priority,
         };
-        let subscribed = self.batch.on_cell(&cell, |work| match work.dead {
-            true => Err(gone(&cell)),
+        self.batch.on_cell(cell, |work| match work.dead {
+            true => Err(gone(cell)),
             false => work
                 .queue
                 .subscribe(work.now, subscription, &mut work.sink)
-                .map_err(|why| refused(&cell, why)),
-        });
-        subscribed?;
-        self.consumers.insert(number, tag.clone(), Subscribed::To(cell, id));
-        Ok(Answer::Consuming(tag))
+                .map_err(|why| refused(cell, why)),
+        })?;
+        self.consumers
+            .insert(number, tag.to_owned(), Subscribed::To(cell.clone(), id));
+        Ok(())
     }
 
     fn consume_replies(&mut self, number: u16, consume: ConsumeRequest) -> Answer {

@@ -48,6 +48,7 @@ mod proxy;
 mod recent_history;
 mod remote;
 mod requests;
+mod resettle;
 mod retire;
 mod route;
 mod socket;

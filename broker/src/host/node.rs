@@ -39,7 +39,7 @@ use super::{
     journal::Journal,
     keepers::Keeper,
     keeping::{Keeping, restored, settings},
-    legs::{Couriers, Dial, Remote},
+    legs::{Couriers, Dial, Process, Remote, ServedLegs},
     listener::Port,
     loads::Pages,
     message::Message,
@@ -93,6 +93,7 @@ pub struct Node {
     clients: Clients,
     /// Legs of clients of other nodes.
     legs: Clients,
+    served_legs: ServedLegs,
     couriers: Couriers,
     far_counts: FarCounts,
     pub(super) dialer: OnceLock<Arc<dyn Dial>>,
@@ -186,16 +187,17 @@ impl Snapshot {
             return (Route::default(), false);
         };
         let mut remotes: Vec<Remote> = Vec::new();
-        let mut cells = SmallVec::new();
+        let (mut cells, mut is_down) = (SmallVec::new(), false);
         for id in &queues {
             match self.cells.get(id) {
                 Some(cell) => cells.push(cell.clone()),
-                None => self.add_remote(*id, &mut remotes),
+                None => is_down |= !self.add_remote(*id, &mut remotes),
             }
         }
         let route = Route {
             cells,
             remotes,
+            is_down,
             keepers: routed
                 .keepers
                 .into_iter()
@@ -206,18 +208,18 @@ impl Snapshot {
         (route, routed.cacheable)
     }
 
-    /// A queue that another node leads is on the way, unless that node is known to be down.
-    fn add_remote(&self, id: QueueId, remotes: &mut Vec<Remote>) {
-        let Some(record) = self.catalog.queue_by_id(id) else {
-            return;
-        };
-        if !self.is_remote(record) || !self.is_up(&record.leader) {
-            return;
+    /// A queue that another node leads is on the way; false if that node is known to be down.
+    fn add_remote(&self, id: QueueId, remotes: &mut Vec<Remote>) -> bool {
+        let remote = self.catalog.queue_by_id(id).filter(|record| self.is_remote(record));
+        let Some(record) = remote else { return true };
+        if !self.is_up(&record.leader) {
+            return false;
         }
         match remotes.iter_mut().find(|remote| remote.leader == record.leader) {
             Some(remote) => remote.add(record),
             None => remotes.push(Remote::of(record)),
         }
+        true
     }
 
     /// The other node that knows an address for direct replies, if it is up.
@@ -242,6 +244,16 @@ impl Snapshot {
     /// True unless a node is known to be down.
     pub fn is_up(&self, name: &NodeName) -> bool {
         self.catalog.nodes().any(|node| node.name == *name && node.up)
+    }
+
+    /// The process of another node that is up.
+    pub fn process(&self, name: &NodeName) -> Option<Process> {
+        let mut nodes = self.catalog.nodes();
+        let found = nodes.find(|node| node.name == *name && node.up)?;
+        Some(Process {
+            node: found.uuid,
+            incarnation: found.incarnation,
+        })
     }
 
     /// The place of the queue that has this name.
@@ -292,6 +304,7 @@ impl Node {
             generation: watch::Sender::new(Generation(0)),
             clients: Clients::default(),
             legs: Clients::default(),
+            served_legs: ServedLegs::default(),
             couriers: Couriers::default(),
             far_counts: FarCounts::default(),
             dialer: OnceLock::new(),
@@ -357,6 +370,11 @@ impl Node {
     /// What queues of other nodes hold.
     pub fn far_counts(&self) -> &FarCounts {
         &self.far_counts
+    }
+
+    /// Legs of clients of other nodes, by whose they are.
+    pub(super) fn served_legs(&self) -> &ServedLegs {
+        &self.served_legs
     }
 
     /// Ways to the queues of other nodes for the node itself.

@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
+use store::Lsn;
 use wire::{AMQPClass, basic, channel, connection as whole, queue};
 
 use super::{
@@ -57,7 +58,11 @@ impl Task {
         match heard {
             Ok(Heard::Refused(refusal)) => Err(refusal),
             Ok(heard) => Ok(heard),
-            Err(_) => Err(home_is_down(record)),
+            Err(_) => {
+                // Whoever leads the queue once that is settled is asked again.
+                self.ask_again = leg.is_troubled();
+                Err(home_is_down(record))
+            }
         }
     }
 
@@ -124,34 +129,25 @@ impl Task {
     }
 
     pub(super) async fn consume_far(&mut self, number: u16, record: &QueueRecord, consume: ConsumeRequest) -> Outcome {
-        let tag = consume.tag.unwrap_or_else(|| names::drawn("amq.ctag-"));
+        let tag = consume.tag.clone().unwrap_or_else(|| names::drawn("amq.ctag-"));
         let leg = self.leg(record)?;
         let id = self.node.next_consumer();
         let consumer = Arc::new(FarConsumer {
             id,
-            no_ack: consume.no_ack,
+            queue: record.id,
             wants_ok: !consume.nowait,
             gone: AtomicBool::new(false),
+            wish: Arc::new(consume),
         });
+        let method = consume_method(record.name.as_str(), &tag, &consumer.wish)?;
         let as_of = self.node.snapshot().generation();
-        leg.enter_consumer(number, as_of, &tag, consume.prefetch, consumer);
-        let arguments = wire::to_field_table(&consume.arguments)
-            .map_err(|error| Refusal::channel(ReplyCode::PreconditionFailed, error.to_string()))?;
-        let method = basic::Consume {
-            queue: record.name.as_str().into(),
-            consumer_tag: tag.as_str().into(),
-            no_local: false,
-            no_ack: consume.no_ack,
-            exclusive: consume.exclusive,
-            nowait: false,
-            arguments,
-        };
-        let method = AMQPClass::Basic(basic::AMQPMethod::Consume(method));
+        leg.enter_consumer(number, as_of, &tag, consumer.clone());
         // Before the answer: the queue may be gone, and the consumer with it, by the time this task hears it.
         self.consumers
             .insert(number, tag.clone(), Subscribed::There(leg.clone(), id));
         if let Err(refusal) = self.put(number, record, method, Question::Method(60, 21)).await {
             leg.forget_consumer(number, &tag);
+            consumer.end();
             self.consumers.remove(number, &tag);
             return Err(refusal);
         }
@@ -160,6 +156,9 @@ impl Task {
 
     /// Everything delivered before is the client's; nothing is delivered after.
     pub(super) async fn cancel_far(&mut self, number: u16, tag: &str, leg: &Arc<Leg>) {
+        if let Some(consumer) = leg.find_consumer(number, tag) {
+            consumer.end();
+        }
         let cancel = basic::Cancel {
             consumer_tag: tag.into(),
             nowait: false,
@@ -186,6 +185,9 @@ impl Task {
 
     /// Leaders give back what a channel or the connection holds there.
     pub(super) async fn release_far(&mut self, what: Release) {
+        if matches!(what, Release::Channel(_)) {
+            self.on_safe_ground().await;
+        }
         let legs = match what {
             Release::Channel(_) => self.batch.legs.all(),
             Release::Connection => self.batch.legs.take_all(),
@@ -245,9 +247,14 @@ impl Task {
         self.batch.settle_down();
         let awaited = self.batch.legs.awaited();
         self.node.until_durable(self.batch.safe_at()).await;
-        for answer in &awaited {
-            answer.answered().await;
+        let client = self.client.clone();
+        while !are_answered(Some(&awaited), self.node.store().synced()) && !client.outbox().is_dead() {
+            client.outbox().attention.notified().await;
+            self.resettle();
+            self.batch.settle_down();
         }
+        // What else it was for is still to be looked at.
+        client.outbox().attention.notify_one();
         let mut is_partial = false;
         for (channel, refused) in self.client.outbox().refused() {
             is_partial |= refused == Refused::Commit;
@@ -268,8 +275,24 @@ impl Task {
 }
 
 /// True once all of these are answered.
-pub fn are_answered(awaited: Option<&[Awaited]>) -> bool {
-    awaited.is_none_or(|awaited| awaited.iter().all(Awaited::is_answered))
+pub fn are_answered(awaited: Option<&[Awaited]>, synced: Lsn) -> bool {
+    awaited.is_none_or(|awaited| awaited.iter().all(|one| one.is_answered(synced)))
+}
+
+/// `basic.consume` as a leader is asked.
+pub fn consume_method(queue: &str, tag: &str, consume: &ConsumeRequest) -> Result<AMQPClass, Refusal> {
+    let arguments = wire::to_field_table(&consume.arguments)
+        .map_err(|error| Refusal::channel(ReplyCode::PreconditionFailed, error.to_string()))?;
+    let method = basic::Consume {
+        queue: queue.into(),
+        consumer_tag: tag.into(),
+        no_local: false,
+        no_ack: consume.no_ack,
+        exclusive: consume.exclusive,
+        nowait: false,
+        arguments,
+    };
+    Ok(AMQPClass::Basic(basic::AMQPMethod::Consume(method)))
 }
 
 fn count(heard: &Heard) -> u32 {

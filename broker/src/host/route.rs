@@ -29,6 +29,8 @@ pub struct Route {
     pub cells: SmallVec<[Arc<QueueCell>; 1]>,
     /// Queues that other nodes lead, by node.
     pub remotes: Vec<Remote>,
+    /// A queue on the way is led by a node that is down: it takes nothing, and the publish counts as refused.
+    pub is_down: bool,
     /// Exchanges on the way that keep the message.
     pub keepers: Vec<Keeper>,
     /// The requester that a direct reply is for.

@@ -7,7 +7,8 @@ use link::{
     Channel, Failure, LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply,
     Request, Term,
 };
-use model::ConnectionId;
+use model::{ConnectionId, NodeUuid};
+use queue::Origin;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::mpsc};
@@ -18,7 +19,7 @@ use super::{
     stream::{read_frame, write_frame},
 };
 use crate::{
-    cluster::resolver::Resolver,
+    cluster::{door, resolver::Resolver, transport::Introduction},
     host::{self, Node},
 };
 
@@ -58,7 +59,10 @@ impl host::Dial for Dialer {
             say(&mut tcp, &opening).await?;
             match hear(&mut tcp).await? {
                 LegVerdict::Welcome => Ok(tcp),
-                LegVerdict::Refused(why) => Err(io::Error::new(io::ErrorKind::ConnectionRefused, why)),
+                LegVerdict::Refused(why) => {
+                    peers.turned_away(&to, &why);
+                    Err(io::Error::new(io::ErrorKind::ConnectionRefused, why))
+                }
             }
         })
     }
@@ -116,8 +120,8 @@ async fn hear<T: DeserializeOwned>(tcp: &mut TcpStream) -> io::Result<T> {
     link::decode(&octets).map_err(io::Error::other)
 }
 
-/// Serves a leg whose other end has proven the secret.
-pub async fn serve(mut tcp: TcpStream, node: Arc<Node>) -> io::Result<()> {
+/// Serves a leg whose other end has proven the secret. Why it is refused is told to `refused` too.
+pub async fn serve(mut tcp: TcpStream, node: Arc<Node>, refused: impl FnOnce(&str)) -> io::Result<()> {
     tune(&tcp)?;
     let words: LegOpening = hear(&mut tcp).await?;
     match opening(&node, &words) {
@@ -126,19 +130,47 @@ pub async fn serve(mut tcp: TcpStream, node: Arc<Node>) -> io::Result<()> {
             host::serve_leg(node, tcp, opening).await;
             Ok(())
         }
-        Err(why) => say(&mut tcp, &LegVerdict::Refused(why)).await,
+        Err(why) => {
+            refused(&format!("node {}: {why}", words.node));
+            say(&mut tcp, &LegVerdict::Refused(why)).await
+        }
     }
 }
 
-/// The names as names, or which of them is none.
+/// Who comes must be a member, this process the one that is looked for, and the names names.
 fn opening(node: &Node, words: &LegOpening) -> Result<host::LegOpening, String> {
     if node.stopping().is_cancelled() {
         return Err("it is stopping".to_owned());
     }
     let bad = |what: &str, name: &str| format!("'{name}' is no name of a {what}");
+    let uuid = |text: &str| text.parse::<NodeUuid>().map_err(|error| error.to_string());
+    let own = Introduction::of(node.identity());
+    let origin = uuid(&words.uuid)?;
+    let who = Introduction {
+        cluster: uuid(&words.cluster)?,
+        node: origin,
+        name: words.node.clone(),
+        incarnation: words.incarnation,
+        boot_id: words.boot_id,
+        level: words.level,
+        guest: false,
+    };
+    door::judge(&own, &node.snapshot().catalog, &who).map_err(|why| why.to_string())?;
+    let wanted = (uuid(&words.leader.uuid)?, words.leader.incarnation);
+    if wanted != (own.node, own.incarnation) {
+        return Err(format!(
+            "start {} of node {} is looked for, this is start {} of node {}",
+            wanted.1, wanted.0, own.incarnation, own.node
+        ));
+    }
     Ok(host::LegOpening {
         node: words.node.as_str().into(),
         connection: ConnectionId(words.connection),
+        origin: Origin {
+            node: origin,
+            stream: words.connection,
+        },
+        incarnation: words.incarnation,
         user: words.user.parse().map_err(|_| bad("user", &words.user))?,
         vhost: words.vhost.parse().map_err(|_| bad("virtual host", &words.vhost))?,
         peer: words.peer,

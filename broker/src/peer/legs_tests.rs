@@ -28,9 +28,14 @@ use std::{
 };
 use tokio::net::TcpListener;
 
+#[path = "legs_broken_tests.rs"]
+mod broken;
+
 /// A node with its ports.
 struct Served {
     node: Arc<Node>,
+    peers: Arc<Peers>,
+    dialer: Arc<dyn host::Dial>,
     amqp: u16,
 }
 
@@ -71,20 +76,29 @@ fn config(name: &str) -> config::Config {
 
 async fn serve(node: Arc<Node>, addresses: Arc<Addresses>, port: TcpListener) -> Served {
     let peers = Arc::new(Peers::new(&node.config().node).unwrap());
-    let dialer = peer::Dialer::new(peers.clone(), node.name().clone(), addresses);
-    node.reach_nodes_by(Arc::new(dialer));
+    let dialer: Arc<dyn host::Dial> = Arc::new(peer::Dialer::new(peers.clone(), node.name().clone(), addresses));
+    node.reach_nodes_by(dialer.clone());
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));
-    tokio::spawn(peer::serve(port, peers, Process::around(node.clone())));
+    tokio::spawn(peer::serve(port, peers.clone(), Process::around(node.clone())));
     let bound = listener::bind_all(&node.config().listeners).unwrap().remove(0);
     let amqp = bound.port().unwrap().address.port();
     tokio::spawn(bound.run(node.clone()));
     node.started();
-    Served { node, amqp }
+    Served {
+        node,
+        peers,
+        dialer,
+        amqp,
+    }
 }
 
 async fn pair() -> Pair {
+    pair_over(None).await
+}
+
+async fn pair_over(way: Option<Arc<broken::Way>>) -> Pair {
     let nodes = host::started_by_hand(vec![config("rabbit@leader"), config("rabbit@edge")]).await;
     let mut addresses = BTreeMap::new();
     let mut ports = Vec::new();
@@ -92,6 +106,10 @@ async fn pair() -> Pair {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
         addresses.insert(node.name().to_string(), port.local_addr().unwrap());
         ports.push(port);
+    }
+    if let Some(way) = way {
+        let leader = addresses.get_mut("rabbit@leader").unwrap();
+        *leader = way.before(*leader).await;
     }
     let addresses = Arc::new(Addresses(addresses));
     let mut served = Vec::new();
@@ -101,6 +119,19 @@ async fn pair() -> Pair {
     let edge = served.pop().unwrap();
     let leader = served.pop().unwrap();
     Pair { leader, edge }
+}
+
+impl Pair {
+    /// It becomes known that the leader's node is down.
+    async fn bury_leader(&self) {
+        let identity = self.leader.node.identity();
+        let death = catalog::NodeDeath {
+            node: identity.node,
+            incarnation: identity.incarnation,
+        };
+        let down = catalog::Command::NodeDown(vec![death]);
+        self.edge.node.commit(down).await.unwrap();
+    }
 }
 
 impl Served {
@@ -447,6 +478,7 @@ async fn when_the_leader_is_gone_consumers_are_cancelled_publishes_nacked_and_th
     let mut consumer = consume(&channel, "q", "c", false).await;
     let delivery = next(&mut consumer).await;
     pair.leader.node.stop().await;
+    pair.bury_leader().await;
     let end = tokio::time::timeout(Duration::from_secs(20), consumer.next())
         .await
         .expect("told");

@@ -98,7 +98,7 @@ impl Peers {
         self.secrets.accepted()
     }
 
-    /// Handshakes and introductions refused since the start.
+    /// Handshakes and introductions refused since the start, here and by others.
     pub fn refusals(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -106,6 +106,12 @@ impl Peers {
     pub(super) fn serving(&self) -> Option<Serving> {
         let serving = self.serving.lock().clone();
         serving.filter(|serving| !serving.ended.is_cancelled())
+    }
+
+    /// Another node does not want this one.
+    pub(super) fn turned_away(&self, by: &str, why: &str) {
+        let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(target: "connection", refused = count, "connection to node {by} rejected: {why}");
     }
 
     pub(super) fn refuse(&self, peer: SocketAddr, why: &str) {
@@ -181,7 +187,7 @@ async fn greet(
         Err(_) => return peers.refuse(peer, "the handshake took too long"),
     };
     if proven.channel == Channel::Client {
-        if let Err(error) = lend(tcp, &process) {
+        if let Err(error) = lend(tcp, peer, peers, &process) {
             tracing::debug!("leg of {} from {peer}: {error}", proven.from);
         }
         return;
@@ -215,14 +221,14 @@ async fn greet(
 }
 
 /// A leg is served on the app's threads, and ends with the app.
-fn lend(tcp: TcpStream, process: &Process) -> io::Result<()> {
+fn lend(tcp: TcpStream, peer: SocketAddr, peers: Arc<Peers>, process: &Process) -> io::Result<()> {
     let app = process
         .running()
         .ok_or_else(|| io::Error::other("the app is stopped"))?;
     let (tcp, node) = (tcp.into_std()?, app.node.clone());
     app.handle.spawn(async move {
         let served = match TcpStream::from_std(tcp) {
-            Ok(tcp) => legs::serve(tcp, node).await,
+            Ok(tcp) => legs::serve(tcp, node, |why| peers.refuse(peer, why)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = served {

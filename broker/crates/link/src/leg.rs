@@ -15,6 +15,14 @@ pub struct LegOpening {
     pub uuid: String,
     /// How often it has been started.
     pub incarnation: u64,
+    /// Drawn by its process.
+    pub boot_id: u64,
+    /// The cluster that it belongs to.
+    pub cluster: String,
+    /// What it understands.
+    pub level: u32,
+    /// The process that it looks for.
+    pub leader: LegEnd,
     /// The client's connection there.
     pub connection: u64,
     /// Who the client is.
@@ -25,6 +33,15 @@ pub struct LegOpening {
     pub peer: SocketAddr,
     /// The node's end of it.
     pub local: SocketAddr,
+}
+
+/// A process of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegEnd {
+    /// The node's identity.
+    pub uuid: String,
+    /// How often it has been started.
+    pub incarnation: u64,
 }
 
 /// What the leader of the queues says to it.

@@ -23,7 +23,7 @@ pub use handshake::{
     Challenge, Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, PROTOCOL_VERSION, Proof, Proven, Verdict, accept,
     challenge, prove, verify,
 };
-pub use leg::{LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict};
+pub use leg::{LEG_OPENING_BYTES_MAX, LegEnd, LegOpening, LegVerdict};
 pub use message::{
     Failure, Level, Listing, PolicyLevel, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Scope, decode, encode,
 };

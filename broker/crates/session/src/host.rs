@@ -3,7 +3,7 @@
 //! The host performs and reports; it never decides about the protocol. Calls must not block.
 
 use model::{DeliveryTag, Millis, Refusal};
-use wire::Targets;
+use wire::Forward;
 
 use crate::ledger::UnknownTag;
 
@@ -17,7 +17,7 @@ pub trait Host {
     fn publish(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal>;
 
     /// Enqueues a message that its origin has routed to these queues of this node. Only on legs.
-    fn forwarded(&mut self, _targets: Targets<'_>, _message: &Publication<'_>) -> Fate {
+    fn forwarded(&mut self, _forward: &Forward<'_>, _message: &Publication<'_>) -> Fate {
         Fate::Unroutable
     }
 

@@ -95,22 +95,27 @@ impl Connection {
                 return self.refuse(number, refusal, (0, 0), host);
             }
         }
-        let message = Publication {
-            exchange: forward.exchange,
-            routing_key: forward.routing_key,
-            mandatory: false,
-            properties: header.properties,
-            headers: header.seen.headers,
-            extra_keys: &[],
-            body,
-            persistent: header.seen.delivery_mode == Some(2),
-            priority: header.seen.priority.unwrap_or(0),
-            ttl: header.seen.expiration.and_then(|text| expiration(text).ok()),
-            fault: None,
-        };
-        let fate = host.forwarded(forward.targets, &message);
+        let message = routed(forward, header, body);
+        let fate = host.forwarded(forward, &message);
         self.count_publish(number, fate, host);
         Progress::Next
+    }
+}
+
+/// A publish that has been routed, as a queue gets it.
+pub fn routed<'a>(forward: &Forward<'a>, header: &ContentHeader<'a>, body: &'a [u8]) -> Publication<'a> {
+    Publication {
+        exchange: forward.exchange,
+        routing_key: forward.routing_key,
+        mandatory: false,
+        properties: header.properties,
+        headers: header.seen.headers,
+        extra_keys: &[],
+        body,
+        persistent: header.seen.delivery_mode == Some(2),
+        priority: header.seen.priority.unwrap_or(0),
+        ttl: header.seen.expiration.and_then(|text| expiration(text).ok()),
+        fault: None,
     }
 }
 

@@ -31,6 +31,7 @@ pub use handshake::server_capabilities;
 pub use heartbeat::{Beat, Heartbeat};
 pub use host::{Fate, Host, Note, Publication, Receipt, Settle};
 pub use ledger::{Ledger, Unacked, UnknownTag};
+pub use leg::routed;
 pub use publish::publish_alone;
 pub use request::{
     Answer, Ask, ConsumeRequest, DeclareExchange, DeclareQueue, ExchangeEnds, LoginOutcome, QueueBinding, Release,

@@ -43,7 +43,7 @@ pub enum Release {
 }
 
 /// A question on a channel.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Request {
     /// The channel opens. Answer: `Done` or `Refused`.
     OpenChannel,
@@ -96,7 +96,7 @@ pub enum Request {
 }
 
 /// `exchange.declare`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeclareExchange {
     /// Name.
     pub name: ExchangeName,
@@ -115,7 +115,7 @@ pub struct DeclareExchange {
 }
 
 /// `queue.declare`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeclareQueue {
     /// Name; `None` asks for one of the node's making.
     pub name: Option<QueueName>,
@@ -132,7 +132,7 @@ pub struct DeclareQueue {
 }
 
 /// Both ends of an exchange-to-exchange binding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ExchangeEnds {
     /// Where messages come from.
     pub source: ExchangeName,
@@ -145,7 +145,7 @@ pub struct ExchangeEnds {
 }
 
 /// A binding of a queue to an exchange.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct QueueBinding {
     /// Where messages go.
     pub queue: QueueName,
@@ -158,7 +158,7 @@ pub struct QueueBinding {
 }
 
 /// `basic.consume`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ConsumeRequest {
     /// From which queue.
     pub queue: QueueName,

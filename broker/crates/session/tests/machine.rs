@@ -44,8 +44,8 @@ impl Host for Node {
         self.fates.pop_front().unwrap_or(Ok(Fate::Taken))
     }
 
-    fn forwarded(&mut self, targets: wire::Targets<'_>, message: &Publication<'_>) -> Fate {
-        let queues: Vec<u64> = targets.queues().map(|queue| queue.0).collect();
+    fn forwarded(&mut self, forward: &wire::Forward<'_>, message: &Publication<'_>) -> Fate {
+        let queues: Vec<u64> = forward.targets.queues().map(|queue| queue.0).collect();
         let body = String::from_utf8_lossy(message.body).into_owned();
         self.told.push(format!("forwarded {queues:?} {body}"));
         self.fates.pop_front().and_then(Result::ok).unwrap_or(Fate::Taken)

@@ -38,7 +38,7 @@ impl<'a> Targets<'a> {
 /// A forwarded publish, borrowed; a content header follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward<'a> {
-    /// Its number among all that its origin has sent on this leg.
+    /// Its number among all that its origin has sent, in ascending order; 0 for one that is never sent again.
     pub sequence: u64,
     /// Everything below this has been answered: it will not be sent again.
     pub floor: u64,
@@ -55,7 +55,7 @@ pub struct Forward<'a> {
 pub struct Forwarding<'a> {
     /// Channel number.
     pub channel: u16,
-    /// Its number among all that its origin has sent on this leg.
+    /// Its number among all that its origin has sent; 0 for one that is never sent again.
     pub sequence: u64,
     /// Everything below this has been answered.
     pub floor: u64,

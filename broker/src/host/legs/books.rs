@@ -100,6 +100,18 @@ impl Unanswered {
         Ok(())
     }
 
+    /// What has not been answered, in order, in the client's words.
+    pub fn open(&self) -> impl Iterator<Item = Receipt> + '_ {
+        let mut first = self.answered + 1;
+        self.runs.iter().flat_map(move |run| {
+            let begins = std::mem::replace(&mut first, run.last + 1);
+            (begins..=run.last).map(move |number| match run.confirm {
+                None => Receipt::Commit,
+                Some(confirm) => Receipt::Confirm(confirm - (run.last - number)),
+            })
+        })
+    }
+
     /// The leg is broken: nothing that is open will be answered.
     pub fn give_up(&mut self, each: impl FnMut(Refused)) {
         if self.count() > 0 {
@@ -148,6 +160,8 @@ mod tests {
         let second = vec![Refused::Confirms { first: 6, last: 6 }];
         assert_eq!(answer(&mut open, 2, true, true), Ok(second));
         assert_eq!((open.count(), open.answered()), (2, 2));
+        let left: Vec<_> = open.open().collect();
+        assert_eq!(left, [Receipt::Confirm(7), Receipt::Confirm(8)]);
         let mut rest = Vec::new();
         open.give_up(|one| rest.push(one));
         assert_eq!(rest, [Refused::Confirms { first: 7, last: 8 }]);

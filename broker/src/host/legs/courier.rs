@@ -23,9 +23,11 @@ use wire::{AMQPClass, Method, channel, confirm};
 
 use super::super::node::Node;
 use super::{
+    dial::end,
     leg::Remote,
     pipe::{Flushed, Pipe},
 };
+use crate::cluster::transport::FEATURE_LEVEL;
 
 /// Above this many unwritten octets nothing more is taken.
 const UNWRITTEN_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -84,7 +86,6 @@ impl Drop for Arrival {
 struct State {
     out: Vec<u8>,
     told: Generation,
-    sent: u64,
     answered: u64,
     open: VecDeque<Arc<Arrival>>,
     broken: bool,
@@ -134,6 +135,10 @@ impl Node {
             node: self.name().to_string(),
             uuid: identity.node.to_string(),
             incarnation: identity.incarnation,
+            boot_id: identity.boot_id,
+            cluster: identity.cluster.to_string(),
+            level: FEATURE_LEVEL,
+            leader: end(self.snapshot().process(leader)?),
             connection: 0,
             user: USER.to_owned(),
             vhost: "/".to_owned(),
@@ -180,12 +185,11 @@ impl Courier {
             state.told = as_of;
             wire::as_of(&mut state.out, as_of);
         }
-        state.sent += 1;
-        let (sequence, floor) = (state.sent, state.answered + 1);
         let forwarding = wire::Forwarding {
             channel: CHANNEL,
-            sequence,
-            floor,
+            // Never sent again.
+            sequence: 0,
+            floor: 0,
             queues,
             exchange: message.exchange,
             routing_key: message.routing_key,
@@ -200,6 +204,7 @@ impl Courier {
 
     fn flush(&self) {
         let swap = |chunk: &mut Vec<u8>| {
+            chunk.clear();
             std::mem::swap(&mut self.state.lock().out, chunk);
             !chunk.is_empty()
         };

@@ -1,12 +1,13 @@
 //! How a leg comes to a socket: the node knows for whom, and somebody else how to reach a node and prove the secret.
 
 use futures::future::BoxFuture;
-use link::{Failure, LegOpening, Reply, Request, Term};
+use link::{Failure, LegEnd, LegOpening, Reply, Request, Term};
 use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::mpsc};
 
 use super::super::node::Node;
-use super::leg::Leg;
+use super::leg::{Leg, Process};
+use crate::cluster::transport::FEATURE_LEVEL;
 
 /// Reaches other nodes.
 pub trait Dial: fmt::Debug + Send + Sync {
@@ -22,6 +23,14 @@ pub trait Dial: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'static, io::Result<Result<Term, Failure>>> {
         let text = format!("this node has no way to {to}");
         Box::pin(async move { Err(io::Error::new(io::ErrorKind::NotConnected, text)) })
+    }
+}
+
+/// The process that a leg is to reach, as it is said.
+pub(super) fn end(process: Process) -> LegEnd {
+    LegEnd {
+        uuid: process.node.to_string(),
+        incarnation: process.incarnation,
     }
 }
 
@@ -68,11 +77,16 @@ impl Node {
             .ok_or_else(|| unreachable("this node reaches no other"))?;
         let profile = leg.client.profile();
         let profile = profile.ok_or_else(|| unreachable("the client has not logged in"))?;
+        let process = leg.process.ok_or_else(|| unreachable("the node is down"))?;
         let identity = self.identity();
         let opening = LegOpening {
             node: self.name().to_string(),
             uuid: identity.node.to_string(),
             incarnation: identity.incarnation,
+            boot_id: identity.boot_id,
+            cluster: identity.cluster.to_string(),
+            level: FEATURE_LEVEL,
+            leader: end(process),
             connection: leg.client.id.0,
             user: profile.user.to_string(),
             vhost: profile.vhost.to_string(),

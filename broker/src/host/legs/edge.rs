@@ -1,14 +1,23 @@
 //! All legs of one client: opened when they are needed, flushed with the batch, and asked what is still unanswered.
 
 use catalog::NodeName;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use model::Generation;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use store::Lsn;
 
-use super::super::{client::Client, node::Node};
-use super::{leg::Leg, reader};
+use super::super::{
+    client::Client,
+    node::{Node, Snapshot},
+};
+use super::{estate::Estate, leg::Leg, reader};
 
 /// A leg that broke is not opened again before this, counted from its opening: a leader that is away would be dialled by
 /// every publish.
-const REOPEN_AFTER: Duration = Duration::from_millis(500);
+pub(super) const REOPEN_AFTER: Duration = Duration::from_millis(500);
 
 /// Publishes of a channel that wait for a leg's answer.
 #[derive(Clone, Debug)]
@@ -19,22 +28,18 @@ pub struct Awaited {
 }
 
 impl Awaited {
-    /// True once the answer is there, or never comes.
-    pub fn is_answered(&self) -> bool {
-        self.leg.has_answered(self.channel, self.upto)
+    /// Publishes of this channel up to now.
+    pub fn of(leg: &Arc<Leg>, channel: u16) -> Self {
+        Awaited {
+            upto: leg.sent(channel),
+            leg: leg.clone(),
+            channel,
+        }
     }
 
-    /// Waits for the answer.
-    pub async fn answered(&self) {
-        loop {
-            let mut progress = std::pin::pin!(self.leg.progress.notified());
-            // Before the look, so that an answer that comes right after it is not missed.
-            progress.as_mut().enable();
-            if self.is_answered() {
-                return;
-            }
-            progress.await;
-        }
+    /// True once the answer is there, or never comes. `synced`: up to where the log of this node is durable.
+    pub fn is_answered(&self, synced: Lsn) -> bool {
+        self.leg.has_answered(self.channel, self.upto, synced)
     }
 }
 
@@ -45,20 +50,80 @@ pub struct Legs {
     touched: Vec<Arc<Leg>>,
     /// Legs and channels that wait for an answer to what was published in this batch.
     asked: Vec<(Arc<Leg>, u16)>,
+    /// Publishes that may be sent again.
+    sequence: u64,
+    /// The state of the catalogue by which they were looked at last.
+    generation: Generation,
 }
 
 impl Legs {
     /// The leg to this leader, opened if there is none.
     pub fn to(&mut self, leader: &NodeName, node: &Arc<Node>, client: &Arc<Client>) -> Arc<Leg> {
         if let Some(leg) = self.all.get(leader)
-            && (!leg.is_broken() || leg.opened_at.elapsed() < REOPEN_AFTER)
+            && (!leg.is_broken() || leg.is_troubled() || leg.opened_at.elapsed() < REOPEN_AFTER)
         {
             return leg.clone();
         }
-        let leg = Arc::new(Leg::new(leader.clone(), client.clone()));
+        self.open(leader, None, node, client)
+    }
+
+    /// The leg that takes over from one that broke, to this leader.
+    pub fn instead_of(
+        &mut self,
+        lost: &Arc<Leg>,
+        leader: &NodeName,
+        node: &Arc<Node>,
+        client: &Arc<Client>,
+    ) -> Arc<Leg> {
+        match self.all.get(leader) {
+            Some(leg) if !Arc::ptr_eq(leg, lost) => self.to(leader, node, client),
+            Some(_) | None => {
+                let since = (!lost.has_been_connected()).then_some(lost.since);
+                self.open(leader, since, node, client)
+            }
+        }
+    }
+
+    fn open(&mut self, leader: &NodeName, since: Option<Instant>, node: &Arc<Node>, client: &Arc<Client>) -> Arc<Leg> {
+        let mut leg = Leg::new(leader.clone(), node.snapshot().process(leader), client.clone());
+        leg.since = since.unwrap_or(leg.since);
+        let leg = Arc::new(leg);
         self.all.insert(leader.clone(), leg.clone());
         tokio::spawn(reader::run(node.clone(), leg.clone()));
         leg
+    }
+
+    /// The number of the next publish that is sent again if its way breaks.
+    pub fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// Looks once at each state of the catalogue: a leg whose leader is gone, or leads a queue no more that the leg has to
+    /// do with, is broken off before anything is said that relies on that state.
+    pub fn look_at(&mut self, snapshot: &Snapshot) {
+        if self.all.is_empty() || self.generation == snapshot.generation() {
+            return;
+        }
+        self.generation = snapshot.generation();
+        for leg in self.all.values().filter(|leg| !leg.is_broken()) {
+            if snapshot.process(&leg.leader) != leg.process || leg.is_overtaken(snapshot) {
+                leg.break_off();
+                leg.offer_estate();
+            }
+        }
+    }
+
+    /// True while a leg has broken and nobody has taken over what was open on it.
+    pub fn are_troubled(&self) -> bool {
+        self.all.values().any(|leg| leg.is_troubled())
+    }
+
+    /// What was open on legs that broke.
+    pub fn take_estates(&mut self) -> Vec<(Arc<Leg>, Estate)> {
+        let offered = |leg: &Arc<Leg>| leg.take_estate().map(|estate| (leg.clone(), estate));
+        let troubled = self.all.values().filter(|leg| leg.is_troubled());
+        troubled.filter_map(offered).collect()
     }
 
     /// All legs that are open or broke.
@@ -88,11 +153,7 @@ impl Legs {
 
     /// What was published in this batch waits for these answers.
     pub fn awaited(&self) -> Vec<Awaited> {
-        let awaited = |(leg, channel): &(Arc<Leg>, u16)| Awaited {
-            upto: leg.sent(*channel),
-            leg: leg.clone(),
-            channel: *channel,
-        };
+        let awaited = |(leg, channel): &(Arc<Leg>, u16)| Awaited::of(leg, *channel);
         self.asked.iter().map(awaited).collect()
     }
 

@@ -1,35 +1,41 @@
 //! One leg: what a client of this node has going on with the queues that another node leads.
 //!
 //! Everything that is asked of the leader goes into one stream of octets, in the order in which it was asked for. The
-//! client's own task asks; the leg's task (`reader`) hears. A leg that broke stays broken: all that was open on it is
-//! given up once, and a new one takes its place when it is needed.
+//! client's own task asks; the leg's task (`reader`) hears. A leg that broke stays broken: what was open on it is its
+//! estate, which the client's task takes over once (`resettle`), and a new leg takes its place.
 
 use catalog::{NodeName, QueueRecord};
-use model::{ConsumerId, Generation, QueueId, Refusal};
+use model::{ConsumerId, Generation, NodeUuid, QueueId, Refusal};
 use parking_lot::Mutex;
-use session::{Publication, Receipt, Settle};
+use session::{ConsumeRequest, Publication, Receipt, Settle};
 use smallvec::SmallVec;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
+use store::Lsn;
 use tokio::sync::{Notify, oneshot};
 use wire::{AMQPClass, basic, channel, confirm};
 
-use super::super::{client::Client, outbox::Letter, pool};
+use super::super::{client::Client, node::Snapshot, outbox::Letter, pool};
 use super::{
     books::{OutOfTurn, Refused, Unanswered},
+    edge::Awaited,
+    estate::Estate,
+    kept::Kept,
     pipe::{Flushed, Pipe},
 };
 
 /// Above this many unwritten octets the client's publishes wait.
 const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
 /// Above this many unanswered publishes the client's further ones wait.
-const UNANSWERED_MAX: u64 = 65_536;
+const UNANSWERED_MAX: u64 = 32_768;
+/// Above this many octets of unanswered publishes the client's further ones wait.
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Queues of one other node on a message's way.
 #[derive(Clone, Debug)]
@@ -82,12 +88,41 @@ impl Remote {
 pub struct FarConsumer {
     /// Id on this node.
     pub id: ConsumerId,
-    /// Settled by delivery.
-    pub no_ack: bool,
+    /// Of which queue.
+    pub queue: QueueId,
+    /// What was asked for.
+    pub wish: Arc<ConsumeRequest>,
     /// The client wants to be told when the queue has taken it.
     pub wants_ok: bool,
     /// Cancelled, or gone with its channel.
     pub gone: AtomicBool,
+}
+
+impl FarConsumer {
+    /// It is over; true if it was before.
+    pub fn end(&self) -> bool {
+        self.gone.swap(true, Ordering::AcqRel)
+    }
+
+    /// The same, of which the client knows already.
+    pub fn renewed(&self) -> Self {
+        FarConsumer {
+            id: self.id,
+            queue: self.queue,
+            wish: self.wish.clone(),
+            wants_ok: false,
+            gone: AtomicBool::new(false),
+        }
+    }
+}
+
+/// A process of another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The node.
+    pub node: NodeUuid,
+    /// Which of its starts.
+    pub incarnation: u64,
 }
 
 /// What a question is answered with.
@@ -119,7 +154,10 @@ pub struct Asked {
     /// Channel number.
     pub channel: u16,
     question: Question,
-    answer: oneshot::Sender<Heard>,
+    /// None for a consumer that is renewed: nobody waits.
+    answer: Option<oneshot::Sender<Heard>>,
+    /// The consumer that is renewed.
+    pub renews: Option<String>,
 }
 
 /// A channel that is open on the leg.
@@ -135,14 +173,40 @@ struct FarChannel {
 struct State {
     out: Vec<u8>,
     channels: BTreeMap<u16, FarChannel>,
-    asked: Option<Asked>,
+    /// In order.
+    asked: VecDeque<Asked>,
     /// The state of the catalogue that the leader was told.
     told: Generation,
-    /// Publishes sent.
-    sequence: u64,
+    kept: Kept,
+    /// Queues that it has to do with, to see when they are led elsewhere.
+    queues: BTreeSet<QueueId>,
+    last_queue: Option<QueueId>,
     /// Publishes that wait for an answer, of all channels.
     unanswered: u64,
-    broken: bool,
+    stage: Stage,
+    heirs: Heirs,
+}
+
+/// How far the end of a leg is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    #[default]
+    Open,
+    /// What is open stays so for a moment.
+    Broken,
+    /// Somebody is to take over what is open.
+    Ready,
+    /// Somebody has, or it was refused.
+    Settled,
+}
+
+/// What became of the publishes that were open on a broken leg.
+#[derive(Debug, Default)]
+pub struct Heirs {
+    /// They are on other legs.
+    pub far: Vec<Awaited>,
+    /// They are in queues of this node, safe when its log is durable up to here.
+    pub near: Lsn,
 }
 
 /// A leg of one client to one leader.
@@ -150,40 +214,50 @@ struct State {
 pub struct Leg {
     /// The node at the other end.
     pub leader: NodeName,
+    /// Its process; another one knows nothing of what was sent.
+    pub process: Option<Process>,
     /// The client it works for.
     pub client: Arc<Client>,
     pub(super) pipe: Pipe,
     state: Mutex<State>,
     /// As in the state, for a look without its lock.
     broken: AtomicBool,
+    /// What was open is still to be taken over.
+    troubled: AtomicBool,
     /// As in the state, for a look without its lock.
     unanswered: AtomicU64,
+    /// As in the state, for a look without its lock.
+    kept_bytes: AtomicUsize,
     /// The state of the catalogue that the leader's last answer relies on.
     heard_of: AtomicU64,
     /// The leg's task should look up.
     pub(super) attention: Notify,
-    /// Publishes were answered.
-    pub(super) progress: Notify,
     closing: AtomicBool,
     /// When it was wanted.
     pub opened_at: Instant,
+    /// Since when no way to the leader could be had.
+    pub since: Instant,
 }
 
 impl Leg {
     /// A leg that is still to be connected.
-    pub fn new(leader: NodeName, client: Arc<Client>) -> Self {
+    pub fn new(leader: NodeName, process: Option<Process>, client: Arc<Client>) -> Self {
+        let now = Instant::now();
         Leg {
             leader,
+            process,
             client,
             pipe: Pipe::default(),
             state: Mutex::default(),
             broken: AtomicBool::new(false),
+            troubled: AtomicBool::new(false),
             unanswered: AtomicU64::new(0),
+            kept_bytes: AtomicUsize::new(0),
             heard_of: AtomicU64::new(0),
             attention: Notify::new(),
-            progress: Notify::new(),
             closing: AtomicBool::new(false),
-            opened_at: Instant::now(),
+            opened_at: now,
+            since: now,
         }
     }
 
@@ -192,9 +266,22 @@ impl Leg {
         self.broken.load(Ordering::Acquire)
     }
 
+    /// True if the leader has ever been reached over it.
+    pub fn has_been_connected(&self) -> bool {
+        self.pipe.tcp().is_some()
+    }
+
     /// True while the client's publishes have to wait.
     pub fn is_full(&self) -> bool {
-        self.pipe.waiting_bytes() > UNWRITTEN_BYTES_MAX || self.unanswered.load(Ordering::Relaxed) >= UNANSWERED_MAX
+        self.is_troubled()
+            || self.pipe.waiting_bytes() > UNWRITTEN_BYTES_MAX
+            || self.unanswered.load(Ordering::Relaxed) >= UNANSWERED_MAX
+            || self.kept_bytes.load(Ordering::Relaxed) >= KEPT_BYTES_MAX
+    }
+
+    /// True while nobody has taken over what was open on the broken leg.
+    pub fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Acquire)
     }
 
     /// True once the client needs it no more.
@@ -219,15 +306,24 @@ impl Leg {
 
     /// Writes what can be written.
     pub fn flush(&self) {
+        if self.is_broken() {
+            return;
+        }
         let swap = |chunk: &mut Vec<u8>| {
             let mut state = self.state.lock();
+            state.turn(chunk);
+            self.kept_bytes.store(state.kept.bytes(), Ordering::Relaxed);
+            if state.stage != Stage::Open {
+                return false;
+            }
             std::mem::swap(&mut state.out, chunk);
             !chunk.is_empty()
         };
         match self.pipe.flush(swap) {
             Flushed::All => {}
             Flushed::Blocked => self.attention.notify_one(),
-            Flushed::Dead => self.close(),
+            // Its task sees the same.
+            Flushed::Dead => self.attention.notify_one(),
         }
     }
 
@@ -244,7 +340,7 @@ impl Leg {
             drop(outbox);
             state = self.state.lock();
         }
-        if state.broken {
+        if state.stage == Stage::Settled {
             return false;
         }
         if state.out.capacity() == 0 {
@@ -260,21 +356,23 @@ impl Leg {
         true
     }
 
-    /// Sends a publish to queues of the leader; false if the leg is broken.
+    /// Sends a publish to queues of the leader; false if the leg is broken. With a `sequence` it is kept, and sent again
+    /// if need be.
     pub fn forward(
         &self,
         number: u16,
         as_of: Generation,
         queues: &[QueueId],
         message: &Publication<'_>,
-        receipt: Receipt,
+        (receipt, sequence): (Receipt, u64),
     ) -> bool {
         self.say(number, as_of, |state| {
-            let sequence = state.number_publish(number, receipt);
+            state.number_publish(number, receipt, sequence);
+            state.note_queues(queues);
             let forwarding = wire::Forwarding {
                 channel: number,
                 sequence,
-                floor: sequence.saturating_sub(state.unanswered),
+                floor: state.kept.floor(sequence),
                 queues,
                 exchange: message.exchange,
                 routing_key: message.routing_key,
@@ -294,7 +392,7 @@ impl Leg {
             false => (tags, false),
         };
         let mut state = self.state.lock();
-        if state.broken || !state.channels.contains_key(&number) {
+        if state.stage != Stage::Open || !state.channels.contains_key(&number) {
             return;
         }
         let before = state.out.len();
@@ -319,11 +417,16 @@ impl Leg {
         let (answer, asked) = oneshot::channel();
         self.say(number, as_of, |state| {
             wire::method(&mut state.out, number, method);
-            state.asked = Some(Asked {
+            state.asked.push_back(Asked {
                 channel: number,
                 question,
-                answer,
+                answer: Some(answer),
+                renews: None,
             });
+            // On a broken one nobody answers.
+            if state.stage != Stage::Open {
+                state.asked.clear();
+            }
         });
         self.flush();
         asked
@@ -335,8 +438,10 @@ impl Leg {
     }
 
     /// A consumer is about to be asked for; its prefetch is said before.
-    pub fn enter_consumer(&self, number: u16, as_of: Generation, tag: &str, prefetch: u16, consumer: Arc<FarConsumer>) {
+    pub fn enter_consumer(&self, number: u16, as_of: Generation, tag: &str, consumer: Arc<FarConsumer>) {
+        let prefetch = consumer.wish.prefetch;
         self.say(number, as_of, |state| {
+            state.note_queues(&[consumer.queue]);
             let State { channels, out, .. } = state;
             let Some(open) = channels.get_mut(&number) else { return };
             if open.prefetch != prefetch {
@@ -347,11 +452,29 @@ impl Leg {
         });
     }
 
+    /// A consumer of a leg that broke is asked for again; its client hears nothing of it.
+    pub fn renew_consumer(&self, number: u16, as_of: Generation, tag: &str, method: AMQPClass) {
+        self.say(number, as_of, |state| {
+            wire::method(&mut state.out, number, method);
+            state.asked.push_back(Asked {
+                channel: number,
+                question: Question::Method(60, 21),
+                answer: None,
+                renews: Some(tag.to_owned()),
+            });
+        });
+    }
+
     /// A consumer is gone.
     pub fn forget_consumer(&self, number: u16, tag: &str) -> Option<Arc<FarConsumer>> {
         let gone = self.state.lock().channels.get_mut(&number)?.consumers.remove(tag)?;
         gone.gone.store(true, Ordering::Release);
         Some(gone)
+    }
+
+    /// A consumer that is not known to be gone.
+    pub fn find_consumer(&self, number: u16, tag: &str) -> Option<Arc<FarConsumer>> {
+        self.consumer(number, tag.as_bytes())
     }
 
     pub(super) fn consumer(&self, number: u16, tag: &[u8]) -> Option<Arc<FarConsumer>> {
@@ -376,7 +499,7 @@ impl Leg {
             return;
         };
         state.unanswered -= closed.unanswered.count();
-        self.unanswered.store(state.unanswered, Ordering::Relaxed);
+        self.let_go(&mut state);
         for consumer in closed.consumers.values() {
             consumer.gone.store(true, Ordering::Release);
         }
@@ -389,10 +512,15 @@ impl Leg {
     }
 
     /// True once the publishes of a channel up to this one are answered, or never will be.
-    pub fn has_answered(&self, number: u16, upto: u64) -> bool {
+    /// `synced`: up to where the log of this node is durable.
+    pub fn has_answered(&self, number: u16, upto: u64, synced: Lsn) -> bool {
         let state = self.state.lock();
+        if state.stage == Stage::Settled {
+            let Heirs { far, near } = &state.heirs;
+            return *near <= synced && far.iter().all(|awaited| awaited.is_answered(synced));
+        }
         let open = state.channels.get(&number);
-        state.broken || open.is_none_or(|open| open.unanswered.answered() >= upto)
+        open.is_none_or(|open| open.unanswered.answered() >= upto)
     }
 
     /// The leader has answered publishes. Those that it refused are told to the client's task first.
@@ -403,10 +531,20 @@ impl Leg {
         open.unanswered.answer(upto, alone, refused, |one| told.push(one))?;
         let answered = before - open.unanswered.count();
         state.unanswered -= answered;
-        self.unanswered.store(state.unanswered, Ordering::Relaxed);
+        self.let_go(&mut state);
         // The lock is still held: nobody sees the answer before the refusal is there.
         self.post_refused(number, told);
         Ok(())
+    }
+
+    fn let_go(&self, state: &mut State) {
+        let State { kept, channels, .. } = state;
+        kept.let_go(|number| channels.get(&number).map(|open| open.unanswered.answered()));
+        if state.unanswered == 0 {
+            kept.let_all_go();
+        }
+        self.unanswered.store(state.unanswered, Ordering::Relaxed);
+        self.kept_bytes.store(state.kept.bytes(), Ordering::Relaxed);
     }
 
     fn post_refused(&self, channel: u16, refused: Vec<Refused>) {
@@ -417,15 +555,86 @@ impl Leg {
 
     /// Takes the open question if this answers it.
     pub(super) fn take_asked(&self, answers: impl Fn(&Asked) -> bool) -> Option<Asked> {
-        self.state.lock().asked.take_if(|asked| answers(asked))
+        let mut state = self.state.lock();
+        let place = state.asked.iter().position(answers)?;
+        state.asked.remove(place)
     }
 
-    /// The leg broke: every open publish is refused, consumers are gone, the open question gets no answer. Returns the
-    /// consumers.
+    /// Nothing goes over it any more. What is open stays so until it is said who takes it over.
+    pub(super) fn break_off(&self) {
+        let mut state = self.state.lock();
+        if state.stage != Stage::Open {
+            return;
+        }
+        state.stage = Stage::Broken;
+        // Whoever asked is told by that.
+        state.asked.clear();
+        self.troubled.store(true, Ordering::Release);
+        self.broken.store(true, Ordering::Release);
+        drop(state);
+        self.attention.notify_one();
+        self.client.outbox().attention.notify_one();
+    }
+
+    /// The client's task may take over what is open.
+    pub(super) fn offer_estate(&self) {
+        let mut state = self.state.lock();
+        if state.stage == Stage::Broken {
+            state.stage = Stage::Ready;
+        }
+        drop(state);
+        self.client.outbox().attention.notify_one();
+    }
+
+    /// What was open on a leg that broke, once.
+    pub fn take_estate(&self) -> Option<Estate> {
+        let mut state = self.state.lock();
+        if state.stage != Stage::Ready {
+            return None;
+        }
+        let mut chunks = state.kept.take();
+        chunks.push(self.pipe.take_chunk());
+        chunks.push(std::mem::take(&mut state.out));
+        let (mut open, mut consumers) = (BTreeMap::new(), Vec::new());
+        for (number, channel) in std::mem::take(&mut state.channels) {
+            open.insert(number, channel.unanswered.open().collect());
+            let of_channel = channel.consumers.into_iter();
+            consumers.extend(of_channel.map(|(tag, consumer)| (number, tag, consumer)));
+        }
+        // It may be offered once.
+        state.stage = Stage::Broken;
+        Some(Estate {
+            chunks,
+            open,
+            consumers,
+        })
+    }
+
+    /// Somebody has taken over what was open.
+    pub fn settle_estate(&self, heirs: Heirs) {
+        let mut state = self.state.lock();
+        state.heirs = heirs;
+        state.stage = Stage::Settled;
+        self.troubled.store(false, Ordering::Release);
+    }
+
+    /// True if it has to do with a queue that another node leads by now.
+    pub fn is_overtaken(&self, snapshot: &Snapshot) -> bool {
+        let is_elsewhere = |id: &QueueId| {
+            let record = snapshot.catalog.queue_by_id(*id);
+            record.is_some_and(|record| record.leader != self.leader)
+        };
+        self.state.lock().queues.iter().any(is_elsewhere)
+    }
+
+    /// The leg is over for good: every open publish is refused, consumers are gone, open questions get no answer. Returns
+    /// the consumers.
     pub(super) fn give_up(&self, reason: Option<Refusal>) -> Vec<(u16, String, Arc<FarConsumer>)> {
         let mut state = self.state.lock();
-        state.broken = true;
+        state.stage = Stage::Settled;
+        self.troubled.store(false, Ordering::Release);
         self.broken.store(true, Ordering::Release);
+        drop(state.kept.take());
         pool::give_back(std::mem::take(&mut state.out));
         let mut consumers = Vec::new();
         for (number, mut open) in std::mem::take(&mut state.channels) {
@@ -437,11 +646,12 @@ impl Leg {
                 consumers.push((number, tag, consumer));
             }
         }
-        if let (Some(asked), Some(refusal)) = (state.asked.take(), reason) {
-            asked.answer(Heard::Refused(refusal));
+        for asked in std::mem::take(&mut state.asked) {
+            if let Some(refusal) = &reason {
+                asked.answer(Heard::Refused(refusal.clone()));
+            }
         }
         drop(state);
-        self.progress.notify_waiters();
         self.client.outbox().attention.notify_one();
         consumers
     }
@@ -466,8 +676,10 @@ impl Asked {
 
     /// Answers it.
     pub fn answer(self, heard: Heard) {
-        // Whoever asked may be gone.
-        let _ = self.answer.send(heard);
+        if let Some(asker) = self.answer {
+            // Whoever asked may be gone.
+            let _ = asker.send(heard);
+        }
     }
 }
 
@@ -489,18 +701,35 @@ impl State {
         self.channels.insert(number, FarChannel::default());
     }
 
+    /// A chunk has been written.
+    fn turn(&mut self, chunk: &mut Vec<u8>) {
+        let State { kept, channels, .. } = self;
+        kept.turn(chunk, |number| {
+            channels.get(&number).map(|open| open.unanswered.answered())
+        });
+    }
+
+    fn note_queues(&mut self, queues: &[QueueId]) {
+        if let [queue] = queues
+            && self.last_queue == Some(*queue)
+        {
+            return;
+        }
+        self.last_queue = queues.first().copied();
+        self.queues.extend(queues);
+    }
+
     /// Numbers a publish; where an answer is wanted the channel is in confirm mode from now on.
-    fn number_publish(&mut self, number: u16, receipt: Receipt) -> u64 {
-        self.sequence += 1;
+    fn number_publish(&mut self, number: u16, receipt: Receipt, sequence: u64) {
         if let (Some(open), true) = (self.channels.get_mut(&number), receipt != Receipt::None) {
             if !std::mem::replace(&mut open.confirms, true) {
                 let select = confirm::AMQPMethod::Select(confirm::Select { nowait: true });
                 wire::method(&mut self.out, number, AMQPClass::Confirm(select));
             }
             open.unanswered.send(receipt);
+            self.kept.note(number, open.unanswered.sent(), sequence);
             self.unanswered += 1;
         }
-        self.sequence
     }
 }
 

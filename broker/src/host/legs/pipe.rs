@@ -76,7 +76,15 @@ impl Pipe {
         self.waiting.fetch_add(octets, Ordering::Relaxed);
     }
 
-    /// Writes what can be written. `swap` exchanges the written chunk for what has come since, false if nothing has.
+    /// What was being written when the socket failed; nothing is written any more.
+    pub fn take_chunk(&self) -> Vec<u8> {
+        let mut writing = self.writing.lock();
+        writing.written = 0;
+        std::mem::take(&mut writing.chunk)
+    }
+
+    /// Writes what can be written. `swap` exchanges the written chunk, which may be kept, for what has come since; false
+    /// if nothing has.
     pub fn flush(&self, swap: impl Fn(&mut Vec<u8>) -> bool) -> Flushed {
         let Some(tcp) = self.tcp.get() else {
             return Flushed::All;
@@ -102,7 +110,6 @@ impl Pipe {
     fn write(&self, tcp: &TcpStream, writing: &mut Writing, swap: &impl Fn(&mut Vec<u8>) -> bool) -> Flushed {
         loop {
             if writing.written == writing.chunk.len() {
-                writing.chunk.clear();
                 writing.written = 0;
                 if !swap(&mut writing.chunk) {
                     pool::give_back(std::mem::take(&mut writing.chunk));

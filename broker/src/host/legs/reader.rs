@@ -3,7 +3,7 @@
 //! Deliveries are encoded again straight into the client's outbox, under the client's own numbers. While the client does
 //! not read, nothing is read from the leg either: the leader's side fills up and parks the consumers there (I7).
 
-use model::{Millis, Refusal, ReplyCode};
+use model::{Generation, Millis, Refusal, ReplyCode};
 use std::{io, sync::Arc, sync::atomic::Ordering, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use wire::{AMQPClass, Kind, LegMethod, Method, basic, channel, connection};
@@ -13,12 +13,17 @@ use super::super::{
     outbox::{Letter, Place},
     pool,
 };
-use super::leg::{FarConsumer, Heard, Leg};
+use super::{
+    edge::REOPEN_AFTER,
+    leg::{FarConsumer, Heard, Leg},
+};
 
 /// The client has so many octets to read before the leg is read again.
 const CLIENT_BYTES_MAX: usize = 512 * 1024;
 /// Longest time to connect and to be let in.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// So long it is tried to reach a leader that is not known to be down.
+const RESEND_PATIENCE: Duration = Duration::from_secs(60);
 /// Up to so many octets of a frame that is not complete are kept without a buffer.
 const LEFTOVER_BYTES_MAX: usize = 4096;
 
@@ -44,6 +49,8 @@ struct Reader {
     wrote: bool,
     /// Publishes were answered.
     answered: bool,
+    /// The next frame relies on this state of the catalogue.
+    waits_for: Option<Generation>,
     /// When the octets at hand were read.
     now: Millis,
 }
@@ -57,22 +64,64 @@ pub async fn run(node: Arc<Node>, leg: Arc<Leg>) {
         last: None,
         wrote: false,
         answered: false,
+        waits_for: None,
         now: Millis(0),
     };
     let end = match reader.connect().await {
         Ok(()) => reader.hear().await,
-        Err(error) => End::Lost(error),
+        Err(end) => end,
     };
-    reader.finish(end);
+    match end {
+        End::Lost(error) if reader.may_go_on() => reader.hand_down(&error).await,
+        end => reader.finish(end),
+    }
 }
 
 impl Reader {
-    async fn connect(&self) -> io::Result<()> {
-        let dialing = timeout(CONNECT_PATIENCE, self.node.dial(&self.leg));
-        let tcp: TcpStream = dialing.await.map_err(io::Error::other)??;
+    async fn connect(&self) -> Result<(), End> {
+        let mut generations = self.node.generations();
+        let mut dialing = std::pin::pin!(timeout(CONNECT_PATIENCE, self.node.dial(&self.leg)));
+        let tcp: TcpStream = loop {
+            tokio::select! {
+                dialed = &mut dialing => break dialed.map_err(io::Error::other).flatten().map_err(End::Lost)?,
+                _ = generations.changed() => self.check_leader()?,
+                () = self.leg.attention.notified() => {}
+            }
+            if self.leg.is_closing() {
+                return Err(End::Closed);
+            }
+        };
         self.leg.pipe.connect(tcp);
         self.leg.flush();
         Ok(())
+    }
+
+    /// What is open may be taken over by another leg: its client is there, and a way has been there not long ago.
+    fn may_go_on(&self) -> bool {
+        let is_hopeless = self.leg.since.elapsed() > RESEND_PATIENCE && !self.leg.has_been_connected();
+        !is_hopeless && !self.leg.client.outbox().is_dead() && !self.leg.is_closing()
+    }
+
+    /// The way broke. What is open is offered to the client's task, a moment after the way was opened.
+    async fn hand_down(mut self, error: &io::Error) {
+        tracing::warn!(
+            "the way of connection {} to queues of node {} broke: {error}",
+            self.leg.client.name(),
+            self.leg.leader
+        );
+        self.hand_on();
+        self.leg.break_off();
+        pool::give_back(std::mem::take(&mut self.buffer));
+        let mut generations = self.node.generations();
+        let reopen_at = (self.leg.opened_at + REOPEN_AFTER).into();
+        // Once the leader is known to be gone there is nothing to wait for.
+        while self.check_leader().is_ok() {
+            tokio::select! {
+                () = tokio::time::sleep_until(reopen_at) => break,
+                _ = generations.changed() => {}
+            }
+        }
+        self.leg.offer_estate();
     }
 
     async fn hear(&mut self) -> End {
@@ -81,7 +130,14 @@ impl Reader {
             return End::Lost(io::ErrorKind::NotConnected.into());
         };
         let mut generations = self.node.generations();
-        while !leg.is_closing() {
+        while !leg.is_closing() && !leg.is_broken() {
+            if let Some(generation) = self.waits_for.take() {
+                self.node.catch_up(generation).await;
+                if let Err(end) = self.digest() {
+                    return end;
+                }
+                continue;
+            }
             let is_full = client.outbox().waiting_bytes() > CLIENT_BYTES_MAX;
             let heard = tokio::select! {
                 ready = tcp.readable(), if !is_full => self.on_readable(ready, tcp),
@@ -106,9 +162,14 @@ impl Reader {
     }
 
     fn check_leader(&self) -> Result<(), End> {
-        match self.node.snapshot().is_up(&self.leg.leader) {
-            true => Ok(()),
-            false => Err(End::Lost(io::Error::other("the node is down"))),
+        let snapshot = self.node.snapshot();
+        match snapshot.process(&self.leg.leader) {
+            None => Err(End::Lost(io::Error::other("the node is down"))),
+            now if now != self.leg.process => Err(End::Lost(io::Error::other("the node was started again"))),
+            Some(_) if self.leg.is_overtaken(&snapshot) => {
+                Err(End::Lost(io::Error::other("another node leads one of its queues now")))
+            }
+            Some(_) => Ok(()),
         }
     }
 
@@ -134,6 +195,11 @@ impl Reader {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(End::Lost(error)),
         }
+        self.digest()
+    }
+
+    /// Takes the whole frames that have come.
+    fn digest(&mut self) -> Result<(), End> {
         self.now = self.node.now();
         let buffer = std::mem::take(&mut self.buffer);
         let taken = self.take_all(&buffer);
@@ -150,7 +216,6 @@ impl Reader {
     /// What was written for the client goes out; its task hears of answers.
     fn hand_on(&mut self) {
         if std::mem::take(&mut self.answered) {
-            self.leg.progress.notify_waiters();
             self.leg.client.outbox().attention.notify_one();
         }
         if std::mem::take(&mut self.wrote) {
@@ -191,8 +256,19 @@ impl Reader {
             return Ok(length);
         }
         let method = wire::decode_method(frame.payload).map_err(|error| End::Refused(error.refusal()))?;
+        if matches!(method, Method::Other(AMQPClass::Basic(basic::AMQPMethod::Cancel(_)))) && self.is_behind() {
+            return Ok(0);
+        }
         self.on_method(frame.channel, wire::class_method_ids(frame.payload), method)?;
         Ok(length)
+    }
+
+    /// True if this node does not know yet why the leader says what it says; it is heard again then.
+    fn is_behind(&mut self) -> bool {
+        let heard_of = self.leg.heard_of();
+        let is_behind = self.node.snapshot().generation() < heard_of;
+        self.waits_for = is_behind.then_some(heard_of);
+        is_behind
     }
 
     /// The consumer that a delivery is for, unless it is gone.
@@ -216,7 +292,7 @@ impl Reader {
         let client = &self.leg.client;
         let mut state = client.outbox().lock();
         let Some(out) = state.channel(number) else { return };
-        let place = (!consumer.no_ack).then(|| Place::There {
+        let place = (!consumer.wish.no_ack).then(|| Place::There {
             leg: self.leg.clone(),
             tag: delivery.delivery_tag,
         });
@@ -303,8 +379,18 @@ impl Reader {
         })
     }
 
-    /// A queue of the leader is gone and takes a consumer with it.
+    /// A queue of the leader is gone and takes a consumer with it; where another node leads it now, the consumer goes
+    /// there with all else.
     fn on_cancel(&mut self, number: u16, tag: &str) {
+        let snapshot = self.node.snapshot();
+        let consumer = self.leg.consumer(number, tag.as_bytes());
+        let record = consumer.and_then(|consumer| snapshot.catalog.queue_by_id(consumer.queue));
+        if record.is_none_or(|record| record.leader == self.leg.leader) {
+            self.leave_consumer(number, tag);
+        }
+    }
+
+    fn leave_consumer(&mut self, number: u16, tag: &str) {
         if let Some(consumer) = self.leg.forget_consumer(number, tag) {
             self.wrote |= tell_cancelled(&self.leg, number, tag, &consumer);
         }
@@ -316,6 +402,11 @@ impl Reader {
         let Some(asked) = self.leg.take_asked(|asked| asked.channel == number) else {
             return Err(End::Refused(refusal));
         };
+        if let Some(tag) = &asked.renews {
+            // The others on the channel go on over another leg.
+            self.leave_consumer(number, tag);
+            return Err(End::Lost(io::Error::other(refusal)));
+        }
         let ok = channel::AMQPMethod::CloseOk(channel::CloseOk {});
         self.leg.tell(number, self.leg.heard_of(), AMQPClass::Channel(ok));
         self.leg.forget_channel(number);
@@ -348,6 +439,10 @@ impl Reader {
     }
 
     fn finish(mut self, end: End) {
+        if self.leg.is_broken() {
+            // The client's task has broken it off and sees to what is open.
+            return;
+        }
         let reason = match end {
             End::Closed => None,
             End::Lost(error) => {
@@ -378,7 +473,7 @@ impl Reader {
 }
 
 /// A consumer is gone without its client's doing; true if the client's outbox must be flushed.
-fn tell_cancelled(leg: &Leg, channel: u16, tag: &str, consumer: &FarConsumer) -> bool {
+pub fn tell_cancelled(leg: &Leg, channel: u16, tag: &str, consumer: &FarConsumer) -> bool {
     let outbox = leg.client.outbox();
     outbox.post(Letter::ConsumerGone {
         channel,

@@ -4,10 +4,20 @@
 //! connections and counts against no limit: its client does, where it is.
 
 use model::{ConnectionId, UserName, VhostName};
-use std::{net::SocketAddr, sync::Arc};
-use tokio::net::TcpStream;
+use parking_lot::Mutex;
+use queue::Origin;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, sync::Notify};
 
-use super::super::{client::Profile, connection, node::Node, socket::Socket};
+/// How long an older leg of the same client may take to let go of what it holds.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
+
+use super::super::{
+    client::{Client, Profile},
+    connection,
+    node::Node,
+    socket::Socket,
+};
 
 /// On behalf of whom a leg is opened.
 #[derive(Clone, Debug)]
@@ -16,6 +26,10 @@ pub struct Opening {
     pub node: catalog::NodeName,
     /// The client's connection there.
     pub connection: ConnectionId,
+    /// Whose publishes come over the leg.
+    pub origin: Origin,
+    /// Which start of the client's node.
+    pub incarnation: u64,
     /// Who.
     pub user: UserName,
     /// Where.
@@ -46,6 +60,53 @@ impl Opening {
             tuned: session::Tuned::default(),
             client_properties: model::Table::default(),
         }
+    }
+}
+
+/// The legs that are served, by whose they are: a client has one. When it comes again, its way was broken before this
+/// node noticed: the older leg ends first, so that what it holds is free.
+#[derive(Debug, Default)]
+pub struct ServedLegs {
+    all: Mutex<BTreeMap<Origin, Arc<Client>>>,
+    left: Notify,
+}
+
+impl ServedLegs {
+    /// A leg begins, once an older one of the same client has ended.
+    pub async fn enter(&self, origin: Origin, client: &Arc<Client>) {
+        // What a node sends on its own behalf is never sent again.
+        if origin.stream == 0 {
+            return;
+        }
+        let older = self.all.lock().insert(origin, client.clone());
+        let Some(older) = older else { return };
+        older.outbox().close();
+        older.outbox().attention.notify_one();
+        let ended = async {
+            loop {
+                let mut left = std::pin::pin!(self.left.notified());
+                // Before the look, so that none is missed.
+                left.as_mut().enable();
+                if older.has_left() {
+                    return;
+                }
+                left.await;
+            }
+        };
+        if tokio::time::timeout(LEAVE_PATIENCE, ended).await.is_err() {
+            tracing::warn!("an older way of connection {} is still open", client.name());
+        }
+    }
+
+    /// A leg has ended, and holds nothing any more.
+    pub fn leave(&self, origin: Origin, client: &Arc<Client>) {
+        client.leave();
+        let mut all = self.all.lock();
+        if all.get(&origin).is_some_and(|found| Arc::ptr_eq(found, client)) {
+            all.remove(&origin);
+        }
+        drop(all);
+        self.left.notify_waiters();
     }
 }
 
