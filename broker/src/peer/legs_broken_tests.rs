@@ -174,6 +174,7 @@ async fn a_leader_that_was_started_again_knows_nothing_of_what_was_sent_so_that_
         name: pair.leader.node.name().clone(),
         incarnation: identity.incarnation + 1,
         boot_id: 7,
+        mirrors: false,
     };
     pair.edge.node.commit(up).await.unwrap();
     assert!(!open.await.unwrap().is_ack());

@@ -8,9 +8,10 @@ use crate::cluster::{
     Identity, Machine, MetaStore, Outcome,
     log::Member,
     memory::Ether,
-    transport::{Introduction, Reply},
+    transport::{Introduction, Peer, Reply, Request, Transport},
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
+use futures::future::BoxFuture;
 use model::NodeUuid;
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -63,6 +64,39 @@ struct Seat {
     disk: MemDisk,
     starts: u64,
     running: Option<Running>,
+    proposals: Arc<Mutex<Fate>>,
+}
+
+/// What becomes of a node's proposals on their way to whoever leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fate {
+    #[default]
+    Arrive,
+    /// The next one is answered as if it were committed, by one who has been overruled; it goes nowhere.
+    DoneBySomebodyOverruled,
+    /// Those that are for this node get no answer, ever.
+    SilenceOf(NodeUuid),
+}
+
+/// A way to others on which proposals may be lost.
+#[derive(Debug)]
+struct Hearing {
+    way: Arc<dyn Transport>,
+    proposals: Arc<Mutex<Fate>>,
+}
+
+impl Transport for Hearing {
+    fn call(&self, to: &Peer, request: Request, patience: Duration) -> BoxFuture<'_, std::io::Result<Reply>> {
+        let fate = *self.proposals.lock();
+        match (&request, fate) {
+            (Request::Propose(_), Fate::DoneBySomebodyOverruled) => {
+                *self.proposals.lock() = Fate::Arrive;
+                Box::pin(async { Ok(Reply::Done) })
+            }
+            (Request::Propose(_), Fate::SilenceOf(node)) if to.node == Some(node) => Box::pin(std::future::pending()),
+            _ => self.way.call(to, request, patience),
+        }
+    }
 }
 
 /// Some nodes with their disks.
@@ -129,7 +163,10 @@ impl Cluster {
         };
         let copy = Arc::new(Copy::default());
         let opening = Opening {
-            transport: self.ether.way(Introduction::of(&identity)),
+            transport: Arc::new(Hearing {
+                way: self.ether.way(Introduction::of(&identity)),
+                proposals: seat.proposals.clone(),
+            }),
             identity,
             joined: number > 0,
             alone: false,
@@ -225,6 +262,32 @@ async fn two_of_three_go_on_when_the_one_that_leads_is_killed_and_it_catches_up(
     cluster.start(leader).await;
     cluster.until_all_have("without").await;
     cluster.until_all_have("before").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_overruled_says_is_committed_is_proposed_again() {
+    let cluster = Cluster::of(3).await;
+    let origin = (cluster.leader().await + 1) % 3;
+    *cluster.seats[origin].proposals.lock() = Fate::DoneBySomebodyOverruled;
+    // One try: a client waits for 30 seconds at most.
+    let outcome = cluster.store(origin).propose(vhost("v")).await;
+    assert_eq!(outcome, Ok(Answer::Created));
+    assert_eq!(*cluster.seats[origin].proposals.lock(), Fate::Arrive);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_lost_with_a_proposal_is_waited_for_no_longer_than_an_election_takes() {
+    let mut cluster = Cluster::of(3).await;
+    let lost = cluster.leader().await;
+    let origin = (lost + 1) % 3;
+    *cluster.seats[origin].proposals.lock() = Fate::SilenceOf(uuid(lost));
+    let asked = tokio::spawn({
+        let store = cluster.store(origin);
+        async move { store.propose(vhost("v")).await }
+    });
+    cluster.kill(lost).await;
+    // Whoever leads now is asked, though the one who led never answers.
+    assert_eq!(asked.await.unwrap(), Ok(Answer::Created));
 }
 
 #[tokio::test(flavor = "multi_thread")]

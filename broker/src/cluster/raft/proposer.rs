@@ -1,8 +1,8 @@
 //! One task that proposes for the whole node: what has come while one proposal was under way goes into the next.
 //!
 //! So a write to the disk serves as many clients as wait for one. A proposal goes to whoever leads, here or elsewhere, and
-//! is repeated until it is known to be committed; the log's state machine performs it once. Who waits is answered when
-//! this node has applied it.
+//! is repeated until this node has applied it: nothing that another says counts, who may have been overruled. It is
+//! repeated at once when somebody else leads; the log's state machine performs it once, by its number.
 
 use super::{
     types::{Id, Types},
@@ -20,7 +20,9 @@ use openraft::{
     error::{ClientWriteError, Fatal, ForwardToLeader, RaftError},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+
+type Report = openraft::RaftMetrics<Id, Member>;
 
 /// Commands that wait to be proposed; more make their senders wait.
 pub(super) const WAITING_MAX: usize = 1024;
@@ -30,6 +32,8 @@ const BATCH_MAX: usize = 512;
 const LEADER_PATIENCE: Duration = Duration::from_secs(20);
 /// How long the one who leads may take to commit before it is asked again.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(5);
+/// How long what the one who leads has committed may take to come here before it is asked again.
+const APPLY_PATIENCE: Duration = Duration::from_millis(500);
 /// How soon a proposal is repeated that found nobody who leads.
 const LEADER_PAUSE: Duration = Duration::from_millis(50);
 /// The log is made short again when this much has been written since the last snapshot, or as much as that one has.
@@ -100,24 +104,46 @@ impl Proposer {
         }
     }
 
-    /// Back when it is committed, however long that takes.
+    /// Back when it is applied here, however long that takes.
     async fn commit(&self, proposal: &Proposal) -> Result<(), Fatal<Id>> {
+        let mut reports = self.raft.metrics();
         loop {
-            match self.raft.client_write(proposal.clone()).await {
-                Ok(_) => return Ok(()),
-                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(leader))) => {
-                    if self.forward(leader, proposal).await {
-                        return Ok(());
-                    }
-                    tokio::time::sleep(LEADER_PAUSE).await;
-                }
-                Err(RaftError::APIError(error @ ClientWriteError::ChangeMembershipError(_))) => {
-                    tracing::error!("a change of definitions could not be committed: {error}");
-                    tokio::time::sleep(LEADER_PAUSE).await;
-                }
-                Err(RaftError::Fatal(error)) => return Err(error),
+            let leader = leader(&reports.borrow_and_update());
+            let tried = tokio::select! {
+                biased;
+                () = self.waiting.applied(proposal.number) => return Ok(()),
+                tried = self.attempt(proposal) => tried,
+                // Who does not lead any more may never answer.
+                () = overruled(&mut reports, leader) => continue,
+            };
+            let pause = match tried? {
+                Tried::Applied => return Ok(()),
+                Tried::Committed => APPLY_PATIENCE,
+                Tried::Failed => LEADER_PAUSE,
+            };
+            let applied = tokio::time::timeout(pause, self.waiting.applied(proposal.number));
+            if applied.await.is_ok() {
+                return Ok(());
             }
         }
+    }
+
+    async fn attempt(&self, proposal: &Proposal) -> Result<Tried, Fatal<Id>> {
+        let tried = match self.raft.client_write(proposal.clone()).await {
+            Ok(_) => Tried::Applied,
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(leader))) => {
+                match self.forward(leader, proposal).await {
+                    true => Tried::Committed,
+                    false => Tried::Failed,
+                }
+            }
+            Err(RaftError::APIError(error @ ClientWriteError::ChangeMembershipError(_))) => {
+                tracing::error!("a change of definitions could not be committed: {error}");
+                Tried::Failed
+            }
+            Err(RaftError::Fatal(error)) => return Err(error),
+        };
+        Ok(tried)
     }
 
     /// Has another node commit it; true if that has.
@@ -160,6 +186,34 @@ impl Proposer {
         self.shortening = Some(taken);
         if let Err(error) = self.raft.trigger().snapshot().await {
             tracing::debug!("no snapshot: {error}");
+        }
+    }
+}
+
+/// How one try ended.
+enum Tried {
+    /// This node has applied it.
+    Applied,
+    /// Another says that it is committed.
+    Committed,
+    /// Nobody does.
+    Failed,
+}
+
+/// Who leads in the eyes of this node, and since which vote.
+fn leader(report: &Report) -> (u64, Option<Id>) {
+    (report.current_term, report.current_leader)
+}
+
+/// Back when it is not this one any more.
+async fn overruled(reports: &mut watch::Receiver<Report>, by: (u64, Option<Id>)) {
+    loop {
+        if leader(&reports.borrow_and_update()) != by {
+            return;
+        }
+        if reports.changed().await.is_err() {
+            // The store stops, and whoever tries hears of it.
+            std::future::pending().await
         }
     }
 }

@@ -1,34 +1,53 @@
 //! Proposals of this process that are under way, and who waits for what comes of each command.
 //!
-//! Bounded by those who wait: each gives up after a while, and the proposer takes only so many at a time.
+//! Bounded by those who wait: each gives up after a while, and the proposer takes only so many at a time. A proposal is
+//! under way until this node has applied it, whatever anybody else says of it.
 
 use crate::cluster::Outcome;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// Told what came of a command.
 pub(super) type Answer = oneshot::Sender<Outcome>;
 
 /// Who waits, by the number of the proposal.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<BTreeMap<u64, Vec<Answer>>>);
+pub(super) struct Waiting {
+    asked: Mutex<BTreeMap<u64, Vec<Answer>>>,
+    applied: Notify,
+}
 
 impl Waiting {
     pub(super) fn enter(&self, number: u64, answers: Vec<Answer>) {
-        self.0.lock().insert(number, answers);
+        self.asked.lock().insert(number, answers);
     }
 
     /// Takes those who wait for a proposal.
     pub(super) fn take(&self, number: u64) -> Vec<Answer> {
-        self.0.lock().remove(&number).unwrap_or_default()
+        self.asked.lock().remove(&number).unwrap_or_default()
     }
 
     /// Proposals up to this one were applied without being seen here: nobody can be told what came of them.
     pub(super) fn skip(&self, upto: u64) {
-        let mut waiting = self.0.lock();
+        let mut waiting = self.asked.lock();
         let later = waiting.split_off(&(upto + 1));
         *waiting = later;
+        drop(waiting);
+        self.applied.notify_waiters();
+    }
+
+    /// Back when a proposal has been applied by this node.
+    pub(super) async fn applied(&self, number: u64) {
+        loop {
+            let mut applied = std::pin::pin!(self.applied.notified());
+            // Before the look, so that none is missed.
+            applied.as_mut().enable();
+            if !self.asked.lock().contains_key(&number) {
+                return;
+            }
+            applied.await;
+        }
     }
 
     /// Tells each what came of its command.
@@ -37,5 +56,6 @@ impl Waiting {
             // Who has gone away wants no answer.
             let _ = answer.send(outcome);
         }
+        self.applied.notify_waiters();
     }
 }
