@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use model::{ConsumerId, Millis, PageId, Seq};
 use queue::{
-    Death, Delivery, DirectSink, Facts, Fetched, Incoming, Message, Paged, Queue, Retire, Settings, Settle, Sink, Slot,
-    Stored, Subscription, Taken,
+    Copied, Copy, CopySink, Death, Delivery, DirectSink, Facts, Fetched, Incoming, Message, NEVER, Paged, Queue,
+    Retire, Settings, Settle, Sink, Slot, Stored, Subscription, Taken,
 };
 
 /// Messages of a timed round.
@@ -25,7 +25,7 @@ const COUNTED_MESSAGES: u64 = 20_000;
 /// A name, and what to do with so many messages.
 type Scenario = (&'static str, fn(u64));
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 10] = [
     ("publish, direct to a no-ack consumer", direct_no_ack),
     ("publish, direct to a consumer, ack", direct_ack),
     ("publish, direct to one of 100 consumers, ack", direct_ack_of_100),
@@ -34,6 +34,8 @@ const SCENARIOS: [Scenario; 8] = [
     ("backlog of all, then one consumer", backlog),
     ("backlog of all in 10 priorities, then one consumer", backlog_priorities),
     ("backlog of all in pages above 4 MiB, then one consumer", backlog_paged),
+    ("a copy, 100 messages behind one that stays", copy_follows),
+    ("backlog of all, shown to a mirror in batches of 4096", backlog_shown),
 ];
 
 #[derive(Clone)]
@@ -132,6 +134,16 @@ impl DirectSink<Arriving<'_>, u32> for Swallow {
     }
 
     fn store(&mut self, _: Stored, _: &mut Arriving<'_>) {}
+}
+
+impl CopySink<Kept> for Swallow {
+    fn removed(&mut self, _: Seq, _: Seq) {}
+
+    fn page_out(&mut self, level: u8, messages: Vec<Paged<Kept>>) -> PageId {
+        Sink::page_out(self, level, messages)
+    }
+
+    fn discard(&mut self, _: PageId) {}
 }
 
 /// A queue with its sink, publishing the same body again and again.
@@ -262,6 +274,38 @@ fn backlog_priorities(messages: u64) {
         messages,
         10,
     );
+}
+
+fn copy_follows(messages: u64) {
+    let (mut copy, mut sink) = (Copy::new(&all_in_memory()), Swallow::default());
+    for seq in 1..=messages {
+        let copied = Copied {
+            seq: Seq(seq),
+            level: 0,
+            expires: NEVER,
+            delivery_count: 0,
+            delivered: false,
+            message: Kept(Arc::new(*black_box(&[7; 16]))),
+        };
+        copy.enqueue(copied, &mut sink);
+        let gone = Seq(seq.saturating_sub(100).max(2));
+        copy.remove(gone, gone, &mut sink);
+    }
+    assert!(copy.tally().messages <= 102);
+}
+
+fn backlog_shown(messages: u64) {
+    let mut rig = Rig::new(all_in_memory());
+    (0..messages).for_each(|_| rig.publish(0));
+    let mut shown = 0;
+    for first in (1..=messages).step_by(4096) {
+        let batch = [(Seq(first), Seq(first + 4095))];
+        rig.queue.peek(&batch, u64::MAX, |copied| {
+            black_box(copied.message);
+            shown += 1;
+        });
+    }
+    assert_eq!(shown, messages);
 }
 
 fn fill_and_drain(mut rig: Rig, messages: u64, levels: u64) {

@@ -87,6 +87,7 @@ impl<M: Message> Backlog<M> {
     }
 
     /// Adds the newest message of its level. True if the level has more in memory now than it may.
+    #[inline]
     pub(crate) fn push(&mut self, seq: Seq, level: u8, message: M, expires: Millis) -> bool {
         self.entered(level, &message, expires);
         self.lanes[usize::from(level)].push(seq, message, expires) > self.lane_bytes_max
@@ -99,6 +100,7 @@ impl<M: Message> Backlog<M> {
     }
 
     /// The message to be delivered next, in its place; `None` also if it is not in memory.
+    #[inline]
     pub(crate) fn head(&self) -> Option<Head<'_, M>> {
         self.lanes[usize::from(self.top)].head()
     }
@@ -109,11 +111,13 @@ impl<M: Message> Backlog<M> {
     }
 
     /// True if there is a next message and it is not in memory.
+    #[inline]
     pub(crate) fn is_head_away(&self) -> bool {
         self.is_paged && self.lanes[usize::from(self.top)].is_head_away()
     }
 
     /// Takes the head, if it is in memory.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Held<M>> {
         if self.is_head_away() {
             return None;

@@ -212,13 +212,21 @@ impl<M: Message> Lane<M> {
     #[inline]
     pub(crate) fn returns_of(&self, seq: Seq) -> u32 {
         match seq <= self.redelivered_to {
-            true => self
-                .returns
-                .as_ref()
-                .and_then(|all| all.0.get(&seq).copied())
-                .unwrap_or(0),
+            true => self.recall_returns(seq),
             false => 0,
         }
+    }
+
+    #[cold]
+    fn recall_returns(&self, seq: Seq) -> u32 {
+        let returns = self.returns.as_ref();
+        returns.and_then(|all| all.0.get(&seq).copied()).unwrap_or(0)
+    }
+
+    #[cold]
+    fn take_returns(&mut self, seq: Seq) -> u32 {
+        let returns = self.returns.as_mut();
+        returns.and_then(|all| all.0.remove(&seq)).unwrap_or(0)
     }
 
     /// Takes the next message, which is in memory.
@@ -237,10 +245,11 @@ impl<M: Message> Lane<M> {
         Some(self.held(level, paged))
     }
 
+    #[inline]
     fn held(&mut self, level: u8, Paged { seq, expires, message }: Paged<M>) -> Held<M> {
         let redelivered = seq <= self.redelivered_to;
         let delivery_count = match redelivered {
-            true => self.returns.as_mut().and_then(|all| all.0.remove(&seq)).unwrap_or(0),
+            true => self.take_returns(seq),
             false => 0,
         };
         Held {

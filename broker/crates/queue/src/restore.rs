@@ -32,6 +32,7 @@ impl<M: Message, C> Queue<M, C> {
 
     /// The answer to [`Sink::load`]: the messages of a page in order of position, or those that could be read; the
     /// others are lost and not ready any more. Returns how many. A page that is not wanted any more is ignored.
+    /// The sink does not hear of those that are lost: whoever has a copy of them keeps it.
     pub fn loaded(&mut self, now: Millis, page: PageId, messages: Vec<Paged<M>>, sink: &mut impl Sink<M, C>) -> u64 {
         let Some(lost) = self.backlog.take_in(page, messages) else {
             return 0;
