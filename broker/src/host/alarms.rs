@@ -1,10 +1,13 @@
 //! Memory and disk alarms: measured on a beat, set and cleared at RabbitMQ's watermarks without hysteresis.
 //! Watermarks can be changed while the node runs; a change counts until the node stops.
 //!
-//! While an alarm is on, connections that publish are blocked at their next publish; consumers go on and drain.
+//! While an alarm is on, here or at another node that is up, connections that publish are blocked at their next publish;
+//! consumers go on and drain.
 //! Nothing here touches a message.
 
+use model::NodeUuid;
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     sync::{
@@ -16,7 +19,9 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{node::Node, outbox::Letter};
+use tokio::sync::Notify;
+
+use super::{neighbour::AlarmsOn, node::Node, outbox::Letter};
 use crate::config::{Resources, Watermark};
 
 /// Memory is looked at at least this often: a queue can fill a gigabyte in a second.
@@ -49,6 +54,13 @@ pub struct Alarms {
     disk_look: Mutex<()>,
     /// The store found no room at the last look.
     store_full: AtomicBool,
+    /// Nodes that have an alarm on.
+    others: Mutex<BTreeMap<NodeUuid, AlarmsOn>>,
+    /// What the others come to, for a look without the lock.
+    others_memory: AtomicBool,
+    others_disk: AtomicBool,
+    /// An alarm of this node was set or cleared.
+    pub changed: Notify,
     /// Octets that watermarks are shares of.
     total: u64,
     /// Resident memory at the last look, in octets.
@@ -67,6 +79,10 @@ impl Alarms {
             memory_level: Mutex::new(Level::of(resources.memory(), total)),
             disk_level: Mutex::new(Level::of(resources.disk(), total)),
             store_full: AtomicBool::new(false),
+            others: Mutex::default(),
+            others_memory: AtomicBool::new(false),
+            others_disk: AtomicBool::new(false),
+            changed: Notify::new(),
             memory_look: Mutex::default(),
             disk_look: Mutex::default(),
             total,
@@ -87,25 +103,64 @@ impl Alarms {
 
     /// True while publishers are to be blocked.
     pub fn any(&self) -> bool {
-        self.memory() || self.disk()
+        self.all() != AlarmsOn::default()
     }
 
-    /// True while memory is above its watermark.
+    /// True while memory of this node is above its watermark.
     pub fn memory(&self) -> bool {
         self.memory.load(Ordering::Relaxed)
     }
 
-    /// True while disk space is below its limit.
+    /// True while disk space of this node is below its limit.
     pub fn disk(&self) -> bool {
         self.disk.load(Ordering::Relaxed)
     }
 
+    /// Those of this node.
+    pub fn own(&self) -> AlarmsOn {
+        AlarmsOn {
+            memory: self.memory(),
+            disk: self.disk(),
+        }
+    }
+
+    /// Those of other nodes, where there are any.
+    pub fn others(&self) -> BTreeMap<NodeUuid, AlarmsOn> {
+        self.others.lock().clone()
+    }
+
+    fn all(&self) -> AlarmsOn {
+        AlarmsOn {
+            memory: self.memory() || self.others_memory.load(Ordering::Relaxed),
+            disk: self.disk() || self.others_disk.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Other nodes have said something; true if that changes what clients are told.
+    pub fn change_others(&self, change: impl FnOnce(&mut BTreeMap<NodeUuid, AlarmsOn>) -> bool) -> bool {
+        let mut others = self.others.lock();
+        let before = self.all();
+        if !change(&mut others) {
+            return false;
+        }
+        let is_on = |which: fn(&AlarmsOn) -> bool| others.values().any(which);
+        self.others_memory.store(is_on(|on| on.memory), Ordering::Relaxed);
+        self.others_disk.store(is_on(|on| on.disk), Ordering::Relaxed);
+        self.all() != before
+    }
+
     /// What blocked clients are told.
     pub fn reason(&self) -> &'static str {
-        match (self.memory(), self.disk()) {
-            (true, true) => "low on memory & disk",
-            (false, true) => "low on disk",
-            _ => "low on memory",
+        match self.all() {
+            AlarmsOn {
+                memory: true,
+                disk: true,
+            } => "low on memory & disk",
+            AlarmsOn {
+                memory: false,
+                disk: true,
+            } => "low on disk",
+            AlarmsOn { disk: false, .. } => "low on memory",
         }
     }
 }
@@ -243,6 +298,12 @@ impl Node {
             ),
             false => tracing::info!("{what}. Cleared on node {}", self.name()),
         }
+        self.alarms().changed.notify_one();
+        self.tell_clients_of_alarms();
+    }
+
+    /// Those that are blocked may go on, or hear so at their next publish.
+    pub(super) fn tell_clients_of_alarms(&self) {
         for client in self.clients().all() {
             client.outbox().post(Letter::AlarmsChanged);
         }

@@ -12,12 +12,13 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use super::{Api, answer::Outcome, caller::Caller, failure::Failure};
+use crate::host::AlarmsOn;
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/health/checks/alarms", get(alarms))
-        .route("/health/checks/local-alarms", get(alarms))
+        .route("/health/checks/local-alarms", get(local_alarms))
         .route(
             "/health/checks/certificate-expiration/{within}/{unit}",
             get(certificates),
@@ -40,19 +41,29 @@ fn verdict(health: Health) -> Outcome {
 }
 
 async fn alarms(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
-    let alarms = api.node.alarms();
-    let on = |resource: &str| Alarm {
-        node: api.node.name().to_string(),
-        resource: resource.to_owned(),
-    };
-    let memory = alarms.memory().then(|| on("memory"));
-    let disk = alarms.disk().then(|| on("disk"));
-    let raised: Vec<Alarm> = memory.into_iter().chain(disk).collect();
+    judge_alarms(api.node.alarms_of_all(), "There are alarms in effect in the cluster")
+}
+
+async fn local_alarms(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
+    let own = (api.node.name().clone(), api.node.alarms().own());
+    judge_alarms(vec![own], "There are alarms in effect on the node")
+}
+
+fn judge_alarms(on: Vec<(catalog::NodeName, AlarmsOn)>, reason: &str) -> Outcome {
+    let raised = on.iter().flat_map(|(node, on)| {
+        let alarm = |resource: &str| Alarm {
+            node: node.to_string(),
+            resource: resource.to_owned(),
+        };
+        let memory = on.memory.then(|| alarm("memory"));
+        memory.into_iter().chain(on.disk.then(|| alarm("disk")))
+    });
+    let raised: Vec<Alarm> = raised.collect();
     verdict(match raised.is_empty() {
         true => Health::ok(),
         false => Health {
             alarms: Some(raised),
-            ..Health::failed("There are alarms in effect in the cluster")
+            ..Health::failed(reason)
         },
     })
 }

@@ -266,3 +266,41 @@ async fn a_node_joins_with_nothing_of_its_own_and_leaves_with_nothing_of_the_clu
     other.process.start_app().await.unwrap();
     declare(&other.channel().await, "alone", DURABLE).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_of_one_node_blocks_publishers_of_all_until_it_is_over_or_the_node_is_gone() {
+    let (_book, hosts) = cluster(2).await;
+    let node = |host: &Host| host.process.running().unwrap().node.clone();
+    let set = |host: &Host, bytes: u64| {
+        let mark = config::Watermark::Absolute(config::ByteSize(bytes));
+        node(host).set_memory_watermark(mark);
+    };
+    let all = async |wanted: &[&str]| {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let on = node(&hosts[1]).alarms_of_all();
+            let on: Vec<&str> = on.iter().filter(|(_, on)| on.memory).map(|(name, _)| &**name).collect();
+            if on == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{on:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    set(&hosts[0], 1);
+    all(&["r1@localhost"]).await;
+    let channel = hosts[1].channel().await;
+    declare(&channel, "q", DURABLE).await.unwrap();
+    channel.confirm_select(Default::default()).await.unwrap();
+    let published = channel.basic_publish("".into(), "q".into(), Default::default(), b"held", Default::default());
+    let confirm = published.await.unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    let is_blocked = |client: &Arc<crate::host::Client>| client.is_blocked.load(std::sync::atomic::Ordering::Relaxed);
+    while !node(&hosts[1]).open_clients().iter().any(is_blocked) {
+        assert!(Instant::now() < deadline, "not blocked");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    hosts[0].process.stop_app().await;
+    all(&[]).await;
+    assert!(confirm.await.unwrap().is_ack());
+}

@@ -90,16 +90,19 @@ fn watermark(mark: Watermark) -> Term {
 }
 
 fn alarms(node: &Node) -> Term {
-    let alarm = |resource: &str| {
+    let alarm = |node: &str, resource: &str| {
         map([
-            ("node", Term::atom(&**node.name())),
+            ("node", Term::atom(node)),
             ("resource", Term::atom(resource)),
             ("type", Term::atom("resource_limit")),
         ])
     };
-    let memory = node.alarms().memory().then(|| alarm("memory"));
-    let disk = node.alarms().disk().then(|| alarm("disk"));
-    Term::List(memory.into_iter().chain(disk).collect())
+    let mut all = Vec::new();
+    for (name, on) in node.alarms_of_all() {
+        all.extend(on.memory.then(|| alarm(&name, "memory")));
+        all.extend(on.disk.then(|| alarm(&name, "disk")));
+    }
+    Term::List(all)
 }
 
 /// What the process holds open, from the system.
