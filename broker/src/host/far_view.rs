@@ -5,53 +5,75 @@
 
 use catalog::{NodeName, QueueRecord};
 use link::{Listing, Reply, Request, Term};
-use model::{QueueName, VhostName};
+use model::{QueueId, VhostName};
 use parking_lot::Mutex;
-use queue::{Counts, Tally};
+use queue::{Counters, Counts, Tally};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
 
-use super::node::Node;
+use super::{node::Node, view::QueueView};
 
 /// Numbers of this age will do.
 const FRESH: Duration = Duration::from_secs(1);
-/// What is asked for, in the order in which it is read.
-const COLUMNS: [&str; 6] = [
-    "name",
-    "messages_ready",
-    "messages_unacknowledged",
-    "message_bytes_ready",
-    "message_bytes_unacknowledged",
-    "consumers",
-];
+/// The column of the list of queues that holds all numbers, as nodes ask each other for it.
+pub const NUMBERS: &str = "warren_numbers";
 /// Frames of an answer that wait to be read.
 const FRAMES_MAX: usize = 4;
 
-type All = BTreeMap<(VhostName, QueueName), Counts>;
+/// What a queue holds, and what it did.
+type Numbers = (Counts, Counters);
+type All = BTreeMap<QueueId, Numbers>;
+
+#[derive(Debug, Default)]
+struct State {
+    asked_at: Option<Instant>,
+    all: All,
+    /// What was told the time before, and how long before.
+    before: All,
+    span: Duration,
+}
 
 /// The numbers told last, and when they were asked for.
 #[derive(Debug, Default)]
-pub struct FarCounts(Mutex<(Option<Instant>, All)>);
+pub struct FarCounts(Mutex<State>);
 
 impl FarCounts {
-    /// What a queue held when its leader was asked; all zero before.
-    pub fn of(&self, record: &QueueRecord) -> Counts {
+    /// What a queue showed when its leader was asked; all zero before.
+    pub fn of(&self, record: &QueueRecord) -> Numbers {
+        self.0.lock().all.get(&record.id).copied().unwrap_or_default()
+    }
+
+    /// What a queue showed the last two times, and how long lies between.
+    pub fn change_of(&self, record: &QueueRecord) -> (Numbers, Numbers, Duration) {
         let known = self.0.lock();
-        let key = (record.vhost.clone(), record.name.clone());
-        known.1.get(&key).copied().unwrap_or_default()
+        let after = known.all.get(&record.id).copied().unwrap_or_default();
+        let before = known.before.get(&record.id).copied().unwrap_or(after);
+        (before, after, known.span)
+    }
+
+    /// What all queues of other nodes showed.
+    pub fn all(&self) -> Vec<Numbers> {
+        self.0.lock().all.values().copied().collect()
     }
 
     /// True for the first who finds the numbers too old; that one asks.
     fn are_old(&self) -> bool {
         let mut known = self.0.lock();
-        let are_old = known.0.is_none_or(|at| at.elapsed() > FRESH);
+        let age = known.asked_at.map(|at| at.elapsed());
+        let are_old = age.is_none_or(|age| age > FRESH);
         if are_old {
-            known.0 = Some(Instant::now());
+            known.asked_at = Some(Instant::now());
+            known.span = age.unwrap_or_default();
         }
         are_old
+    }
+
+    fn tell(&self, all: All) {
+        let mut known = self.0.lock();
+        known.before = std::mem::replace(&mut known.all, all);
     }
 }
 
@@ -71,7 +93,7 @@ impl Node {
             .collect();
         let asked = others.iter().map(|other| self.look_at(other, &vhosts));
         let told = futures::future::join_all(asked).await;
-        self.far_counts().0.lock().1 = told.into_iter().flatten().collect();
+        self.far_counts().tell(told.into_iter().flatten().collect());
     }
 
     async fn look_at(&self, other: &NodeName, vhosts: &[VhostName]) -> All {
@@ -80,13 +102,18 @@ impl Node {
             let (rows, mut heard) = mpsc::channel(FRAMES_MAX);
             let request = Request::List {
                 what: Listing::Here(Box::new(Listing::Queues(vhost.to_string()))),
-                columns: COLUMNS.map(str::to_owned).to_vec(),
+                columns: vec!["name".to_owned(), NUMBERS.to_owned()],
             };
             let gather = async {
                 while let Some(reply) = heard.recv().await {
                     let Reply::Rows(rows) = reply else { continue };
-                    let named = rows.iter().filter_map(|row| read(row));
-                    all.extend(named.map(|(name, counts)| ((vhost.clone(), name), counts)));
+                    let snapshot = self.snapshot();
+                    let named = rows.iter().filter_map(|row| {
+                        let (name, numbers) = read(row)?;
+                        let record = snapshot.catalog.queue(vhost.as_str(), name)?;
+                        snapshot.is_remote(record).then_some((record.id, numbers))
+                    });
+                    all.extend(named);
                 }
             };
             if let (Err(failure), ()) = tokio::join!(self.ask_node(other, request, Some(rows)), gather) {
@@ -98,25 +125,77 @@ impl Node {
     }
 }
 
-/// One row of the list.
-fn read(row: &[Term]) -> Option<(QueueName, Counts)> {
-    let [Term::Binary(name), numbers @ ..] = row else {
+/// All numbers of a queue, in the order in which they are read.
+pub fn numbers(view: &QueueView) -> Term {
+    let Counts {
+        ready,
+        paged,
+        unacked,
+        consumers,
+    } = view.counts;
+    let tally = |tally: Tally| [tally.messages, tally.bytes, tally.persistent, tally.persistent_bytes];
+    let did = &view.counters;
+    let counters = [
+        did.published,
+        did.refused,
+        did.delivered,
+        did.delivered_no_ack,
+        did.got,
+        did.got_no_ack,
+        did.get_empty,
+        did.redelivered,
+        did.acked,
+        did.requeued,
+        did.rejected,
+        did.expired,
+        did.dropped,
+        did.delivery_limited,
+        did.purged,
+    ];
+    let tallies = [ready, paged, unacked].into_iter().flat_map(tally);
+    let all = tallies.chain([consumers as u64]).chain(counters);
+    Term::List(all.map(Term::count).collect())
+}
+
+/// One row of the list. What a neighbouring release does not tell is zero.
+fn read(row: &[Term]) -> Option<(&str, Numbers)> {
+    let [Term::Binary(name), Term::List(numbers)] = row else {
         return None;
     };
-    let number = |at: usize| match numbers.get(at) {
-        Some(Term::Integer(number)) => u64::try_from(*number).unwrap_or(0),
+    let mut numbers = numbers.iter().map(|term| match term {
+        Term::Integer(number) => u64::try_from(*number).unwrap_or(0),
         _ => 0,
+    });
+    let mut next = || numbers.next().unwrap_or(0);
+    let mut tally = || Tally {
+        messages: next(),
+        bytes: next(),
+        persistent: next(),
+        persistent_bytes: next(),
     };
-    let tally = |messages, bytes| Tally {
-        messages,
-        bytes,
-        ..Tally::default()
-    };
+    let (ready, paged, unacked) = (tally(), tally(), tally());
     let counts = Counts {
-        ready: tally(number(0), number(2)),
-        unacked: tally(number(1), number(3)),
-        consumers: usize::try_from(number(4)).unwrap_or(usize::MAX),
-        ..Counts::default()
+        ready,
+        paged,
+        unacked,
+        consumers: usize::try_from(next()).unwrap_or(usize::MAX),
     };
-    Some((name.parse().ok()?, counts))
+    let counters = Counters {
+        published: next(),
+        refused: next(),
+        delivered: next(),
+        delivered_no_ack: next(),
+        got: next(),
+        got_no_ack: next(),
+        get_empty: next(),
+        redelivered: next(),
+        acked: next(),
+        requeued: next(),
+        rejected: next(),
+        expired: next(),
+        dropped: next(),
+        delivery_limited: next(),
+        purged: next(),
+    };
+    Some((name, (counts, counters)))
 }

@@ -17,6 +17,7 @@ use super::{
     message::Message,
     node::Node,
     outbox::Letter,
+    remote::home_is_down,
     route::Route,
     trace::{Party, Sighting},
 };
@@ -76,13 +77,18 @@ const TAKEN_BYTES_BESIDE: usize = 256;
 
 /// What somebody who looks has taken so far.
 #[derive(Default)]
-struct Haul {
-    messages: Vec<Taken>,
+pub(super) struct Haul {
+    pub(super) messages: Vec<Taken>,
     octets: usize,
 }
 
 impl Haul {
-    fn add(&mut self, message: Taken) {
+    /// Whoever looks wants no more.
+    pub(super) fn is_full(&self) -> bool {
+        self.octets >= TAKEN_BYTES_MAX
+    }
+
+    pub(super) fn add(&mut self, message: Taken) {
         self.octets += message.body.len() + TAKEN_BYTES_BESIDE;
         self.messages.push(message);
     }
@@ -200,11 +206,6 @@ impl Node {
         user.is_some_and(|user| user.has_tag("impersonator"))
     }
 
-    fn readable(&self, identity: &Identity, queue: &QueueName) -> Result<Arc<QueueCell>, Refusal> {
-        let record = catalog::check_read(&self.snapshot().catalog, identity, queue)?;
-        self.cell(&record)
-    }
-
     /// Takes up to `count` ready messages, then does with all of them what is asked for.
     ///
     /// # Errors
@@ -216,7 +217,14 @@ impl Node {
         count: usize,
         afterwards: Afterwards,
     ) -> Result<Vec<Taken>, Refusal> {
-        let cell = self.readable(identity, queue)?;
+        let record = catalog::check_read(&self.snapshot().catalog, identity, queue)?;
+        if self.is_away(&record) {
+            return Err(home_is_down(&record));
+        }
+        if self.snapshot().is_remote(&record) {
+            return self.take_far(identity, &record, count, afterwards).await;
+        }
+        let cell = self.cell(&record)?;
         let mut haul = Haul::default();
         let mut held = Held::new(self, cell.clone());
         loop {
@@ -254,7 +262,7 @@ impl Node {
         let (begun, octets_begun) = (haul.messages.len(), haul.octets);
         let next = self.on_cell(cell, &mut touched, &mut errands, |work| {
             while haul.messages.len() < count {
-                if haul.octets >= TAKEN_BYTES_MAX {
+                if haul.is_full() {
                     return Next::Over;
                 }
                 if haul.messages.len() - begun >= SLICE_MESSAGES || haul.octets - octets_begun >= SLICE_BYTES {
@@ -290,6 +298,9 @@ impl Node {
     /// As `queue.purge` of that user would be refused.
     pub async fn purge(&self, identity: &Identity, queue: &QueueName) -> Result<u64, Refusal> {
         let record = catalog::check_read(&self.snapshot().catalog, identity, queue)?;
+        if self.is_away(&record) {
+            return Err(home_is_down(&record));
+        }
         if self.snapshot().is_remote(&record) {
             return self.purge_far(&record).await.map(count).map_err(not_done);
         }

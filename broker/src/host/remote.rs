@@ -304,7 +304,7 @@ fn count(heard: &Heard) -> u32 {
 }
 
 /// RabbitMQ's words for a queue whose node is away.
-fn home_is_down(record: &QueueRecord) -> Refusal {
+pub fn home_is_down(record: &QueueRecord) -> Refusal {
     let (leader, durability) = (&record.leader, if record.durable { "durable " } else { "" });
     let text = format!(
         "home node '{leader}' of {durability}{} is down or inaccessible",

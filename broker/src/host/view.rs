@@ -119,7 +119,7 @@ impl Node {
         };
         let Some(cell) = snapshot.cell(record.id) else {
             if snapshot.is_remote(record) {
-                view.counts = self.far_counts().of(record);
+                (view.counts, view.counters) = self.far_counts().of(record);
             }
             return view;
         };
@@ -154,7 +154,15 @@ impl Node {
         held.queue.consumers().map(view).collect()
     }
 
-    /// A queue's numbers alone.
+    /// A queue's numbers, wherever it is; those of other nodes' queues are as old as the last `look_around`.
+    pub fn numbers_anywhere(&self, record: &QueueRecord) -> (Counts, Counters) {
+        match self.snapshot().is_remote(record) {
+            true => self.far_counts().of(record),
+            false => self.queue_numbers(record),
+        }
+    }
+
+    /// A queue's numbers alone; all zero for one that another node leads, which tells them itself.
     pub fn queue_numbers(&self, record: &QueueRecord) -> (Counts, Counters) {
         let snapshot = self.snapshot();
         let Some(cell) = snapshot.cell(record.id) else {

@@ -150,6 +150,7 @@ fn object_totals(api: &Api, caller: &Caller, queues: &QueueReading) -> ObjectTot
 }
 
 async fn read(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    api.node.look_around().await;
     let config = &api.node.config().management;
     let asked = Asked::of(&query)?;
     let (sum, reading) = sums(&api, &caller, asked);

@@ -164,7 +164,10 @@ fn queue_totals(now: &QueueReading, change: Option<&Change<QueueReading>>, past:
 /// One queue's statistics.
 pub fn of_queue(api: &Api, view: &QueueView, asked: Asked) -> QueueStats {
     let id = view.record.id;
-    let change = keeps_rates(api).then(|| api.samples.of_queue(id));
+    let change = keeps_rates(api).then(|| match api.node.snapshot().is_remote(&view.record) {
+        true => far_change(api, &view.record),
+        false => api.samples.of_queue(id),
+    });
     let past = |span: Option<Span>| span.map(|span| api.samples.past_of_queues(vec![id], span));
     let (lengths, rates) = (past(asked.lengths), past(asked.rates));
     let depth = |change: &Change<QueueReading>, number: Held| details(change.rate(number), lengths.as_ref(), number);
@@ -176,6 +179,13 @@ pub fn of_queue(api: &Api, view: &QueueView, asked: Asked) -> QueueStats {
             unacked: depth(change, DEPTHS[2].1),
         }),
     }
+}
+
+/// How a queue of another node changed between the last two looks at it.
+fn far_change(api: &Api, record: &catalog::QueueRecord) -> Change<QueueReading> {
+    let reading = |(counts, counters)| QueueReading { counts, counters };
+    let (before, after, span) = api.node.far_counts().change_of(record);
+    Change::between(reading(before), reading(after), span)
 }
 
 /// A number of queues by the name of its field, for sorting; none for fields that are no such number. Queues of which it is
@@ -220,7 +230,7 @@ pub fn of_queues<'a>(
     let mut now = QueueReading::default();
     let mut ids: Vec<QueueId> = Vec::new();
     for record in queues {
-        let (counts, counters) = api.node.queue_numbers(record);
+        let (counts, counters) = api.node.numbers_anywhere(record);
         now = now.together(&QueueReading { counts, counters });
         ids.push(record.id);
     }
@@ -242,7 +252,10 @@ pub fn of_vhost(api: &Api, vhost: &catalog::Vhost, asked: Asked) -> Sum {
 /// What all queues hold, and what all did that there ever were.
 pub fn of_all(api: &Api, asked: Asked) -> (Sum, QueueReading) {
     let mut now = QueueReading::default();
-    for (_, counts, counters) in api.node.snapshot().all_numbers() {
+    let far = api.node.far_counts().all();
+    let here = api.node.snapshot();
+    let here = here.all_numbers().map(|(_, counts, counters)| (counts, counters));
+    for (counts, counters) in here.chain(far) {
         now = now.together(&QueueReading { counts, counters });
     }
     now.counters = crate::host::sum_counters(&now.counters, &api.node.retired());

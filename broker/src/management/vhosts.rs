@@ -59,6 +59,7 @@ fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>, traffic: &ByVh
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+    api.node.look_around().await;
     let snapshot = api.node.snapshot();
     let rows: Vec<_> = snapshot
         .catalog

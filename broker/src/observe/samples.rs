@@ -46,6 +46,14 @@ pub struct Change<T> {
     seconds: f64,
 }
 
+impl<T> Change<T> {
+    /// Two readings that were taken elsewhere.
+    pub fn between(before: T, after: T, span: Duration) -> Self {
+        let seconds = span.as_secs_f64();
+        Change { before, after, seconds }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// When the last reading was, and what it is filed under.

@@ -3,7 +3,7 @@
 use crate::{
     cluster::resolver::Resolver,
     config::{self, ServerArgs},
-    host::{self, Node, listener},
+    host::{self, Afterwards, Node, listener},
     peer::{self, Peers},
     process::Process,
 };
@@ -606,8 +606,28 @@ async fn lists_of_any_node_are_those_of_all_and_an_administrator_reaches_every_q
         assert_eq!(listed(at, Listing::Connections, &["name"]).await.len(), 1);
     }
     let record = pair.edge.node.snapshot().catalog.queue("/", "q").unwrap().clone();
+    let guest = catalog::Client {
+        user: "guest".parse().unwrap(),
+        vhost: "/".parse().unwrap(),
+        connection: model::ConnectionId(0),
+        node: pair.edge.node.name().clone(),
+    };
+    for (count, afterwards, expected) in [
+        (1, Afterwards::Requeued, vec![("0", false, 1)]),
+        (9, Afterwards::Requeued, vec![("0", true, 1), ("1", false, 0)]),
+    ] {
+        let taken = pair.edge.node.take(&guest, &record.name, count, afterwards);
+        let taken = taken.await.unwrap();
+        let seen = taken
+            .iter()
+            .map(|one| (std::str::from_utf8(&one.body).unwrap(), one.redelivered, one.left));
+        assert_eq!(seen.collect::<Vec<_>>(), expected);
+    }
     pair.edge.node.look_around().await;
-    assert_eq!(pair.edge.node.queue_view(&record).counts.ready.messages, 2);
+    let view = pair.edge.node.queue_view(&record);
+    let leaders = pair.leader.node.queue_view(&record);
+    assert_eq!((view.counts, view.counters), (leaders.counts, leaders.counters));
+    assert_eq!((view.counts.ready.messages, view.counters.published), (2, 2));
     let _consumer = consume(&channel, "q", "c", false).await;
     assert_eq!(
         listed(&pair.edge, Listing::Consumers("/".into()), &["consumer_tag"])

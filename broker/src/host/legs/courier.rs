@@ -5,14 +5,12 @@
 //! wait for that. Nothing is sent again: what was open on a leg that broke counts as lost, and whoever sent it decides.
 
 use catalog::NodeName;
-use link::LegOpening;
 use model::{Generation, QueueId};
 use parking_lot::Mutex;
 use session::Publication;
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt, io,
-    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,11 +21,9 @@ use wire::{AMQPClass, Method, channel, confirm};
 
 use super::super::node::Node;
 use super::{
-    dial::end,
     leg::Remote,
     pipe::{Flushed, Pipe},
 };
-use crate::cluster::transport::FEATURE_LEVEL;
 
 /// Above this many unwritten octets nothing more is taken.
 const UNWRITTEN_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -129,22 +125,7 @@ impl Node {
             return Some(courier.clone());
         }
         let runtime = tokio::runtime::Handle::try_current().ok()?;
-        let identity = self.identity();
-        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let opening = LegOpening {
-            node: self.name().to_string(),
-            uuid: identity.node.to_string(),
-            incarnation: identity.incarnation,
-            boot_id: identity.boot_id,
-            cluster: identity.cluster.to_string(),
-            level: FEATURE_LEVEL,
-            leader: end(self.snapshot().process(leader)?),
-            connection: 0,
-            user: USER.to_owned(),
-            vhost: "/".to_owned(),
-            peer: nowhere,
-            local: nowhere,
-        };
+        let opening = self.opening(leader, (USER.to_owned(), "/".to_owned()))?;
         let dialing = self.dialer.get()?.dial(leader, opening);
         let courier = Arc::new(Courier::open());
         all.insert(leader.clone(), courier.clone());

@@ -1,8 +1,14 @@
 //! How a leg comes to a socket: the node knows for whom, and somebody else how to reach a node and prove the secret.
 
+use catalog::NodeName;
 use futures::future::BoxFuture;
 use link::{Failure, LegEnd, LegOpening, Reply, Request, Term};
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{net::TcpStream, sync::mpsc};
 
 use super::super::node::Node;
@@ -27,7 +33,7 @@ pub trait Dial: fmt::Debug + Send + Sync {
 }
 
 /// The process that a leg is to reach, as it is said.
-pub(super) fn end(process: Process) -> LegEnd {
+fn end(process: Process) -> LegEnd {
     LegEnd {
         uuid: process.node.to_string(),
         incarnation: process.incarnation,
@@ -66,6 +72,38 @@ impl Node {
             Ok(Err(error)) => Err(unreachable(error.to_string())),
             Err(_) => Err(unreachable("it does not answer".into())),
         }
+    }
+
+    /// A leg for what somebody does who is no AMQP client.
+    pub(in super::super) async fn dial_for(
+        &self,
+        client: &catalog::Client,
+        leader: &NodeName,
+    ) -> io::Result<TcpStream> {
+        let opening = self.opening(leader, (client.user.to_string(), client.vhost.to_string()));
+        let unreachable = || io::Error::new(io::ErrorKind::NotConnected, "the node is down");
+        let dialer = self.dialer.get().ok_or_else(unreachable)?;
+        dialer.dial(leader, opening.ok_or_else(unreachable)?).await
+    }
+
+    /// What opens a leg that belongs to no connection; `None` if the leader is down.
+    pub(super) fn opening(&self, leader: &NodeName, (user, vhost): (String, String)) -> Option<LegOpening> {
+        let identity = self.identity();
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Some(LegOpening {
+            node: self.name().to_string(),
+            uuid: identity.node.to_string(),
+            incarnation: identity.incarnation,
+            boot_id: identity.boot_id,
+            cluster: identity.cluster.to_string(),
+            level: FEATURE_LEVEL,
+            leader: end(self.snapshot().process(leader)?),
+            connection: 0,
+            user,
+            vhost,
+            peer: nowhere,
+            local: nowhere,
+        })
     }
 
     /// Connects a leg to its leader.

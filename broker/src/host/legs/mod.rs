@@ -21,5 +21,5 @@ pub use dial::Dial;
 pub use edge::{Awaited, Legs};
 pub use estate::{Estate, Unheard};
 pub use leg::{FarConsumer, Heard, Heirs, Leg, Process, Question, Remote, qos};
-pub use reader::tell_cancelled;
+pub use reader::{refusal, tell_cancelled};
 pub use serve::{Opening, ServedLegs, serve};

@@ -492,7 +492,7 @@ pub fn tell_cancelled(leg: &Leg, channel: u16, tag: &str, consumer: &FarConsumer
 }
 
 /// The leader's refusal, as if this node had said it.
-fn refusal(code: u16, text: &str) -> Refusal {
+pub fn refusal(code: u16, text: &str) -> Refusal {
     let code = ReplyCode::of(code).unwrap_or(ReplyCode::InternalError);
     let text = text
         .strip_prefix(code.name())

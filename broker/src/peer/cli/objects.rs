@@ -9,7 +9,7 @@ use routing::{Binding, Destination};
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{clients::pid, list::Rows};
-use crate::host::{ChannelView, Client, Node, QueueView};
+use crate::host::{self, ChannelView, Client, Node, QueueView};
 
 /// Parts of this node that are named like processes: queues are counted apart from connections.
 const QUEUE_PART: u64 = 1 << 32;
@@ -103,6 +103,7 @@ fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
         "message_bytes_unacknowledged" => Term::count(unacked.bytes),
         "message_bytes_persistent" => Term::count(ready.persistent_bytes + unacked.persistent_bytes),
         "consumers" => Term::count(counts.consumers),
+        host::NUMBERS => host::numbers(view),
         // Queues are not mirrored and have no members elsewhere.
         "slave_pids" | "mirror_pids" | "synchronised_slave_pids" | "synchronised_mirror_pids" => Term::none(),
         "members" | "online" => Term::none(),
