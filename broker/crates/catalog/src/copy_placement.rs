@@ -34,14 +34,22 @@ fn rank(replicas: &Replicas, copy: &CopyRecord, nodes: &Nodes) -> u8 {
 }
 
 impl<'a> Wish<'a> {
-    /// Brings the copies closer to what is wanted. New ones begin in the state that `begin` gives them.
-    pub(crate) fn place(self, replicas: &mut Replicas, begin: impl Fn(&NodeRecord) -> CopyState) {
+    /// Brings the copies closer to what is wanted. New ones begin in the state that `begin` gives them; the spared one
+    /// is not left over.
+    pub(crate) fn place(
+        self,
+        replicas: &mut Replicas,
+        spared: Option<NodeUuid>,
+        begin: impl Fn(&NodeRecord) -> CopyState,
+    ) {
         for node in self.missing(replicas) {
             replicas.put_copy(node.uuid, begin(&node));
         }
-        for node in self.left_over(replicas) {
-            replicas.drop_copy(node);
-        }
+        let left_over = self
+            .left_over(replicas)
+            .into_iter()
+            .filter(|node| Some(*node) != spared);
+        left_over.for_each(|node| replicas.drop_copy(node));
     }
 
     /// Nodes that run and could have a copy, in the order in which they are chosen.

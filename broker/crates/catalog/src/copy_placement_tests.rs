@@ -1,7 +1,7 @@
 //! Where copies go as policies, nodes and queues come and go; never what a leader proposes.
 
 use crate::mirrors_fixture::{Cluster, add_node, all, exactly, no_policy, node_up, nodes, policy, queue, uuid};
-use crate::{Command, MirrorAct, Owner};
+use crate::{Command, Event, MirrorAct, Owner};
 use model::ConnectionId;
 
 #[test]
@@ -145,6 +145,27 @@ fn named_nodes_keep_their_copies_while_they_are_away() {
     assert_eq!(cluster.shown(), "e1 a1: a1 b1");
     cluster.apply(policy(nodes("xy")));
     assert_eq!(cluster.shown(), "e1 a1: a1", "no node of these names: the leader alone");
+}
+
+#[test]
+fn a_leader_can_move_a_queue_to_where_no_policy_wants_it() {
+    let mut cluster = Cluster::with_queue("ab", exactly(1));
+    cluster.propose(MirrorAct::AddCopy(uuid('b'))).unwrap();
+    cluster.propose(cluster.add('b')).unwrap();
+    assert_eq!(cluster.shown(), "e1 a1: a1 b1");
+    cluster.propose(cluster.hand_over('b')).unwrap();
+    assert_eq!(cluster.shown(), "e2 b1: b1", "the old leader's copy is left over");
+}
+
+#[test]
+fn how_mirrors_are_brought_in_sync_is_told_of_as_settings_are() {
+    let mut cluster = Cluster::with_queue("ab", all());
+    let mut automatic = all();
+    automatic.set("ha-sync-mode", "automatic".into());
+    cluster.apply(policy(automatic));
+    let is_told = |event: &Event| matches!(event, Event::QueueSettingsChanged(queue) if queue.name.as_str() == "q");
+    assert!(cluster.fixture.events.iter().any(is_told));
+    assert_eq!(cluster.record().ha().unwrap().sync_automatic, Some(true));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub enum Event {
     QueueDeclared(Arc<QueueRecord>),
     /// A queue ended: cancel its consumers, drop its messages.
     QueueDeleted(Arc<QueueRecord>),
-    /// A queue obeys other settings.
+    /// A queue obeys other settings, or other `ha-*` keys.
     QueueSettingsChanged(Arc<QueueRecord>),
     /// The copies of a queue, their leader or what they promise changed.
     QueueReplicasChanged {

@@ -111,6 +111,33 @@ pub enum MirrorRefusal {
     NoMirrors,
 }
 
+/// Whether the policies' wishes are looked at after a change. What a leader does by name stays so until the next event
+/// of a policy or a node: so it can move a queue to where no policy wants it, by a copy, a hand-over and a removal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Placing {
+    Not,
+    /// This node's copy is not left over, whatever they say.
+    Sparing(NodeUuid),
+    Fully,
+}
+
+impl Placing {
+    fn after(act: MirrorAct) -> Self {
+        match act {
+            MirrorAct::AddCopy(_) | MirrorAct::RemoveCopy(_) => Placing::Not,
+            MirrorAct::AddInSync { node, .. } => Placing::Sparing(node),
+            MirrorAct::Evict(_) | MirrorAct::HandOver { .. } => Placing::Fully,
+        }
+    }
+
+    fn spared(self) -> Option<NodeUuid> {
+        match self {
+            Placing::Sparing(node) => Some(node),
+            Placing::Not | Placing::Fully => None,
+        }
+    }
+}
+
 impl Change<'_> {
     /// Judges what a leader proposes, queue by queue.
     pub(crate) fn mirrors(&mut self, proposal: &MirrorsProposal) -> Answer {
@@ -124,9 +151,7 @@ impl Change<'_> {
         let mut replicas = record.replicas.as_deref().ok_or(MirrorRefusal::NotMirrored)?.clone();
         let by = (proposal.node, proposal.incarnation);
         replicas.propose(by, change, &self.catalog.nodes)?;
-        // What a leader adds or takes away by name stays so until the next event of a policy or a node.
-        let by_name = matches!(change.act, MirrorAct::AddCopy(_) | MirrorAct::RemoveCopy(_));
-        self.conclude(&record, replicas, !by_name);
+        self.conclude(&record, replicas, Placing::after(change.act));
         Ok(())
     }
 
@@ -140,7 +165,7 @@ impl Change<'_> {
             return;
         };
         change(&mut replicas, &record);
-        self.conclude(&record, replicas, true);
+        self.conclude(&record, replicas, Placing::Fully);
     }
 
     /// As `revise`, for many.
@@ -149,7 +174,7 @@ impl Change<'_> {
     }
 
     /// The end of every entry that touches a record or a node: elect (R4), place, write down, tell.
-    fn conclude(&mut self, before: &Arc<QueueRecord>, mut replicas: Replicas, place: bool) {
+    fn conclude(&mut self, before: &Arc<QueueRecord>, mut replicas: Replicas, placing: Placing) {
         let nodes = &self.catalog.nodes;
         let election = replicas.elect(nodes);
         let is_lost = !before.durable && !replicas.copies.iter().any(|copy| Replicas::is_in_sync(copy, nodes));
@@ -157,9 +182,9 @@ impl Change<'_> {
             self.delete_queue(before.id);
             return;
         }
-        if place && replicas.is_led(nodes) {
+        if placing != Placing::Not && replicas.is_led(nodes) {
             let wish = self.catalog.wish(before);
-            wish.place(&mut replicas, |_| CopyState::Syncing);
+            wish.place(&mut replicas, placing.spared(), |_| CopyState::Syncing);
         }
         assert!(
             replicas.is_counted(replicas.leader),
@@ -234,7 +259,7 @@ impl Catalog {
         let whole = |node: &NodeRecord| CopyState::InSync {
             incarnation: node.incarnation,
         };
-        self.wish(record).place(&mut replicas, whole);
+        self.wish(record).place(&mut replicas, None, whole);
         Some(replicas)
     }
 

@@ -97,7 +97,8 @@ impl Change<'_> {
         let record = Arc::new(record);
         let before = self.catalog.put_record(&record);
         // A policy of the same content under another name changes the record, not what the queue obeys.
-        if before.is_none_or(|before| before.settings != record.settings) {
+        let is_same = |before: &QueueRecord| before.settings == record.settings && before.ha() == record.ha();
+        if !before.is_some_and(|before| is_same(&before)) {
             self.tell(Event::QueueSettingsChanged(record));
         }
     }
