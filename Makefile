@@ -87,12 +87,16 @@ test-e2e: image ## the operator and the image on a real Kubernetes
 	@$(BUILD_RUNNERS)
 	@hack/e2e
 
-.PHONY: soak-disk soak-crash soak-order soak-space soak-backlog
+.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog
 SOAK_DIR ?= $(WARREN_CACHE)/soak
 # The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge) and MESSAGES.
 SERVER ?= warren
 soak-disk: ## N=5000 lives of the store on a disk that loses what a power cut may lose, from SEED=
 	SEEDS=$(or $(N),5000) FIRST_SEED=$(or $(SEED),1) cargo test --quiet -p store --test crash -- --nocapture
+
+soak-model: ## N=20000 random walks through the mirror protocol from SEED=, then every state of STATES=10000000
+	@cargo build --quiet --release -p mirror-model
+	@hack/soak-model $(or $(N),20000) $(or $(SEED),1) $(or $(STATES),10000000)
 
 soak-crash: build ## N=500 kills under load by SEED=; goes on where it was interrupted
 	@hack/need setpriv
