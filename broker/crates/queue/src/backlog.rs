@@ -198,10 +198,8 @@ impl<M: Message> Backlog<M> {
 /// Where a message of a promoted copy stands among the pages of its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Before all of them, or there is none.
+    /// Before the last of them, or there is none.
     Before,
-    /// Behind the first, or others of the level are.
-    Among,
     /// Behind all of them.
     Behind,
 }
@@ -227,16 +225,16 @@ impl<M: Message> Backlog<M> {
         self.lanes[usize::from(level)].mark_loading(page);
     }
 
-    /// Per level, the first and the last position in pages.
-    pub(crate) fn paged_spans(&self) -> Vec<Option<(Seq, Seq)>> {
-        self.lanes.iter().map(Lane::paged_span).collect()
+    /// Per level, the last position in pages.
+    pub(crate) fn last_paged_by_level(&self) -> Vec<Option<Seq>> {
+        self.lanes.iter().map(Lane::last_paged).collect()
     }
 
     /// Adds a message of a copy; within a level they come in order of position, after all pages.
     pub(crate) fn adopt(&mut self, place: Place, seq: Seq, level: u8, expires: Millis, message: M) {
         let level = self.level(level);
         self.entered(level, &message, expires);
-        self.lanes[usize::from(level)].adopt(place, level, Paged { seq, expires, message });
+        self.lanes[usize::from(level)].adopt(place, Paged { seq, expires, message });
     }
 
     /// All levels from the lowest.
@@ -317,7 +315,7 @@ impl<M: Message> Backlog<M> {
 
     /// The highest position in the store.
     pub(crate) fn last_paged(&self) -> Option<Seq> {
-        self.lanes.iter().flat_map(Lane::pages).map(Page::last).max()
+        self.lanes.iter().filter_map(Lane::last_paged).max()
     }
 }
 

@@ -410,20 +410,16 @@ impl<M: Message> Lane<M> {
         }
     }
 
-    /// The first and the last position in pages.
-    pub(crate) fn paged_span(&self) -> Option<(Seq, Seq)> {
-        let last = self.pages().map(Page::last).max()?;
-        Some((self.pages().map(Page::first).min()?, last))
+    /// The last position in pages.
+    pub(crate) fn last_paged(&self) -> Option<Seq> {
+        self.pages().map(Page::last).max()
     }
 
-    /// Adds a message of a copy, in order of position, after all pages.
-    pub(crate) fn adopt(&mut self, place: Place, level: u8, paged: Paged<M>) {
+    /// Adds a message of a copy, in order of position, after all pages. One that stands among pages is sorted with
+    /// what the pages before it bring.
+    pub(crate) fn adopt(&mut self, place: Place, paged: Paged<M>) {
         let Paged { seq, expires, message } = paged;
         match (place, &mut self.paging) {
-            (Place::Among, _) => {
-                let held = self.held(level, Paged { seq, expires, message });
-                self.give_back(held);
-            }
             (Place::Behind, Some(paging)) => paging.back.push(seq, message, expires),
             (Place::Before | Place::Behind, paging) => {
                 self.front.push(seq, message, expires);

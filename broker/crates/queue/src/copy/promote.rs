@@ -52,21 +52,14 @@ fn adopt<M: Message, C>(queue: &mut Queue<M, C>, pages: CopyPages, resident: Res
             backlog.mark_loading(level, id);
         }
     }
-    let spans = backlog.paged_spans();
-    let level_of = |level| usize::from(backlog.level(level));
-    let mut is_mixed = vec![false; spans.len()];
-    for (seq, entry) in resident.iter(Seq(0)) {
-        let level = level_of(entry.level);
-        is_mixed[level] |= spans[level].is_some_and(|(first, last)| (first..=last).contains(&seq));
-    }
+    let last_paged = backlog.last_paged_by_level();
     for (seq, entry) in resident.into_entries() {
-        let level = usize::from(backlog.level(entry.level));
-        let place = match spans[level] {
-            Some((_, last)) if seq > last => Place::Behind,
-            Some(_) if is_mixed[level] => Place::Among,
+        let level = backlog.level(entry.level);
+        let place = match last_paged[usize::from(level)] {
+            Some(last) if seq > last => Place::Behind,
             Some(_) | None => Place::Before,
         };
-        backlog.adopt(place, seq, entry.level, entry.expires, entry.message);
+        backlog.adopt(place, seq, level, entry.expires, entry.message);
     }
 }
 

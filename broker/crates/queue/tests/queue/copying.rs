@@ -334,7 +334,7 @@ impl Mirror {
             self.enqueue(Copied {
                 seq: Seq(seq),
                 level,
-                expires: NEVER,
+                expires: self.settings.message_ttl.unwrap_or(NEVER),
                 delivery_count: 0,
                 delivered: false,
                 message: KeptLetter(std::rc::Rc::new(letter)),
@@ -374,6 +374,47 @@ fn above_its_limit_a_copy_keeps_the_oldest_and_what_fills_no_page() {
     assert_eq!(mirror.outgoing(), ["m5-m8", "m9-m12", "m13-m16"]);
     assert_eq!((mirror.copy.paged().messages, mirror.copy.tally().messages), (12, 17));
     assert_eq!(mirror.copy.runs(Seq(0), 9), [(Seq(1), Seq(17))]);
+}
+
+#[test]
+fn what_comes_behind_pages_goes_to_pages_from_its_first_on() {
+    let mut mirror = mirror();
+    mirror.publish(1..=17, 0, false);
+    mirror.remove(1, 4);
+    mirror.outgoing();
+    mirror.publish(18..=33, 0, false);
+    assert_eq!(mirror.outgoing(), ["m17-m20", "m21-m24", "m25-m28", "m29-m32"]);
+}
+
+#[test]
+fn a_queue_that_was_a_copy_looks_at_the_time_of_what_is_left_in_pages() {
+    let mut mirror = mirror();
+    mirror.settings.message_ttl = Some(Millis(5));
+    mirror.publish(1..=17, 0, false);
+    mirror.remove(1, 7);
+    mirror.remove(9, 17);
+    let promoted = Machine::promote(mirror.copy, mirror.store, mirror.settings, Millis(0));
+    assert_eq!(promoted.queue.next_deadline(), Some(Millis(0)));
+}
+
+#[test]
+fn how_often_messages_came_back_is_what_the_present_leader_says() {
+    let mut mirror = mirror();
+    mirror.publish(1..=3, 0, false);
+    (1..=3).for_each(|seq| mirror.copy.returned(Seq(seq), 7));
+    let listed = [(Seq(1), Seq(3))];
+    assert!(
+        mirror
+            .copy
+            .hold_to(Seq(0), Seq(3), &listed, &mut mirror.store)
+            .is_empty()
+    );
+    mirror.copy.returned(Seq(2), 1);
+    let mut promoted = Machine::promote(mirror.copy, mirror.store, mirror.settings, Millis(0));
+    assert_eq!(
+        drain(&mut promoted),
+        ["got m1*0 left=2", "got m2*1 left=1", "got m3*0 left=0"]
+    );
 }
 
 #[test]
@@ -430,11 +471,27 @@ fn a_page_that_was_asked_for_comes_to_the_copy_without_what_is_gone_by_then() {
     (0..4).for_each(|_| drop(machine.apply(&Command::Get { no_ack: false })));
     let (page, _) = machine.store().wanted()[0];
     (mirror.copy, mirror.store) = machine.demote();
-    assert_eq!(mirror.remove(6, 7), 2);
     let messages = mirror.store.answer(page, &[]);
+    assert_eq!(mirror.remove(6, 7), 2);
     assert_eq!(mirror.copy.loaded(page, messages, &mut mirror.store), 0);
     assert_eq!(mirror.copy.runs(Seq(0), 9), [(Seq(1), Seq(5)), (Seq(8), Seq(17))]);
     assert_eq!(mirror.copy.loaded(page, Vec::new(), &mut mirror.store), 0);
+}
+
+#[test]
+fn what_is_gone_of_a_page_does_not_come_back_if_the_store_was_told_too_late() {
+    let settings = mirror().settings;
+    let mut mirror = mirror();
+    mirror.publish(1..=17, 0, false);
+    let (page, _) = mirror.store.take_outgoing()[0];
+    let whole = mirror.store.read(page);
+    mirror.remove(1, 6);
+    let mut promoted = Machine::promote(mirror.copy, mirror.store, settings, Millis(0));
+    promoted.apply(&Command::Get { no_ack: true });
+    promoted.store().answer(page, &[]);
+    assert_eq!(promoted.bring(page, whole), 0);
+    assert_eq!(promoted.queue.runs(Seq(0), 9), [(Seq(7), Seq(17))]);
+    assert_eq!(drain(&mut promoted).len(), 11);
 }
 
 #[test]

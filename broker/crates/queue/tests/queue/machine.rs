@@ -344,6 +344,11 @@ impl Machine {
         operations
     }
 
+    /// A page comes with these messages; returns how many of it are lost.
+    pub(crate) fn bring(&mut self, page: PageId, messages: Vec<Paged<KeptLetter>>) -> u64 {
+        self.queue.loaded(self.now, page, messages, &mut self.sink)
+    }
+
     /// The queue becomes a copy and a queue again; if `answers`, all pages on their way come to the copy.
     fn hand_over(&mut self, answers: bool) {
         let settings = *self.queue.settings();
