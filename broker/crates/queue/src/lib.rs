@@ -3,7 +3,8 @@
 //! The host holds a lock around [`Queue`] and the task that holds it does the work; what the queue wants done
 //! goes to a sink given with each command (static dispatch, nothing collected). Ready messages above a limit go to a
 //! store by pages and come back as commands; what must survive is handed to it by message. Time enters as data (I2), equal
-//! commands give equal effects (I1). This room knows no AMQP bytes, no names, no exchange, no disk and no other queue.
+//! commands give equal effects (I1). What a mirror holds of a queue that another node leads is a [`Copy`]. This room
+//! knows no AMQP bytes, no names, no exchange, no disk and no other queue.
 
 mod backlog;
 mod cancel;
