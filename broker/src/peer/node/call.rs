@@ -1,7 +1,8 @@
 //! Asking other nodes over TCP: one connection to each, made when it is needed, shared by all who ask.
 //!
 //! Bounded: so many questions on one connection at a time, each with a deadline. A node that could not be reached is left
-//! alone for a moment, longer each time. A connection that broke fails all who wait on it at once.
+//! alone for a moment, longer each time. A connection that broke fails all who wait on it at once; one on which nothing is
+//! answered any more is given up, because after a cut cable TCP itself would try again only ever more seldom.
 
 use futures::future::BoxFuture;
 use link::{Channel, Cookie, CookieError};
@@ -38,6 +39,8 @@ use crate::{
 const UNDER_WAY_MAX: usize = 256;
 /// How long the other end may take to introduce itself, and a write to make progress.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A connection on which nothing has been answered for so long while somebody waited is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How often a connection on which nobody asks is tried.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// The first pause after a node could not be reached, and the longest.
@@ -85,6 +88,9 @@ struct Connection {
     numbers: AtomicU64,
     slots: Semaphore,
     broken: AtomicBool,
+    /// Since when somebody has waited and nothing was answered.
+    silent_since: Mutex<Option<Instant>>,
+    given_up: CancellationToken,
 }
 
 impl TcpTransport {
@@ -173,6 +179,8 @@ impl TcpTransport {
             numbers: AtomicU64::new(0),
             slots: Semaphore::new(UNDER_WAY_MAX),
             broken: AtomicBool::new(false),
+            silent_since: Mutex::default(),
+            given_up: CancellationToken::new(),
         });
         let (listened, stopped) = (connection.clone(), self.stopped.clone());
         tokio::spawn(async move {
@@ -180,6 +188,7 @@ impl TcpTransport {
                 () = stopped.cancelled() => {}
                 ended = listen(reader, &listened) => tracing::debug!("connection to a node ended: {ended:?}"),
                 () = ping(&listened) => {}
+                () = listened.given_up.cancelled() => tracing::debug!("connection to a node given up: it is silent"),
             }
             listened.fail();
         });
@@ -232,7 +241,11 @@ async fn listen(mut reader: OwnedReadHalf, connection: &Connection) -> io::Resul
         if kind != Kind::Reply {
             return Err(invalid("an answer was due"));
         }
-        let asked = connection.waiting.lock().remove(&number);
+        let (asked, others) = {
+            let mut waiting = connection.waiting.lock();
+            (waiting.remove(&number), !waiting.is_empty())
+        };
+        *connection.silent_since.lock() = others.then(Instant::now);
         if let Some(asked) = asked {
             // Who does not wait any more wants no answer.
             let _ = asked.send(packet::words(words).unwrap_or(Reply::Unknown));
@@ -274,6 +287,7 @@ impl Connection {
         let _slot = self.slots.acquire().await.map_err(io::Error::other)?;
         let (asked, answer) = oneshot::channel();
         self.waiting.lock().insert(number, asked);
+        self.silent_since.lock().get_or_insert_with(Instant::now);
         let _asked = Asked(self, number);
         if self.broken.load(Ordering::Acquire) {
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -299,6 +313,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Somebody has waited in vain.
+    fn doubt(&self) {
+        let silent = self
+            .silent_since
+            .lock()
+            .is_some_and(|since| since.elapsed() >= SILENCE_MAX);
+        if silent {
+            self.broken.store(true, Ordering::Release);
+            self.given_up.cancel();
+        }
+    }
+
     fn fail(&self) {
         self.broken.store(true, Ordering::Release);
         self.waiting.lock().clear();
@@ -309,12 +335,14 @@ impl Transport for TcpTransport {
     fn call(&self, to: &Peer, request: Request, patience: Duration) -> BoxFuture<'_, io::Result<Reply>> {
         let to = to.clone();
         Box::pin(async move {
+            let mut asked = None;
             let ask = async {
                 if self.stopped.is_cancelled() {
                     return Err(io::Error::new(io::ErrorKind::NotConnected, "this node stops"));
                 }
                 let line = self.line(&to);
-                self.connection(&to, &line).await?.ask(request).await
+                let connection = self.connection(&to, &line).await?;
+                asked.insert(connection).ask(request).await
             };
             let late = || {
                 io::Error::new(
@@ -325,7 +353,10 @@ impl Transport for TcpTransport {
             match timeout(patience, ask).await {
                 Ok(Ok(Reply::Turned(why))) => Err(turned(why)),
                 Ok(answer) => answer,
-                Err(_) => Err(late()),
+                Err(_) => {
+                    asked.iter().for_each(|connection| connection.doubt());
+                    Err(late())
+                }
             }
         })
     }

@@ -150,6 +150,52 @@ async fn many_questions_share_a_connection_and_each_gets_its_answer() {
     }
 }
 
+/// Answers whoever has come by another connection than the first.
+#[derive(Default)]
+struct DeafAtFirst(std::sync::atomic::AtomicUsize);
+
+impl Service for DeafAtFirst {
+    fn introduction(&self) -> Introduction {
+        introduction(1, "rabbit@one")
+    }
+
+    fn admit(&self, _: &Introduction) -> Result<(), Turned> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn answer(&self, _: &Introduction, _: Request) -> BoxFuture<'_, Reply> {
+        let first = self.0.load(std::sync::atomic::Ordering::Relaxed) == 1;
+        Box::pin(async move {
+            if first {
+                std::future::pending::<()>().await;
+            }
+            Reply::Done
+        })
+    }
+}
+
+/// After a cut cable the old connection would be tried again after twice the time that the cut lasted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_silent_on_one_connection_is_asked_over_another() {
+    let book = Book::default();
+    let peers = listen("rabbit@one", "SECRET", &book).await;
+    peers.attach(Arc::new(DeafAtFirst::default()), CancellationToken::new());
+    let asking = transport(introduction(2, "rabbit@two"), "SECRET", &book);
+    let (to, began) = (peer(1, "rabbit@one"), Instant::now());
+    while asking
+        .call(&to, Request::Ping, Duration::from_millis(300))
+        .await
+        .is_err()
+    {
+        assert!(began.elapsed() < PATIENCE, "the silent connection is kept");
+    }
+    assert!(
+        began.elapsed() > Duration::from_secs(1),
+        "one question without an answer is no silence"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_belong_is_refused_with_a_reason_and_counted() {
     let book = Book::default();
