@@ -215,6 +215,12 @@ async fn cluster(count: u128) -> (Ether, Vec<Seat>) {
     (ether, seats)
 }
 
+/// Otherwise one silent node would close the clients of all.
+#[test]
+fn a_silent_leader_has_a_successor_before_the_others_stop_serving() {
+    assert!(Timing::default().candidacy_max() < Patience::default().lease);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_joins_has_all_definitions_once_it_is_up_and_gets_a_vote() {
     let (ether, mut seats) = cluster(1).await;

@@ -21,11 +21,15 @@ const RETRY: Duration = Duration::from_millis(300);
 impl Presence {
     /// Looks after the cluster as long as the node runs.
     pub(super) async fn keep(&self) {
-        let mut next_look_around = Instant::now();
+        let (mut next_look_around, mut led) = (Instant::now(), None);
         loop {
             self.weigh();
             self.note_members();
             let leads = self.store.standing().settled;
+            if let Some(term) = leads.filter(|_| leads != led) {
+                tracing::info!("this node leads the definitions of the cluster, term {term}");
+            }
+            led = leads;
             self.roll.lock().lead(leads, Instant::now());
             if leads.is_some() {
                 self.bury_silent().await;

@@ -55,16 +55,25 @@ const SENT_TOGETHER_MAX: u64 = 32;
 pub struct Timing {
     /// How often a leader shows that it is there.
     pub heartbeat_ms: u64,
-    /// Silence after which others stand for election: a time drawn between these.
+    /// How long others wait before they stand for election, a time drawn between these, once they no longer believe in
+    /// the leader; they believe in it for the longer of these times after they have heard it last.
     pub election_ms: (u64, u64),
 }
 
 impl Default for Timing {
     fn default() -> Self {
         Timing {
-            heartbeat_ms: 500,
-            election_ms: (1500, 3000),
+            heartbeat_ms: 250,
+            election_ms: (600, 1000),
         }
+    }
+}
+
+impl Timing {
+    /// When somebody stands for election at the latest, after a leader has fallen silent. Who has once seen a longer
+    /// log than its own lets others go first, for twice the longer time.
+    pub fn candidacy_max(self) -> Duration {
+        Duration::from_millis(self.election_ms.1 * 4)
     }
 }
 
