@@ -74,8 +74,8 @@ test-page: build ## the management page in a real browser
 test-fuzz: ## feed hostile bytes to the frame reader and to a connection for a minute
 	@hack/fuzz 60
 
-test-soak: build ## a few kills under load, confirms and fdatasync, space, small backlogs
-	@hack/need strace setpriv
+test-soak: build ## a few kills under load, confirms and fdatasync, space, small backlogs, a cluster in pieces
+	@hack/need strace setpriv ip nft
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/soak brief
 
@@ -87,10 +87,12 @@ test-e2e: image ## the operator and the image on a real Kubernetes
 	@$(BUILD_RUNNERS)
 	@hack/e2e
 
-.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog
+.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition
 SOAK_DIR ?= $(WARREN_CACHE)/soak
-# The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge) and MESSAGES.
+# The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge), MESSAGES, QUEUES (single or mirrored)
+# and RATE in messages a second.
 SERVER ?= warren
+QUEUES ?= single
 soak-disk: ## N=5000 lives of the store on a disk that loses what a power cut may lose, from SEED=
 	SEEDS=$(or $(N),5000) FIRST_SEED=$(or $(SEED),1) cargo test --quiet -p store --test crash -- --nocapture
 
@@ -117,6 +119,12 @@ soak-backlog: build ## MESSAGES=10000000 held in every queue mode in less than 1
 	@hack/need setpriv
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/soak --server $(SERVER) backlog --messages $(or $(MESSAGES),10000000) --dir $(SOAK_DIR)
+
+soak-partition: build ## N=100 rounds by SEED= of kills, partitions and frozen nodes against three nodes; QUEUES=mirrored, SERVER=rabbitmq; as root
+	@hack/need setpriv ip nft tc
+	@[ $(SERVER) = warren ] || hack/need rabbitmq-server
+	@$(BUILD_RUNNERS)
+	$(RUNNERS)/soak --server $(SERVER) partition --queues $(QUEUES) --rounds $(or $(N),100) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/partition-$(SERVER)-$(QUEUES)$(if $(SEED),-$(SEED))
 
 .PHONY: fuzz bench kube-up kube-down
 fuzz: ## the same for an hour

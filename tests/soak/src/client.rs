@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use amq_protocol::frame::{AMQPContentHeader, AMQPFrame, WriteContext, gen_frame, parse_frame};
 use amq_protocol::protocol::basic::AMQPProperties;
 use amq_protocol::protocol::{AMQPClass, basic, channel, connection};
-use amq_protocol::types::FieldTable;
+use amq_protocol::types::{AMQPValue, FieldTable};
 
 /// The longest wait for an answer. A broker under load on a busy machine may need seconds, never this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,8 +37,8 @@ pub(crate) enum Failure {
         /// Its reply text.
         text: String,
     },
-    /// No answer in [`PATIENCE`].
-    #[error("no answer to {0} within {PATIENCE:?}")]
+    /// No answer in time.
+    #[error("no answer in time to {0}")]
     Silent(String),
     /// What arrived is not AMQP, or not expected here.
     #[error("{0}")]
@@ -78,16 +78,31 @@ pub(crate) struct Connection {
     assemblies: BTreeMap<u16, Assembly>,
     out: Vec<u8>,
     failed: Option<Failure>,
+    patience: Duration,
+    mandatory: bool,
 }
 
 impl Connection {
-    /// Connects and logs in.
+    /// Connects to a server of this machine and logs in.
     pub(crate) fn open(port: u16) -> Result<Self, Failure> {
-        let mut connection = Self::tcp(port)?;
+        Self::log_in((Ipv4Addr::LOCALHOST, port).into(), PATIENCE, FieldTable::default())
+    }
+
+    /// Connects to any server; every answer may take as long as `patience`, and consumers are told when they end.
+    pub(crate) fn open_at(address: SocketAddr, patience: Duration) -> Result<Self, Failure> {
+        let mut capabilities = FieldTable::default();
+        capabilities.insert("consumer_cancel_notify".into(), AMQPValue::Boolean(true));
+        let mut properties = FieldTable::default();
+        properties.insert("capabilities".into(), AMQPValue::FieldTable(capabilities));
+        Self::log_in(address, patience, properties)
+    }
+
+    fn log_in(address: SocketAddr, patience: Duration, client_properties: FieldTable) -> Result<Self, Failure> {
+        let mut connection = Self::tcp(address, patience)?;
         connection.out.extend_from_slice(b"AMQP\0\0\x09\x01");
         connection.wait_for(0, "the protocol header")?;
         let start = connection::StartOk {
-            client_properties: FieldTable::default(),
+            client_properties,
             mechanism: "PLAIN".into(),
             response: "\0guest\0guest".into(),
             locale: "en_US".into(),
@@ -106,12 +121,16 @@ impl Connection {
         Ok(connection)
     }
 
-    fn tcp(port: u16) -> Result<Self, Failure> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    /// From now on, what no queue takes comes back.
+    pub(crate) fn want_returns(&mut self) {
+        self.mandatory = true;
+    }
+
+    fn tcp(address: SocketAddr, patience: Duration) -> Result<Self, Failure> {
         let connect = || -> io::Result<TcpStream> {
-            let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+            let stream = TcpStream::connect_timeout(&address, patience)?;
             stream.set_nodelay(true)?;
-            stream.set_write_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(patience))?;
             Ok(stream)
         };
         Ok(Self {
@@ -122,6 +141,8 @@ impl Connection {
             assemblies: BTreeMap::new(),
             out: Vec::new(),
             failed: None,
+            patience,
+            mandatory: false,
         })
     }
 
@@ -159,7 +180,7 @@ impl Connection {
         let publish = basic::Publish {
             exchange: exchange.into(),
             routing_key: key.into(),
-            mandatory: false,
+            mandatory: self.mandatory,
             immediate: false,
         };
         self.queue(id, AMQPClass::Basic(basic::AMQPMethod::Publish(publish)));
@@ -224,7 +245,7 @@ impl Connection {
 
     fn wait_for(&mut self, id: u16, asked: &str) -> Result<Event, Failure> {
         self.flush()?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut seen = 0;
         loop {
             if let Some(at) = self.events.range(seen..).position(|event| answers(event, id))

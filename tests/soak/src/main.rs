@@ -15,6 +15,7 @@ mod message;
 mod method;
 mod one;
 mod order;
+mod partition;
 mod plan;
 mod server;
 mod shelf;
@@ -91,6 +92,27 @@ enum Which {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Three nodes in network namespaces: kill, freeze, part and restart them under load, and audit what is left. Needs root.
+    Partition {
+        /// So many rounds in all; a campaign that was interrupted goes on where it was.
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+        /// Makes the plans; drawn from the clock if it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Where the campaign lives.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The kind of queues under load.
+        #[arg(long, value_enum, default_value = "single")]
+        queues: partition::Queues,
+        /// Messages a second, all publishers together.
+        #[arg(long, default_value_t = 900)]
+        rate: u64,
+        /// Four short rounds of a fixed plan.
+        #[arg(long)]
+        brief: bool,
+    },
     /// A little of everything, for every change: closes with a count.
     Brief,
 }
@@ -130,6 +152,25 @@ fn run(arguments: Arguments) -> Result<()> {
             only,
             dir,
         } => backlog(server, messages, rss_mib, &only, dir.as_deref()),
+        Which::Partition {
+            rounds,
+            seed,
+            dir,
+            queues,
+            rate,
+            brief,
+        } => {
+            let options = partition::Options {
+                server: server.to_owned(),
+                queues,
+                rounds: if brief { partition::BRIEF_ROUNDS } else { rounds },
+                seed,
+                dir: std::path::absolute(dir)?,
+                rate,
+                brief,
+            };
+            partition::run(options, &std::env::args().skip(1).collect::<Vec<_>>())
+        }
         Which::Brief => brief(server),
     }
 }
@@ -175,6 +216,10 @@ fn brief(server: &str) -> Result<()> {
     step(
         "a backlog does not fill the memory",
         backlog(server, 200_000, 512, &[], None),
+    );
+    step(
+        "a cluster keeps what it confirmed through a kill, a partition, a frozen node and a power cut",
+        partition::brief(server),
     );
     println!("{passed} passed, {failed} failed");
     anyhow::ensure!(failed == 0, "{failed} failed");

@@ -63,7 +63,8 @@ impl Drop for Broker {
     }
 }
 
-fn warren_binary() -> Result<PathBuf> {
+/// The binary that WARREN_BIN names, or what the Makefile builds.
+pub(crate) fn warren_binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("WARREN_BIN") {
         return Ok(path.into());
     }
