@@ -304,7 +304,8 @@ impl Node {
 
     /// Those that are blocked may go on, or hear so at their next publish.
     pub(super) fn tell_clients_of_alarms(&self) {
-        for client in self.clients().all() {
+        // Clients of other nodes that publish to queues here are blocked as well.
+        for client in self.clients().all().into_iter().chain(self.legs().all()) {
             client.outbox().post(Letter::AlarmsChanged);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::resolver::Resolver,
-    config::{self, ServerArgs},
+    config::{self, ServerArgs, Watermark},
     host::{self, Afterwards, Node, listener},
     peer::{self, Peers},
     process::Process,
@@ -23,7 +23,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::net::TcpListener;
@@ -255,6 +255,24 @@ async fn publishes_through_another_node_are_confirmed_and_stand_in_order_at_the_
     assert_eq!(counts(&pair.edge, "q").await, (300, 0));
     let expected: Vec<String> = (0..300).map(|number| number.to_string()).collect();
     assert_eq!(drain(&pair.leader, "q").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishes_that_an_alarm_of_the_leader_held_back_go_on_when_it_is_over() {
+    let pair = pair().await;
+    let channel = confirming(&pair.edge).await;
+    declare(&channel, "q", &[]).await;
+    assert_eq!(publish_all(&channel, "q", 1).await, [true]);
+    pair.leader.node.set_memory_watermark(Watermark::Relative(0.0));
+    let held = publish(&channel, "q", "held").await;
+    until("the leg is blocked", async || {
+        let legs = pair.leader.node.legs().all();
+        legs.iter().any(|leg| leg.is_blocked.load(Ordering::Relaxed))
+    })
+    .await;
+    pair.leader.node.set_memory_watermark(Watermark::Relative(1.0));
+    let confirmed = tokio::time::timeout(Duration::from_secs(20), held).await;
+    assert!(confirmed.expect("a confirm").unwrap().is_ack());
 }
 
 #[tokio::test(flavor = "multi_thread")]
