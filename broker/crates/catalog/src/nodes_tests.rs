@@ -92,6 +92,33 @@ fn a_dead_nodes_transient_queues_go_and_its_durable_ones_say_where_they_are() {
     assert!(fixture.catalog.check_home(&record).is_ok());
 }
 
+/// Found by the simulator (seed 77): its late declaration left a queue that nothing took away.
+#[test]
+fn a_process_that_was_given_up_leaves_no_queue_in_its_memory_by_a_late_declaration() {
+    let mut fixture = fixture();
+    let deaths = vec![NodeDeath {
+        node: NodeUuid(1),
+        incarnation: 1,
+    }];
+    fixture.apply(Command::NodeDown(deaths));
+    let late = |name: &str, durable| crate::QueueSpec {
+        vhost: "/".parse().unwrap(),
+        name: name.parse().unwrap(),
+        durable,
+        auto_delete: false,
+        owner: None,
+        arguments: model::Table::default(),
+        leader: "n@h".into(),
+        user: "ann".parse().unwrap(),
+    };
+    let refusal = start(&mut fixture, Command::DeclareQueue(late("late", false))).unwrap_err();
+    assert!(refusal.text.contains("which the cluster has given up"), "{refusal}");
+    fixture.apply(Command::DeclareQueue(late("kept", true)));
+    fixture.apply(up(1, "n@h", 1, 7));
+    fixture.apply(Command::DeclareQueue(late("again", false)));
+    assert_eq!(queues(&fixture), ["keeps", "kept", "again"]);
+}
+
 #[test]
 fn the_death_of_an_earlier_process_is_old_news() {
     let mut fixture = fixture();

@@ -122,11 +122,26 @@ impl Change<'_> {
         }
         queue_rules::check_limit(vhost, &spec)?;
         let args = queue_rules::check_new(&spec)?;
+        self.check_process(&spec)?;
         let mut record = self.new_queue(spec, args)?;
         record.replicas = self.catalog.new_replicas(&record).map(Arc::new);
         let record = Arc::new(record);
         self.put_queue(&record)?;
         Ok(Answer::Queue { record, created: true })
+    }
+
+    /// What lives in a process that is known to be gone would never go: nobody would tell of its death again.
+    fn check_process(&self, spec: &QueueSpec) -> Result<(), Refusal> {
+        let leader = self.catalog.node_by_name(&spec.leader);
+        let lives_in_process = !spec.durable || spec.owner.is_some();
+        match leader.filter(|leader| lives_in_process && !leader.up) {
+            None => Ok(()),
+            Some(leader) => Err(texts::precondition(format!(
+                "{} cannot live in the memory of node '{}', which the cluster has given up",
+                texts::queue_title(&spec.vhost, spec.name.as_str()),
+                leader.name
+            ))),
+        }
     }
 
     fn new_queue(&self, spec: QueueSpec, args: QueueArgs) -> Result<QueueRecord, Refusal> {
