@@ -87,7 +87,7 @@ test-e2e: image ## the operator and the image on a real Kubernetes
 	@$(BUILD_RUNNERS)
 	@hack/e2e
 
-.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition
+.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition soak-sim
 SOAK_DIR ?= $(WARREN_CACHE)/soak
 # The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge), MESSAGES, QUEUES (single or mirrored)
 # and RATE in messages a second.
@@ -99,6 +99,9 @@ soak-disk: ## N=5000 lives of the store on a disk that loses what a power cut ma
 soak-model: ## N=20000 random walks through the mirror protocol from SEED=, then every state of STATES=10000000
 	@cargo build --quiet --release -p mirror-model
 	@hack/soak-model $(or $(N),20000) $(or $(SEED),1) $(or $(STATES),10000000)
+
+soak-sim: ## N=20000 lives of the definitions on simulated nodes that lag, die and quarrel about who leads, from SEED=
+	SEEDS=$(or $(N),20000) FIRST_SEED=$(or $(SEED),1) cargo test --quiet -p catalog --test sim -- --nocapture
 
 soak-crash: build ## N=500 kills under load by SEED=; goes on where it was interrupted
 	@hack/need setpriv
