@@ -157,6 +157,7 @@ fn keep_going(node: &Arc<Node>) {
     tokio::spawn(host::memory::give_back_in_alarm(node.clone()));
     tokio::spawn(host::alarms::watch_disk(node.clone()));
     tokio::spawn(host::paging::relieve(node.clone()));
+    tokio::spawn(observe::publish_log(node.clone()));
 }
 
 fn announce(node: &Node, port: Port) {

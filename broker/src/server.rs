@@ -10,7 +10,7 @@ use std::{
     process::{self, ExitCode},
     sync::Arc,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
@@ -63,13 +63,24 @@ fn complain(what: &str) {
 }
 
 fn start(config: Config, warnings: &[String]) -> anyhow::Result<()> {
-    observe::start_log(&config.log, &config.node.name)?;
+    let files = observe::start_log(&config.log, &config.node.name)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     // The app has threads of its own; here are only tools, probes and peers that introduce themselves.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(async {
+        tokio::spawn(follow_rotations(files, signal(SignalKind::hangup())?));
+        serve(config).await
+    })
+}
+
+/// SIGHUP means that somebody has moved the log files away.
+async fn follow_rotations(files: observe::LogFiles, mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        files.reopen();
+        tracing::info!("received SIGHUP: log files are opened again");
+    }
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {

@@ -449,6 +449,8 @@ pub struct Log {
     pub console: Console,
     /// The log file.
     pub file: LogFile,
+    /// The exchange.
+    pub exchange: LogExchange,
     /// Level of a category: `default`, `connection`, `channel`, `queue` and so on.
     pub levels: BTreeMap<String, LogLevel>,
 }
@@ -463,7 +465,18 @@ pub struct Console {
     /// Least level; none is the category's own.
     pub level: Option<LogLevel>,
     /// Shape of a line.
-    pub format: LogFormat,
+    pub shape: LogShape,
+}
+
+/// Log lines as messages of the exchange `amq.rabbitmq.log` of the default virtual host.
+#[derive(Clone, Debug, Default)]
+pub struct LogExchange {
+    /// Whether lines go there.
+    pub is_on: bool,
+    /// Least level; none is the category's own.
+    pub level: Option<LogLevel>,
+    /// Shape of a line.
+    pub shape: LogShape,
 }
 
 /// Log lines in a file.
@@ -474,7 +487,119 @@ pub struct LogFile {
     /// Least level; none is the category's own.
     pub level: Option<LogLevel>,
     /// Shape of a line.
+    pub shape: LogShape,
+    /// When the file is put aside.
+    pub rotation: Rotation,
+}
+
+/// What the lines of an output look like.
+#[derive(Clone, Debug)]
+pub struct LogShape {
+    /// Plain lines or JSON.
     pub format: LogFormat,
+    /// How the time is written.
+    pub time: TimeFormat,
+    /// How the level is written.
+    pub level: LevelFormat,
+    /// Texts of several lines become one.
+    pub single_line: bool,
+    /// A plain line, with `$time`, `$level`, `$pid`, `$msg` and other names in it.
+    pub template: String,
+    /// What fields of a JSON line are called; `-` leaves one out, `*` stands for all others.
+    pub fields: Vec<(String, String)>,
+    /// A number for each level, in JSON lines; none without.
+    pub verbosity: Vec<(String, i64)>,
+}
+
+impl Default for LogShape {
+    fn default() -> Self {
+        LogShape {
+            format: LogFormat::Plaintext,
+            time: TimeFormat::Rfc3339Space,
+            level: LevelFormat::Lc,
+            single_line: false,
+            template: "$time [$level] $pid $msg".to_owned(),
+            fields: Vec::new(),
+            verbosity: Vec::new(),
+        }
+    }
+}
+
+/// When a log file is put aside, and how many are kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rotation {
+    /// At this size.
+    pub octets: Option<u64>,
+    /// At these times.
+    pub date: Option<RotationDate>,
+    /// Files kept; with none the file is begun anew.
+    pub count: u32,
+}
+
+/// When a log file is rotated by date, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationDate {
+    /// `$H30`.
+    Hourly {
+        /// At this minute.
+        minute: u8,
+    },
+    /// `$D0`.
+    Daily {
+        /// At this hour.
+        hour: u8,
+    },
+    /// `$W0D23`; 0 is Sunday.
+    Weekly {
+        /// On this day.
+        day: u8,
+        /// At this hour.
+        hour: u8,
+    },
+    /// `$M1D0`.
+    Monthly {
+        /// On this day.
+        day: u8,
+        /// At this hour.
+        hour: u8,
+    },
+}
+
+impl std::str::FromStr for RotationDate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "must be one of $D0 (daily, at an hour), $W0D23, $M1D0 or $H30, or empty for never".to_owned();
+        let number = |text: &str, least: u8, most: u8| {
+            let found = text.parse().ok().filter(|number| (least..=most).contains(number));
+            found.ok_or_else(wrong)
+        };
+        let hour = |text: &str| number(if text.is_empty() { "0" } else { text }, 0, 23);
+        if let Some(rest) = text.strip_prefix("$D") {
+            return hour(rest).map(|hour| RotationDate::Daily { hour });
+        }
+        if let Some(rest) = text.strip_prefix("$H") {
+            let minute = number(rest, 0, 59)?;
+            return Ok(RotationDate::Hourly { minute });
+        }
+        let (is_weekly, rest) = match (text.strip_prefix("$W"), text.strip_prefix("$M")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return Err(wrong()),
+        };
+        let (day, at) = rest.split_once('D').unwrap_or((rest, ""));
+        let hour = hour(at)?;
+        Ok(match is_weekly {
+            true => RotationDate::Weekly {
+                day: number(day, 0, 6)?,
+                hour,
+            },
+            false => RotationDate::Monthly {
+                day: number(day, 1, 31)?,
+                hour,
+            },
+        })
+    }
 }
 
 /// What `log.file` says.
@@ -514,6 +639,40 @@ words! {
         Plaintext = "plaintext",
         /// One JSON object a line.
         Json = "json",
+    }
+}
+
+words! {
+    /// How a log line shows its time.
+    TimeFormat {
+        /// `2026-11-26 03:47:41.315184+00:00`.
+        Rfc3339Space = "rfc3339_space",
+        /// The same with a T.
+        Rfc3339T = "rfc3339_T",
+        /// Microseconds since 1970.
+        EpochUsecs = "epoch_usecs",
+        /// Seconds since 1970.
+        EpochSecs = "epoch_secs",
+        /// `2026-11-26 03:47:41.315`.
+        LagerDefault = "lager_default",
+    }
+}
+
+words! {
+    /// How a log line shows its level.
+    LevelFormat {
+        /// `warning`.
+        Lc = "lc",
+        /// `WARNING`.
+        Uc = "uc",
+        /// `wrn`.
+        Lc3 = "lc3",
+        /// `WRN`.
+        Uc3 = "uc3",
+        /// `warn`.
+        Lc4 = "lc4",
+        /// `WARN`.
+        Uc4 = "uc4",
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     legs::Legs,
     message::{Arriving, Message},
     node::Node,
+    notes,
     outbox::Place,
     retire::Asked,
     route::{Route, RouteCache},
@@ -129,6 +130,8 @@ pub struct Batch {
     holds_publish: bool,
     /// What was published is safe once the log is durable up to here.
     safe_at: Lsn,
+    /// The log says why the connection ends.
+    pub told_end: bool,
 }
 
 impl Batch {
@@ -153,6 +156,7 @@ impl Batch {
             now: Millis(0),
             holds_publish: false,
             safe_at: Lsn::default(),
+            told_end: false,
         }
     }
 
@@ -561,7 +565,8 @@ impl Host for Batch {
     }
 
     fn note(&mut self, note: Note<'_>) {
-        super::notes::log(&self.client, &note);
+        self.told_end |= matches!(note, Note::BadHeader { .. } | Note::HandshakeFailed { .. });
+        notes::log(&self.client, &note);
     }
 }
 

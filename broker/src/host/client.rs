@@ -2,14 +2,14 @@
 //!
 //! Written by the connection's own task, read by queues, management and whoever closes connections.
 
-use model::{ConnectionId, Millis, Table, UserName, VhostName};
+use model::{ConnectionId, Millis, Table, UserName, Value, VhostName};
 use parking_lot::{Mutex, RwLock};
 use session::ChannelFacts;
 use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -41,10 +41,22 @@ pub struct Client {
     /// It holds nothing any more.
     has_left: AtomicBool,
     profile: RwLock<Option<Profile>>,
+    /// Said in the handshake, for the log.
+    said: OnceLock<Said>,
     /// Who waits to be told about the channels.
     curious: Mutex<Vec<oneshot::Sender<Vec<ChannelFacts>>>>,
     wake: Wake,
 }
+
+/// What a client has said of itself and proved, before its connection is open.
+#[derive(Debug)]
+struct Said {
+    name: Option<Box<str>>,
+    user: OnceLock<UserName>,
+}
+
+/// Longest name shown that a client gives itself.
+const GIVEN_NAME_CHARS_MAX: usize = 256;
 
 /// Wakes the connection's task.
 struct Wake(store::Wake);
@@ -98,6 +110,7 @@ impl Client {
             is_blocked: AtomicBool::new(false),
             has_left: AtomicBool::new(false),
             profile: RwLock::new(None),
+            said: OnceLock::new(),
             curious: Mutex::default(),
             wake: Wake(Arc::new(move || attention.notify_one())),
         }
@@ -159,6 +172,48 @@ impl Client {
     /// Nobody will be answered any more.
     pub fn forget_curious(&self) {
         self.curious.lock().clear();
+    }
+
+    /// The client has described itself.
+    pub fn introduce(&self, properties: &Table) {
+        let name = match properties.get("connection_name") {
+            Some(Value::LongStr(name)) => std::str::from_utf8(name).ok(),
+            _ => None,
+        };
+        let cut = |name: &str| name.chars().take(GIVEN_NAME_CHARS_MAX).collect::<String>().into();
+        // It does so once.
+        let _ = self.said.set(Said {
+            name: name.filter(|name| !name.is_empty()).map(cut),
+            user: OnceLock::new(),
+        });
+    }
+
+    /// The client has proved who it is.
+    pub fn logged_in(&self, user: &UserName) {
+        if let Some(said) = self.said.get() {
+            // It does so once.
+            let _ = said.user.set(user.clone());
+        }
+    }
+
+    /// The name that the client has given itself.
+    pub fn given_name(&self) -> Option<&str> {
+        self.said.get()?.name.as_deref()
+    }
+
+    /// Who has logged in.
+    pub fn user(&self) -> Option<&UserName> {
+        self.said.get()?.user.get()
+    }
+
+    /// What stands in log lines where RabbitMQ shows the connection's process.
+    pub fn pid(&self) -> String {
+        self.channel_pid(0)
+    }
+
+    /// The same for a channel.
+    pub fn channel_pid(&self, channel: u16) -> String {
+        format!("<0.{}.{channel}>", self.id.0)
     }
 
     /// RabbitMQ's name of a connection: `127.0.0.1:50000 -> 127.0.0.1:5672`.

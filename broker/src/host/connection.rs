@@ -21,6 +21,7 @@ use super::{
     control::Login,
     legs::{Awaited, Opening},
     node::Node,
+    notes::{self, Ending},
     outbox::{Letter, Parked},
     pool,
     remote::are_answered,
@@ -84,6 +85,7 @@ pub(super) struct Task {
     shaking_hands: bool,
     /// The machine has ended the connection: what it wrote is written before the socket closes.
     said_goodbye: bool,
+    ending: Ending,
 }
 
 /// Serves a client until its socket closes.
@@ -91,7 +93,6 @@ pub async fn serve(node: Arc<Node>, socket: Socket, peer: SocketAddr, local: Soc
     let now = node.now();
     let client = Arc::new(Client::new(node.next_connection(), socket, peer, local, now));
     node.clients().enter(client.clone());
-    tracing::info!("accepting AMQP connection {}", client.name());
     let mut task = Task::new(node, client, now);
     task.run().await;
     task.finish().await;
@@ -157,6 +158,7 @@ impl Task {
             alarmed: false,
             over: false,
             said_goodbye: false,
+            ending: Ending::Orderly,
             shaking_hands,
             node,
             client,
@@ -216,7 +218,7 @@ impl Task {
         let read = ready.and_then(|()| self.client.outbox().socket.try_read(&mut self.buffer));
         self.look_at_handshake();
         match read {
-            Ok(0) => self.over = true,
+            Ok(0) => self.on_end(),
             Ok(octets) => {
                 self.client.reads.fetch_add(1, Ordering::Relaxed);
                 if self.client.received.fetch_add(octets as u64, Ordering::Relaxed) == 0 {
@@ -226,11 +228,22 @@ impl Task {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
-                tracing::debug!("connection {}: {error}", self.client.name());
-                self.over = true;
+                tracing::debug!(target: "connection", pid = self.client.pid(), "reading: {error}");
+                self.on_end();
             }
         }
         self.return_buffer();
+    }
+
+    /// The client is gone. It is expected to be after a close of ours, and who never said a word only looked.
+    fn on_end(&mut self) {
+        self.over = true;
+        let has_spoken = self.client.received.load(Ordering::Relaxed) > 0;
+        self.ending = match self.ending {
+            _ if self.machine.is_closing() => self.ending,
+            _ if has_spoken => Ending::Unexpected,
+            _ => Ending::Told,
+        };
     }
 
     /// Who sends part of a frame and falls silent holds that part and no whole buffer.
@@ -257,6 +270,9 @@ impl Task {
 
     /// The TLS handshake is over: a client with a certificate is offered to log in by it.
     fn on_first_octets(&mut self) {
+        if !self.is_leg() {
+            notes::accepted(&self.client);
+        }
         if self.client.outbox().socket.peer_certificate().is_some() {
             self.machine = Connection::new(self.node.limits_with_certificate());
         }
@@ -423,7 +439,7 @@ impl Task {
         self.client.outbox().blocked.store(false, Ordering::Release);
         match ready {
             Ok(()) => self.flush(),
-            Err(_) => self.over = true,
+            Err(_) => self.on_end(),
         }
     }
 
@@ -448,7 +464,7 @@ impl Task {
 
     async fn on_letters(&mut self) {
         if self.client.outbox().is_dead() {
-            self.over = true;
+            self.on_end();
             return;
         }
         if self.batch.legs.are_troubled() {
@@ -508,6 +524,10 @@ impl Task {
     async fn on_time(&mut self) {
         let now = self.node.now();
         if self.deadline.is_some_and(|deadline| deadline <= now) {
+            if !self.machine.is_closing() {
+                notes::slow(&self.client, self.machine.has_begun());
+                self.ending = Ending::Told;
+            }
             self.over = true;
             return;
         }
@@ -527,10 +547,8 @@ impl Task {
         let Beat { send, dead, .. } = heartbeat.look(now, sent, received, self.alarmed);
         if dead {
             let seconds = self.machine.tuned().heartbeat;
-            tracing::error!(
-                "closing AMQP connection {}: missed heartbeats from client, timeout: {seconds}s",
-                self.client.name()
-            );
+            notes::silent(&self.client, seconds);
+            self.ending = Ending::Told;
             self.over = true;
         } else if send {
             wire::heartbeat(self.client.outbox().lock().buffer());
@@ -579,7 +597,9 @@ impl Task {
             return;
         }
         self.node.count_closed(&self.client);
-        tracing::info!("closing AMQP connection {}", self.client.name());
+        if !self.batch.told_end {
+            notes::closed(&self.client, self.ending);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     consumers::Subscribed,
     direct_reply::PREFIX,
     message::Message,
-    names,
+    names, notes,
     outbox::Place,
 };
 
@@ -84,6 +84,8 @@ impl Task {
     }
 
     fn log_in(&mut self, mechanism: String, credentials: Credentials, client_properties: model::Table) -> Answer {
+        self.client.introduce(&client_properties);
+        notes::named(&self.client);
         let from = self.client.peer.ip();
         let found = match credentials {
             Credentials::Password { user, password } => self.node.log_in(&user, &password, from),
@@ -97,6 +99,7 @@ impl Task {
             Ok(found) => {
                 let impersonator = found.has_tag("impersonator");
                 let user = found.name.clone();
+                self.client.logged_in(&user);
                 self.login = Some(Login {
                     user: user.clone(),
                     mechanism,
@@ -137,8 +140,7 @@ impl Task {
             .opened(profile, self.machine.client_can("consumer_cancel_notify"));
         self.node.counters().connections_opened.add(1);
         self.batch.enter(login.client.clone().expect("just set"));
-        tracing::info!(target: "connection", "connection {}: user '{}' authenticated and granted access to vhost '{vhost}'",
-            self.client.name(), login.user);
+        notes::granted(&self.client);
         Ok(Answer::Done)
     }
 

@@ -115,13 +115,12 @@ impl Node {
 
     /// Checks a log-in; the reason of a refusal is for the log.
     pub fn log_in(&self, user: &str, password: &[u8], from: IpAddr) -> Result<Arc<User>, String> {
-        let refused = |why: String| format!("{user}: {why}");
         let snapshot = self.snapshot();
         let found = snapshot
             .catalog
             .access()
             .log_in(user, password)
-            .map_err(|why| refused(why.to_string()))?;
+            .map_err(|why| refused(user, why))?;
         self.check_origin(user, from)?;
         Ok(found.clone())
     }
@@ -132,7 +131,7 @@ impl Node {
         let name = certificate_name::user(certificate, self.certificate_rule()).ok_or("no name found")?;
         let snapshot = self.snapshot();
         let found = snapshot.catalog.access().user(&name);
-        let found = found.ok_or_else(|| format!("{name}: {}", access::LoginError::UnknownUser))?;
+        let found = found.ok_or_else(|| refused(&name, access::LoginError::UnknownUser))?;
         self.check_origin(&name, from)?;
         Ok(found.clone())
     }
@@ -149,7 +148,7 @@ impl Node {
     fn check_origin(&self, user: &str, from: IpAddr) -> Result<(), String> {
         let loopback_only = self.config().access.loopback_users.get(user).is_some_and(|only| *only);
         match loopback_only && !from.is_loopback() {
-            true => Err(format!("{user}: user can only connect via localhost, not from {from}")),
+            true => Err(format!("user '{user}' can only connect via localhost, not from {from}")),
             false => Ok(()),
         }
     }
@@ -215,6 +214,16 @@ impl Node {
         if let Err(refusal) = self.commit(Command::ConnectionClosed(owner)).await {
             tracing::error!("exclusive queues of connection {} stay: {refusal}", client.connection.0);
         }
+    }
+}
+
+/// Why a log-in failed, for the log. That there is no such user is not told apart, as in RabbitMQ.
+fn refused(user: &str, why: access::LoginError) -> String {
+    match why {
+        access::LoginError::UnknownUser | access::LoginError::WrongPassword => {
+            format!("user '{user}' - invalid credentials")
+        }
+        access::LoginError::NoPassword => format!("user '{user}' - {why}"),
     }
 }
 

@@ -1,23 +1,49 @@
-//! Where log lines go: the console, a file, or both, as lines for people or as JSON, with a level per category.
+//! Where log lines go: the console, a file, an exchange, or several of them, each in its shape, with a level per category.
 //!
 //! A line names a decision once. A category is the `target` of a tracing event: `connection`, `channel`, `queue` and so on;
-//! events of any other target belong to `default`. Nothing here formats a secret: settings hide theirs themselves.
+//! events of any other target belong to `default`. A field `pid` stands where RabbitMQ shows a process. Nothing here formats
+//! a secret: settings hide theirs themselves.
 
-use crate::config::{Console, Log, LogFormat, LogLevel, NodeName, Stream};
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::Registry;
+mod clock;
+mod feed;
+mod file;
+mod line;
+mod shape;
+
+use crate::config::{Log, LogLevel, LogShape, NodeName, Rotation, Stream};
+use feed::Feed;
+use file::LogFile;
+use line::Line;
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tracing::{Event, Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer,
+    filter::Targets,
+    layer::{Context, SubscriberExt},
+    registry::Registry,
+};
+
+pub use feed::publish as publish_log;
 
 /// Targets that have a level of their own; all others take the one of `default`.
 const DEFAULT: &str = "default";
+/// The other categories.
+const CATEGORIES: [&str; 8] = [
+    "connection",
+    "channel",
+    "queue",
+    "mirroring",
+    "federation",
+    "upgrade",
+    "ra",
+    "user",
+];
 /// The library by which nodes agree tells its authors much; only what goes wrong is for operators.
 const AGREEMENT: &str = "openraft";
 
@@ -31,46 +57,91 @@ pub struct LogError {
 
 type Output = Box<dyn Layer<Registry> + Send + Sync>;
 
+/// The log files of the process.
+#[derive(Clone, Debug, Default)]
+pub struct LogFiles(Vec<Arc<Mutex<LogFile>>>);
+
+impl LogFiles {
+    /// Goes on in the files that are at their paths now, as after SIGHUP.
+    pub fn reopen(&self) {
+        self.0.iter().for_each(|file| file.lock().reopen());
+    }
+}
+
 /// Sends log lines where the configuration says, from now until the process ends. Call it once.
 ///
 /// # Errors
 /// When the log file cannot be opened.
-pub fn start(log: &Log, node: &NodeName) -> Result<(), LogError> {
-    let subscriber = tracing_subscriber::registry().with(outputs(log, node)?);
+pub fn start(log: &Log, node: &NodeName) -> Result<LogFiles, LogError> {
+    let (outputs, files) = outputs(log, node)?;
+    let subscriber = tracing_subscriber::registry().with(outputs);
     // A second call would be a mistake of ours, and the first one's outputs stay.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    Ok(())
+    Ok(files)
 }
 
-fn outputs(log: &Log, node: &NodeName) -> Result<Vec<Output>, LogError> {
-    let mut outputs = Vec::new();
+fn outputs(log: &Log, node: &NodeName) -> Result<(Vec<Output>, LogFiles), LogError> {
+    let (mut outputs, mut files) = (Vec::new(), LogFiles::default());
     if log.console.enabled {
-        outputs.push(console(&log.console, &log.levels));
+        let console = Sink::Console(log.console.stream);
+        outputs.push(output(
+            console,
+            &log.console.shape,
+            targets(&log.levels, log.console.level),
+        ));
     }
     if let Some(path) = log.file_path(node) {
-        let file = Arc::new(open(&path)?);
-        outputs.push(output(file, log.file.format, targets(&log.levels, log.file.level)));
+        let file = Arc::new(Mutex::new(open(&path, log.file.rotation)?));
+        files.0.push(file.clone());
+        outputs.push(output(
+            Sink::File(file),
+            &log.file.shape,
+            targets(&log.levels, log.file.level),
+        ));
     }
-    Ok(outputs)
+    if log.exchange.is_on {
+        let shape = &log.exchange.shape;
+        outputs.push(output(Sink::Exchange, shape, targets(&log.levels, log.exchange.level)));
+    }
+    Ok((outputs, files))
 }
 
-fn console(console: &Console, levels: &BTreeMap<String, LogLevel>) -> Output {
-    let targets = targets(levels, console.level);
-    match console.stream {
-        Stream::Stdout => output(io::stdout, console.format, targets),
-        Stream::Stderr => output(io::stderr, console.format, targets),
+/// Where the lines of one output go.
+enum Sink {
+    Console(Stream),
+    File(Arc<Mutex<LogFile>>),
+    Exchange,
+}
+
+/// One output with the shape of its lines.
+struct Shaped {
+    sink: Sink,
+    shape: LogShape,
+}
+
+impl<S: Subscriber> Layer<S> for Shaped {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let line = Line::of(event, &CATEGORIES);
+        let text = || shape::render(&line, &self.shape);
+        // A console that is gone, or a full disk, loses log lines; neither must stop the node.
+        let _ = match &self.sink {
+            Sink::Console(Stream::Stdout) => io::stdout().lock().write_all(text().as_bytes()),
+            Sink::Console(Stream::Stderr) => io::stderr().lock().write_all(text().as_bytes()),
+            Sink::File(file) => {
+                file.lock().write(line.at_us, &text());
+                Ok(())
+            }
+            Sink::Exchange => {
+                Feed::ours().put(&line, &self.shape);
+                Ok(())
+            }
+        };
     }
 }
 
-fn output<W>(writer: W, format: LogFormat, targets: Targets) -> Output
-where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
-    match format {
-        LogFormat::Plaintext => lines.with_filter(targets).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_filter(targets).boxed(),
-    }
+fn output(sink: Sink, shape: &LogShape, targets: Targets) -> Output {
+    let shape = shape.clone();
+    Shaped { sink, shape }.with_filter(targets).boxed()
 }
 
 /// The level of each category, never below that of the output.
@@ -96,10 +167,8 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-fn open(path: &Path) -> Result<File, LogError> {
-    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    let opened = made.and_then(|()| OpenOptions::new().create(true).append(true).open(path));
-    opened.map_err(|source| LogError {
+fn open(path: &Path, rotation: Rotation) -> Result<LogFile, LogError> {
+    LogFile::open(path, rotation).map_err(|source| LogError {
         path: path.to_owned(),
         source,
     })
@@ -116,7 +185,7 @@ mod tests {
         let settings = format!("log.dir = {}\nlog.file = a.log\n{settings}", folder.path().display());
         let world = Fixed::new().file("/etc/rabbitmq/rabbitmq.conf", &settings);
         let config = load(&ServerArgs::default(), &world).unwrap().config;
-        let subscriber = tracing_subscriber::registry().with(outputs(&config.log, &config.node.name).unwrap());
+        let subscriber = tracing_subscriber::registry().with(outputs(&config.log, &config.node.name).unwrap().0);
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("started");
             tracing::debug!("looked");
@@ -153,14 +222,20 @@ mod tests {
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(
-            (lines[1]["message"].as_str(), lines[1]["peer"].as_str()),
-            (Some("accepted"), Some("1.2.3.4"))
+            (
+                lines[1]["msg"].as_str(),
+                lines[1]["peer"].as_str(),
+                lines[1]["domain"].as_str()
+            ),
+            (Some("accepted"), Some("1.2.3.4"), Some("rabbitmq.connection"))
         );
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_named_with_the_way_out() {
-        let said = open(Path::new("/proc/nothing/a.log")).unwrap_err().to_string();
+        let said = open(Path::new("/proc/nothing/a.log"), Rotation::default())
+            .unwrap_err()
+            .to_string();
         assert!(
             said.contains("/proc/nothing/a.log") && said.contains("RABBITMQ_LOGS = -"),
             "{said}"

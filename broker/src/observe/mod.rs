@@ -15,7 +15,7 @@ mod reading;
 mod samples;
 
 pub use history::{Past, Span};
-pub use log::{LogError, start as start_log};
+pub use log::{LogError, LogFiles, publish_log, start as start_log};
 pub use machine::{Machine, look};
 pub use prometheus::{bind as bind_scrapes, routes as scrape_routes};
 pub use reading::{ChannelId, QueueReading, Reading};

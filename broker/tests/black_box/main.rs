@@ -1,6 +1,6 @@
 //! The broker as a process, seen by a foreign client: TLS, log-in by certificate, the PROXY protocol, delayed messages,
 //! definitions that outlive the process, backups, disks and directories that cannot be used, an app that is stopped and
-//! started in it, settings that take effect.
+//! started in it, settings that take effect, log lines.
 //!
 //! Nothing here looks behind the sockets and the log.
 
@@ -16,6 +16,7 @@ mod detached;
 mod disk_trouble;
 mod external;
 mod lifecycle;
+mod logging;
 mod messages;
 mod proxy;
 mod settings;

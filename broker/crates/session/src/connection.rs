@@ -160,7 +160,7 @@ impl Connection {
                     used += octets;
                     break step;
                 }
-                Err(refusal) => break self.fail(refusal, (0, 0), true, host),
+                Err(refusal) => break self.fail(0, refusal, (0, 0), true, host),
             }
         };
         self.write_confirms(host);
@@ -283,7 +283,7 @@ impl Connection {
     ) -> Progress {
         match refusal.scope {
             model::Scope::Channel => Progress::Stop(self.close_channel(number, &refusal, method, host)),
-            model::Scope::Connection => Progress::Stop(self.fail(refusal, method, false, host)),
+            model::Scope::Connection => Progress::Stop(self.fail(number, refusal, method, false, host)),
         }
     }
 
@@ -311,7 +311,14 @@ impl Connection {
     }
 
     /// Ends the connection for an error. During the handshake the client gets no reason, only silence.
-    pub(crate) fn fail<H: Host>(&mut self, refusal: Refusal, method: (u16, u16), deaf: bool, host: &mut H) -> Step {
+    pub(crate) fn fail<H: Host>(
+        &mut self,
+        channel: u16,
+        refusal: Refusal,
+        method: (u16, u16),
+        deaf: bool,
+        host: &mut H,
+    ) -> Step {
         match self.stage {
             Stage::Handshake(_) => {
                 host.note(Note::HandshakeFailed {
@@ -325,7 +332,11 @@ impl Connection {
             }
             Stage::Closing => Step::Close,
             Stage::Open => {
-                host.note(Note::ConnectionError { refusal: &refusal });
+                host.note(Note::ConnectionError {
+                    channel,
+                    method,
+                    refusal: &refusal,
+                });
                 self.write_confirms(host);
                 self.stage = Stage::Closing;
                 self.channels.clear();
@@ -346,7 +357,7 @@ impl Connection {
 
     /// Closes the connection on an operator's or the node's behalf with `CONNECTION_FORCED`.
     pub fn force_close<H: Host>(&mut self, reason: &str, host: &mut H) -> Step {
-        self.fail(close::forced(reason), (0, 0), false, host)
+        self.fail(0, close::forced(reason), (0, 0), false, host)
     }
 
     /// Tells a client that understands it why nothing is read from it any more.
@@ -437,6 +448,16 @@ impl Connection {
     /// True once `connection.open-ok` has been sent and while nothing has closed it.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
+    }
+
+    /// True once either side has ended the connection.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.stage, Stage::Closing)
+    }
+
+    /// True once the client has sent a protocol header that is served.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.stage, Stage::Handshake(Handshake::Header))
     }
 
     /// What was agreed on.

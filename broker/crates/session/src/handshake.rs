@@ -65,7 +65,7 @@ impl Connection {
             Ok(progress) => progress,
             Err(reason) => {
                 let refusal = Refusal::connection(ReplyCode::CommandInvalid, reason);
-                Progress::Stop(self.fail(refusal, (0, 0), true, host))
+                Progress::Stop(self.fail(0, refusal, (0, 0), true, host))
             }
         }
     }
@@ -132,9 +132,7 @@ impl Connection {
     }
 
     fn on_login_failed<H: Host>(&mut self, mechanism: &str, reason: &str, host: &mut H) -> Progress {
-        host.note(Note::HandshakeFailed {
-            reason: reason.to_owned(),
-        });
+        host.note(Note::LoginRefused { mechanism, reason });
         if self.client_can("authentication_failure_close") {
             let text = format!(
                 "Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
@@ -172,7 +170,7 @@ impl Connection {
 
     /// Once tuned, a client is told why it may not go on.
     fn refuse_early<H: Host>(&mut self, refusal: &Refusal, method: (u16, u16), host: &mut H) -> Progress {
-        host.note(Note::ConnectionError { refusal });
+        host.note(Note::NotOpened { refusal });
         close::write_connection_close(host.out(), refusal, method);
         self.stage = Stage::Closing;
         Progress::Stop(Step::Linger {

@@ -132,6 +132,18 @@ pub enum Note<'a> {
         /// Why.
         reason: String,
     },
+    /// A log-in was refused.
+    LoginRefused {
+        /// SASL mechanism.
+        mechanism: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A client that has logged in may not go on: its connection was closed before it was open.
+    NotOpened {
+        /// The refusal.
+        refusal: &'a Refusal,
+    },
     /// A channel was closed for an error.
     ChannelError {
         /// Number of the channel.
@@ -143,6 +155,10 @@ pub enum Note<'a> {
     },
     /// The connection was closed for an error.
     ConnectionError {
+        /// Number of the channel at fault; 0 if none is.
+        channel: u16,
+        /// Class and method at fault.
+        method: (u16, u16),
         /// The refusal.
         refusal: &'a Refusal,
     },

@@ -15,6 +15,7 @@ mod header;
 mod hostile;
 mod layout;
 mod method;
+mod names;
 mod opening;
 #[cfg(test)]
 mod oracle;
@@ -33,6 +34,7 @@ pub use forward::{Forward, Forwarding, LegMethod, Targets, as_of, decode_leg_met
 pub use frame::{Frame, FrameError, Kind, next_frame, unexpected_frame};
 pub use header::{ContentHeader, HeaderError, Seen, decode_header};
 pub use method::{Method, MethodError, Publish, class_method_ids, decode_method};
+pub use names::method_name;
 pub use opening::{ANSWER, Opening, Version, protocol_header};
 pub use properties::{Properties, PropertiesError};
 pub use property_list::{with_expiration_replaced, with_headers_replaced, with_reply_to_replaced};

@@ -1,9 +1,70 @@
-//! Keys of the log. Outputs are the console and one file; levels hold per category.
+//! Keys of the log. Outputs are the console, one file and an exchange; levels hold per category.
 //! A category that is not in this list is unknown.
 
 use super::{Key, key, no_effect, only};
-use crate::config::settings::{Config, FileTarget};
+use crate::config::{
+    settings::{Config, FileTarget, LogShape, RotationDate},
+    value::{ByteSize, Value},
+};
 use std::path::PathBuf;
+
+/// Words like `time:ts`, separated by spaces.
+struct Pairs(Vec<(String, String)>);
+
+/// Words like `error:3`, separated by spaces.
+struct Numbers(Vec<(String, i64)>);
+
+/// A switch that is on or off.
+struct Switch(bool);
+
+/// When a file is rotated; none is never.
+struct Date(Option<RotationDate>);
+
+impl Value for Pairs {
+    const KIND: &'static str = "pairs such as time:ts *:-";
+    fn read(text: &str) -> Result<Self, String> {
+        let pair = |word: &str| {
+            let pair = word
+                .split_once(':')
+                .filter(|(from, to)| !from.is_empty() && !to.is_empty());
+            let wrong = || "must be pairs of a field and its name, such as time:ts level:severity *:-".to_owned();
+            pair.map(|(from, to)| (from.to_owned(), to.to_owned()))
+                .ok_or_else(wrong)
+        };
+        text.split_whitespace().map(pair).collect::<Result<_, _>>().map(Pairs)
+    }
+}
+
+impl Value for Numbers {
+    const KIND: &'static str = "pairs such as debug:7 *:3";
+    fn read(text: &str) -> Result<Self, String> {
+        let Pairs(pairs) = Pairs::read(text)?;
+        let wrong = |_| "must be pairs of a level and a number, such as debug:7 info:6 *:3".to_owned();
+        let number = |(level, number): (String, String)| Ok((level, number.parse().map_err(wrong)?));
+        pairs.into_iter().map(number).collect::<Result<_, _>>().map(Numbers)
+    }
+}
+
+impl Value for Switch {
+    const KIND: &'static str = "one of on off";
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "on" | "true" => Ok(Switch(true)),
+            "off" | "false" => Ok(Switch(false)),
+            _ => Err("must be on or off".to_owned()),
+        }
+    }
+}
+
+impl Value for Date {
+    const KIND: &'static str = "one of $D0 $W0D23 $M1D0 $H30";
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Ok(Date(None)),
+            text => text.parse().map(|date| Date(Some(date))),
+        }
+    }
+}
 
 const CATEGORIES: [&str; 9] = [
     "default",
@@ -20,20 +81,92 @@ const CATEGORIES: [&str; 9] = [
 pub(super) fn keys() -> Vec<Key> {
     let mut all = console();
     all.extend(file());
+    all.extend(exchange());
     for category in CATEGORIES {
         all.push(level(category));
         all.push(no_effect(
             &format!("log.{category}.file"),
             "all categories go to the same outputs",
         ));
-        all.push(no_effect(&format!("log.{category}.rotation.$what"), ROTATION));
+        all.push(no_effect(
+            &format!("log.{category}.rotation.$what"),
+            "all categories go to the same outputs; see log.file.rotation",
+        ));
     }
     all.extend(others());
     all
 }
 
-const ROTATION: &str = "files are not rotated by the node; use logrotate with copytruncate";
-const SHAPE: &str = "lines have one shape in each format";
+/// Keys that say what the lines of an output look like.
+fn shape(output: &str, of: fn(&mut Config) -> &mut LogShape) -> Vec<Key> {
+    let name = |rest: &str| format!("log.{output}.formatter{rest}");
+    vec![
+        key(name(""), move |c: &mut Config, _, v| of(c).format = v)
+            .default("plaintext")
+            .doc("Shape of a line."),
+        key(name(".time_format"), move |c: &mut Config, _, v| of(c).time = v)
+            .default("rfc3339_space")
+            .doc("How a line shows its time, which is UTC."),
+        key(name(".level_format"), move |c: &mut Config, _, v| of(c).level = v)
+            .default("lc")
+            .doc("How a line shows its level: small or capital letters, all or 3 or 4 of them."),
+        key(name(".single_line"), move |c: &mut Config, _, v: Switch| {
+            of(c).single_line = v.0;
+        })
+        .default("off")
+        .doc("Whether a text of several lines becomes one; with plaintext only."),
+        key(name(".plaintext.format"), move |c: &mut Config, _, v| {
+            of(c).template = v
+        })
+        .default("$time [$level] $pid $msg")
+        .doc("What a line consists of; $domain and the names of a line's fields are known as well."),
+        key(name(".json.field_map"), move |c: &mut Config, _, v: Pairs| {
+            of(c).fields = v.0
+        })
+        .doc("What the fields of a JSON line are called; - leaves one out, * stands for all others."),
+        key(name(".json.verbosity_map"), move |c: &mut Config, _, v: Numbers| {
+            of(c).verbosity = v.0;
+        })
+        .doc("A number for each level, in a field verbosity."),
+    ]
+}
+
+fn rotation() -> Vec<Key> {
+    vec![
+        key("log.file.rotation.size", |c: &mut Config, _, v: ByteSize| {
+            c.log.file.rotation.octets = Some(v.0).filter(|octets| *octets > 0);
+        })
+        .doc("Size at which the file is put aside as NAME.0; 0 is never."),
+        key("log.file.rotation.date", |c: &mut Config, _, v: Date| {
+            c.log.file.rotation.date = v.0;
+        })
+        .doc("When it is put aside: daily at an hour, weekly, monthly, or hourly at a minute, in UTC."),
+        key("log.file.rotation.count", |c: &mut Config, _, v| {
+            c.log.file.rotation.count = v;
+        })
+        .default("0")
+        .doc("Files that are kept beside the current one; with 0 that one is begun anew."),
+        only(
+            "log.file.rotation.compress",
+            &["false"],
+            "files that were put aside are not compressed by the node",
+        ),
+    ]
+}
+
+fn exchange() -> Vec<Key> {
+    let mut all = vec![
+        key("log.exchange", |c: &mut Config, _, v| c.log.exchange.is_on = v)
+            .default("false")
+            .doc("Whether log lines are published to the topic exchange amq.rabbitmq.log of the default virtual host."),
+        key("log.exchange.level", |c: &mut Config, _, v| {
+            c.log.exchange.level = Some(v)
+        })
+        .doc("Least level there."),
+    ];
+    all.extend(shape("exchange", |c| &mut c.log.exchange.shape));
+    all
+}
 
 fn level(category: &'static str) -> Key {
     let row = key(format!("log.{category}.level"), move |c: &mut Config, _, v| {
@@ -59,18 +192,15 @@ fn console() -> Vec<Key> {
         key("log.console.stdio", |c: &mut Config, _, v| c.log.console.stream = v)
             .default("stdout")
             .doc("Which stream."),
-        key("log.console.formatter", |c: &mut Config, _, v| c.log.console.format = v)
-            .default("plaintext")
-            .doc("Shape of a line."),
         no_effect("log.console.use_colors", "lines have no colours"),
         no_effect("log.console.color_esc_seqs.$level", "lines have no colours"),
     ];
-    all.push(no_effect("log.console.formatter.*", SHAPE));
+    all.extend(shape("console", |c| &mut c.log.console.shape));
     all
 }
 
 fn file() -> Vec<Key> {
-    vec![
+    let mut all = vec![
         key("log.dir", |c: &mut Config, _, v: PathBuf| c.log.directory = v)
             .default("/var/log/rabbitmq")
             .doc("Folder of log files."),
@@ -82,19 +212,17 @@ fn file() -> Vec<Key> {
         })
         .doc("File name, or false for no file. When not set: NODENAME.log, unless there is a console."),
         key("log.file.level", |c: &mut Config, _, v| c.log.file.level = Some(v)).doc("Least level there."),
-        key("log.file.formatter", |c: &mut Config, _, v| c.log.file.format = v)
-            .default("plaintext")
-            .doc("Shape of a line."),
-        no_effect("log.file.formatter.*", SHAPE),
-        no_effect("log.file.rotation.$what", ROTATION),
-    ]
+    ];
+    all.extend(shape("file", |c| &mut c.log.file.shape));
+    all.extend(rotation());
+    all
 }
 
 fn others() -> Vec<Key> {
-    let outputs = "log lines go to the console and to files only";
-    let mut all: Vec<_> = ["log.exchange", "log.syslog", "log.journald"]
+    let outputs = "log lines go to the console, to a file and to an exchange only";
+    let mut all: Vec<_> = ["log.syslog", "log.journald"]
         .map(|name| only(name, &["false"], outputs))
         .into();
-    all.extend(["log.exchange.*", "log.syslog.*", "log.journald.*"].map(|name| no_effect(name, outputs)));
+    all.extend(["log.syslog.*", "log.journald.*"].map(|name| no_effect(name, outputs)));
     all
 }
