@@ -26,7 +26,7 @@ pub fn report(catalog: &Catalog, vhost: &Vhost, name: &str) -> PolicyReport {
     };
     for queue in vhost.queues().filter(|queue| fits_queue(policy, queue)) {
         match obeys(policy, queue.policy.as_ref()) {
-            true => tally.queue(queue, &nodes),
+            true => tally.queue(queue, mirrors(catalog, queue, &nodes)),
             false => tally.shadow(queue.policy.as_ref(), |shadow| shadow.queues += 1),
         }
     }
@@ -62,9 +62,8 @@ struct Tally {
 }
 
 impl Tally {
-    fn queue(&mut self, queue: &QueueRecord, nodes: &[NodeName]) {
+    fn queue(&mut self, queue: &QueueRecord, found: MirrorCounts) {
         self.report.queues += 1;
-        let found = mirrors(queue, nodes);
         if found.synced < found.desired && self.report.behind.len() < BEHIND_MAX {
             self.report.behind.push(queue.name.to_string());
         }
@@ -89,28 +88,30 @@ impl Tally {
     }
 }
 
-/// The mirrors that a queue should have and those that it has. A queue has one copy, its leader's, as long as the catalogue
-/// records no other.
-fn mirrors(queue: &QueueRecord, nodes: &[NodeName]) -> MirrorCounts {
+/// The mirrors that a queue should have, and those that it has. One that is not in sync is being synchronised when its node runs and
+/// the policy wants that by itself; otherwise it waits: for its node, or for `sync_queue`.
+fn mirrors(catalog: &Catalog, queue: &QueueRecord, nodes: &[NodeName]) -> MirrorCounts {
+    let all = queue.replicas.iter().flat_map(|replicas| replicas.mirrors()).count() as u64;
+    let synced = catalog.mirror_names(queue).synchronised.len() as u64;
+    let automatic = queue.ha().and_then(|ha| ha.sync_automatic) == Some(true);
+    let runs = |replicas| catalog.unsynchronised(replicas).count() as u64;
+    let syncing = queue.replicas.as_deref().filter(|_| automatic).map_or(0, runs);
     MirrorCounts {
         desired: desired(queue, nodes),
-        ..MirrorCounts::default()
+        synced,
+        syncing,
+        unsynced: all.saturating_sub(synced + syncing),
     }
 }
 
 /// As many as the policy asks for and the cluster has nodes for, up or not: a node that is away leaves its mirror missing.
 fn desired(queue: &QueueRecord, nodes: &[NodeName]) -> u64 {
-    if queue.owner.is_some() || queue.args.kind != QueueKind::Classic {
-        return 0;
-    }
     let others = nodes.iter().filter(|node| **node != queue.leader);
-    let Some(ha) = queue.effective_policy().ha else {
-        return 0;
-    };
-    match ha.mode {
-        HaMode::All => others.count() as u64,
-        HaMode::Exactly(copies) => copies.saturating_sub(1).min(others.count() as u64),
-        HaMode::Nodes(wanted) => others
+    match queue.ha_mode().filter(|_| queue.args.kind == QueueKind::Classic) {
+        None => 0,
+        Some(HaMode::All) => others.count() as u64,
+        Some(HaMode::Exactly(copies)) => copies.saturating_sub(1).min(others.count() as u64),
+        Some(HaMode::Nodes(wanted)) => others
             .filter(|node| wanted.iter().any(|name| **name == ***node))
             .count() as u64,
     }
