@@ -84,6 +84,10 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
     let began = |now: &Condition| old.iter().any(|before| before.type_ == now.type_);
     let notes = new.iter().filter(changed).filter_map(|now| {
         let bad = match (now.type_.as_str(), now.status.as_str()) {
+            ("Applied" | "Feasible", "False") => true,
+            ("Feasible" | "MirrorsSynced", "True") if began(now) => false,
+            // Of a Policy it says no more than those two.
+            ("Ready", "True") if now.reason == "InForce" => return None,
             ("Ready" | "Progressing", "True") => false,
             ("VolumesSized", "False") if now.reason == "Growing" => false,
             ("Degraded", "True") => true,

@@ -16,6 +16,10 @@ pub struct Metrics {
     micros: AtomicU64,
     below: [AtomicU64; BOUNDS.len()],
     replaced: AtomicU64,
+    policy_passes: AtomicU64,
+    policy_micros: AtomicU64,
+    /// One entry per kind of write.
+    policy_writes: Mutex<BTreeMap<&'static str, u64>>,
     /// One entry per step of a pass, so at most as many as there are steps.
     failed: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -30,13 +34,23 @@ impl Metrics {
             count.fetch_add(u64::from(took.as_secs_f64() <= *bound), Ordering::Relaxed);
         }
         if let Some(step) = failed {
-            *self
-                .failed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(step)
-                .or_default() += 1;
+            count(&self.failed, step);
         }
+    }
+
+    /// Counts a pass over a Policy, and the step that it failed in.
+    pub fn policy_pass(&self, took: Duration, failed: Option<&'static str>) {
+        self.policy_passes.fetch_add(1, Ordering::Relaxed);
+        self.policy_micros
+            .fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(step) = failed {
+            count(&self.failed, step);
+        }
+    }
+
+    /// Counts what the brokers were told of a policy.
+    pub fn policy_written(&self, kind: &'static str) {
+        count(&self.policy_writes, kind);
     }
 
     /// Counts a replaced pod.
@@ -93,6 +107,7 @@ impl Metrics {
             "Pods deleted to give them a new template",
         );
         line(&mut page, "warren_operator_pods_replaced_total", read(&self.replaced));
+        self.policies(&mut page);
         head(
             &mut page,
             "warren_operator_leader",
@@ -102,6 +117,30 @@ impl Metrics {
         line(&mut page, "warren_operator_leader", u8::from(leader));
         page
     }
+
+    fn policies(&self, page: &mut String) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let name = "warren_operator_policy_passes_total";
+        head(page, name, "counter", "Passes over Policies");
+        line(page, name, read(&self.policy_passes));
+        let name = "warren_operator_policy_pass_seconds_total";
+        head(page, name, "counter", "Time of all passes over Policies");
+        line(
+            page,
+            name,
+            Duration::from_micros(read(&self.policy_micros)).as_secs_f64(),
+        );
+        let name = "warren_operator_policy_writes_total";
+        head(page, name, "counter", "What the brokers were told of policies, by kind");
+        for (kind, count) in self.policy_writes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            line(page, &format!("{name}{{kind=\"{kind}\"}}"), count);
+        }
+    }
+}
+
+fn count(counters: &Mutex<BTreeMap<&'static str, u64>>, key: &'static str) {
+    let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
+    *counters.entry(key).or_default() += 1;
 }
 
 fn head(page: &mut String, name: &str, kind: &str, help: &str) {
@@ -124,6 +163,8 @@ mod tests {
         metrics.pass(Duration::from_millis(80), None);
         metrics.pass(Duration::from_secs(2), Some("act"));
         metrics.replaced();
+        metrics.policy_pass(Duration::from_millis(250), Some("policy_observe"));
+        metrics.policy_written("drift_repaired");
         let page = metrics.page(true);
         for expected in [
             "warren_operator_pass_duration_seconds_bucket{le=\"0.05\"} 0",
@@ -132,6 +173,10 @@ mod tests {
             "warren_operator_pass_duration_seconds_sum 2.08",
             "warren_operator_pass_failures_total{step=\"act\"} 1",
             "warren_operator_pods_replaced_total 1",
+            "warren_operator_policy_passes_total 1",
+            "warren_operator_policy_pass_seconds_total 0.25",
+            "warren_operator_policy_writes_total{kind=\"drift_repaired\"} 1",
+            "warren_operator_pass_failures_total{step=\"policy_observe\"} 1",
             "warren_operator_leader 1",
         ] {
             assert!(

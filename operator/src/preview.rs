@@ -1,4 +1,4 @@
-//! Every object of a manifest, without a cluster: for reviews, for diffs between versions, for the curious. It takes the very path of a
+//! Every object of a manifest, without a cluster; a Policy becomes none and is only checked: for reviews, for diffs between versions, for the curious. It takes the very path of a
 //! first pass, so what it prints is what would be applied. Secrets are drawn by the running operator only and shown as placeholders.
 
 use k8s_openapi::api::core::v1::Secret;
@@ -12,7 +12,8 @@ use crate::cluster::secrets::KEY_CURRENT;
 use crate::cluster::situation::Situation;
 use crate::cluster::validate::{Invalid, ValidCluster, validate};
 use crate::cluster::{names::map, plan};
-use crate::crd::{self, RabbitCluster};
+use crate::crd::{self, Policy, RabbitCluster};
+use crate::policy::desired::desired;
 
 /// The uid that the API server will give.
 const UID: &str = "00000000-0000-0000-0000-000000000000";
@@ -24,8 +25,8 @@ pub enum Error {
     /// It is not YAML.
     #[error("document {0}: not YAML: {1}")]
     Yaml(usize, #[source] serde_yaml::Error),
-    /// It is not a RabbitCluster.
-    #[error("document {0}: expected apiVersion warren.dev/v1alpha1 and kind RabbitCluster, found {1}")]
+    /// It is neither a RabbitCluster nor a Policy.
+    #[error("document {0}: expected apiVersion warren.dev/v1alpha1 and kind RabbitCluster or Policy, found {1}")]
     Kind(usize, String),
     /// It has a field that no RabbitCluster has.
     #[error("document {0}: unknown field {1}; known there: {2}")]
@@ -37,7 +38,7 @@ pub enum Error {
     #[error("document {0}: {1}")]
     Invalid(usize, #[source] Invalid),
     /// There is nothing to preview.
-    #[error("the manifest holds no RabbitCluster")]
+    #[error("the manifest holds no RabbitCluster and no Policy")]
     Empty,
     /// An object cannot be printed.
     #[error("cannot print an object: {0}")]
@@ -49,19 +50,38 @@ pub enum Error {
 /// # Errors
 /// The first thing that is wrong with the manifest.
 pub fn preview(text: &str, namespace: &str, default_image: &Reference) -> Result<String, Error> {
-    let mut pages = Vec::new();
+    let (mut pages, mut policies) = (Vec::new(), 0);
     for (at, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
         let value = Value::deserialize(document).map_err(|error| Error::Yaml(at + 1, error))?;
-        if !value.is_null() {
-            let valid = checked(at + 1, value, namespace, default_image)?;
-            pages.extend(printed(&valid).map_err(Error::Print)?);
+        if value.is_null() {
+            continue;
         }
+        if is(&value, &Policy::kind(&())) {
+            policies += 1;
+            policy(at + 1, value)?;
+            continue;
+        }
+        let valid = checked(at + 1, value, namespace, default_image)?;
+        pages.extend(printed(&valid).map_err(Error::Print)?);
     }
-    if pages.is_empty() {
+    if pages.is_empty() && policies == 0 {
         Err(Error::Empty)
     } else {
         Ok(pages.join("---\n"))
     }
+}
+
+fn is(value: &Value, kind: &str) -> bool {
+    value["apiVersion"] == *RabbitCluster::api_version(&()) && value["kind"] == *kind
+}
+
+/// A Policy becomes no object, but what is wrong with it is told.
+fn policy(at: usize, value: Value) -> Result<(), Error> {
+    known(at, &value)?;
+    let policy: Policy = serde_json::from_value(value).map_err(|error| Error::Shape(at, error))?;
+    desired(&policy)
+        .map_err(|invalid| Error::Invalid(at, invalid))
+        .map(drop)
 }
 
 fn checked(at: usize, value: Value, namespace: &str, default_image: &Reference) -> Result<ValidCluster, Error> {
@@ -80,7 +100,10 @@ fn checked(at: usize, value: Value, namespace: &str, default_image: &Reference) 
 /// Looks every field of the spec up in the schema, as the API server does under `--validate=strict`.
 fn known(at: usize, value: &Value) -> Result<(), Error> {
     let definitions = crd::definitions().map_err(|error| Error::Shape(at, error))?;
-    let schemas = definitions.iter().flat_map(|definition| &definition.spec.versions);
+    let of_kind = definitions
+        .iter()
+        .filter(|definition| value["kind"] == *definition.spec.names.kind);
+    let schemas = of_kind.flat_map(|definition| &definition.spec.versions);
     let schema = schemas
         .filter_map(|version| serde_json::to_value(version.schema.as_ref()?).ok())
         .next()
@@ -98,9 +121,11 @@ fn unknown(value: &Value, schema: &Value, path: &str) -> Option<(String, String)
         let mut items = items.iter().enumerate();
         return items.find_map(|(at, item)| unknown(item, schema, &format!("{path}[{at}]")));
     }
+    let open = schema.get("x-kubernetes-preserve-unknown-fields").is_some();
     let (fields, properties) = (value.as_object()?, schema.get("properties")?.as_object()?);
     fields.iter().find_map(|(name, field)| match properties.get(name) {
         Some(schema) => unknown(field, schema, &format!("{path}.{name}")),
+        None if open => None,
         None => {
             let known: Vec<_> = properties.keys().map(String::as_str).collect();
             Some((format!("{path}.{name}"), known.join(", ")))

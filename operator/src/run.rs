@@ -1,9 +1,9 @@
-//! The operator's process: waits for the lease, then watches RabbitClusters and everything that belongs to them, and runs a pass for
-//! each change. It ends on SIGTERM, after handing the lease back, or when the lease is lost: whoever acts next must find us
+//! The operator's process: waits for the lease, then watches RabbitClusters with everything that belongs to them, and Policies, and
+//! runs a pass for each change. It ends on SIGTERM, after handing the lease back, or when the lease is lost: whoever acts next must find us
 //! silent, so no pass outlives the lease.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,9 +25,12 @@ use crate::api_error::said;
 use crate::cluster::image::Reference;
 use crate::cluster::names::{LABEL_INSTANCE, LABEL_MANAGED_BY, OPERATOR};
 use crate::cluster::reconcile::{Context, on_error, reconcile};
-use crate::crd::RabbitCluster;
+use crate::crd::{Policy, RabbitCluster};
 use crate::lease::{Election, Leadership};
 use crate::metrics::Metrics;
+use crate::policy;
+use crate::policy::desired::cluster_of as cluster_of_policy;
+use crate::policy::reconcile::{Policies, PolicyContext};
 
 /// Passes at the same time, over different clusters.
 const PASSES_MAX: u16 = 8;
@@ -171,15 +174,75 @@ async fn serve(options: &Options, context: Arc<Context>) -> Result<(), Error> {
 }
 
 async fn controllers(client: &Client, namespaces: &[String], context: &Arc<Context>, finish: &CancellationToken) {
-    if namespaces.is_empty() {
-        tracing::info!("looking after every namespace");
-        return controller(client, None, context, finish).await;
-    }
-    tracing::info!(?namespaces, "looking after these namespaces");
-    let each = namespaces
+    let scopes: Vec<Option<&str>> = match namespaces {
+        [] => vec![None],
+        named => named.iter().map(|namespace| Some(namespace.as_str())).collect(),
+    };
+    tracing::info!(?namespaces, "looking after these namespaces; none means all");
+    let clusters = scopes.iter().map(|scope| controller(client, *scope, context, finish));
+    let policies: Vec<_> = scopes.iter().map(|scope| policy_controller(client, *scope)).collect();
+    let context = Arc::new(PolicyContext {
+        base: Arc::clone(context),
+        stores: policies.iter().map(Controller::store).collect(),
+        echoes: Mutex::default(),
+    });
+    let policies = policies.into_iter().zip(&scopes);
+    let policies = policies.map(|(watched, scope)| run_policies(client, *scope, watched, &context, finish));
+    tokio::join!(futures::future::join_all(clusters), futures::future::join_all(policies));
+}
+
+fn policy_controller(client: &Client, namespace: Option<&str>) -> Controller<DeserializeGuard<Policy>> {
+    let watched = Controller::new(
+        api::<DeserializeGuard<Policy>>(client, namespace),
+        watcher::Config::default(),
+    );
+    watched.with_config(Config::default().concurrency(PASSES_MAX).debounce(GATHER))
+}
+
+/// A cluster that changes is a cause to look at its Policies, wherever they are.
+async fn run_policies(
+    client: &Client,
+    scope: Option<&str>,
+    watched: Controller<DeserializeGuard<Policy>>,
+    context: &Arc<PolicyContext>,
+    finish: &CancellationToken,
+) {
+    let stores = context.stores.clone();
+    let passes = watched
+        .watches(
+            api::<DeserializeGuard<RabbitCluster>>(client, scope),
+            watcher::Config::default(),
+            move |cluster| policies_of(&stores, &cluster),
+        )
+        .graceful_shutdown_on(finish.clone().cancelled_owned())
+        .run(
+            policy::reconcile::reconcile,
+            policy::reconcile::on_error,
+            Arc::clone(context),
+        );
+    passes
+        .for_each(|passed| {
+            if let Err(error) = passed {
+                tracing::debug!(%error, "a pass or a watch failed");
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+fn policies_of(
+    stores: &[Policies],
+    cluster: &DeserializeGuard<RabbitCluster>,
+) -> Vec<ObjectRef<DeserializeGuard<Policy>>> {
+    let key = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    let all: Vec<_> = stores.iter().flat_map(Policies::state).collect();
+    let its = all
         .iter()
-        .map(|namespace| controller(client, Some(namespace), context, finish));
-    futures::future::join_all(each).await;
+        .filter_map(|policy| policy.0.as_ref().ok())
+        .filter(|policy| cluster_of_policy(policy) == key);
+    let reference =
+        |policy: &Policy| ObjectRef::new(&policy.name_any()).within(&policy.namespace().unwrap_or_default());
+    its.map(reference).collect()
 }
 
 async fn controller(client: &Client, namespace: Option<&str>, context: &Arc<Context>, finish: &CancellationToken) {

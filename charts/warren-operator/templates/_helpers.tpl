@@ -46,7 +46,7 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* What the operator may do where it looks after RabbitClusters. Secrets are neither listed nor watched: only those named after a cluster are asked for. */}}
+{{/* What the operator may do where it looks after RabbitClusters and Policies. Of a Policy it changes the finalizers alone. Secrets are neither listed nor watched: only those named after a cluster are asked for. */}}
 {{- define "warren.rules" -}}
 - apiGroups: [warren.dev]
   resources: [rabbitclusters]
@@ -57,6 +57,12 @@ capabilities:
 - apiGroups: [warren.dev]
   resources: [rabbitclusters/finalizers]
   verbs: [update]
+- apiGroups: [warren.dev]
+  resources: [policies]
+  verbs: [get, list, patch, watch]
+- apiGroups: [warren.dev]
+  resources: [policies/status]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create, get, patch]

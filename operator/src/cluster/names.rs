@@ -73,6 +73,11 @@ impl Names {
         format!("{}-{ordinal}", self.server())
     }
 
+    /// The broker in that pod, as the brokers call it.
+    pub fn node(&self, ordinal: u32, namespace: &str) -> String {
+        format!("rabbit@{}.{}.{namespace}", self.pod(ordinal), self.nodes())
+    }
+
     /// Volume claim of that ordinal.
     pub fn claim(&self, ordinal: u32) -> String {
         format!("{CLAIM}-{}", self.pod(ordinal))

@@ -47,7 +47,7 @@ pub async fn ask(pods: &[Pod]) -> BTreeMap<String, Membership> {
 }
 
 /// Where the node's admin port is; `None` before the pod has an address.
-fn address(pod: &Pod) -> Option<String> {
+pub(crate) fn address(pod: &Pod) -> Option<String> {
     let ip = pod.status.as_ref()?.pod_ip.as_deref().filter(|ip| !ip.is_empty())?;
     let host = if ip.contains(':') {
         format!("[{ip}]")

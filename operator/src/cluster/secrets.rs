@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use link::Cookie;
 use rand::RngExt;
 use rand::distr::Alphanumeric;
 
@@ -144,6 +145,13 @@ impl Credentials {
     }
 }
 
+/// The secrets by which nodes may know us, the current one first. Others come and go with a rotation.
+pub fn cookies(secret: &Secret) -> Vec<Cookie> {
+    let keys = [KEY_CURRENT, "next", "previous"];
+    let texts = keys.iter().filter_map(|key| text(secret, key));
+    texts.filter_map(|text| Cookie::new(text, "the Secret").ok()).collect()
+}
+
 /// A new cookie: letters and digits, as RabbitMQ's own.
 pub fn draw_cookie() -> BTreeMap<String, ByteString> {
     BTreeMap::from([(KEY_CURRENT.to_owned(), ByteString(letters(COOKIE_LETTERS).into_bytes()))])
@@ -158,8 +166,8 @@ fn letters(count: usize) -> String {
         .collect()
 }
 
-/// For the user part of a URI.
-fn escaped(text: &str) -> String {
+/// For a part of a URI.
+pub(crate) fn escaped(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let bytes = text.bytes();
     bytes

@@ -3,7 +3,7 @@
 //! clients and is not being deleted; what could not be carried out is said, and the nodes are told about all the same.
 
 use api::Membership;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -11,6 +11,7 @@ use super::image::Reference;
 use super::names::{Names, selector_text};
 use super::plan::{Plan, Step};
 use super::situation::{PodSeen, Situation};
+use crate::conditions::{Claim, claim, stamped};
 use crate::crd::{
     Binding, DefaultUser, Member, ObjectName, Phase, RabbitCluster, RabbitClusterStatus, Summary, Version,
 };
@@ -157,41 +158,6 @@ fn headline(conditions: &[Condition]) -> String {
             .find(|condition| condition.type_ == *kind && condition.status == *status)
     });
     found.map(|condition| condition.message.clone()).unwrap_or_default()
-}
-
-/// A condition without its dates.
-struct Claim {
-    kind: &'static str,
-    holds: bool,
-    reason: String,
-    message: String,
-}
-
-fn claim(kind: &'static str, holds: bool, reason: &str, message: impl Into<String>) -> Claim {
-    Claim {
-        kind,
-        holds,
-        reason: reason.into(),
-        message: message.into(),
-    }
-}
-
-fn stamped(old: &[Condition], claims: Vec<Claim>, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    let stamp = |claim: Claim| {
-        let status = if claim.holds { "True" } else { "False" };
-        let before = old
-            .iter()
-            .find(|before| before.type_ == claim.kind && before.status == status);
-        Condition {
-            type_: claim.kind.into(),
-            status: status.into(),
-            reason: claim.reason,
-            message: claim.message,
-            observed_generation: generation,
-            last_transition_time: before.map_or(Time(now), |before| before.last_transition_time.clone()),
-        }
-    };
-    claims.into_iter().map(stamp).collect()
 }
 
 struct View<'a> {

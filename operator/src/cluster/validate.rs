@@ -33,7 +33,7 @@ pub struct ValidCluster {
 }
 
 /// A field that cannot be honoured.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {wrong}")]
 pub struct Invalid {
     /// Path of the field.

@@ -4,6 +4,12 @@
 //! says what would be right; `cluster::validate` repeats those rules for `preview` and checks what CEL cannot. Nothing here
 //! talks to Kubernetes.
 
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema derives on a hidden copy of each struct, which inherits `pub`"
+)]
+mod policy;
+mod policy_status;
 mod print;
 #[allow(
     unreachable_pub,
@@ -12,6 +18,8 @@ mod print;
 mod rabbit_cluster;
 mod status;
 
+pub use policy::{ApplyTo, ClusterRef, DeletionPolicy, MirrorMode, Mirroring, Policy, PolicySpec, Promote, SyncMode};
+pub use policy_status::{Matched, Mirrors, PolicyStatus, PolicySummary, Shadow};
 pub use print::{definitions, file_name, values_schema, yaml};
 pub use rabbit_cluster::{
     Image, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention, RetentionPolicy,

@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::RabbitCluster;
+use super::{Policy, RabbitCluster};
 
 /// Fields whose inside is Kubernetes' own and documented there.
 const FOREIGN: [&str; 6] = [
@@ -23,7 +23,7 @@ const FOREIGN: [&str; 6] = [
 /// # Errors
 /// Never for the definitions as they are; a derived schema that does not survive the thinning is reported.
 pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [RabbitCluster::crd()].into_iter().map(thinned).collect()
+    [RabbitCluster::crd(), Policy::crd()].into_iter().map(thinned).collect()
 }
 
 /// The definitions as one YAML text, one document each.
@@ -75,19 +75,18 @@ fn thin(schema: &mut Value, foreign: bool) {
     }
 }
 
-/// JSON schema of the values of the chart `warren-cluster`: the spec under `cluster`, and nothing that is not known.
+/// JSON schema of the values of the chart `warren-cluster`: the spec under `cluster`, Policies without their `clusterRef` under
+/// `policies`, and nothing that is not known.
 ///
 /// # Errors
 /// As [`definitions`].
 pub fn values_schema() -> Result<Value, serde_json::Error> {
-    let [definition] = [thinned(RabbitCluster::crd())?];
-    let version = definition
-        .spec
-        .versions
-        .first()
-        .and_then(|version| version.schema.as_ref());
-    let mut spec = serde_json::to_value(version)?["openAPIV3Schema"]["properties"]["spec"].take();
-    strict(&mut spec);
+    let cluster = strict_spec(RabbitCluster::crd())?;
+    let mut policy = strict_spec(Policy::crd())?;
+    if let Value::Object(properties) = &mut policy["properties"] {
+        properties.remove("clusterRef"); // it is the chart's own cluster
+    }
+    policy["required"] = json!(["pattern"]);
     let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
     Ok(json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -98,9 +97,26 @@ pub fn values_schema() -> Result<Value, serde_json::Error> {
             "name": {"type": "string", "maxLength": 40, "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$"},
             "labels": texts,
             "annotations": texts,
-            "cluster": spec,
+            "cluster": cluster,
+            "policies": {
+                "type": "object",
+                "propertyNames": {"pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 100},
+                "additionalProperties": policy,
+            },
         },
     }))
+}
+
+fn strict_spec(definition: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
+    let definition = thinned(definition)?;
+    let version = definition
+        .spec
+        .versions
+        .first()
+        .and_then(|version| version.schema.as_ref());
+    let mut spec = serde_json::to_value(version)?["openAPIV3Schema"]["properties"]["spec"].take();
+    strict(&mut spec);
+    Ok(spec)
 }
 
 /// A definition's schema drops unknown fields; helm shall refuse them. What only Kubernetes understands goes. Depth as in [`thin`].
@@ -109,6 +125,7 @@ fn strict(schema: &mut Value) {
     if schema.contains_key("x-kubernetes-int-or-string") {
         schema.insert("type".into(), json!(["integer", "string"]));
     }
+    let open = schema.contains_key("x-kubernetes-preserve-unknown-fields");
     schema.retain(|key, _| !key.starts_with("x-kubernetes-"));
     for property in schema
         .get_mut("properties")
@@ -123,7 +140,7 @@ fn strict(schema: &mut Value) {
             strict(inner);
         }
     }
-    if schema.contains_key("properties") {
+    if schema.contains_key("properties") && !open {
         schema.insert("additionalProperties".into(), json!(false));
     }
 }

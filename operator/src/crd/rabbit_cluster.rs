@@ -111,6 +111,15 @@ pub struct RabbitClusterSpec {
     #[serde(default)]
     pub scheduling: Scheduling,
 
+    /// Other namespaces whose Policies this cluster takes; '*' stands for all. Those of its own namespace it always takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 63)))]
+    #[x_kube(
+        validation = Rule::new("self.all(name, name == '*' || name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))")
+            .message("policyNamespaces must be names of namespaces, or '*' for all of them")
+    )]
+    pub policy_namespaces: Vec<String>,
+
     /// Seconds that a node may take to stop before it is killed.
     #[serde(default = "default::termination_grace_period_seconds")]
     #[x_kube(

@@ -139,6 +139,8 @@ fn a_wrong_value_is_refused_by_the_schema() {
         ("warren-cluster", "cluster.replica=1", "replica"),
         ("warren-cluster", "cluster.replicas=many", "replicas"),
         ("warren-cluster", "cluster.persistence.size=1Gi", "size"),
+        ("warren-cluster", "policies.ha.patern=x", "patern"),
+        ("warren-cluster", "policies.ha.mirroring.mode=Some", "mode"),
     ];
     for (chart, value, named) in cases {
         let refused = helm(&["template", "x", chart, "--set", value]).expect_err(value);
@@ -175,4 +177,25 @@ fn a_cluster_chart_without_values_leaves_every_default_to_the_definition() {
     let objects = documents(&helm(&["template", "orders", "warren-cluster"]).unwrap());
     assert_eq!(objects.len(), 1);
     assert_eq!(objects[0]["spec"], serde_yaml::from_str::<Value>("{}").unwrap());
+}
+
+#[test]
+#[ignore = "needs helm: hack/kube cargo test -p operator --test operator charts:: -- --ignored"]
+fn policies_among_the_values_become_policies_of_the_cluster() {
+    let policies = r#"policies={"ha-all": {"pattern": "^", "mirroring": {"mode": "All"}}, "ttl": {"pattern": "x", "name": "Short lived", "definition": {"message-ttl": 1}}}"#;
+    let rendered = helm(&["template", "orders", "warren-cluster", "--set-json", policies]).unwrap();
+    preview(&rendered, "shop", &"localhost/warren:dev".parse().unwrap()).unwrap();
+    let objects = documents(&rendered);
+    let found: Vec<_> = objects.iter().filter(|object| object["kind"] == "Policy").collect();
+    let names: Vec<_> = found
+        .iter()
+        .map(|policy| policy["spec"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["ha-all", "Short lived"]);
+    assert!(
+        found
+            .iter()
+            .all(|policy| policy["spec"]["clusterRef"]["name"] == "orders")
+    );
+    assert_eq!(found[0]["metadata"]["name"], "orders-ha-all");
 }

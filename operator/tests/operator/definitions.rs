@@ -1,14 +1,20 @@
 //! The generated files equal what the generator prints now, and what the schema must not lose is named.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionVersion;
 use operator::crd;
 use serde_json::Value;
 
 use crate::manifests::repository;
 
-fn schema() -> Value {
+fn schemas() -> Vec<Value> {
     let definitions = crd::definitions().unwrap();
-    let version = &definitions[0].spec.versions[0];
-    serde_json::to_value(version.schema.as_ref().unwrap()).unwrap()["openAPIV3Schema"].clone()
+    let schema = |version: &CustomResourceDefinitionVersion| {
+        serde_json::to_value(version.schema.as_ref().unwrap()).unwrap()["openAPIV3Schema"].clone()
+    };
+    definitions
+        .iter()
+        .map(|definition| schema(&definition.spec.versions[0]))
+        .collect()
 }
 
 #[test]
@@ -45,12 +51,14 @@ fn the_definition_is_small_enough_for_client_side_apply() {
 
 #[test]
 fn every_field_of_ours_is_described_and_nothing_is_nullable() {
-    let schema = schema();
-    assert!(!schema.to_string().contains("nullable"));
-    let spec = schema["properties"]["spec"]["properties"].as_object().unwrap();
-    for (name, field) in spec {
-        assert!(field["description"].is_string(), "spec.{name} has no description");
+    let schemas = schemas();
+    for schema in &schemas {
+        assert!(!schema.to_string().contains("nullable"));
+        for (name, field) in schema["properties"]["spec"]["properties"].as_object().unwrap() {
+            assert!(field["description"].is_string(), "spec.{name} has no description");
+        }
     }
+    let spec = schemas[0]["properties"]["spec"]["properties"].as_object().unwrap();
     let affinity = &spec["scheduling"]["properties"]["affinity"];
     assert!(affinity["description"].is_string());
     assert!(
@@ -79,5 +87,32 @@ fn scale_and_columns_are_those_that_users_type() {
     assert_eq!(
         definition.spec.names.short_names.as_deref(),
         Some(["rmq".to_owned()].as_slice())
+    );
+}
+
+#[test]
+fn the_columns_of_a_policy_answer_whether_it_is_in_force_and_in_sync() {
+    let definition = &crd::definitions().unwrap()[1];
+    let columns = definition.spec.versions[0].additional_printer_columns.iter().flatten();
+    let columns: Vec<_> = columns.map(|column| column.name.as_str()).collect();
+    assert_eq!(
+        columns,
+        [
+            "Cluster", "Vhost", "Pattern", "ApplyTo", "Priority", "Applied", "Synced", "Age", "Queues", "Reason"
+        ]
+    );
+    assert_eq!(
+        definition.spec.names.short_names.as_deref(),
+        Some(["rmqpolicy".to_owned()].as_slice())
+    );
+}
+
+#[test]
+fn what_the_definition_of_a_policy_may_hold_is_open() {
+    let definition = &schemas()[1]["properties"]["spec"]["properties"]["definition"];
+    assert_eq!(definition["x-kubernetes-preserve-unknown-fields"], true);
+    assert_eq!(
+        definition["properties"]["ha-mode"]["type"], "string",
+        "rules speak of it"
     );
 }

@@ -8,4 +8,7 @@ mod definitions;
 mod manifests;
 mod plan;
 mod plan_histories;
+mod policies;
+mod policy_histories;
+mod policy_status;
 mod status;

@@ -80,9 +80,34 @@ fn three_nodes() {
 }
 
 #[test]
-fn the_example_can_be_previewed() {
-    let text = std::fs::read_to_string(repository().join("examples/hello.yaml")).unwrap();
-    assert!(objects(&text).contains_key("StatefulSet/hello-server"));
+fn the_examples_can_be_previewed() {
+    for (file, set) in [("hello", "hello"), ("three-nodes", "orders"), ("mirrored", "orders")] {
+        let text = std::fs::read_to_string(repository().join(format!("examples/{file}.yaml"))).unwrap();
+        assert!(
+            objects(&text).contains_key(&format!("StatefulSet/{set}-server")),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_becomes_no_object_and_what_is_wrong_with_it_is_told() {
+    let policy = |spec: &str| {
+        let text = format!(
+            "{{apiVersion: warren.dev/v1alpha1, kind: Policy, metadata: {{name: ha}}, spec: {{clusterRef: {{name: orders}}, {spec}}}}}"
+        );
+        preview(&text, "shop", &image()).map_err(|error| error.to_string())
+    };
+    assert_eq!(policy("pattern: x, mirroring: {mode: All}"), Ok(String::new()));
+    assert_eq!(policy("pattern: x, definition: {any-key: [1]}"), Ok(String::new()));
+    let cases = [
+        ("patern: x", "unknown field spec.patern"),
+        ("pattern: x, mirroring: {mod: All}", "unknown field spec.mirroring.mod"),
+        ("pattern: x", "a policy must say something"),
+    ];
+    for (spec, words) in cases {
+        assert!(policy(spec).unwrap_err().contains(words), "{spec}: {:?}", policy(spec));
+    }
 }
 
 #[test]
@@ -290,12 +315,12 @@ fn bad_input_is_refused_with_the_field_the_value_and_what_would_be_right() {
 #[test]
 fn what_is_no_rabbitcluster_is_refused_by_name() {
     let cases = [
-        ("", "the manifest holds no RabbitCluster"),
+        ("", "the manifest holds no RabbitCluster and no Policy"),
         ("a: [", "document 1: not YAML"),
         ("{apiVersion: v1, kind: Pod}", "found apiVersion v1 and kind Pod"),
         (
             "{apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster}",
-            "expected apiVersion warren.dev/v1alpha1 and kind RabbitCluster",
+            "expected apiVersion warren.dev/v1alpha1 and kind RabbitCluster or Policy",
         ),
     ];
     for (text, expected) in cases {

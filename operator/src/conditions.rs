@@ -1,0 +1,46 @@
+//! Conditions of a status. One keeps the date of its last change, so a pass in which nothing changed yields the very conditions that
+//! are stored and nothing is written. Pure: the time comes in.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+/// A condition without its dates.
+pub(crate) struct Claim {
+    pub(crate) kind: &'static str,
+    pub(crate) holds: bool,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}
+
+pub(crate) fn claim(kind: &'static str, holds: bool, reason: &str, message: impl Into<String>) -> Claim {
+    Claim {
+        kind,
+        holds,
+        reason: reason.into(),
+        message: message.into(),
+    }
+}
+
+/// The claims as conditions.
+pub(crate) fn stamped(
+    old: &[Condition],
+    claims: Vec<Claim>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let stamp = |claim: Claim| {
+        let status = if claim.holds { "True" } else { "False" };
+        let before = old
+            .iter()
+            .find(|before| before.type_ == claim.kind && before.status == status);
+        Condition {
+            type_: claim.kind.into(),
+            status: status.into(),
+            reason: claim.reason,
+            message: claim.message,
+            observed_generation: generation,
+            last_transition_time: before.map_or(Time(now), |before| before.last_transition_time.clone()),
+        }
+    };
+    claims.into_iter().map(stamp).collect()
+}
