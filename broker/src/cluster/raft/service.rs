@@ -43,14 +43,19 @@ pub(super) fn written<T>(answer: Result<T, RaftError<Id, ClientWriteError<Id, Me
 
 impl RaftStore {
     /// Entries of a leader. One that would take back what has been applied here has gone on without this node, by
-    /// force: following it would make two stories of one.
+    /// force: following it would make two stories of one. One that was overruled may well try; its vote tells it so.
     async fn append(&self, append: Append) -> Reply {
         let request = messages::append_request(append);
-        let applied = self.raft.metrics().borrow().last_applied.map(|applied| applied.index);
+        let (applied, vote) = {
+            let metrics = self.raft.metrics();
+            let report = metrics.borrow();
+            (report.last_applied.map(|applied| applied.index), report.vote)
+        };
         let entries = request.entries.iter().map(|entry| &entry.log_id);
         let entries = request.prev_log_id.iter().chain(entries);
         let known = entries.take_while(|entry| Some(entry.index) <= applied);
-        if let Some(entry) = known.into_iter().find(|entry| self.log.contradicts(entry)) {
+        let leads = request.vote >= vote;
+        if let Some(entry) = known.into_iter().find(|entry| leads && self.log.contradicts(entry)) {
             let name = &self.identity.name;
             let why = format!(
                 "the cluster was made to go on without node {name}, and {name} knows of changes after that (entry {}): \
