@@ -5,7 +5,6 @@
 
 use super::{Presence, commands::NodeStatus};
 use crate::cluster::{
-    MetaStore,
     transport::{Peer, Reply, Request},
     voters,
 };
@@ -32,9 +31,13 @@ impl Presence {
             led = leads;
             self.roll.lock().lead(leads, Instant::now());
             if leads.is_some() {
-                self.bury_silent().await;
+                // Who hears of no majority may be the one that is gone.
+                let is_followed = self.lease.lock().holds(Instant::now());
+                if is_followed {
+                    self.bury_silent().await;
+                }
                 self.change_members().await;
-                if Instant::now() >= next_look_around {
+                if is_followed && Instant::now() >= next_look_around {
                     self.bury_refused().await;
                     next_look_around = Instant::now() + self.patience.beat();
                 }
@@ -51,7 +54,7 @@ impl Presence {
         let names = deaths.iter().filter_map(|death| catalog.node(death.node));
         let names: Vec<&str> = names.map(|node| node.name.as_ref()).collect();
         tracing::warn!("rabbit on node {} down", names.join(", "));
-        if let Err(refusal) = self.store.propose(Command::NodeDown(deaths)).await {
+        if let Err(refusal) = self.store.propose_as_leader(Command::NodeDown(deaths)).await {
             tracing::warn!("that could not be committed: {refusal}");
         }
     }

@@ -6,9 +6,9 @@ use super::Change;
 use super::store::{Opening, RaftStore, Timing};
 use crate::cluster::{
     Identity, Machine, MetaStore, Outcome,
-    log::Member,
+    log::{Member, Position, Vote},
     memory::Ether,
-    transport::{Introduction, Peer, Reply, Request, Transport},
+    transport::{Append, Appended, Introduction, Peer, Reply, Request, Transport},
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
 use futures::future::BoxFuture;
@@ -288,6 +288,72 @@ async fn a_leader_that_is_lost_with_a_proposal_is_waited_for_no_longer_than_an_e
     cluster.kill(lost).await;
     // Whoever leads now is asked, though the one who led never answers.
     assert_eq!(asked.await.unwrap(), Ok(Answer::Created));
+}
+
+/// A leader that nobody heard any more declared all others dead, and had it committed by its successor.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_leader_may_say_is_given_up_when_it_is_overruled() {
+    let cluster = Cluster::of(3).await;
+    let mute = cluster.leader().await;
+    for other in (0..3).filter(|seat| *seat != mute) {
+        cluster.ether.cut(uuid(mute), uuid(other));
+        cluster.ether.cut(uuid(other), uuid(mute));
+    }
+    let said = tokio::spawn({
+        let store = cluster.store(mute);
+        async move { store.propose_as_leader(vhost("said")).await }
+    });
+    let other = (mute + 1) % 3;
+    until("a commit without it", async || {
+        cluster.store(other).propose(vhost("after")).await.ok()
+    })
+    .await;
+    cluster.ether.heal();
+    assert!(said.await.unwrap().is_err());
+    cluster.until_all_have("after").await;
+    assert!((0..3).all(|seat| !cluster.vhosts(seat).contains("said")));
+    // Who does not lead says it in vain, who does is heard.
+    let leader = cluster.leader().await;
+    let other = cluster.store((leader + 1) % 3);
+    assert!(other.propose_as_leader(vhost("said")).await.is_err());
+    let said = until("it is heard", async || {
+        let leader = cluster.store(cluster.leader().await);
+        leader.propose_as_leader(vhost("heard")).await.ok()
+    });
+    assert_eq!(said.await, Answer::Created);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_somebody_overruled_are_answered_by_the_vote_that_counts() {
+    let cluster = Cluster::of(3).await;
+    cluster.store(0).propose(vhost("v")).await.unwrap();
+    cluster.until_all_have("v").await;
+    let follower = (cluster.leader().await + 1) % 3;
+    // Another story of what is applied there, by a leader of long ago.
+    let position = Position {
+        term: 0,
+        leader: uuid(follower + 1),
+        index: 1,
+    };
+    let append = Append {
+        vote: Vote {
+            term: 0,
+            node: position.leader,
+            won: true,
+        },
+        previous: Some(position),
+        entries: Vec::new(),
+        committed: None,
+    };
+    let from = Introduction::of(&Identity {
+        cluster: NodeUuid(99),
+        node: position.leader,
+        name: "rabbit@old".into(),
+        incarnation: 1,
+        boot_id: 1,
+    });
+    let answer = cluster.store(follower).serve(&from, Request::Append(append)).await;
+    assert!(matches!(answer, Reply::Append(Appended::Outvoted(_))), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,8 @@
 //!
 //! So a write to the disk serves as many clients as wait for one. A proposal goes to whoever leads, here or elsewhere, and
 //! is repeated until this node has applied it: nothing that another says counts, who may have been overruled. It is
-//! repeated at once when somebody else leads; the log's state machine performs it once, by its number.
+//! repeated at once when somebody else leads; the log's state machine performs it once, by its number. What only the one
+//! who leads may say is tried here once, and given up when somebody else does.
 
 use super::{
     types::{Id, Types},
@@ -43,6 +44,8 @@ const LOG_BYTES: u64 = 1024 * 1024;
 pub(super) struct Asked {
     pub(super) command: Command,
     pub(super) answer: Answer,
+    /// It is this node's to say only while it leads.
+    pub(super) as_leader: bool,
 }
 
 /// What the task owns.
@@ -66,17 +69,20 @@ impl Proposer {
         while asked.recv_many(&mut batch, BATCH_MAX).await > 0 {
             // Who has given up is not surprised later.
             let wanted = batch.drain(..).filter(|asked| !asked.answer.is_closed());
-            let (commands, answers): (Vec<Command>, Vec<Answer>) =
-                wanted.map(|asked| (asked.command, asked.answer)).unzip();
-            if !commands.is_empty() && !self.propose(commands, answers).await {
-                return;
+            let (leading, any): (Vec<Asked>, Vec<Asked>) = wanted.partition(|asked| asked.as_leader);
+            for (asked, as_leader) in [(any, false), (leading, true)] {
+                if !asked.is_empty() && !self.propose(asked, as_leader).await {
+                    return;
+                }
             }
             self.shorten().await;
         }
     }
 
     /// False when the store has broken down.
-    async fn propose(&mut self, commands: Vec<Command>, answers: Vec<Answer>) -> bool {
+    async fn propose(&mut self, asked: Vec<Asked>, as_leader: bool) -> bool {
+        let (commands, answers): (Vec<Command>, Vec<Answer>) =
+            asked.into_iter().map(|asked| (asked.command, asked.answer)).unzip();
         self.number += 1;
         let proposal = Proposal {
             origin: self.identity.node,
@@ -85,8 +91,18 @@ impl Proposer {
             commands: commands.into(),
         };
         self.waiting.enter(self.number, answers);
-        match tokio::time::timeout(LEADER_PATIENCE, self.commit(&proposal)).await {
-            Ok(Ok(())) => true,
+        let committed = async {
+            match as_leader {
+                true => self.commit_as_leader(&proposal).await,
+                false => self.commit(&proposal).await,
+            }
+        };
+        match tokio::time::timeout(LEADER_PATIENCE, committed).await {
+            Ok(Ok(())) => {
+                // Only what was given up is waited for still.
+                self.refuse();
+                true
+            }
             Ok(Err(Fatal::Stopped)) => {
                 self.refuse();
                 false
@@ -125,6 +141,21 @@ impl Proposer {
             if applied.await.is_ok() {
                 return Ok(());
             }
+        }
+    }
+
+    /// One try; back when it is applied here, or somebody else leads.
+    async fn commit_as_leader(&self, proposal: &Proposal) -> Result<(), Fatal<Id>> {
+        let mut reports = self.raft.metrics();
+        let leader = leader(&reports.borrow_and_update());
+        tokio::select! {
+            biased;
+            () = self.waiting.applied(proposal.number) => Ok(()),
+            written = self.raft.client_write(proposal.clone()) => match written {
+                Ok(_) | Err(RaftError::APIError(_)) => Ok(()),
+                Err(RaftError::Fatal(error)) => Err(error),
+            },
+            () = overruled(&mut reports, leader) => Ok(()),
         }
     }
 

@@ -223,12 +223,24 @@ impl RaftStore {
         }
     }
 
-    async fn ask(&self, command: Command) -> Outcome {
+    /// Has a command committed that only the one who leads may say: refused when this node does not, or not any more.
+    ///
+    /// # Errors
+    /// Why the command cannot be, or that it was not committed as long as this node led.
+    pub async fn propose_as_leader(&self, command: Command) -> Outcome {
+        self.ask(command, true).await
+    }
+
+    async fn ask(&self, command: Command, as_leader: bool) -> Outcome {
         if self.health.is_full() {
             return Err(full());
         }
         let (answer, told) = oneshot::channel();
-        let asked = Asked { command, answer };
+        let asked = Asked {
+            command,
+            answer,
+            as_leader,
+        };
         self.proposals.send(asked).await.map_err(|_| uncommitted())?;
         match tokio::time::timeout(COMMIT_PATIENCE, told).await {
             Ok(Ok(outcome)) => outcome,
@@ -275,7 +287,7 @@ fn full() -> Refusal {
 
 impl MetaStore for RaftStore {
     fn propose(&self, command: Command) -> BoxFuture<'_, Outcome> {
-        Box::pin(self.ask(command))
+        Box::pin(self.ask(command, false))
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
