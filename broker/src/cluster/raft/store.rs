@@ -63,8 +63,8 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Timing {
-            heartbeat_ms: 250,
-            election_ms: (600, 1000),
+            heartbeat_ms: 200,
+            election_ms: (400, 800),
         }
     }
 }
