@@ -97,6 +97,8 @@ impl Node {
     fn settings(&self) -> String {
         let mut text = String::from("loopback_users = none\nlisteners.tcp.1 = 0.0.0.0:5672\n");
         text.push_str("cluster_partition_handling = pause_minority\n");
+        // How full the disk of this machine is has no say.
+        text.push_str("disk_free_limit.absolute = 1MB\n");
         text.push_str("cluster_formation.peer_discovery_backend = classic_config\n");
         for number in 1..=HOSTS {
             let name = address(number);

@@ -466,7 +466,10 @@ impl Cluster {
         let member = &self.members[node];
         let asks = member.proposed.is_some() || !member.wanted.is_empty();
         let is_current = member.replica.applied == self.log.committed.len();
-        is_current && !asks && (member.serves() || self.is_unknown(node))
+        match self.is_unknown(node) {
+            true => member.refused || is_current && !asks,
+            false => is_current && !asks && member.serves(),
+        }
     }
 
     /// All nodes say the same; the whole life, and its figures.
