@@ -64,7 +64,7 @@ use super::policy_status::PolicyStatus;
     validation = Rule::new("self.spec.vhost == oldSelf.spec.vhost")
         .message("vhost cannot change: make another Policy and delete this one"),
     validation = Rule::new(
-        "self.spec.clusterRef.name == oldSelf.spec.clusterRef.name && has(self.spec.clusterRef.namespace) == has(oldSelf.spec.clusterRef.namespace) && (!has(self.spec.clusterRef.namespace) || self.spec.clusterRef.namespace == oldSelf.spec.clusterRef.namespace)"
+        "self.spec.clusterRef.name == oldSelf.spec.clusterRef.name && has(self.spec.clusterRef.__namespace__) == has(oldSelf.spec.clusterRef.__namespace__) && (!has(self.spec.clusterRef.__namespace__) || self.spec.clusterRef.__namespace__ == oldSelf.spec.clusterRef.__namespace__)"
     ).message("clusterRef cannot change: make another Policy and delete this one"),
     validation = Rule::new("has(self.spec.mirroring) || has(self.spec.definition)")
         .message("give mirroring, or a definition such as {message-ttl: 60000}, or both: a policy must say something"),

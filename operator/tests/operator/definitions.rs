@@ -116,3 +116,16 @@ fn what_the_definition_of_a_policy_may_hold_is_open() {
         "rules speak of it"
     );
 }
+
+/// The API server refuses the whole definition otherwise, and says so by the cost of the rule alone.
+#[test]
+fn rules_escape_the_words_that_cel_reserves() {
+    let reserved = ["namespace", "package", "import", "function", "const", "in"];
+    let text = crd::yaml(&crd::definitions().unwrap()).unwrap();
+    for line in text.lines().filter(|line| line.trim_start().starts_with("rule:")) {
+        for word in reserved {
+            let plain = |end: &str| line.contains(&format!(".{word}{end}"));
+            assert!(![" ", ")", "."].into_iter().any(plain), "{line}: write __{word}__");
+        }
+    }
+}
