@@ -12,9 +12,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long the nodes may take to know each other again when nothing is in their way. Less than a minute: an operator
-/// who waits longer looks for another remedy.
-const WHOLE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a dead node is believed to run.
+const BELIEF: Duration = Duration::from_secs(60);
 /// How soon it is looked again.
 const LOOK: Duration = Duration::from_millis(150);
 /// A node logs this when it begins to lead the definitions; a number follows that rises with every leader.
@@ -97,12 +96,13 @@ impl Cluster {
 
     /// Waits until every node says that every node is a member and runs, and no two clusters are there.
     pub(crate) fn wait_whole(&self) -> Result<()> {
-        let deadline = Instant::now() + WHOLE_PATIENCE;
+        let patience = self.nodes.first().context("no node")?.kind.whole_patience();
+        let deadline = Instant::now() + patience;
         loop {
             match self.whole() {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() > deadline => {
-                    return Err(error.context(format!("the cluster is not whole within {WHOLE_PATIENCE:?}")));
+                    return Err(error.context(format!("the cluster is not whole within {patience:?}")));
                 }
                 Err(_) => sleep(LOOK),
             }
@@ -329,7 +329,7 @@ impl Cluster {
         self.kill(victim, teller)?;
         let name = self.node(victim).name();
         let helper = others(victim).next().context("no other node")?;
-        let deadline = Instant::now() + WHOLE_PATIENCE;
+        let deadline = Instant::now() + BELIEF;
         // As long as it is believed to run, it is not forgotten.
         while let Err(error) = self.nodes[helper - 1].ctl(&self.net, &["forget_cluster_node", &name]) {
             if Instant::now() > deadline {

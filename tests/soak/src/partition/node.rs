@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const START_PATIENCE: Duration = Duration::from_secs(120);
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// The longest that a tool may take, in seconds.
-const TOOL_SECONDS: &str = "30";
+const TOOL_SECONDS: &str = "120";
 /// Behind Debian's wrappers, which change to a user who could not write our directories.
 const DEBIAN: &str = "/usr/lib/rabbitmq/bin";
 
@@ -35,6 +35,12 @@ impl Kind {
     pub(crate) fn is_warren(&self) -> bool {
         matches!(self, Self::Warren(_))
     }
+
+    /// How long the nodes may take to know each other again when nothing is in their way. An operator who waits longer
+    /// looks for another remedy; RabbitMQ needs minutes after a partition.
+    pub(crate) fn whole_patience(&self) -> Duration {
+        Duration::from_secs(if self.is_warren() { 60 } else { 300 })
+    }
 }
 
 /// A node, running or not.
@@ -42,7 +48,8 @@ impl Kind {
 pub(crate) struct Node {
     /// The number of its host.
     pub(crate) number: usize,
-    kind: Kind,
+    /// What it is.
+    pub(crate) kind: Kind,
     home: PathBuf,
     process: Option<Child>,
     names: Option<Child>,
