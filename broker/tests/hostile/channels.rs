@@ -172,3 +172,19 @@ fn a_rollback_among_many_deliveries_costs_no_more_than_it_gives_back() {
     (0..3000).for_each(|_| drop(client.expect((90, 31))));
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
+
+#[test]
+fn a_client_that_goes_on_after_its_close_gets_the_answer_nonetheless() {
+    let broker = Broker::start();
+    for _ in 0..20 {
+        let mut client = broker.client();
+        client.open_channel(1);
+        let queue = client.declare_anonymous(1);
+        client.send(&frames::close_connection());
+        for _ in 0..200 {
+            client.publish(1, "", &queue, &[7; 1000]);
+        }
+        client.expect((10, 51));
+    }
+    broker.serves_others();
+}

@@ -2,6 +2,7 @@
 
 use std::{
     io::ErrorKind,
+    net::Shutdown,
     thread,
     time::{Duration, Instant},
 };
@@ -157,6 +158,8 @@ fn who_closes_with_deliveries_unread_gets_them_and_then_the_close_ok() {
         }
     }
     assert!(deliveries > 0 && deliveries < MESSAGES, "{deliveries}");
+    // As RabbitMQ, the broker leaves it to the client to end the stream.
+    slow.socket.shutdown(Shutdown::Write).expect("a socket option");
     assert!(slow.next().is_none(), "nothing after the close-ok");
 }
 

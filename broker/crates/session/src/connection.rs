@@ -346,6 +346,16 @@ impl Connection {
         }
     }
 
+    /// The client has ended the connection and closes its socket when it has read the answer. If ours were closed
+    /// first, what the client still sends would be answered with a reset, which takes the answer away from it.
+    pub(crate) fn await_end(&mut self) -> Step {
+        self.stage = Stage::Closing;
+        Step::Linger {
+            patience: close::patience(self.tuned.heartbeat),
+            deaf: true,
+        }
+    }
+
     /// Closes one channel on the node's behalf, for instance when an acknowledgement is overdue.
     pub fn expel_channel<H: Host>(&mut self, number: u16, refusal: &Refusal, host: &mut H) -> Option<Step> {
         let open = self

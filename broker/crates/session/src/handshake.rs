@@ -93,7 +93,7 @@ impl Connection {
             }
             (_, AMQPMethod::Close(_)) => {
                 crate::replies::write_connection_close_ok(host.out());
-                Ok(Progress::Stop(Step::Close))
+                Ok(Progress::Stop(self.await_end()))
             }
             (stage, _) => Err(format!("method out of order: {stage:?}")),
         }

@@ -100,7 +100,7 @@ impl Connection {
             }
             Pending::CloseConnection => {
                 write_connection_close_ok(host.out());
-                Progress::Stop(Step::Close)
+                Progress::Stop(self.await_end())
             }
             Pending::Fail { refusal, method, deaf } => {
                 close::write_connection_close(host.out(), &refusal, method);
