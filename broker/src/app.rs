@@ -149,6 +149,7 @@ async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow:
 fn keep_going(node: &Arc<Node>) {
     tokio::spawn(host::run_pauses(node.clone()));
     tokio::spawn(host::run_neighbours(node.clone()));
+    tokio::spawn(host::run_mirrors(node.clone()));
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_errands(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));

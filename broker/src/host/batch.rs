@@ -15,8 +15,10 @@ use super::{
     cell::{Held, QueueCell, Taking, Work},
     client::Client,
     errands::Errand,
+    journal::Safe,
     legs::Legs,
     message::{Arriving, Message},
+    mirrors::{Reach, Stream},
     node::Node,
     notes,
     outbox::Place,
@@ -128,8 +130,12 @@ pub struct Batch {
     now: Millis,
     /// A publish waits in the read buffer, since an alarm is on or the disk is behind.
     holds_publish: bool,
-    /// What was published is safe once the log is durable up to here.
+    /// What was published is safe once the log is durable up to here ...
     safe_at: Lsn,
+    /// ... and mirrors have come so far.
+    reaches: Vec<Reach>,
+    /// Grows with every publish that is not safe yet.
+    unsafe_publishes: u64,
     /// The log says why the connection ends.
     pub told_end: bool,
 }
@@ -156,6 +162,8 @@ impl Batch {
             now: Millis(0),
             holds_publish: false,
             safe_at: Lsn::default(),
+            reaches: Vec::new(),
+            unsafe_publishes: 0,
             told_end: false,
         }
     }
@@ -182,6 +190,23 @@ impl Batch {
     /// What was published so far is safe once the log is durable up to here.
     pub fn safe_at(&self) -> Lsn {
         self.safe_at
+    }
+
+    /// What of it waits for mirrors; the next batch begins with nothing to wait for.
+    pub fn take_reaches(&mut self) -> Option<Box<[Reach]>> {
+        (!self.reaches.is_empty()).then(|| std::mem::take(&mut self.reaches).into())
+    }
+
+    /// A publish is not safe yet.
+    fn await_safety(&mut self, safe: Safe, stream: Option<Arc<Stream>>) {
+        self.unsafe_publishes += 1;
+        self.safe_at = self.safe_at.max(safe.lsn);
+        if let Some(stream) = stream {
+            let mut known = self.reaches.iter_mut();
+            if !known.any(|reach| reach.extend(&stream, safe.held, safe.durable)) {
+                self.reaches.push(Reach::of(&stream, safe.held, safe.durable));
+            }
+        }
     }
 
     /// Routes are asked for on behalf of this client.
@@ -302,7 +327,13 @@ impl Batch {
         let (_, held) = self.held.as_mut().expect("just taken");
         let mut at_work = held.work(cell, &mut self.touched, &mut self.errands, self.now);
         let result = work(&mut at_work);
-        self.safe_at = self.safe_at.max(at_work.sink.safe_at);
+        let safe = at_work.sink.safe;
+        if safe != Safe::default() {
+            let stream = (safe.held > 0)
+                .then(|| at_work.sink.journal.stream().cloned())
+                .flatten();
+            self.await_safety(safe, stream);
+        }
         result
     }
 
@@ -315,11 +346,10 @@ impl Batch {
     ) -> Fate {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut arriving = Arriving::new(publication, cells.len(), &mut scratch);
-        let (mut fate, mut comes_again) = (Fate::Unroutable, false);
-        let safe_before = self.safe_at;
+        let mut fate = Fate::Unroutable;
+        let before = self.unsafe_publishes;
         for cell in cells {
             let taking = self.on_cell(cell, |work| work.publish(&mut arriving, stamp));
-            comes_again |= taking == Taking::TakenBefore;
             fate = match (taking, fate) {
                 (Taking::Gone, fate) => fate,
                 (Taking::Taken | Taking::TakenBefore, Fate::Unroutable) => Fate::Taken,
@@ -328,12 +358,8 @@ impl Batch {
             };
         }
         self.scratch = scratch;
-        if comes_again && publication.persistent {
-            self.safe_at = self.safe_at.max(self.node.store().end());
-        }
         match fate {
-            Fate::Taken if comes_again && publication.persistent => Fate::Logged,
-            Fate::Taken if self.safe_at > safe_before => Fate::Logged,
+            Fate::Taken if self.unsafe_publishes > before => Fate::Logged,
             fate => fate,
         }
     }

@@ -13,13 +13,12 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
-use store::Lsn;
 use tokio::sync::Notify;
 
 use super::{
     client::Client,
     errands::Errand,
-    journal::Journal,
+    journal::{Journal, Safe},
     letters::{Dead, Letters},
     message::{Arriving, Message},
     outbox::Letter,
@@ -83,7 +82,7 @@ pub enum Taking {
     Gone,
     /// It is in the queue.
     Taken,
-    /// It was before, and is answered when the log holds all that was in the queue then.
+    /// It was before, and is answered when all is safe that was in the queue then.
     TakenBefore,
     /// It was refused.
     Refused,
@@ -97,9 +96,14 @@ impl Work<'_> {
         }
         match stamp.map_or(Judged::New, |stamp| self.dedup.judge(stamp)) {
             Judged::New => {}
-            Judged::Again => return Taking::TakenBefore,
+            Judged::Again => {
+                let safe = self.sink.journal.all_safe(arriving.publication.persistent);
+                self.sink.safe = self.sink.safe.and(safe);
+                return Taking::TakenBefore;
+            }
             Judged::Late | Judged::Stale => return Taking::Refused,
         }
+        self.sink.stamp = stamp.copied();
         match self.queue.publish(self.now, arriving, &mut self.sink) {
             Published::Accepted(_) => {
                 stamp.into_iter().for_each(|stamp| self.dedup.note(stamp));
@@ -126,7 +130,8 @@ impl Held {
             errands,
             now,
             journal: &mut state.journal,
-            safe_at: Lsn::default(),
+            safe: Safe::default(),
+            stamp: None,
             deaths: 0,
         };
         Work {
@@ -253,8 +258,10 @@ pub struct CellSink<'a> {
     pub now: Millis,
     /// What the store is told.
     pub journal: &'a mut Journal,
-    /// What was published is safe once the log is durable up to here.
-    pub safe_at: Lsn,
+    /// When what was published is safe.
+    pub safe: Safe,
+    /// Of the publish that is under way.
+    stamp: Option<Stamp>,
     /// How many have died of this command.
     deaths: usize,
 }
@@ -366,8 +373,9 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
         self.journal.removed(first, last, persistent);
     }
 
-    /// Where copies learn of it; the log does not say how often a message came back.
-    fn returned(&mut self, _seq: Seq, _delivery_count: u32) {}
+    fn returned(&mut self, seq: Seq, delivery_count: u32) {
+        self.journal.returned(seq, delivery_count);
+    }
 
     fn page_out(&mut self, level: u8, messages: Vec<Paged<Message>>) -> PageId {
         self.journal.page_out(level, messages)
@@ -419,6 +427,6 @@ impl DirectSink<Arriving<'_>, Arc<Consumer>> for CellSink<'_> {
     }
 
     fn store(&mut self, stored: Stored, incoming: &mut Arriving<'_>) {
-        self.safe_at = self.safe_at.max(self.journal.store(stored, incoming));
+        self.safe = self.safe.and(self.journal.store(stored, incoming, self.stamp.as_ref()));
     }
 }

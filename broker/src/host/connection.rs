@@ -20,6 +20,7 @@ use super::{
     consumers::Consumers,
     control::Login,
     legs::{Awaited, Opening},
+    mirrors::Reach,
     node::Node,
     notes::{self, Ending},
     outbox::{Letter, Parked},
@@ -43,6 +44,9 @@ const LEFTOVER_BYTES_MAX: usize = 4096;
 /// Slices of dead letters that a client carries away at most before it is read again.
 const HELP_SLICES_MAX: usize = 64;
 
+/// Why a connection ends whose publishes can be neither confirmed nor refused.
+const LEADER_CHANGED: &str = "the queue's leader has changed, unconfirmed publishes are to be sent again";
+
 /// What was published up to a point is safe under these conditions.
 struct Unsafe {
     point: Point,
@@ -50,6 +54,32 @@ struct Unsafe {
     lsn: Lsn,
     /// Other nodes have answered.
     awaited: Option<Box<[Awaited]>>,
+    /// Mirrors have it.
+    reaches: Option<Box<[Reach]>>,
+}
+
+impl Unsafe {
+    fn is_safe(&self, synced: Lsn) -> bool {
+        let has_reached = |reaches: &[Reach]| reaches.iter().all(Reach::is_there);
+        self.lsn <= synced
+            && are_answered(self.awaited.as_deref(), synced)
+            && self.reaches.as_deref().is_none_or(has_reached)
+    }
+
+    /// Has `wake` called when more of it is safe; false if it is all of a sudden.
+    fn waits(&self, synced: Lsn, wake: &store::Wake) -> bool {
+        let mut waits = self.lsn > synced || !are_answered(self.awaited.as_deref(), synced);
+        for reach in self.reaches.iter().flatten() {
+            waits |= reach.wake(wake);
+        }
+        waits
+    }
+
+    /// True if it will never be safe: another node leads the queue.
+    fn is_lost(&self) -> bool {
+        let reaches = self.reaches.as_deref();
+        reaches.is_some_and(|reaches| reaches.iter().any(Reach::is_lost))
+    }
 }
 
 /// What the task owns.
@@ -347,23 +377,35 @@ impl Task {
     /// What was logged in this batch is confirmed once the log is durable up to here; until then the client waits.
     fn seal(&mut self) {
         let awaited = self.batch.legs.take_awaited();
+        let reaches = self.batch.take_reaches();
         let Some(point) = self.machine.seal() else { return };
         let lsn = self.batch.safe_at();
-        self.unsafe_points.push_back(Unsafe { point, lsn, awaited });
-        if !self.node.store().wake_when_synced(lsn, self.client.wake()) {
+        let waits_for_mirrors = reaches.is_some();
+        self.unsafe_points.push_back(Unsafe {
+            point,
+            lsn,
+            awaited,
+            reaches,
+        });
+        if !self.node.store().wake_when_synced(lsn, self.client.wake()) || waits_for_mirrors {
             self.confirm();
         }
     }
 
     /// Tells publishers what has become safe.
     fn confirm(&mut self) {
-        let synced = self.node.store().synced();
         let mut reached = None;
         let mut heard = false;
-        let is_safe = |next: &mut Unsafe| next.lsn <= synced && are_answered(next.awaited.as_deref(), synced);
-        while let Some(next) = self.unsafe_points.pop_front_if(is_safe) {
-            heard |= next.awaited.is_some();
-            reached = Some(next.point);
+        loop {
+            let synced = self.node.store().synced();
+            while let Some(next) = self.unsafe_points.pop_front_if(|next| next.is_safe(synced)) {
+                heard |= next.awaited.is_some();
+                reached = Some(next.point);
+            }
+            let next = self.unsafe_points.front();
+            if next.is_none_or(|next| next.is_lost() || next.waits(synced, self.client.wake())) {
+                break;
+            }
         }
         // Refusals are posted before their answer is seen, so none comes too late.
         if heard {
@@ -473,6 +515,9 @@ impl Task {
             self.batch.end();
         }
         self.on_synced();
+        if self.unsafe_points.front().is_some_and(Unsafe::is_lost) {
+            return self.force_close(LEADER_CHANGED).await;
+        }
         self.client.tell_channels(|| self.machine.channel_facts());
         for letter in self.client.outbox().letters() {
             match letter {

@@ -211,12 +211,9 @@ impl Node {
             next.exchanges.open(exchange);
         }
         for record in catalog.queues() {
-            if next.is_remote(record) {
-                continue;
+            if !next.is_remote(record) || self.has_copy(record) {
+                self.settle_in(&mut next, record, found.remove(&record.id).unwrap_or_default());
             }
-            let cell = self.begin(record, found.remove(&record.id).unwrap_or_default());
-            cell.set_traced(next.is_traced(&record.vhost));
-            next.put_cell(record.id, cell);
         }
         // Queues that were deleted while the node was starting.
         found.into_keys().for_each(|gone| self.store().forget(gone));
@@ -271,10 +268,15 @@ fn differences(before: &Catalog, after: &Catalog) -> Vec<Event> {
     for record in after.queues() {
         match before.queue_by_id(record.id) {
             None => events.push(Event::QueueDeclared(record.clone())),
-            Some(known) if known.settings != record.settings => {
-                events.push(Event::QueueSettingsChanged(record.clone()));
+            Some(known) => {
+                if known.settings != record.settings {
+                    events.push(Event::QueueSettingsChanged(record.clone()));
+                }
+                if known.replicas != record.replicas {
+                    let (before, now) = (known.clone(), record.clone());
+                    events.push(Event::QueueReplicasChanged { before, now });
+                }
             }
-            Some(_) => {}
         }
     }
     events.extend(after.vhosts().map(|vhost| Event::VhostChanged(vhost.name().clone())));

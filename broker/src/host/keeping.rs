@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use catalog::QueueRecord;
-use model::{Epoch, QueueId, Seq};
+use model::{Epoch, PageId, QueueId, Seq};
 use queue::{Restored, RestoredPage, Tally};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -76,6 +76,21 @@ impl Keeping {
         Ok(Found { keeping, queues, pages })
     }
 
+    /// Takes messages of a queue out of memory.
+    pub fn page_out(&self, queue: QueueId, level: u8, messages: Vec<queue::Paged<Message>>) -> PageId {
+        let bytes = messages
+            .iter()
+            .map(|paged| queue::Message::resident_bytes(&paged.message))
+            .sum();
+        let messages = messages.into_iter().map(|paged| store::Paged {
+            seq: paged.seq,
+            expires: paged.expires,
+            message: paged.message,
+        });
+        self.pages_out.add(1);
+        self.store.page_out(queue, self.epoch, level, messages.collect(), bytes)
+    }
+
     /// Waits until the log is durable up to a position.
     pub async fn until_durable(&self, lsn: Lsn) {
         let durable = Arc::new(Notify::new());
@@ -100,6 +115,7 @@ pub fn settings(record: &QueueRecord) -> queue::Settings {
     let rules = queue::Settings::from(&*record.settings);
     queue::Settings {
         durable: record.durable && record.owner.is_none(),
+        replicated: record.replicas.is_some(),
         resident_bytes_max: match record.settings.lazy {
             true => LAZY_RESIDENT_BYTES,
             false => rules.resident_bytes_max,

@@ -112,6 +112,20 @@ pub struct Letters {
 }
 
 impl Letters {
+    /// Looks at those that the store or mirrors still have in their places.
+    pub fn each_stored(&self, mut each: impl FnMut(Seq, &Dead)) {
+        for dead in &self.waiting.lock().dead {
+            dead.stored.into_iter().for_each(|seq| each(seq, dead));
+        }
+    }
+
+    /// Where those are.
+    pub fn stored(&self) -> impl Iterator<Item = Seq> + use<> {
+        let mut stored = Vec::new();
+        self.each_stored(|seq, _| stored.push(seq));
+        stored.into_iter()
+    }
+
     /// Of a queue; all count their octets together, too.
     pub fn new(of_node: Arc<AtomicU64>) -> Self {
         Letters {

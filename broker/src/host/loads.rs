@@ -8,7 +8,7 @@ use std::sync::Arc;
 use store::{Loaded, Paged};
 use tokio::sync::mpsc;
 
-use super::{cell::QueueCell, message::Message, node::Node};
+use super::{cell::QueueCell, message::Message, mirrors::CopyCell, node::Node};
 
 /// A page that has come.
 #[derive(Debug)]
@@ -59,11 +59,23 @@ fn give_back(node: &Node, page: Page) {
         expires: paged.expires,
         message: paged.message,
     });
-    let messages: Vec<_> = messages.collect();
+    let mut messages: Vec<_> = messages.collect();
     let (mut touched, mut errands) = (Vec::new(), Vec::new());
-    let lost = node.on_cell(&cell, &mut touched, &mut errands, |work| {
-        work.queue.loaded(work.now, id, messages, &mut work.sink)
-    });
+    let mut lost = None;
+    let mut place: (Option<Arc<QueueCell>>, Option<Arc<CopyCell>>) = (Some(cell.clone()), None);
+    // A queue may have become a copy meanwhile, and a copy a queue: whichever is there by now has asked for the page.
+    while lost.is_none() {
+        lost = match place {
+            (Some(cell), _) => node.on_cell(&cell, &mut touched, &mut errands, |work| {
+                let wanted = (!work.dead).then(|| std::mem::take(&mut messages))?;
+                Some(work.queue.loaded(work.now, id, wanted, &mut work.sink))
+            }),
+            (None, Some(copy)) => copy.loaded(node.keeping(), id, &mut messages),
+            (None, None) => break,
+        };
+        place = node.place_now(cell.id);
+    }
+    let lost = lost.unwrap_or(0);
     if lost > 0 {
         tracing::error!(queue = %cell.name, vhost = %cell.vhost, lost, "messages of a queue could not be read back");
     }

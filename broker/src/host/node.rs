@@ -6,7 +6,7 @@
 use arc_swap::ArcSwap;
 use catalog::{Catalog, Event, NodeName, QueueRecord};
 use model::{
-    ConnectionId, ConsumerId, ExchangeName, Generation, Millis, QueueId, QueueName, Refusal, ReplyCode, Table, Value,
+    ConnectionId, ConsumerId, ExchangeName, Generation, Millis, NodeUuid, QueueId, QueueName, Refusal, ReplyCode,
     VhostName,
 };
 use parking_lot::Mutex;
@@ -43,6 +43,8 @@ use super::{
     listener::Port,
     loads::Pages,
     message::Message,
+    mirrors::{self, CopyCell, Mirrors},
+    offers::{limits, limits_of_legs},
     recent_history::Histories,
     retire::Retirements,
     route::Route,
@@ -51,7 +53,7 @@ use super::{
 };
 use crate::{
     cluster::{Identity, MetaStore, presence::Presence},
-    config::{Config, Mechanism},
+    config::Config,
 };
 
 /// The version that clients branch on; features of this line are what they get.
@@ -72,6 +74,8 @@ pub struct Snapshot {
     pub(super) exchanges: Exchanges,
     /// This node: it has the cells of the queues that it leads.
     home: NodeName,
+    /// This process.
+    process: (NodeUuid, u64),
 }
 
 /// One broker node.
@@ -106,6 +110,7 @@ pub struct Node {
     delayed: Delayed,
     histories: Histories,
     direct_replies: DirectReplies,
+    mirrors: Mirrors,
     alarms: Alarms,
     ports: Mutex<Vec<Port>>,
     stopping: CancellationToken,
@@ -212,7 +217,7 @@ impl Snapshot {
     fn add_remote(&self, id: QueueId, remotes: &mut Vec<Remote>) -> bool {
         let remote = self.catalog.queue_by_id(id).filter(|record| self.is_remote(record));
         let Some(record) = remote else { return true };
-        if !self.is_up(&record.leader) {
+        if !self.is_led(record) {
             return false;
         }
         match remotes.iter_mut().find(|remote| remote.leader == record.leader) {
@@ -230,9 +235,17 @@ impl Snapshot {
         Some(found.name.clone())
     }
 
-    /// True for a queue that another node leads.
+    /// True for a queue that another process leads.
     pub fn is_remote(&self, record: &QueueRecord) -> bool {
-        record.leader != self.home
+        match &record.replicas {
+            None => record.leader != self.home,
+            Some(replicas) => !replicas.is_led_by(self.process.0, self.process.1),
+        }
+    }
+
+    /// A queue has no place on this node any more.
+    pub(super) fn remove_cell(&mut self, id: QueueId) -> Option<Arc<QueueCell>> {
+        self.cells.remove(&id)
     }
 
     /// The other nodes that are not known to be down.
@@ -254,6 +267,14 @@ impl Snapshot {
             node: found.uuid,
             incarnation: found.incarnation,
         })
+    }
+
+    /// True unless the process that leads a queue is known to be gone.
+    pub fn is_led(&self, record: &QueueRecord) -> bool {
+        match &record.replicas {
+            None => self.is_up(&record.leader),
+            Some(replicas) => self.catalog.is_led(replicas),
+        }
     }
 
     /// The place of the queue that has this name.
@@ -291,6 +312,7 @@ impl Node {
             cells: imbl::OrdMap::new(),
             exchanges: Exchanges::default(),
             home: name.clone(),
+            process: (identity.node, identity.incarnation),
         };
         Node {
             identity,
@@ -316,6 +338,7 @@ impl Node {
             delayed: Delayed::default(),
             histories: Histories::default(),
             direct_replies: DirectReplies::default(),
+            mirrors: Mirrors::default(),
             alarms: Alarms::new(&config.resources),
             ports: Mutex::default(),
             stopping: CancellationToken::new(),
@@ -437,6 +460,11 @@ impl Node {
         &self.direct_replies
     }
 
+    /// What this node mirrors and has mirrored.
+    pub fn mirrors(&self) -> &Mirrors {
+        &self.mirrors
+    }
+
     /// Memory and disk alarms.
     pub fn alarms(&self) -> &Alarms {
         &self.alarms
@@ -551,18 +579,19 @@ impl Node {
             self.follow_keepers(next, &event);
             next.exchanges.follow(&event);
             match event {
-                Event::QueueDeclared(record) if next.is_remote(&record) => {}
-                Event::QueueDeclared(record) => {
-                    self.counters.queues_created.add(1);
-                    let cell = self.begin(&record, RecoveredQueue::default());
-                    cell.set_traced(next.is_traced(&record.vhost));
-                    next.cells.insert(record.id, cell);
+                Event::QueueDeclared(record) => self.settle_in(next, &record, RecoveredQueue::default()),
+                Event::QueueDeleted(record) => {
+                    self.end_copy(&record);
+                    self.end_reign(&record);
+                    gone.extend(next.cells.remove(&record.id));
                 }
-                Event::QueueDeleted(record) => gone.extend(next.cells.remove(&record.id)),
+                Event::QueueReplicasChanged { before, now } => self.follow_replicas(next, &before, &now),
+                Event::MessagesGivenUp(record, loss) => mirrors::tell_loss(&record, loss),
                 Event::QueueSettingsChanged(record) => {
                     if let Some(cell) = next.cells.get(&record.id) {
                         self.adjust(cell, &record);
                     }
+                    self.adjust_mirroring(&record);
                 }
                 Event::VhostChanged(vhost) => next.follow_tracing(&vhost),
                 Event::UserDeleted(user) => self.expel(&format!("user '{user}' is deleted"), |p| p.user == user),
@@ -573,11 +602,34 @@ impl Node {
         gone
     }
 
+    /// A queue begins here as what this node is to it: its leader, a mirror, or nothing.
+    pub(super) fn settle_in(&self, next: &mut Snapshot, record: &QueueRecord, left: RecoveredQueue) {
+        if !next.is_remote(record) {
+            self.counters.queues_created.add(1);
+            let cell = self.begin(record, left);
+            cell.set_traced(next.is_traced(&record.vhost));
+            self.begin_reign(&cell, record);
+            next.put_cell(record.id, cell);
+        } else if self.has_copy(record) {
+            self.begin_copy(record, left);
+        }
+    }
+
     /// A queue's place, with what was left of it when the node stopped.
-    pub(super) fn begin(&self, record: &QueueRecord, left: RecoveredQueue) -> Arc<QueueCell> {
+    fn begin(&self, record: &QueueRecord, left: RecoveredQueue) -> Arc<QueueCell> {
         let restored = restored(left);
         let journal = Journal::new(self.keeping.clone(), record.id, restored.delivered_to.clone());
         let queue = Queue::restore(settings(record), record.auto_delete, self.now(), restored);
+        self.place(record, queue, journal)
+    }
+
+    /// The place of a queue.
+    pub(super) fn place(
+        &self,
+        record: &QueueRecord,
+        queue: Queue<Message, Arc<super::cell::Consumer>>,
+        journal: Journal,
+    ) -> Arc<QueueCell> {
         let cell = Arc::new(QueueCell::new(
             record.id,
             record.vhost.clone(),
@@ -596,7 +648,7 @@ impl Node {
         cell
     }
 
-    fn adjust(&self, cell: &Arc<QueueCell>, record: &QueueRecord) {
+    pub(super) fn adjust(&self, cell: &Arc<QueueCell>, record: &QueueRecord) {
         let (mut touched, mut errands) = (Vec::new(), Vec::new());
         cell.hold().dead_letter = record.settings.dead_letter.clone();
         self.on_cell(cell, &mut touched, &mut errands, |work| {
@@ -605,6 +657,17 @@ impl Node {
         // Shortened limits may have killed messages: their letters wait for the timer's task, since the catalogue's
         // lock is held here.
         self.timers.leave_errands(errands, touched);
+    }
+
+    /// The definitions as applied last, published or about to be.
+    pub(super) fn applied(&self) -> Catalog {
+        self.catalog.lock().catalog.clone()
+    }
+
+    /// What a queue is on this node when nothing is under way: its place, or a copy.
+    pub(super) fn place_now(&self, id: QueueId) -> (Option<Arc<QueueCell>>, Option<Arc<CopyCell>>) {
+        let next = self.catalog.lock();
+        (next.cell(id).cloned(), self.mirrors.copy(id))
     }
 
     /// A deleted queue tells its consumers.
@@ -710,54 +773,4 @@ fn exchange_name(octets: &[u8], vhost: &VhostName) -> Result<ExchangeName, Refus
     };
     let text = std::str::from_utf8(octets).map_err(|_| missing())?;
     text.parse().map_err(|_| missing())
-}
-
-fn limits(config: &Config, has_certificate: bool) -> session::Limits {
-    let all = config.access.mechanisms.values();
-    let mechanisms: Vec<&str> = all
-        .filter(|mechanism| has_certificate || **mechanism != Mechanism::External)
-        .map(|mechanism| mechanism.word())
-        .collect();
-    session::Limits {
-        server_properties: server_properties(config),
-        mechanisms: mechanisms.join(" "),
-        frame_max: config.amqp.frame_bytes_max,
-        initial_frame_max: config.amqp.initial_frame_bytes_max,
-        channel_max: config.amqp.channels_max,
-        heartbeat: config.amqp.heartbeat_s,
-        message_bytes_max: config.amqp.message_bytes_max.0,
-        consumers_per_channel: config
-            .amqp
-            .channel_consumers_max
-            .max()
-            .map(|max| max.min(u32::MAX.into()) as u32),
-    }
-}
-
-/// Largest body on a leg: what its client may send has been judged where it is.
-const LEG_BODY_BYTES_MAX: u64 = 512 * 1024 * 1024;
-
-fn limits_of_legs(config: &Config) -> session::Limits {
-    session::Limits {
-        server_properties: Table::default(),
-        frame_max: 0,
-        channel_max: 0,
-        heartbeat: 0,
-        message_bytes_max: LEG_BODY_BYTES_MAX,
-        consumers_per_channel: None,
-        ..limits(config, false)
-    }
-}
-
-fn server_properties(config: &Config) -> Table {
-    let cluster = config.node.cluster_name.as_deref().unwrap_or(config.node.name.as_str());
-    Table::from([
-        ("capabilities", Value::Table(session::server_capabilities())),
-        ("cluster_name", cluster.into()),
-        ("copyright", "Copyright (c) the Warren maintainers".into()),
-        ("information", "Licensed under the Apache License 2.0".into()),
-        ("platform", Value::from(concat!("Warren ", env!("CARGO_PKG_VERSION")))),
-        ("product", "RabbitMQ".into()),
-        ("version", RABBITMQ_VERSION.into()),
-    ])
 }

@@ -38,6 +38,7 @@ impl Node {
     fn page_out_ready(&self) -> u64 {
         let snapshot = self.snapshot().clone();
         let left: u64 = snapshot.cells().map(|cell| self.shrink(cell)).sum();
+        let left = left + self.shrink_copies(RESIDENT_BYTES);
         if left > 0 {
             tracing::debug!(octets = left, "memory pressure: ready messages leave memory");
         }

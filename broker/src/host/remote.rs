@@ -36,7 +36,7 @@ impl Task {
 
     /// The leg to a queue's leader.
     fn leg(&mut self, record: &QueueRecord) -> Result<Arc<Leg>, Refusal> {
-        match self.node.snapshot().is_up(&record.leader) {
+        match self.node.snapshot().is_led(record) {
             true => Ok(self.batch.legs.to(&record.leader, &self.node, &self.client)),
             false => Err(home_is_down(record)),
         }
@@ -256,6 +256,9 @@ impl Task {
         // What else it was for is still to be looked at.
         client.outbox().attention.notify_one();
         let mut is_partial = false;
+        for reach in self.batch.take_reaches().iter().flatten() {
+            is_partial |= !reach.reached().await;
+        }
         for (channel, refused) in self.client.outbox().refused() {
             is_partial |= refused == Refused::Commit;
             self.refuse(channel, refused);

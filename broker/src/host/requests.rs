@@ -104,7 +104,7 @@ impl Node {
     /// True for a queue whose leader is known to be down.
     pub fn is_away(&self, record: &QueueRecord) -> bool {
         let snapshot = self.snapshot();
-        snapshot.is_remote(record) && !snapshot.is_up(&record.leader)
+        snapshot.is_remote(record) && !snapshot.is_led(record)
     }
 
     /// A queue's place on this node.

@@ -107,6 +107,16 @@ fn backing(record: &QueueRecord, view: &QueueView, stats: &stats::QueueStats) ->
     }
 }
 
+fn state(api: &Api, record: &QueueRecord) -> &'static str {
+    if api.node.is_away(record) {
+        return "down";
+    }
+    match api.node.synchronising(record) {
+        Some(_) => "syncing",
+        None => "running",
+    }
+}
+
 fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> Queue {
     let view = api.node.queue_view(record);
     let rates = detail.statistics.then(|| stats::of_queue(api, &view, asked));
@@ -117,6 +127,9 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         totals.messages_ready_details = Some(depth.ready);
         totals.messages_unacknowledged_details = Some(depth.unacked);
     }
+    let snapshot = api.node.snapshot();
+    let mirrors = record.replicas.is_some().then(|| snapshot.catalog.mirror_names(record));
+    let names = |names: &[catalog::NodeName]| names.iter().map(ToString::to_string).collect();
     let capacity = if view.counts.ready.messages == 0 && view.counts.consumers > 0 {
         1.0
     } else {
@@ -131,7 +144,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         arguments: api::to_json(&record.args.table),
         kind: record.args.kind.to_string(),
         node: record.leader.to_string(),
-        state: Some(if api.node.is_away(record) { "down" } else { "running" }.to_owned()),
+        state: Some(state(api, record).to_owned()),
         policy: record.policy.as_ref().map(|policy| policy.name.to_string()),
         operator_policy: record.operator_policy.as_ref().map(|policy| policy.name.to_string()),
         effective_policy_definition: api::to_json(&record.effective_policy().table),
@@ -144,6 +157,10 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         idle_since: None,
         head_message_timestamp: None,
         owner_pid_details: owner(api, record),
+        slave_nodes: mirrors.as_ref().map(|mirrors| names(&mirrors.running)),
+        synchronised_slave_nodes: mirrors.as_ref().map(|mirrors| names(&mirrors.synchronised)),
+        recoverable_slaves: mirrors.as_ref().map(|mirrors| names(&mirrors.recoverable)),
+        sync_messages: api.node.synchronising(record).map(|sync| sync.done),
         message_stats: rates.map(|rates| rates.message_stats),
         backing_queue_status: backing,
         consumer_details: None,
@@ -289,18 +306,24 @@ async fn purge(State(api): State<Arc<Api>>, caller: Caller, Path((vhost, queue))
     answer::done()
 }
 
-/// Synchronising a queue that has no mirrors is done at once.
 async fn act(
     State(api): State<Arc<Api>>,
     Policymaker(caller): Policymaker,
     Path((vhost, queue)): Path<(String, String)>,
     body: Body,
 ) -> Outcome {
-    find(&api, &caller, &vhost, &queue)?;
-    match body.required_text("action")? {
-        "sync" | "cancel_sync" => answer::done(),
-        other => Err(Failure::bad_request(vec!["unknown", other])),
+    let record = find(&api, &caller, &vhost, &queue)?;
+    let wanted = match body.required_text("action")? {
+        "sync" => true,
+        "cancel_sync" => false,
+        other => return Err(Failure::bad_request(vec!["unknown", other])),
+    };
+    // Without mirrors, or with nothing to do, it is done, as in RabbitMQ.
+    if api.node.is_away(&record) {
+        return Err(Failure::not_found());
     }
+    drop(api.node.synchronise(&record, wanted).await);
+    answer::done()
 }
 
 /// One node leads everything: there is nothing to spread.

@@ -4,8 +4,8 @@
 
 use futures::future::BoxFuture;
 use link::{
-    Channel, Failure, LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply,
-    Request, Term,
+    Channel, Failure, LEG_OPENING_BYTES_MAX, LegOpening, LegVerdict, MirrorOpening, REPLY_BYTES_MAX, REQUEST_BYTES_MAX,
+    Reply, Request, Term,
 };
 use model::{ConnectionId, NodeUuid};
 use queue::Origin;
@@ -16,6 +16,7 @@ use tokio::{net::TcpStream, sync::mpsc};
 use super::{
     enter::enter,
     listener::Peers,
+    mirrors,
     stream::{read_frame, write_frame},
 };
 use crate::{
@@ -67,6 +68,16 @@ impl host::Dial for Dialer {
         })
     }
 
+    fn mirror(&self, to: &str, opening: MirrorOpening) -> BoxFuture<'static, io::Result<(TcpStream, u64)>> {
+        let (peers, own_name, resolver) = (self.peers.clone(), self.own_name.clone(), self.resolver.clone());
+        let to = to.to_owned();
+        Box::pin(async move {
+            let addresses = resolver.resolve(&to).await?;
+            let secrets = peers.secrets().map_err(io::Error::other)?;
+            mirrors::dial(addresses, (&own_name, &to), secrets, opening).await
+        })
+    }
+
     fn ask(
         &self,
         to: &str,
@@ -102,7 +113,7 @@ async fn hand_on(rows: &Option<mpsc::Sender<Reply>>, reply: Reply) -> io::Result
 }
 
 /// Small words go out at once, and a peer that vanished is noticed.
-fn tune(tcp: &TcpStream) -> io::Result<()> {
+pub(super) fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let socket = socket2::SockRef::from(tcp);
     socket.set_keepalive(true)?;

@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cli, legs,
+    cli, legs, mirrors,
     node::{self, Serving, TcpTransport},
     secret::Secrets,
     stream::{read_frame, write_frame},
@@ -186,9 +186,9 @@ async fn greet(
         Ok(Err(why)) => return peers.refuse(peer, &why),
         Err(_) => return peers.refuse(peer, "the handshake took too long"),
     };
-    if proven.channel == Channel::Client {
-        if let Err(error) = lend(tcp, peer, peers, &process) {
-            tracing::debug!("leg of {} from {peer}: {error}", proven.from);
+    if matches!(proven.channel, Channel::Client | Channel::Mirror) {
+        if let Err(error) = lend(tcp, peer, proven.channel, peers, &process) {
+            tracing::debug!("{:?} of {} from {peer}: {error}", proven.channel, proven.from);
         }
         return;
     }
@@ -202,8 +202,8 @@ async fn greet(
                 tracing::debug!("{} is gone: {error}", proven.from);
             }
         }
-        // Served above: a leg is no session of an administrator.
-        Channel::Client => {}
+        // Served above: they are no sessions of an administrator.
+        Channel::Client | Channel::Mirror => {}
         Channel::Node => {
             let absent = match process.is_forming() {
                 true => Turned::Forming,
@@ -220,19 +220,20 @@ async fn greet(
     }
 }
 
-/// A leg is served on the app's threads, and ends with the app.
-fn lend(tcp: TcpStream, peer: SocketAddr, peers: Arc<Peers>, process: &Process) -> io::Result<()> {
+/// Legs and mirrors are served on the app's threads, and end with the app.
+fn lend(tcp: TcpStream, peer: SocketAddr, channel: Channel, peers: Arc<Peers>, process: &Process) -> io::Result<()> {
     let app = process
         .running()
         .ok_or_else(|| io::Error::other("the app is stopped"))?;
     let (tcp, node) = (tcp.into_std()?, app.node.clone());
     app.handle.spawn(async move {
         let served = match TcpStream::from_std(tcp) {
+            Ok(tcp) if channel == Channel::Mirror => mirrors::serve(tcp, node).await,
             Ok(tcp) => legs::serve(tcp, node, |why| peers.refuse(peer, why)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = served {
-            tracing::debug!("a leg ended: {error}");
+            tracing::debug!(?channel, "a peer's connection ended: {error}");
         }
     });
     Ok(())

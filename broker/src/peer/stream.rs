@@ -44,6 +44,19 @@ pub async fn write_frame(
     timeout(patience, to.write_all(&octets)).await?
 }
 
+/// Writes octets of any length as frames, each with its deadline.
+pub async fn write_frames(
+    to: &mut (impl AsyncWrite + Unpin),
+    octets: &[u8],
+    max: usize,
+    patience: Duration,
+) -> io::Result<()> {
+    for content in octets.chunks(max) {
+        write_frame(to, content, max, patience).await?;
+    }
+    Ok(())
+}
+
 fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }

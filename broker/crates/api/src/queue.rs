@@ -84,6 +84,18 @@ pub struct Queue {
     /// Owner of an exclusive queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_pid_details: Option<OwnerDetails>,
+    /// Nodes that mirror it; of a queue that has ever been mirrored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slave_nodes: Option<Vec<String>>,
+    /// Those of them that have every confirmed message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synchronised_slave_nodes: Option<Vec<String>>,
+    /// Nodes with a copy that may be relied upon, when they run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recoverable_slaves: Option<Vec<String>>,
+    /// Messages that mirrors already have, while some are synchronised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_messages: Option<u64>,
     /// What happened to messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_stats: Option<Rates>,

@@ -28,6 +28,8 @@ pub enum Channel {
     Node,
     /// A leg: the work of one client of another node on the queues that this node leads.
     Client,
+    /// The operations of the queues that a node leads, for the mirrors at this one.
+    Mirror,
 }
 
 impl Channel {
@@ -36,6 +38,7 @@ impl Channel {
             Channel::Cli => "cli",
             Channel::Node => "node",
             Channel::Client => "client",
+            Channel::Mirror => "mirror",
         }
     }
 }

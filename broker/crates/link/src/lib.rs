@@ -10,6 +10,7 @@ mod frame;
 mod handshake;
 mod leg;
 mod message;
+mod mirror;
 mod names;
 mod term;
 
@@ -27,6 +28,7 @@ pub use leg::{LEG_OPENING_BYTES_MAX, LegEnd, LegOpening, LegVerdict};
 pub use message::{
     Failure, Level, Listing, PolicyLevel, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Scope, decode, encode,
 };
+pub use mirror::{MIRROR_OPENING_BYTES_MAX, MIRROR_VERSION, MirrorOpening, MirrorVerdict};
 pub use names::{
     NAME_HEADER_BYTES, NAME_REQUEST_BYTES_MAX, NAME_SERVICE_PORT, NAMES_BYTES_MAX, NameRequest, is_registered,
     names_answer, names_in, port_answer, port_in, registered, registered_bytes,

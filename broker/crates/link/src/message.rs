@@ -186,6 +186,8 @@ pub enum Request {
         if_empty: bool,
         if_unused: bool,
     },
+    /// `sync_queue` and, not `wanted`, `cancel_sync_queue`
+    SyncQueue { vhost: String, name: String, wanted: bool },
     /// `close_connection`
     CloseConnection { pid: String, reason: String },
     /// `close_all_connections`, `close_all_user_connections`; answers how many

@@ -130,7 +130,45 @@ impl Entry {
     }
 }
 
+/// All that is known of one origin, to be told to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Who.
+    pub origin: Origin,
+    /// Which start of its node.
+    pub incarnation: u64,
+    /// The lowest number that may come again.
+    pub floor: u64,
+    /// Numbers that were taken, as ascending runs.
+    pub seen: Vec<(u64, u64)>,
+}
+
 impl Dedup {
+    /// All that is known.
+    pub fn known(&self) -> impl Iterator<Item = Known> + '_ {
+        self.origins.iter().map(|(origin, entry)| Known {
+            origin: *origin,
+            incarnation: entry.incarnation,
+            floor: entry.floor,
+            seen: entry.seen.iter().copied().collect(),
+        })
+    }
+
+    /// Another knows this of an origin: it replaces what was known here.
+    pub fn learn(&mut self, known: Known) {
+        if self.origins.len() >= ORIGINS_MAX && !self.origins.contains_key(&known.origin) {
+            self.forget_silent();
+        }
+        self.heard += 1;
+        let entry = Entry {
+            incarnation: known.incarnation,
+            floor: known.floor,
+            seen: known.seen.into(),
+            heard: self.heard,
+        };
+        self.origins.insert(known.origin, entry);
+    }
+
     /// Judges a publish. What is `New` and enqueued is noted next.
     #[must_use]
     pub fn judge(&self, stamp: &Stamp) -> Judged {

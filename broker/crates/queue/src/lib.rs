@@ -36,7 +36,7 @@ mod unacked;
 pub use copied::Copied;
 pub use copy::{Copy, CopySink};
 pub use counts::{Counters, Counts, Tally};
-pub use dedup::{Dedup, Judged, Origin, Stamp};
+pub use dedup::{Dedup, Judged, Known, Origin, Stamp};
 pub use deliver::{Fetched, Got};
 pub use message::{Facts, Incoming, Message, NEVER};
 pub use page::{Paged, Restored, RestoredPage};

@@ -185,7 +185,7 @@ impl Presence {
             name: self.identity.name.as_str().into(),
             incarnation: self.identity.incarnation,
             boot_id: self.identity.boot_id,
-            mirrors: false,
+            mirrors: true,
         }
     }
 

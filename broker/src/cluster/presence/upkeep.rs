@@ -14,8 +14,10 @@ use tokio::time::Instant;
 
 /// How often it is looked whether there is something to do.
 const LOOK: Duration = Duration::from_millis(200);
+/// How often it is looked whether somebody still listens where the other nodes were.
+const LOOK_AROUND: Duration = Duration::from_millis(400);
 /// How long after a refused connection it is tried again, before its node is given up.
-const RETRY: Duration = Duration::from_millis(300);
+const RETRY: Duration = Duration::from_millis(150);
 
 impl Presence {
     /// Looks after the cluster as long as the node runs.
@@ -39,7 +41,7 @@ impl Presence {
                 self.change_members().await;
                 if is_followed && Instant::now() >= next_look_around {
                     self.bury_refused().await;
-                    next_look_around = Instant::now() + self.patience.beat();
+                    next_look_around = Instant::now() + LOOK_AROUND.min(self.patience.beat());
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -87,8 +89,9 @@ impl Presence {
     async fn refusing(&self, peers: Vec<Peer>) -> Vec<Peer> {
         let look = peers.into_iter().map(|peer| async move {
             let looked = self.transport.call(&peer, Request::Ping, self.patience.beat()).await;
-            let refused = matches!(looked, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused);
-            refused.then_some(peer)
+            // Nobody is there, or another node is: no process of this one listens where it was.
+            let is_gone = |kind| matches!(kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable);
+            looked.is_err_and(|error| is_gone(error.kind())).then_some(peer)
         });
         futures::future::join_all(look).await.into_iter().flatten().collect()
     }

@@ -2,7 +2,7 @@
 
 use catalog::NodeName;
 use futures::future::BoxFuture;
-use link::{Failure, LegEnd, LegOpening, Reply, Request, Term};
+use link::{Failure, LegEnd, LegOpening, MirrorOpening, Reply, Request, Term};
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
@@ -19,6 +19,12 @@ use crate::cluster::transport::FEATURE_LEVEL;
 pub trait Dial: fmt::Debug + Send + Sync {
     /// A connection to this node that is ready for the octets of a leg.
     fn dial(&self, to: &str, opening: LegOpening) -> BoxFuture<'static, io::Result<TcpStream>>;
+
+    /// A connection to this node's mirrors, and which of its starts it is.
+    fn mirror(&self, to: &str, _opening: MirrorOpening) -> BoxFuture<'static, io::Result<(TcpStream, u64)>> {
+        let text = format!("this node has no way to {to}");
+        Box::pin(async move { Err(io::Error::new(io::ErrorKind::NotConnected, text)) })
+    }
 
     /// Asks this node what the command line could ask it; rows are handed on as they come.
     fn ask(

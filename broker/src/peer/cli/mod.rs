@@ -136,6 +136,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
             if_empty,
             if_unused,
         } => queues::delete(node, &vhost, &name, catalog::Conditions { if_unused, if_empty }),
+        Request::SyncQueue { vhost, name, wanted } => queues::synchronise(node, &vhost, &name, wanted),
         Request::CloseConnection { pid, reason } => clients::close(node, &pid, &reason),
         Request::CloseConnections { scope, limit, reason } => clients::close_all(node, &scope, limit, &reason),
         Request::SetMemoryWatermark { level } => alarms::set_memory(node, &level),

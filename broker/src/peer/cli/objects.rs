@@ -2,7 +2,7 @@
 //!
 //! A column that would have to be guessed is not here, so the tool refuses it by name.
 
-use catalog::{Catalog, ExchangeRecord, Policy, Vhost};
+use catalog::{Catalog, ExchangeRecord, MirrorNames, NodeName, Policy, QueueRecord, Vhost};
 use link::{Failure, Term};
 use model::{Table, Value};
 use routing::{Binding, Destination};
@@ -64,7 +64,7 @@ fn vhost<'a>(catalog: &'a Catalog, name: &str) -> impl Iterator<Item = &'a Arc<V
 pub(super) fn queues(node: &Node, catalog: &Catalog, name: &str, rows: &mut Rows<'_>) -> Result<(), Failure> {
     let mut all = vhost(catalog, name).flat_map(|vhost| vhost.queues());
     let snapshot = node.snapshot();
-    let is_up = |record: &catalog::QueueRecord| snapshot.is_up(&record.leader);
+    let is_up = |record: &catalog::QueueRecord| snapshot.is_led(record);
     all.try_for_each(|record| {
         // The node that leads a queue lists it; one that is away cannot.
         if snapshot.is_remote(record) && is_up(record) {
@@ -104,8 +104,7 @@ fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
         "message_bytes_persistent" => Term::count(ready.persistent_bytes + unacked.persistent_bytes),
         "consumers" => Term::count(counts.consumers),
         host::NUMBERS => host::numbers(view),
-        // Queues are not mirrored and have no members elsewhere.
-        "slave_pids" | "mirror_pids" | "synchronised_slave_pids" | "synchronised_mirror_pids" => Term::none(),
+        // Queues of other kinds have members.
         "members" | "online" => Term::none(),
         _ => return None,
     })
@@ -120,8 +119,34 @@ fn queue_place(node: &Node, view: &QueueView, column: &str) -> Option<Term> {
             None => Term::none(),
         }),
         "leader" => Some(Term::atom(&*record.leader)),
+        "slave_pids" | "mirror_pids" => Some(mirrors(node, record, |names| names.running)),
+        "synchronised_slave_pids" | "synchronised_mirror_pids" => {
+            Some(mirrors(node, record, |names| names.synchronised))
+        }
+        "recoverable_slaves" => Some(mirror_nodes(node, record)),
         _ => None,
     }
+}
+
+/// The mirrors of a queue as processes of their nodes; nothing where it is not mirrored.
+fn mirrors(node: &Node, record: &QueueRecord, which: impl Fn(MirrorNames) -> Vec<NodeName>) -> Term {
+    if record.replicas.is_none() {
+        return Term::none();
+    }
+    let snapshot = node.snapshot();
+    let pid = |name: &NodeName| {
+        let uuid = snapshot.catalog.node_by_name(name).map_or(0, |node| node.incarnation);
+        Term::Pid(format!("<{name}.{uuid}.{}.{QUEUE_PART}>", record.id.0))
+    };
+    Term::List(which(snapshot.catalog.mirror_names(record)).iter().map(pid).collect())
+}
+
+fn mirror_nodes(node: &Node, record: &QueueRecord) -> Term {
+    if record.replicas.is_none() {
+        return Term::none();
+    }
+    let names = node.snapshot().catalog.mirror_names(record);
+    Term::List(names.recoverable.iter().map(|name| Term::atom(&**name)).collect())
 }
 
 pub(super) fn exchanges(catalog: &Catalog, name: &str, rows: &mut Rows<'_>) -> Result<(), Failure> {

@@ -28,6 +28,14 @@ pub(super) fn purge(node: &Node, vhost: &str, name: &str) -> Outcome {
     Ok(Term::count(node.purge_cell(&cell)))
 }
 
+pub(super) fn synchronise(node: &Node, vhost: &str, name: &str, wanted: bool) -> Outcome {
+    let record = record(node, vhost, name)?;
+    if node.is_away(&record) {
+        return Err(Failure::NotFound);
+    }
+    wait_for(async { node.synchronise(&record, wanted).await.map(|()| Term::none()) })
+}
+
 pub(super) fn delete(node: &Node, vhost: &str, name: &str, conditions: Conditions) -> Outcome {
     let record = record(node, vhost, name)?;
     if node.snapshot().is_remote(&record) {

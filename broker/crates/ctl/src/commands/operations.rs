@@ -86,7 +86,40 @@ pub(super) const COMMANDS: &[Command] = &[
     .takes(1, 1)
     .banner(|_, options, args| format!("Purging queue '{}' in vhost '{}' ...", args[0], options.vhost()))
     .under("Queues"),
+    Command::new("sync_queue", |session| synchronise(session, true))
+        .help(
+            "[--vhost <vhost>] <queue>",
+            "Has the mirrors of a queue fetch the messages that they lack, while the queue serves on",
+        )
+        .takes(1, 1)
+        .banner(|_, options, args| format!("Synchronising queue '{}' in vhost '{}' ...", args[0], options.vhost()))
+        .under("Replication"),
+    Command::new("cancel_sync_queue", |session| synchronise(session, false))
+        .help(
+            "[--vhost <vhost>] <queue>",
+            "Has the mirrors of a queue stop fetching; what they have stays for the next time",
+        )
+        .takes(1, 1)
+        .banner(|_, options, args| {
+            let vhost = options.vhost();
+            format!("Stopping synchronising queue '{}' in vhost '{vhost}' ...", args[0])
+        })
+        .under("Replication"),
 ];
+
+/// What is not being synchronised is no failure: RabbitMQ says so and exits with 0.
+fn synchronise(session: &mut Session<'_>, wanted: bool) -> Result<Output, Problem> {
+    let request = Request::SyncQueue {
+        vhost: session.vhost(),
+        name: session.argument(0),
+        wanted,
+    };
+    match session.ask(&request) {
+        Ok(_) => Ok(Output::Nothing),
+        Err(problem) if problem.text.ends_with("not_syncing") => Ok(Output::Text("not_syncing".to_owned())),
+        Err(problem) => Err(problem),
+    }
+}
 
 /// A number in an answer.
 pub(super) fn count(term: &Term) -> i64 {

@@ -1,0 +1,217 @@
+//! The base of a mirror: what a leader has is listed when a link stands, and sent when the mirror asks for it.
+//!
+//! The queue is locked for one slice at a time, so it serves on while a mirror is synchronised. What a message's place is
+//! and whether it lives still is asked of the queue, never remembered.
+
+use mirror::{Progress, Word};
+use model::{Millis, PageId, QueueId, Runs, Seq};
+use queue::{Copied, Death, PageWanted, Peeked};
+use std::{io, sync::Arc};
+use store::StoredMessage;
+use tokio::sync::oneshot;
+
+use super::super::{
+    cell::{Held, QueueCell},
+    message::Message,
+    node::Node,
+};
+use super::{Led, Link, stream::Inventory};
+
+/// Octets of messages sent before other tasks have their turn.
+const SLICE_BYTES: u64 = 1024 * 1024;
+/// Runs of a queue that are asked for at once.
+const RUNS_MAX: usize = 65_536;
+
+impl Node {
+    /// A link stands: every queue led here that has a mirror there attaches it.
+    pub(super) fn link_opened(self: &Arc<Self>, link: &Arc<Link>) {
+        for led in self.mirrors().all_led() {
+            self.attach(&led, link);
+        }
+    }
+
+    /// A link is cut: nothing goes to the mirrors there.
+    pub(super) fn link_closed(&self, link: &Link) {
+        let now = self.now();
+        for led in self.mirrors().all_led() {
+            led.stream.detach(link.to, now);
+        }
+    }
+
+    /// Attaches the mirror that is at the other end of a link, if the queue has one there.
+    pub(super) fn attach(&self, led: &Led, link: &Arc<Link>) {
+        if led.stream.record().copy_on(link.to).is_none() {
+            return;
+        }
+        let as_of = self.snapshot().generation();
+        let held = led.cell.hold();
+        let is_led = held
+            .journal
+            .stream()
+            .is_some_and(|stream| Arc::ptr_eq(stream, &led.stream));
+        if held.dead || !is_led {
+            return;
+        }
+        let holds = inventory(&led.cell, &held);
+        led.stream
+            .attach(link, self.mirrors().next_number(), as_of, &holds, self.now());
+    }
+
+    /// A mirror says something of a queue.
+    ///
+    /// # Errors
+    /// It says what only leaders say.
+    pub(super) fn on_answer(self: &Arc<Self>, link: &Arc<Link>, queue: QueueId, word: Word<'_>) -> io::Result<()> {
+        let Some(led) = self.mirrors().led(queue) else {
+            return Ok(());
+        };
+        match word {
+            Word::Ack {
+                attachment,
+                held,
+                durable,
+            } => {
+                let progress = Progress {
+                    held: Some(held),
+                    durable,
+                };
+                led.stream.acked(link, attachment, progress);
+            }
+            Word::Want { attachment, runs } => {
+                if led.stream.hears(link, attachment) {
+                    tokio::spawn(send(self.clone(), led, link.clone(), attachment, runs));
+                }
+            }
+            Word::Whole { attachment } => {
+                // Locked, so that what it has heard is what the operations so far have told.
+                let held = led.cell.hold();
+                led.stream.whole(link, attachment, &held.dedup, self.now());
+            }
+            Word::Lacks { attachment, count } => led.stream.lacks(link, attachment, count),
+            Word::Refused { attachment } => {
+                if led.stream.hears(link, attachment) {
+                    tracing::debug!(queue = queue.0, "a mirror does not know this node as its leader");
+                    led.stream.detach(link.to, self.now());
+                }
+            }
+            other => {
+                let text = format!("a mirror says {other:?}");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a locked queue holds, dead letters on their way among it: they are told to be gone once they have arrived.
+fn inventory(cell: &QueueCell, held: &Held) -> Inventory {
+    let queue = &held.queue;
+    let mut runs = Runs::default();
+    let mut from = Seq(0);
+    loop {
+        let some = queue.runs(from, RUNS_MAX);
+        let Some((_, last)) = some.last() else { break };
+        from = last.next();
+        some.iter().for_each(|(first, last)| runs.insert(*first, *last));
+    }
+    cell.letters.stored().for_each(|seq| runs.insert(seq, seq));
+    let delivered = (0..=u8::MAX)
+        .zip(queue.delivered_to())
+        .map(|(level, upto)| (level, *upto));
+    Inventory {
+        runs: runs.iter().collect(),
+        returned: queue.returns(Seq(0), Seq(u64::MAX)),
+        delivered: delivered.filter(|(_, upto)| *upto > Seq(0)).collect(),
+    }
+}
+
+/// Sends what a mirror asked for and still lives; then, that this was all.
+async fn send(node: Arc<Node>, led: Led, link: Arc<Link>, attachment: u64, mut wanted: Vec<(Seq, Seq)>) {
+    while !wanted.is_empty() && led.stream.hears(&link, attachment) {
+        link.until_calm().await;
+        let Peeked { later, pages, .. } = send_some(&led, &link, &wanted);
+        wanted = later;
+        for page in pages {
+            let messages = read(&node, page.page).await;
+            link.until_calm().await;
+            wanted.extend(send_page(&led, &link, &page, messages));
+        }
+        wanted.sort_unstable();
+        tokio::task::yield_now().await;
+    }
+    if led.stream.hears(&link, attachment) {
+        link.say(|out| Word::Sent.encode(led.cell.id, out));
+    }
+}
+
+/// Sends what is in memory, up to a limit. The queue is locked, so what is sent lives, and what leaves it later is told
+/// behind it.
+fn send_some(led: &Led, link: &Link, wanted: &[(Seq, Seq)]) -> Peeked {
+    let held = led.cell.hold();
+    if held.dead {
+        return Peeked::default();
+    }
+    // One that has died is where its letter is. It dies again when another leads before that has arrived.
+    led.cell.letters.each_stored(|seq, dead| {
+        if wanted.iter().any(|(first, last)| (*first..=*last).contains(&seq)) {
+            let dies_again = dead.why == Death::Expired;
+            let place = Copied {
+                seq,
+                level: 0,
+                expires: if dies_again { Millis(0) } else { queue::NEVER },
+                delivery_count: 0,
+                delivered: true,
+                message: (),
+            };
+            say(led, link, &place, &dead.message);
+        }
+    });
+    held.queue
+        .peek(wanted, SLICE_BYTES, |copied| say(led, link, &copied, copied.message))
+}
+
+fn send_page(led: &Led, link: &Link, page: &PageWanted, messages: Vec<store::Paged<Message>>) -> Vec<(Seq, Seq)> {
+    let held = led.cell.hold();
+    if held.dead {
+        return Vec::new();
+    }
+    let messages = messages.into_iter().map(|paged| queue::Paged {
+        seq: paged.seq,
+        expires: paged.expires,
+        message: paged.message,
+    });
+    held.queue
+        .peek_page(page, messages, |copied| say(led, link, &copied, &copied.message))
+}
+
+fn say<M>(led: &Led, link: &Link, place: &Copied<M>, message: &Message) {
+    let content = message.content();
+    let entry = mirror::Entry {
+        seq: place.seq,
+        level: place.level,
+        expires: place.expires,
+        returns: place.delivery_count,
+        persistent: queue::Message::is_persistent(message),
+        origin: None,
+        exchange: content.exchange,
+        routing_key: content.routing_key,
+        properties: content.properties,
+        body: content.body,
+    };
+    // A link that is cut will be opened anew, with another base.
+    link.say(|out| Word::Old(entry).encode(led.cell.id, out));
+}
+
+/// Reads a page without taking it from its queue.
+async fn read(node: &Node, page: PageId) -> Vec<store::Paged<Message>> {
+    let (tell, told) = oneshot::channel();
+    node.store().read(
+        page,
+        Box::new(move |messages| {
+            // Who asked may be gone.
+            let _ = tell.send(messages);
+        }),
+    );
+    // Without an answer the node stops.
+    told.await.unwrap_or_default()
+}

@@ -1,0 +1,129 @@
+//! What leaders on this node want of their mirrors, done at intervals: links are made, mirrors attached, changes of the
+//! copies proposed, many queues in one entry.
+//!
+//! Nothing here waits for an answer: a proposal whose outcome is not known keeps its own queue from the next one alone.
+
+use catalog::{Answer, Command, MirrorAct, MirrorChange, MirrorsProposal};
+use mirror::Act;
+use model::QueueId;
+use std::{
+    collections::{BTreeSet, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::super::node::Node;
+use super::{Led, link};
+
+/// How often leaders are looked at.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Changes in one entry.
+const CHANGES_MAX: usize = 1000;
+
+/// Runs until the node stops.
+pub async fn run(node: Arc<Node>) {
+    loop {
+        tokio::select! {
+            () = node.stopping().cancelled() => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = node.mirrors().attention.notified() => {}
+        }
+        let all = node.mirrors().all_led();
+        if all.is_empty() {
+            continue;
+        }
+        make_links(&node, &all);
+        look(&node, all);
+    }
+}
+
+/// Every node with a mirror of a queue led here is reached by one link.
+fn make_links(node: &Arc<Node>, all: &[Led]) {
+    let mut wanted = BTreeSet::new();
+    for led in all.iter().filter(|led| led.stream.is_busy()) {
+        wanted.extend(led.stream.unattached());
+    }
+    for to in wanted {
+        if let Entry::Vacant(place) = node.mirrors().links.lock().entry(to) {
+            let link = place.insert(Arc::new(link::Link::new(to))).clone();
+            tokio::spawn(link::run(node.clone(), link));
+        }
+    }
+}
+
+fn look(node: &Arc<Node>, all: Vec<Led>) {
+    let now = node.now();
+    let mut changes: Vec<(Led, MirrorChange)> = Vec::new();
+    for led in all.into_iter().filter(|led| led.stream.is_busy()) {
+        for to in led.stream.unattached() {
+            if let Some(link) = node.mirrors().link(to).filter(|link| link.incarnation().is_some()) {
+                node.attach(&led, &link);
+            }
+        }
+        if let Some((version, act)) = led.stream.due(now) {
+            let change = MirrorChange {
+                queue: led.cell.id,
+                epoch: led.stream.record().epoch,
+                version,
+                act: words(act),
+            };
+            tell(node, led.cell.id, act);
+            changes.push((led, change));
+        }
+    }
+    while !changes.is_empty() {
+        let some: Vec<_> = changes.drain(..CHANGES_MAX.min(changes.len())).collect();
+        tokio::spawn(propose(node.clone(), some));
+    }
+}
+
+fn words(act: Act) -> MirrorAct {
+    match act {
+        Act::Evict(node) => MirrorAct::Evict(node),
+        Act::AddInSync { node, incarnation } => MirrorAct::AddInSync { node, incarnation },
+    }
+}
+
+/// One line per decision, for who asks at night why a queue has fewer mirrors.
+fn tell(node: &Node, queue: QueueId, act: Act) {
+    let snapshot = node.snapshot();
+    let name_of = |uuid| snapshot.catalog.node(uuid).map(|node| node.name.clone());
+    let mirror = name_of(act.node());
+    let Some(record) = snapshot.catalog.queue_by_id(queue) else {
+        return;
+    };
+    match act {
+        Act::Evict(_) => tracing::warn!(
+            ?mirror,
+            "{}: a mirror does not acknowledge and is to count no more until it is synchronised again",
+            record.title()
+        ),
+        Act::AddInSync { .. } => {
+            tracing::info!(?mirror, "{}: a mirror is synchronised and is to count", record.title())
+        }
+    }
+}
+
+async fn propose(node: Arc<Node>, changes: Vec<(Led, MirrorChange)>) {
+    let identity = node.identity();
+    let proposal = MirrorsProposal {
+        node: identity.node,
+        incarnation: identity.incarnation,
+        changes: changes.iter().map(|(_, change)| *change).collect(),
+    };
+    match node.commit(Command::Mirrors(proposal)).await {
+        Ok(Answer::Mirrors(outcomes)) => {
+            for ((_, change), outcome) in changes.iter().zip(outcomes) {
+                if let Err(refusal) = outcome {
+                    tracing::debug!(queue = change.queue.0, ?refusal, "a change of mirrors is refused");
+                }
+            }
+        }
+        Ok(_) => {}
+        Err(refusal) => tracing::warn!("a change of mirrors cannot be committed: {refusal}"),
+    }
+    let now = node.now();
+    for (led, change) in changes {
+        led.stream.answered(change.version, now);
+    }
+}

@@ -1,0 +1,421 @@
+//! A mirrored queue's leader on this node, for one reign: its operations go to the mirrors, and their answers come back.
+//!
+//! Operations are told under the queue's lock, so every mirror hears them in the queue's order; acknowledgements need
+//! this lock alone. Whom a confirm waits for is decided by [`mirror::Leader`].
+
+use mirror::{Act, Leader, Learned, Progress, Record, Timing, Word};
+use model::{Generation, Millis, NodeUuid, QueueId, Seq};
+use parking_lot::Mutex;
+use queue::Dedup;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use super::link::Link;
+
+/// Runs of positions in one record of a base.
+const RUNS_MAX: usize = 4096;
+
+/// A mirror that is attached.
+#[derive(Debug)]
+struct Attached {
+    link: Arc<Link>,
+    /// What its answers name.
+    attachment: u64,
+    /// Messages of the base that it has not.
+    lacks: u64,
+}
+
+struct State {
+    leader: Leader,
+    attached: Vec<Attached>,
+    /// Connections that wait for more to be reached.
+    waiting: Vec<store::Wake>,
+    /// What is missing at mirrors is fetched although they are to be synchronised by hand.
+    told_to_sync: bool,
+}
+
+/// The stream of one queue in one reign.
+pub struct Stream {
+    queue: QueueId,
+    state: Mutex<State>,
+    /// As in the state, for a look without its lock; one more than the position, so that 0 is none.
+    held: AtomicU64,
+    durable: AtomicU64,
+    /// Something may have to be proposed or attached.
+    busy: AtomicBool,
+    /// This node leads the queue no more.
+    ended: AtomicBool,
+    /// New mirrors fetch what they lack without being told.
+    automatic: AtomicBool,
+    batch: AtomicU64,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream")
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a queue's mirrors are synchronised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Syncing {
+    /// Without being told.
+    pub automatic: bool,
+    /// Messages at once.
+    pub batch: u64,
+}
+
+impl Stream {
+    /// The stream of a reign that begins.
+    pub fn new(queue: QueueId, record: Record, syncing: Syncing, now: Millis) -> Self {
+        let stream = Stream {
+            queue,
+            state: Mutex::new(State {
+                leader: Leader::new(record, Timing::default(), now),
+                attached: Vec::new(),
+                waiting: Vec::new(),
+                told_to_sync: false,
+            }),
+            held: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            busy: AtomicBool::new(true),
+            ended: AtomicBool::new(false),
+            automatic: AtomicBool::new(syncing.automatic),
+            batch: AtomicU64::new(syncing.batch),
+        };
+        stream.note(&mut stream.state.lock());
+        stream
+    }
+
+    /// The reign is over: what is not reached never will be.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        let waiting = std::mem::take(&mut self.state.lock().waiting);
+        waiting.iter().for_each(|wake| wake());
+    }
+
+    /// True once the reign is over.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// True while something may have to be proposed or attached.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
+    }
+
+    /// What the definitions said last.
+    pub fn record(&self) -> Record {
+        self.state.lock().leader.record().clone()
+    }
+
+    /// Somebody waits for all operations so far; returns the last.
+    pub fn want_all(&self) -> u64 {
+        let mut state = self.state.lock();
+        self.busy.store(true, Ordering::Release);
+        state.leader.want_all()
+    }
+
+    /// True once every copy that counts has so many operations, what was inherited being the first.
+    pub fn is_reached(&self, held: u64, durable: u64) -> bool {
+        self.held.load(Ordering::Acquire) >= held && self.durable.load(Ordering::Acquire) >= durable
+    }
+
+    /// Has `wake` called when more is reached; false if these operations are reached already.
+    pub fn wake_when_reached(&self, held: u64, durable: u64, wake: &store::Wake) -> bool {
+        let mut state = self.state.lock();
+        self.note(&mut state);
+        if self.is_reached(held, durable) || self.has_ended() {
+            return false;
+        }
+        if !state.waiting.iter().any(|known| Arc::ptr_eq(known, wake)) {
+            state.waiting.push(wake.clone());
+        }
+        true
+    }
+
+    /// Writes down what is reached, and wakes those who wait if it is more.
+    fn note(&self, state: &mut State) {
+        let Progress { held, durable } = state.leader.reached();
+        let number = |pos: Option<u64>| pos.map_or(0, |pos| pos + 1);
+        let before =
+            self.held.swap(number(held), Ordering::AcqRel) + self.durable.swap(number(durable), Ordering::AcqRel);
+        if number(held) + number(durable) > before {
+            state.waiting.drain(..).for_each(|wake| wake());
+        }
+    }
+
+    /// Tells the mirrors an operation.
+    fn tell(&self, awaited: bool, write: impl Fn(u64, &mut Vec<u8>)) -> u64 {
+        let mut state = self.state.lock();
+        let pos = state.leader.step(awaited);
+        for attached in &state.attached {
+            // A link that takes no more is cut, and says so itself.
+            attached.link.say(|out| write(pos, out));
+        }
+        if !self.busy.load(Ordering::Relaxed) {
+            self.busy.store(true, Ordering::Release);
+        }
+        if state.attached.is_empty() {
+            // Nobody will answer: it may be that nobody counts.
+            state.leader.look();
+            self.note(&mut state);
+        }
+        pos
+    }
+
+    /// A message has entered the queue.
+    pub fn enqueue(&self, entry: &mirror::Entry<'_>) -> u64 {
+        self.tell(true, |pos, out| mirror::enqueue(out, self.queue, pos, entry))
+    }
+
+    /// Messages are gone.
+    pub fn remove(&self, runs: &[(Seq, Seq)]) {
+        self.tell(false, |pos, out| {
+            let runs = runs.to_vec();
+            Word::Remove { pos, runs }.encode(self.queue, out);
+        });
+    }
+
+    /// Messages came back.
+    pub fn returned(&self, counts: &[(Seq, u32)]) {
+        self.tell(false, |pos, out| {
+            let counts = counts.to_vec();
+            Word::Returned { pos, counts }.encode(self.queue, out);
+        });
+    }
+
+    /// Messages have been handed out.
+    pub fn delivered(&self, levels: &[(u8, Seq)]) {
+        self.tell(false, |pos, out| {
+            let levels = levels.to_vec();
+            Word::Delivered { pos, levels }.encode(self.queue, out);
+        });
+    }
+
+    /// Attaches a mirror over a link: it is told what lives, and all operations from now on. The queue is locked, and holds
+    /// this.
+    pub fn attach(&self, link: &Arc<Link>, attachment: u64, as_of: Generation, holds: &Inventory, now: Millis) {
+        let mut state = self.state.lock();
+        let Some(incarnation) = link.incarnation() else { return };
+        let copy = state.leader.record().copy_on(link.to).copied();
+        let Some(copy) = copy.filter(|_| !self.has_ended()) else {
+            return;
+        };
+        state.attached.retain(|attached| attached.link.to != link.to);
+        let word = Word::Attach {
+            attachment,
+            epoch: state.leader.record().epoch,
+            as_of,
+            pos: state.leader.pos(),
+            pulls: copy.state.is_counted() || self.automatic.load(Ordering::Relaxed) || state.told_to_sync,
+            batch: u32::try_from(self.batch.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
+        };
+        let is_said = link.say(|out| {
+            word.encode(self.queue, out);
+            holds.tell(self.queue, out);
+        });
+        if is_said {
+            state.leader.attach(link.to, incarnation, now);
+            state.attached.push(Attached {
+                link: link.clone(),
+                attachment,
+                lacks: 0,
+            });
+        }
+    }
+
+    /// Nothing goes to this mirror any more.
+    pub fn detach(&self, node: NodeUuid, now: Millis) {
+        let mut state = self.state.lock();
+        state.attached.retain(|attached| attached.link.to != node);
+        state.leader.detach(node, now);
+        self.busy.store(true, Ordering::Release);
+    }
+
+    /// Mirrors that are to be attached.
+    pub fn unattached(&self) -> Vec<NodeUuid> {
+        let state = self.state.lock();
+        let away = state.leader.mirrors().filter(|(_, attached)| !attached);
+        away.map(|(node, _)| node).collect()
+    }
+
+    /// The definitions say something else of the copies; the reign goes on. Returns the mirrors that are to be attached.
+    pub fn learn(&self, record: Record, now: Millis) -> Vec<NodeUuid> {
+        let mut state = self.state.lock();
+        let Learned { begun, ended } = state.leader.learn(record, now);
+        state.attached.retain(|attached| !ended.contains(&attached.link.to));
+        self.busy.store(true, Ordering::Release);
+        self.note(&mut state);
+        begun
+    }
+
+    /// Mirrors are synchronised in another way from now on.
+    pub fn set_syncing(&self, syncing: Syncing) {
+        self.batch.store(syncing.batch, Ordering::Relaxed);
+        let was_automatic = self.automatic.swap(syncing.automatic, Ordering::Relaxed);
+        if syncing.automatic && !was_automatic {
+            self.pull(&self.state.lock(), true);
+        }
+    }
+
+    /// Those that count fetch what they lack in any case.
+    fn pull(&self, state: &State, pulls: bool) {
+        let record = state.leader.record();
+        let is_told = |node| record.copy_on(node).is_some_and(|copy| !copy.state.is_counted());
+        for attached in state.attached.iter().filter(|attached| is_told(attached.link.to)) {
+            attached.link.say(|out| Word::Pull(pulls).encode(self.queue, out));
+        }
+    }
+
+    /// Mirrors fetch what they lack from now on, or those that are not synchronised stop.
+    pub fn sync(&self, wanted: bool) {
+        let mut state = self.state.lock();
+        state.told_to_sync = wanted;
+        self.pull(&state, wanted);
+    }
+
+    /// Messages that the mirror lacks most of them that is synchronised now; `None` if none is.
+    pub fn lacking(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let pulls = self.automatic.load(Ordering::Relaxed) || state.told_to_sync;
+        let lacking = state.attached.iter().map(|attached| attached.lacks).max();
+        lacking.filter(|lacking| pulls && *lacking > 0)
+    }
+
+    /// True if a mirror promises nothing yet.
+    pub fn has_unsynchronised(&self) -> bool {
+        let state = self.state.lock();
+        let mut mirrors = state.leader.record().mirrors();
+        mirrors.any(|copy| !copy.state.is_counted())
+    }
+
+    /// True if these words are of the mirror as it is attached now.
+    pub fn hears(&self, link: &Link, attachment: u64) -> bool {
+        let state = self.state.lock();
+        state.attached.iter().any(|attached| attached.is(link, attachment))
+    }
+
+    /// A mirror still lacks so many messages of the base.
+    pub fn lacks(&self, link: &Link, attachment: u64, messages: u64) {
+        let mut state = self.state.lock();
+        if let Some(attached) = state.attached.iter_mut().find(|attached| attached.is(link, attachment)) {
+            attached.lacks = messages;
+        }
+    }
+
+    /// A mirror lacks nothing of the base: it is told what the queue has heard of whom, and that the base ends.
+    pub fn whole(&self, link: &Link, attachment: u64, heard: &Dedup, now: Millis) {
+        let mut state = self.state.lock();
+        let State { leader, attached, .. } = &mut *state;
+        if let Some(attached) = attached.iter_mut().find(|attached| attached.is(link, attachment))
+            && leader.base_is_whole(link.to, now)
+        {
+            attached.lacks = 0;
+            attached.link.say(|out| {
+                for known in heard.known() {
+                    let heard = mirror::Heard {
+                        node: known.origin.node,
+                        stream: known.origin.stream,
+                        incarnation: known.incarnation,
+                        floor: known.floor,
+                        seen: known.seen,
+                    };
+                    Word::Heard(heard).encode(self.queue, out);
+                }
+                Word::BaseEnds.encode(self.queue, out);
+            });
+        }
+        self.busy.store(true, Ordering::Release);
+    }
+
+    /// A mirror has come so far.
+    pub fn acked(&self, link: &Link, attachment: u64, progress: Progress) {
+        let mut state = self.state.lock();
+        if !state.attached.iter().any(|attached| attached.is(link, attachment))
+            || progress.held > Some(state.leader.pos())
+        {
+            return;
+        }
+        if state.leader.acked(link.to, progress) {
+            self.note(&mut state);
+        }
+    }
+
+    /// What is to be proposed now.
+    pub fn due(&self, now: Millis) -> Option<(u64, Act)> {
+        let mut state = self.state.lock();
+        if self.has_ended() {
+            self.busy.store(false, Ordering::Release);
+            return None;
+        }
+        let due = state.leader.due(now);
+        if state.leader.is_settled() {
+            self.busy.store(false, Ordering::Release);
+        }
+        self.note(&mut state);
+        due
+    }
+
+    /// The proposal of this version has been answered, or nobody knows.
+    pub fn answered(&self, version: u64, now: Millis) {
+        self.state.lock().leader.answered(version, now);
+    }
+}
+
+impl Attached {
+    fn is(&self, link: &Link, attachment: u64) -> bool {
+        self.attachment == attachment && std::ptr::eq(Arc::as_ptr(&self.link), link)
+    }
+}
+
+/// What a queue holds when a mirror is attached.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Positions, as ascending runs.
+    pub runs: Vec<(Seq, Seq)>,
+    /// How often messages came back, of those that did.
+    pub returned: Vec<(Seq, u32)>,
+    /// How far messages have been handed out, by level.
+    pub delivered: Vec<(u8, Seq)>,
+}
+
+impl Inventory {
+    /// Tells a mirror what lives, then what is known of that.
+    fn tell(&self, queue: QueueId, out: &mut Vec<u8>) {
+        list(queue, &self.runs, out);
+        let pos = 0;
+        for counts in self.returned.chunks(RUNS_MAX) {
+            let counts = counts.to_vec();
+            Word::Returned { pos, counts }.encode(queue, out);
+        }
+        let levels = self.delivered.clone();
+        Word::Delivered { pos, levels }.encode(queue, out);
+        Word::AllListed.encode(queue, out);
+    }
+}
+
+/// Ranges that follow each other, from the first position to the last there can be.
+fn list(queue: QueueId, holds: &[(Seq, Seq)], out: &mut Vec<u8>) {
+    let mut first = Seq(0);
+    let mut rest = holds;
+    while rest.len() > RUNS_MAX {
+        let (some, more) = rest.split_at(RUNS_MAX);
+        let last = some[RUNS_MAX - 1].1;
+        base(first, last, some).encode(queue, out);
+        (first, rest) = (last.next(), more);
+    }
+    base(first, Seq(u64::MAX), rest).encode(queue, out);
+}
+
+fn base(first: Seq, last: Seq, runs: &[(Seq, Seq)]) -> Word<'static> {
+    Word::Base {
+        first,
+        last,
+        runs: runs.to_vec(),
+    }
+}
