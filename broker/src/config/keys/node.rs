@@ -93,8 +93,14 @@ fn queues() -> Vec<Key> {
             "queue_index_embed_msgs_below",
             "there is no separate index to embed messages in",
         ),
-        no_effect("mirroring_sync_batch_size", "the policy says it: ha-sync-batch-size, else 4096"),
-        no_effect("mirroring_sync_max_throughput", "mirrors are synchronised while the queue serves, as fast as they take it"),
+        no_effect(
+            "mirroring_sync_batch_size",
+            "the policy says it: ha-sync-batch-size, else 4096",
+        ),
+        no_effect(
+            "mirroring_sync_max_throughput",
+            "mirrors are synchronised while the queue serves, as fast as they take it",
+        ),
         no_effect("quorum_queue.*", "there are no quorum queues"),
         no_effect("raft.*", "there are no quorum queues"),
         no_effect("stream.replication.*", "there are no streams"),

@@ -60,7 +60,7 @@ impl Legs {
     /// The leg to this leader, opened if there is none.
     pub fn to(&mut self, leader: &NodeName, node: &Arc<Node>, client: &Arc<Client>) -> Arc<Leg> {
         if let Some(leg) = self.all.get(leader)
-            && (!leg.is_broken() || leg.is_troubled() || leg.opened_at.elapsed() < REOPEN_AFTER)
+            && (!leg.is_broken() || leg.is_troubled() || leg.waits_to_be_opened_again(REOPEN_AFTER))
         {
             return leg.clone();
         }

@@ -15,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use store::Lsn;
 use tokio::sync::{Notify, oneshot};
@@ -269,6 +269,12 @@ impl Leg {
     /// True if the leader has ever been reached over it.
     pub fn has_been_connected(&self) -> bool {
         self.pipe.tcp().is_some()
+    }
+
+    /// True if its leader could not be reached, and that is no longer ago than this. One that broke after it was connected
+    /// has a successor at once: what is published meanwhile is not refused.
+    pub(super) fn waits_to_be_opened_again(&self, after: Duration) -> bool {
+        !self.has_been_connected() && self.opened_at.elapsed() < after
     }
 
     /// True while the client's publishes have to wait.
