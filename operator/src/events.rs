@@ -85,6 +85,7 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
     let notes = new.iter().filter(changed).filter_map(|now| {
         let bad = match (now.type_.as_str(), now.status.as_str()) {
             ("Applied" | "Feasible", "False") => true,
+            ("Feasible" | "MirrorsSynced", "True") if now.reason == "NothingMirrored" => return None,
             ("Feasible" | "MirrorsSynced", "True") if began(now) => false,
             // Of a Policy it says no more than those two.
             ("Ready", "True") if now.reason == "InForce" => return None,

@@ -32,8 +32,8 @@ pub const FORCE: &str = "warren.dev/force";
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The next look while something is waited for that should come soon.
 const LOOK_SOON: Duration = Duration::from_secs(5);
-/// Our own write of a status comes back as a change within this time.
-const ECHO: Duration = Duration::from_secs(2);
+/// Passes that write a status are at least so long apart: numbers that change all the time come back as changes of our own making.
+const ECHO: Duration = Duration::from_secs(5);
 
 /// The Policies that a controller watches.
 pub type Policies = Store<DeserializeGuard<Policy>>;
@@ -44,8 +44,8 @@ pub struct PolicyContext {
     pub base: Arc<Context>,
     /// Every Policy that the operator watches.
     pub stores: Vec<Policies>,
-    /// The last status that was written of each, by uid: the version that it became, when, and when to look next.
-    pub echoes: Mutex<BTreeMap<String, (String, Instant, Duration)>>,
+    /// The last status that was written of each, by uid: the version that it became, and when.
+    pub echoes: Mutex<BTreeMap<String, (String, Instant)>>,
 }
 
 /// A pass that must be repeated.
@@ -135,7 +135,7 @@ async fn pass(name: &str, namespace: &str, context: &PolicyContext) -> Result<Ac
     let wait = next_look(&plan, &done, &now);
     tell(&policy, &now, done.notes, context).await;
     if let Some(version) = write(&policies, &policy, &now).await? {
-        context.expect(&policy, version, wait);
+        context.expect(&policy, version);
     }
     Ok(Action::requeue(wait))
 }
@@ -185,18 +185,18 @@ impl PolicyContext {
         })
     }
 
-    /// How long to wait if this change is nothing but our own last write.
+    /// How long to wait if nothing has changed in this object but by our own last write. Its cluster may have, so the wait is short.
     fn is_echo(&self, policy: &Policy) -> Option<Duration> {
         let echoes = self.echoes.lock().unwrap_or_else(PoisonError::into_inner);
-        let (version, when, wait) = echoes.get(&policy.uid()?)?;
+        let (version, when) = echoes.get(&policy.uid()?)?;
         let same = policy.metadata.resource_version.as_ref() == Some(version);
-        (same && when.elapsed() < ECHO).then_some(*wait)
+        ECHO.checked_sub(when.elapsed()).filter(|_| same)
     }
 
-    fn expect(&self, policy: &Policy, version: String, wait: Duration) {
+    fn expect(&self, policy: &Policy, version: String) {
         let mut echoes = self.echoes.lock().unwrap_or_else(PoisonError::into_inner);
-        echoes.retain(|_, (_, when, _)| when.elapsed() < ECHO); // so it holds no more than the passes of two seconds
-        echoes.insert(policy.uid().unwrap_or_default(), (version, Instant::now(), wait));
+        echoes.retain(|_, (_, when)| when.elapsed() < ECHO); // so it holds no more than the passes of that time
+        echoes.insert(policy.uid().unwrap_or_default(), (version, Instant::now()));
     }
 
     fn forget(&self, policy: &Policy) {
