@@ -15,6 +15,7 @@ use crate::run::run;
 const SYSTEM: &str = "warren-system";
 const RELEASE: &str = "warren-operator";
 const CRD: &str = "rabbitclusters.warren.dev";
+const CRD_OF_POLICIES: &str = "policies.warren.dev";
 
 /// Makes all checks on the Kubernetes that KUBECONFIG names.
 pub(crate) fn checks(image: &str, checks: &mut Checks) {
@@ -40,7 +41,8 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         says(
             &run("kubectl", &["explain", "rabbitcluster.spec.persistence.storage"])?,
             "volume",
-        )
+        )?;
+        says(&run("kubectl", &["explain", "rmqpolicy.spec.mirroring"])?, "mirrored")
     });
     cluster::checks(image, checks);
     nodes::checks(checks);
@@ -50,7 +52,7 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         "helm uninstall leaves the definitions, since they may hold data",
         || {
             run("helm", &["uninstall", RELEASE, "-n", SYSTEM, "--wait"])?;
-            run("kubectl", &["get", "crd", CRD]).map(drop)
+            run("kubectl", &["get", "crd", CRD, CRD_OF_POLICIES]).map(drop)
         },
     );
     before.restore(image);
@@ -152,6 +154,9 @@ fn clean() -> Outcome {
     if run("kubectl", &["get", "crd", CRD]).is_ok() {
         kubectl(&["delete", "rmq", "--all", "--timeout=90s"])?;
     }
+    if run("kubectl", &["get", "crd", CRD_OF_POLICIES]).is_ok() {
+        kubectl(&["delete", "rmqpolicy", "--all", "--timeout=60s"])?;
+    }
     run(
         "kubectl",
         &["delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s"],
@@ -193,7 +198,10 @@ impl Before {
             if self.release {
                 install(image)?;
             } else if !self.definitions {
-                run("kubectl", &["delete", "crd", CRD, "--ignore-not-found"])?;
+                run(
+                    "kubectl",
+                    &["delete", "crd", CRD, CRD_OF_POLICIES, "--ignore-not-found"],
+                )?;
                 run("kubectl", &["delete", "namespace", SYSTEM, "--ignore-not-found"])?;
             }
             Ok(())

@@ -9,6 +9,7 @@ mod image;
 mod kube;
 mod kubectl;
 mod nodes;
+mod policies;
 mod run;
 
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::amqp::Login;
 use crate::check::{Checks, Outcome, equal, within};
 use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
+use crate::policies;
 
 const NAME: &str = "orders";
 const LIMIT: Duration = Duration::from_secs(180);
@@ -42,11 +43,13 @@ pub(crate) fn checks(checks: &mut Checks) {
         "a node whose disk was lost joins its cluster again and founds no second one",
         lose_a_disk,
     );
+    policies::checks(checks);
     checks.check("deleted with its volumes, nothing is left", || {
         kubectl(&["delete", "rmq", NAME, "--timeout=90s"])?;
         let label = format!("app.kubernetes.io/instance={NAME}");
         kubectl(&["delete", "pvc,secret", "-l", &label, "--timeout=60s"]).map(drop)
     });
+    policies::end(checks);
 }
 
 fn pod(ordinal: u32) -> String {
