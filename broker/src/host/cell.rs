@@ -239,6 +239,15 @@ impl QueueCell {
         Held(self.state.lock_arc())
     }
 
+    /// Dead letters have arrived: the store and the mirrors hear that they are gone. Nobody does of a queue that is deleted,
+    /// or that another node leads by now and sees to itself.
+    pub fn forget_letters(&self, arrived: impl IntoIterator<Item = Seq>) {
+        let mut held = self.hold();
+        if !held.dead {
+            arrived.into_iter().for_each(|seq| held.journal.removed(seq, seq, true));
+        }
+    }
+
     /// Notes when the timer must look; true if that is earlier than it knew.
     pub fn wants_waking(&self, state: &State) -> Option<Millis> {
         let at = state.queue.next_deadline()?;

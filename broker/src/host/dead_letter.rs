@@ -2,7 +2,7 @@
 //!
 //! Runs when no queue is locked, as an errand. Nobody is there to be told of a refusal.
 
-use model::{DeadLetter, QueueId, Seq};
+use model::{DeadLetter, Seq};
 use queue::{Death, Published};
 use session::Publication;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Node {
         if remotes.is_empty() {
             return Routed::Here(route.cells.len());
         }
-        self.send_far(&remotes, &publication, &self.arrival_of(from.id, dead.stored));
+        self.send_far(&remotes, &publication, &arrival_of(from, dead.stored));
         Routed::Far(route.cells.len() + remotes.len())
     }
 
@@ -99,16 +99,6 @@ impl Node {
             }
             self.enqueue(cell, &mut arriving, touched, caused);
         }
-    }
-
-    /// A dead letter that arrives at other nodes is taken out of its source; one that is lost comes back there with the
-    /// next start, if it was stored.
-    fn arrival_of(&self, from: QueueId, stored: Option<Seq>) -> Arc<Arrival> {
-        let keeping = self.keeping().clone();
-        Arrival::with(Box::new(move |has_arrived| match stored {
-            Some(seq) if has_arrived => keeping.store.remove(from, &[(seq, seq)]),
-            _ => {}
-        }))
     }
 
     /// Puts a message into a queue; `None` if the queue is gone.
@@ -134,4 +124,15 @@ impl Node {
         self.flush(&mut touched);
         count
     }
+}
+
+/// A dead letter that arrives at other nodes is taken out of its source; one that is lost comes back there with the next
+/// start, if it was stored.
+fn arrival_of(from: &Arc<QueueCell>, stored: Option<Seq>) -> Arc<Arrival> {
+    let from = from.clone();
+    Arrival::with(Box::new(move |has_arrived| {
+        if has_arrived {
+            from.forget_letters(stored);
+        }
+    }))
 }

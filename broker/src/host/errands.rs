@@ -5,7 +5,7 @@
 //! messages; circles end because `session::is_cycle` drops what comes round. While disk space is below its limit a
 //! letter that would become several waits where it is.
 
-use model::{QueueId, Seq};
+use model::Seq;
 use parking_lot::Mutex;
 use queue::Retire;
 use std::{
@@ -77,8 +77,8 @@ impl Line {
     }
 }
 
-/// Messages that have arrived where they were to go, and leave their store when the slice is over.
-type Moved = Vec<(QueueId, Seq)>;
+/// Messages that have arrived where they were to go, and leave their queue's store and mirrors when the slice is over.
+type Moved = Vec<(Arc<QueueCell>, Seq)>;
 
 /// Works the line off until the node stops.
 pub async fn run(node: Arc<Node>) {
@@ -132,9 +132,8 @@ impl Node {
             }
             open.extend(caused);
         }
-        for run in moved.chunk_by(|a, b| a.0 == b.0 && a.1.next() == b.1) {
-            let (first, last) = (run[0], run[run.len() - 1]);
-            self.store().remove(first.0, &[(first.1, last.1)]);
+        for run in moved.chunk_by(|(a, _), (b, _)| Arc::ptr_eq(a, b)) {
+            run[0].0.forget_letters(run.iter().map(|(_, seq)| *seq));
         }
     }
 
@@ -154,7 +153,7 @@ impl Node {
                 Routed::Here(copies) => {
                     // Behind the letter in the log: there is no moment in which the message is in neither queue. What
                     // goes to other nodes is taken out when it has arrived.
-                    moved.extend(dead.stored.map(|seq| (from.id, seq)));
+                    moved.extend(dead.stored.map(|seq| (from.clone(), seq)));
                     copies
                 }
                 Routed::Far(copies) => copies,

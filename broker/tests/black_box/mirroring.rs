@@ -7,7 +7,7 @@ use crate::{
 };
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
-    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    options::{BasicGetOptions, BasicPublishOptions, BasicRejectOptions, ConfirmSelectOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use std::time::{Duration, Instant};
@@ -172,6 +172,44 @@ async fn a_mirror_that_is_synchronised_by_hand_waits_until_it_is_told() {
     machines.start_again(2);
     machines.shows(1, "test", "slave_pids", &[ALL[1]]);
     assert_eq!(drain(&machines, 1, "test").await, (0..40).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_been_dead_lettered_is_gone_from_the_mirrors_too() {
+    let mut machines = Machines::cluster(3);
+    machines.ctl(1, &["set_policy", "ha-all", "^test", r#"{"ha-mode":"all"}"#]);
+    let letters = r#"{"dead-letter-exchange":"","dead-letter-routing-key":"test.dead","ha-mode":"all"}"#;
+    machines.ctl(1, &["set_policy", "--priority", "1", "letters", "^test$", letters]);
+    declare(&machines, 1, "test").await;
+    declare(&machines, 1, "test.dead").await;
+    publish(&machines, 1, "test", 0..20).await;
+    let taker = channel(&machines, 1).await;
+    while let Some(got) = taker
+        .basic_get("test".into(), BasicGetOptions::default())
+        .await
+        .unwrap()
+    {
+        got.delivery
+            .acker
+            .reject(BasicRejectOptions { requeue: false })
+            .await
+            .unwrap();
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while machines.column(1, "test.dead", "messages") != "20" {
+        assert!(
+            Instant::now() < deadline,
+            "{}",
+            machines.column(1, "test.dead", "messages")
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Whatever the leader has told before this is confirmed has been told its mirrors before.
+    publish(&machines, 1, "test", 20..21).await;
+    machines.kill(1);
+    machines.shows(3, "test", "leader", &[ALL[1]]);
+    assert_eq!(drain(&machines, 3, "test").await, [20]);
+    assert_eq!(drain(&machines, 3, "test.dead").await, (0..20).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
