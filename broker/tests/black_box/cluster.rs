@@ -1,7 +1,11 @@
 //! The handbooks' cluster sessions with their very commands, several nodes on one machine: the cookie is shared, nodes join,
 //! are looked at, stopped and started, and leave.
 
-use crate::machines::{ALL, Machines};
+use crate::{
+    broker::PATIENCE,
+    machines::{ALL, Machines},
+};
+use std::time::{Duration, Instant};
 
 #[test]
 fn three_machines_become_a_cluster_and_one_leaves_it_again() {
@@ -37,4 +41,35 @@ fn three_machines_become_a_cluster_and_one_leaves_it_again() {
     machines.ctl(3, &["start_app"]);
     machines.becomes(3, "Disk Nodes", &ALL[2..]);
     assert!(!machines.ctl(3, &["-q", "list_users"]).contains("ann"));
+}
+
+/// Two of three are killed for good: the third serves nobody until it is forced to go on, and keeps what it knew.
+#[test]
+fn a_node_that_lost_the_majority_goes_on_alone_when_it_is_forced_to() {
+    let mut machines = Machines::start(3);
+    machines.join(2, ALL[0]);
+    machines.join(3, ALL[0]);
+    machines.becomes(3, "Running Nodes", &ALL);
+    machines.ctl(1, &["add_user", "ann", "secret"]);
+    for lost in &mut machines.nodes[..2] {
+        lost.process.kill().unwrap();
+        lost.process.wait().unwrap();
+    }
+    let deadline = Instant::now() + 3 * PATIENCE;
+    while !machines.log(3).contains("clients are not served until one does") {
+        assert!(Instant::now() < deadline, "{}", machines.log(3));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let told = machines.ctl(3, &["force_majority"]);
+    assert!(
+        told.starts_with("Making node mq3@localhost decide alone ...\n"),
+        "{told}"
+    );
+    machines.becomes(3, "Running Nodes", &ALL[2..]);
+    assert!(machines.ctl(3, &["-q", "list_users"]).contains("ann"));
+    machines.ctl(3, &["add_vhost", "of the third alone"]);
+    for lost in &ALL[..2] {
+        machines.ctl(3, &["forget_cluster_node", lost]);
+    }
+    machines.becomes(3, "Disk Nodes", &ALL[2..]);
 }

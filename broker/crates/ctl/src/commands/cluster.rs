@@ -69,8 +69,8 @@ pub(super) const COMMANDS: &[Command] = &[
         Ok(Output::Text(text.to_owned()))
     })
     .help("", "Lets the node that is left of a lost majority decide alone; what only the others knew is lost")
-    .app(App::Stopped)
-    .banner(|target, _, _| format!("Making node {} decide alone at its next start ...", target.name))
+    .app(App::Either)
+    .banner(|target, _, _| format!("Making node {} decide alone ...", target.name))
     .under(CLUSTER),
     Command::new("forget_cluster_node", |session| {
         let (node, offline) = (session.argument(0), session.options.flag("offline"));
