@@ -68,7 +68,7 @@ impl host::Dial for Dialer {
         })
     }
 
-    fn mirror(&self, to: &str, opening: MirrorOpening) -> BoxFuture<'static, io::Result<(TcpStream, u64)>> {
+    fn mirror(&self, to: &str, opening: MirrorOpening) -> BoxFuture<'static, io::Result<(TcpStream, NodeUuid, u64)>> {
         let (peers, own_name, resolver) = (self.peers.clone(), self.own_name.clone(), self.resolver.clone());
         let to = to.to_owned();
         Box::pin(async move {

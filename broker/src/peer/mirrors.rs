@@ -25,12 +25,15 @@ pub(super) async fn dial(
     (own_name, to): (&str, &str),
     secrets: Vec<Cookie>,
     opening: MirrorOpening,
-) -> io::Result<(TcpStream, u64)> {
+) -> io::Result<(TcpStream, NodeUuid, u64)> {
     let mut tcp = enter(&addresses, Channel::Mirror, own_name, to, &secrets).await?;
     tune(&tcp)?;
     say(&mut tcp, &opening).await?;
     match hear(&mut tcp).await? {
-        MirrorVerdict::Welcome { incarnation, .. } => Ok((tcp, incarnation)),
+        MirrorVerdict::Welcome { uuid, incarnation } => {
+            let uuid = uuid.parse().map_err(io::Error::other)?;
+            Ok((tcp, uuid, incarnation))
+        }
         MirrorVerdict::Refused(why) => Err(io::Error::new(io::ErrorKind::ConnectionRefused, why)),
     }
 }

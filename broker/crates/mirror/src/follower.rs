@@ -96,13 +96,6 @@ impl Follower {
         self.following = None;
     }
 
-    /// True once the base is complete.
-    pub fn is_whole(&self) -> bool {
-        self.following
-            .as_ref()
-            .is_some_and(|following| following.stage == Stage::Whole)
-    }
-
     /// Messages that are listed and missing.
     pub fn missing(&self) -> u64 {
         self.following.as_ref().map_or(0, |following| following.missing.count())

@@ -25,15 +25,6 @@ pub enum Act {
     },
 }
 
-/// What a new record means for the links.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Learned {
-    /// Mirrors to be attached.
-    pub begun: Vec<NodeUuid>,
-    /// Mirrors that are none any more.
-    pub ended: Vec<NodeUuid>,
-}
-
 /// Positions that every copy has that counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -169,18 +160,6 @@ impl Leader {
             .map(move |(node, mirror)| (*node, is_attached(mirror)))
     }
 
-    /// True while operations go to this mirror.
-    pub fn is_attached(&self, node: NodeUuid) -> bool {
-        self.mirrors
-            .get(&node)
-            .is_some_and(|mirror| !matches!(mirror.way, Way::Away(_)))
-    }
-
-    /// True if this mirror's base is complete.
-    pub fn is_whole(&self, node: NodeUuid) -> bool {
-        self.mirrors.get(&node).is_some_and(|mirror| mirror.whole().is_some())
-    }
-
     /// The last operation.
     pub fn pos(&self) -> u64 {
         self.pos
@@ -216,28 +195,19 @@ impl Leader {
         self.pos
     }
 
-    /// A new record of the same reign.
-    pub fn learn(&mut self, record: Record, now: Millis) -> Learned {
+    /// A new record of the same reign. Returns the mirrors that are none any more; new ones are to be attached.
+    pub fn learn(&mut self, record: Record, now: Millis) -> Vec<NodeUuid> {
         debug_assert_eq!(record.epoch, self.record.epoch, "one machine, one reign");
-        let mut learned = Learned::default();
         for copy in record.mirrors() {
-            let mirror = self.mirrors.entry(copy.node).or_insert_with(|| {
-                learned.begun.push(copy.node);
-                Mirror::away(copy.state, now)
-            });
-            mirror.state = copy.state;
+            let mirror = self.mirrors.entry(copy.node);
+            mirror.or_insert_with(|| Mirror::away(copy.state, now)).state = copy.state;
         }
-        self.mirrors.retain(|node, _| {
-            let stays = record.copy_on(*node).is_some();
-            if !stays {
-                learned.ended.push(*node);
-            }
-            stays
-        });
+        let ended = self.mirrors.extract_if(.., |node, _| record.copy_on(*node).is_none());
+        let ended = ended.map(|(node, _)| node).collect();
         self.settle(&record);
         self.record = record;
         self.look();
-        learned
+        ended
     }
 
     /// A later version tells what became of the proposal.

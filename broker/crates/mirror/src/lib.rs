@@ -12,7 +12,7 @@ mod timing;
 mod words;
 
 pub use follower::{Follower, Gap, Stream, Wish};
-pub use leader::{Act, Leader, Learned, Progress};
+pub use leader::{Act, Leader, Progress};
 pub use record::{Copy, Record, State};
 pub use timing::Timing;
 pub use words::{Entry, Heard, Malformed, Origin, RECORD_HEADER_BYTES, Word, enqueue, record_bytes};

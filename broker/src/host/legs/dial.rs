@@ -3,6 +3,7 @@
 use catalog::NodeName;
 use futures::future::BoxFuture;
 use link::{Failure, LegEnd, LegOpening, MirrorOpening, Reply, Request, Term};
+use model::NodeUuid;
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
@@ -20,8 +21,8 @@ pub trait Dial: fmt::Debug + Send + Sync {
     /// A connection to this node that is ready for the octets of a leg.
     fn dial(&self, to: &str, opening: LegOpening) -> BoxFuture<'static, io::Result<TcpStream>>;
 
-    /// A connection to this node's mirrors, and which of its starts it is.
-    fn mirror(&self, to: &str, _opening: MirrorOpening) -> BoxFuture<'static, io::Result<(TcpStream, u64)>> {
+    /// A connection to this node's mirrors, who it is and which of its starts.
+    fn mirror(&self, to: &str, _opening: MirrorOpening) -> BoxFuture<'static, io::Result<(TcpStream, NodeUuid, u64)>> {
         let text = format!("this node has no way to {to}");
         Box::pin(async move { Err(io::Error::new(io::ErrorKind::NotConnected, text)) })
     }

@@ -40,7 +40,7 @@ impl Node {
 
     /// Attaches the mirror that is at the other end of a link, if the queue has one there.
     pub(super) fn attach(&self, led: &Led, link: &Arc<Link>) {
-        if led.stream.record().copy_on(link.to).is_none() {
+        if !led.stream.has_mirror(link.to) {
             return;
         }
         let as_of = self.snapshot().generation();

@@ -272,11 +272,16 @@ impl Serving {
         if state.gone || !state.follower.hears(self.link) {
             return Ok(());
         }
+        let tells_how_far = matches!(word, Word::AllListed | Word::Sent);
         let mut sink = StoreSink::new(self.node.keeping(), queue);
         let done = apply(&mut state, &mut sink, cell.durable, word);
         done.map_err(|gap| io::Error::new(io::ErrorKind::InvalidData, gap))?;
         drop(sink);
         let attachment = state.attachment;
+        if tells_how_far {
+            let count = state.follower.missing();
+            self.answers.say(queue, &Word::Lacks { attachment, count });
+        }
         while let Some(wish) = state.follower.wish() {
             let word = match wish {
                 Wish::Want(runs) => Word::Want { attachment, runs },
@@ -367,11 +372,6 @@ fn apply(state: &mut State, sink: &mut StoreSink<'_>, durable: bool, word: Word<
 }
 
 impl State {
-    /// Messages of the base that are not here.
-    pub fn missing(&self) -> u64 {
-        self.follower.missing()
-    }
-
     fn enqueue(&mut self, entry: &mirror::Entry<'_>, sink: &mut StoreSink<'_>, durable: bool) {
         let content = Content {
             exchange: entry.exchange,

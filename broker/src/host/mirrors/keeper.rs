@@ -63,7 +63,7 @@ fn look(node: &Arc<Node>, all: Vec<Led>) {
         if let Some((version, act)) = led.stream.due(now) {
             let change = MirrorChange {
                 queue: led.cell.id,
-                epoch: led.stream.record().epoch,
+                epoch: led.stream.epoch(),
                 version,
                 act: words(act),
             };

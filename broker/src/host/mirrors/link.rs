@@ -114,7 +114,7 @@ impl Link {
         }
     }
 
-    fn open(&self, incarnation: u64) {
+    pub(super) fn open(&self, incarnation: u64) {
         let open = Some(incarnation);
         *self.state.lock() = State {
             open,
@@ -128,7 +128,7 @@ impl Link {
     }
 
     /// Takes what waits, as soon as something does.
-    async fn next(&self) -> io::Result<Vec<u8>> {
+    pub(super) async fn next(&self) -> io::Result<Vec<u8>> {
         loop {
             {
                 let mut state = self.state.lock();
@@ -162,7 +162,7 @@ pub async fn run(node: Arc<Node>, link: Arc<Link>) {
         let Some(name) = node.snapshot().catalog.node(link.to).map(|other| other.name.clone()) else {
             return node.mirrors().drop_link(link.to);
         };
-        match connect(&node, &name).await {
+        match connect(&node, link.to, &name).await {
             Ok((tcp, incarnation)) => {
                 patience = RETRY_AFTER;
                 link.open(incarnation);
@@ -183,7 +183,7 @@ pub async fn run(node: Arc<Node>, link: Arc<Link>) {
     }
 }
 
-async fn connect(node: &Node, name: &str) -> io::Result<(TcpStream, u64)> {
+async fn connect(node: &Node, to: NodeUuid, name: &str) -> io::Result<(TcpStream, u64)> {
     let dialer = node.dialer.get();
     let dialer = dialer.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "this node reaches no other"))?;
     let identity = node.identity();
@@ -193,7 +193,12 @@ async fn connect(node: &Node, name: &str) -> io::Result<(TcpStream, u64)> {
         uuid: identity.node.to_string(),
         incarnation: identity.incarnation,
     };
-    dialer.mirror(name, opening).await
+    let (tcp, uuid, incarnation) = dialer.mirror(name, opening).await?;
+    // What another node acknowledges is not this one's.
+    if uuid != to {
+        return Err(io::Error::other(format!("{name} is node {uuid} now, not {to}")));
+    }
+    Ok((tcp, incarnation))
 }
 
 /// Why the conversation ended.

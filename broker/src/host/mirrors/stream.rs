@@ -3,13 +3,16 @@
 //! Operations are told under the queue's lock, so every mirror hears them in the queue's order; acknowledgements need
 //! this lock alone. Whom a confirm waits for is decided by [`mirror::Leader`].
 
-use mirror::{Act, Leader, Learned, Progress, Record, Timing, Word};
-use model::{Generation, Millis, NodeUuid, QueueId, Seq};
+use mirror::{Act, Leader, Progress, Record, Timing, Word};
+use model::{Epoch, Generation, Millis, NodeUuid, QueueId, Seq};
 use parking_lot::Mutex;
 use queue::Dedup;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use super::link::Link;
@@ -25,6 +28,8 @@ struct Attached {
     attachment: u64,
     /// Messages of the base that it has not.
     lacks: u64,
+    /// It fetches them.
+    pulls: bool,
 }
 
 struct State {
@@ -32,13 +37,14 @@ struct State {
     attached: Vec<Attached>,
     /// Connections that wait for more to be reached.
     waiting: Vec<store::Wake>,
-    /// What is missing at mirrors is fetched although they are to be synchronised by hand.
-    told_to_sync: bool,
+    /// Mirrors that were told by hand to fetch what they lack, until they count.
+    told: BTreeSet<NodeUuid>,
 }
 
 /// The stream of one queue in one reign.
 pub struct Stream {
     queue: QueueId,
+    epoch: Epoch,
     state: Mutex<State>,
     /// As in the state, for a look without its lock; one more than the position, so that 0 is none.
     held: AtomicU64,
@@ -74,11 +80,12 @@ impl Stream {
     pub fn new(queue: QueueId, record: Record, syncing: Syncing, now: Millis) -> Self {
         let stream = Stream {
             queue,
+            epoch: record.epoch,
             state: Mutex::new(State {
                 leader: Leader::new(record, Timing::default(), now),
                 attached: Vec::new(),
                 waiting: Vec::new(),
-                told_to_sync: false,
+                told: BTreeSet::new(),
             }),
             held: AtomicU64::new(0),
             durable: AtomicU64::new(0),
@@ -108,9 +115,15 @@ impl Stream {
         self.busy.load(Ordering::Acquire)
     }
 
-    /// What the definitions said last.
-    pub fn record(&self) -> Record {
-        self.state.lock().leader.record().clone()
+    /// The reign.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// True if the queue has a mirror there.
+    pub fn has_mirror(&self, node: NodeUuid) -> bool {
+        let state = self.state.lock();
+        state.leader.mirrors().any(|(mirror, _)| mirror == node)
     }
 
     /// Somebody waits for all operations so far; returns the last.
@@ -207,12 +220,14 @@ impl Stream {
             return;
         };
         state.attached.retain(|attached| attached.link.to != link.to);
+        let is_told = self.automatic.load(Ordering::Relaxed) || state.told.contains(&link.to);
+        let pulls = copy.state.is_counted() || is_told;
         let word = Word::Attach {
             attachment,
-            epoch: state.leader.record().epoch,
+            epoch: self.epoch,
             as_of,
             pos: state.leader.pos(),
-            pulls: copy.state.is_counted() || self.automatic.load(Ordering::Relaxed) || state.told_to_sync,
+            pulls,
             batch: u32::try_from(self.batch.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
         };
         let is_said = link.say(|out| {
@@ -225,6 +240,7 @@ impl Stream {
                 link: link.clone(),
                 attachment,
                 lacks: 0,
+                pulls,
             });
         }
     }
@@ -244,14 +260,17 @@ impl Stream {
         away.map(|(node, _)| node).collect()
     }
 
-    /// The definitions say something else of the copies; the reign goes on. Returns the mirrors that are to be attached.
-    pub fn learn(&self, record: Record, now: Millis) -> Vec<NodeUuid> {
+    /// The definitions say something else of the copies; the reign goes on.
+    pub fn learn(&self, record: Record, now: Millis) {
         let mut state = self.state.lock();
-        let Learned { begun, ended } = state.leader.learn(record, now);
+        let counts = |node: &NodeUuid| record.copy_on(*node).is_none_or(|copy| copy.state.is_counted());
+        state.told.retain(|node| !counts(node));
+        let ended = state.leader.learn(record, now);
         state.attached.retain(|attached| !ended.contains(&attached.link.to));
         self.busy.store(true, Ordering::Release);
         self.note(&mut state);
-        begun
+        // What counts fetches what it lacks in any case, be it attached before it did.
+        self.pull(&mut state, |is_counted| is_counted.then_some(true));
     }
 
     /// Mirrors are synchronised in another way from now on.
@@ -259,39 +278,42 @@ impl Stream {
         self.batch.store(syncing.batch, Ordering::Relaxed);
         let was_automatic = self.automatic.swap(syncing.automatic, Ordering::Relaxed);
         if syncing.automatic && !was_automatic {
-            self.pull(&self.state.lock(), true);
+            self.sync(true);
         }
     }
 
-    /// Those that count fetch what they lack in any case.
-    fn pull(&self, state: &State, pulls: bool) {
-        let record = state.leader.record();
-        let is_told = |node| record.copy_on(node).is_some_and(|copy| !copy.state.is_counted());
-        for attached in state.attached.iter().filter(|attached| is_told(attached.link.to)) {
-            attached.link.say(|out| Word::Pull(pulls).encode(self.queue, out));
+    /// Tells attached mirrors to fetch what they lack, or to stop, by whether they count.
+    fn pull(&self, state: &mut State, wanted: impl Fn(bool) -> Option<bool>) {
+        let State { leader, attached, .. } = state;
+        for attached in attached {
+            let copy = leader.record().copy_on(attached.link.to);
+            let wanted = wanted(copy.is_some_and(|copy| copy.state.is_counted()));
+            if let Some(pulls) = wanted.filter(|pulls| *pulls != attached.pulls) {
+                attached.pulls = pulls;
+                attached.link.say(|out| Word::Pull(pulls).encode(self.queue, out));
+            }
         }
     }
 
-    /// Mirrors fetch what they lack from now on, or those that are not synchronised stop.
+    /// Mirrors fetch what they lack from now on, be they attached already or not, or those that do not count stop.
     pub fn sync(&self, wanted: bool) {
         let mut state = self.state.lock();
-        state.told_to_sync = wanted;
-        self.pull(&state, wanted);
+        let State { leader, told, .. } = &mut *state;
+        told.clear();
+        let lacking = leader
+            .record()
+            .mirrors()
+            .filter(|copy| wanted && !copy.state.is_counted());
+        told.extend(lacking.map(|copy| copy.node));
+        self.pull(&mut state, |is_counted| Some(wanted || is_counted));
     }
 
     /// Messages that the mirror lacks most of them that is synchronised now; `None` if none is.
     pub fn lacking(&self) -> Option<u64> {
         let state = self.state.lock();
-        let pulls = self.automatic.load(Ordering::Relaxed) || state.told_to_sync;
-        let lacking = state.attached.iter().map(|attached| attached.lacks).max();
-        lacking.filter(|lacking| pulls && *lacking > 0)
-    }
-
-    /// True if a mirror promises nothing yet.
-    pub fn has_unsynchronised(&self) -> bool {
-        let state = self.state.lock();
-        let mut mirrors = state.leader.record().mirrors();
-        mirrors.any(|copy| !copy.state.is_counted())
+        let pulling = state.attached.iter().filter(|attached| attached.pulls);
+        let lacking = pulling.map(|attached| attached.lacks).max();
+        lacking.filter(|lacking| *lacking > 0)
     }
 
     /// True if these words are of the mirror as it is attached now.
@@ -419,3 +441,7 @@ fn base(first: Seq, last: Seq, runs: &[(Seq, Seq)]) -> Word<'static> {
         runs: runs.to_vec(),
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
