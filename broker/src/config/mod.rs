@@ -27,6 +27,7 @@ pub use environment::Fixed;
 pub use environment::{Environment, Process};
 pub use error::{Origin, Problem, Problems};
 pub use formation::{Discovery, Formation, NodeType};
+pub use keys::LOG_CATEGORIES;
 pub use load::{Loaded, load};
 pub use node::{DataDirectory, NodeName};
 pub use plugins::Plugins;

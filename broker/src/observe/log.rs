@@ -10,7 +10,7 @@ mod file;
 mod line;
 mod shape;
 
-use crate::config::{Log, LogLevel, LogShape, NodeName, Rotation, Stream};
+use crate::config::{LOG_CATEGORIES, Log, LogLevel, LogShape, NodeName, Rotation, Stream};
 use feed::Feed;
 use file::LogFile;
 use line::Line;
@@ -31,19 +31,8 @@ use tracing_subscriber::{
 
 pub use feed::publish as publish_log;
 
-/// Targets that have a level of their own; all others take the one of `default`.
+/// The category of all lines that have none of their own.
 const DEFAULT: &str = "default";
-/// The other categories.
-const CATEGORIES: [&str; 8] = [
-    "connection",
-    "channel",
-    "queue",
-    "mirroring",
-    "federation",
-    "upgrade",
-    "ra",
-    "user",
-];
 /// The library by which nodes agree tells its authors much; only what goes wrong is for operators.
 const AGREEMENT: &str = "openraft";
 
@@ -121,7 +110,7 @@ struct Shaped {
 
 impl<S: Subscriber> Layer<S> for Shaped {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let line = Line::of(event, &CATEGORIES);
+        let line = Line::of(event, &LOG_CATEGORIES);
         let text = || shape::render(&line, &self.shape);
         // A console that is gone, or a full disk, loses log lines; neither must stop the node.
         let _ = match &self.sink {

@@ -66,8 +66,8 @@ impl Value for Date {
     }
 }
 
-const CATEGORIES: [&str; 9] = [
-    "default",
+/// Categories of log lines that have a level of their own; all others take that of `default`.
+pub const CATEGORIES: [&str; 8] = [
     "connection",
     "channel",
     "queue",
@@ -82,7 +82,7 @@ pub(super) fn keys() -> Vec<Key> {
     let mut all = console();
     all.extend(file());
     all.extend(exchange());
-    for category in CATEGORIES {
+    for category in ["default"].into_iter().chain(CATEGORIES) {
         all.push(level(category));
         all.push(no_effect(
             &format!("log.{category}.file"),

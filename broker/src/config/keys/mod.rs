@@ -10,6 +10,8 @@ mod node;
 mod plugins;
 mod sockets;
 
+pub use log::CATEGORIES as LOG_CATEGORIES;
+
 use super::settings::Config;
 use super::syntax::segments;
 use super::value::Value;
