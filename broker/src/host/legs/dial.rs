@@ -94,23 +94,28 @@ impl Node {
     }
 
     /// What opens a leg that belongs to no connection; `None` if the leader is down.
-    pub(super) fn opening(&self, leader: &NodeName, (user, vhost): (String, String)) -> Option<LegOpening> {
+    pub(super) fn opening(&self, leader: &NodeName, whose: (String, String)) -> Option<LegOpening> {
+        let process = self.snapshot().process(leader)?;
+        Some(self.opening_to(process, whose))
+    }
+
+    fn opening_to(&self, leader: Process, (user, vhost): (String, String)) -> LegOpening {
         let identity = self.identity();
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Some(LegOpening {
+        LegOpening {
             node: self.name().to_string(),
             uuid: identity.node.to_string(),
             incarnation: identity.incarnation,
             boot_id: identity.boot_id,
             cluster: identity.cluster.to_string(),
             level: FEATURE_LEVEL,
-            leader: end(self.snapshot().process(leader)?),
+            leader: end(leader),
             connection: 0,
             user,
             vhost,
             peer: nowhere,
             local: nowhere,
-        })
+        }
     }
 
     /// Connects a leg to its leader.
@@ -123,20 +128,11 @@ impl Node {
         let profile = leg.client.profile();
         let profile = profile.ok_or_else(|| unreachable("the client has not logged in"))?;
         let process = leg.process.ok_or_else(|| unreachable("the node is down"))?;
-        let identity = self.identity();
         let opening = LegOpening {
-            node: self.name().to_string(),
-            uuid: identity.node.to_string(),
-            incarnation: identity.incarnation,
-            boot_id: identity.boot_id,
-            cluster: identity.cluster.to_string(),
-            level: FEATURE_LEVEL,
-            leader: end(process),
             connection: leg.client.id.0,
-            user: profile.user.to_string(),
-            vhost: profile.vhost.to_string(),
             peer: leg.client.peer,
             local: leg.client.local,
+            ..self.opening_to(process, (profile.user.to_string(), profile.vhost.to_string()))
         };
         dialer.dial(&leg.leader, opening).await
     }
