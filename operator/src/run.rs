@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -220,6 +220,11 @@ async fn run_policies(
             policy::reconcile::on_error,
             Arc::clone(context),
         );
+    tell_failures(passes).await;
+}
+
+/// Lets passes go on until there are no more. Each tells its own failure; what is left is for who looks closely.
+async fn tell_failures<T, E: std::fmt::Display>(passes: impl Stream<Item = Result<T, E>>) {
     passes
         .for_each(|passed| {
             if let Err(error) = passed {
@@ -260,14 +265,7 @@ async fn controller(client: &Client, namespace: Option<&str>, context: &Arc<Cont
     .watches(api::<Pod>(client, namespace), ours, |pod| cluster_of(&pod))
     .graceful_shutdown_on(finish.clone().cancelled_owned())
     .run(reconcile, on_error, Arc::clone(context));
-    passes
-        .for_each(|passed| {
-            if let Err(error) = passed {
-                tracing::debug!(%error, "a pass or a watch failed");
-            }
-            std::future::ready(())
-        })
-        .await;
+    tell_failures(passes).await;
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
