@@ -12,6 +12,7 @@
 )]
 
 mod auditor;
+#[path = "../../../store/tests/crash/chance.rs"]
 mod chance;
 mod cluster;
 mod load;
