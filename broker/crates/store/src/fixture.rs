@@ -34,7 +34,8 @@ impl StoredMessage for Text {
     }
 }
 
-fn content(body: &[u8]) -> Content<'_> {
+/// A message's parts, with this body.
+pub(crate) fn content(body: &[u8]) -> Content<'_> {
     Content {
         exchange: b"x",
         routing_key: b"key",

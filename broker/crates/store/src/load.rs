@@ -95,6 +95,7 @@ fn copies<M: StoredMessage>(out: &PageOut<M>) -> Vec<Paged<M>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::content;
     use crate::{Content, Opened, disk::MemDisk, fixture::SIZES};
     use model::{Epoch, Millis, QueueId, Seq};
     use parking_lot::Mutex;
@@ -102,15 +103,6 @@ mod tests {
 
     /// Of even number if it is persistent.
     struct Numbered(u8);
-
-    fn content(body: &[u8]) -> Content<'_> {
-        Content {
-            exchange: b"x",
-            routing_key: b"key",
-            properties: &[0, 0],
-            body,
-        }
-    }
 
     impl StoredMessage for Numbered {
         fn content(&self) -> Content<'_> {

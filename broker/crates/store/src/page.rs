@@ -258,16 +258,8 @@ impl Gone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::content;
     use proptest::prelude::*;
-
-    fn content(body: &[u8]) -> Content<'_> {
-        Content {
-            exchange: b"x",
-            routing_key: b"key",
-            properties: &[0, 0],
-            body,
-        }
-    }
 
     fn page() -> Vec<u8> {
         let mut draft = Draft::default();
