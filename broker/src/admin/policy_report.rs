@@ -120,22 +120,9 @@ fn desired(queue: &QueueRecord, nodes: &[NodeName]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::{self, ServerArgs},
-        host::started,
-    };
+    use crate::host::started_blank;
     use catalog::{Command, PolicySpec};
     use model::Table;
-
-    async fn node() -> (tempfile::TempDir, Arc<crate::host::Node>) {
-        let folder = tempfile::tempdir().unwrap();
-        let args = ServerArgs {
-            data: Some(folder.path().to_owned()),
-            ..ServerArgs::default()
-        };
-        let config = config::load(&args, &config::Fixed::new()).unwrap().config;
-        (folder, started(config).await)
-    }
 
     fn policy(name: &str, pattern: &str, priority: i64, definition: Table) -> Command {
         Command::SetPolicy(PolicySpec {
@@ -157,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_tells_who_obeys_and_who_stands_in_the_way() {
-        let (_folder, node) = node().await;
+        let (_folder, node) = started_blank().await;
         node.commit(policy("ha", "^amq", 0, table("ha-mode", "all".into())))
             .await
             .unwrap();

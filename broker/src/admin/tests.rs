@@ -12,23 +12,15 @@ use link::{Cookie, Errand};
 use serde_json::json;
 
 use super::*;
-use crate::{
-    config::{self, ServerArgs},
-    host::started as start_node,
-};
+use crate::host::started_blank;
 
 fn cookie(text: &str) -> Cookie {
     Cookie::new(text, "test").unwrap()
 }
 
 async fn port() -> (tempfile::TempDir, Router) {
-    let folder = tempfile::tempdir().unwrap();
-    let args = ServerArgs {
-        data: Some(folder.path().to_owned()),
-        ..ServerArgs::default()
-    };
-    let config = config::load(&args, &config::Fixed::new()).unwrap().config;
-    let process = Process::around(start_node(config).await);
+    let (folder, node) = started_blank().await;
+    let process = Process::around(node);
     (folder, routes(process, Door::new(|| Ok(vec![cookie("SECRET")]))))
 }
 

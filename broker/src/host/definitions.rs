@@ -319,10 +319,22 @@ pub async fn started(config: Config) -> Arc<Node> {
         .unwrap()
 }
 
+/// A started node for tests, of the usual configuration, with a data directory of its own.
+#[cfg(test)]
+pub async fn started_blank() -> (tempfile::TempDir, Arc<Node>) {
+    use crate::config::{self, ServerArgs};
+    let folder = tempfile::tempdir().unwrap();
+    let args = ServerArgs {
+        data: Some(folder.path().to_owned()),
+        ..ServerArgs::default()
+    };
+    let config = config::load(&args, &config::Fixed::new()).unwrap().config;
+    (folder, started(config).await)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, ServerArgs};
 
     fn vhost(name: &str) -> Command {
         Command::PutVhost {
@@ -331,19 +343,9 @@ mod tests {
         }
     }
 
-    async fn node() -> (tempfile::TempDir, Arc<Node>) {
-        let folder = tempfile::tempdir().unwrap();
-        let args = ServerArgs {
-            data: Some(folder.path().to_owned()),
-            ..ServerArgs::default()
-        };
-        let config = config::load(&args, &config::Fixed::new()).unwrap().config;
-        (folder, started(config).await)
-    }
-
     #[tokio::test]
     async fn many_commands_are_committed_up_to_the_first_that_is_refused() {
-        let (_folder, node) = node().await;
+        let (_folder, node) = started_blank().await;
         let absent = Command::DeleteVhost("absent".parse().unwrap());
         let mut commands: Vec<Command> = (0..600).map(|number| vhost(&format!("v{number}"))).collect();
         node.commit_all(commands.clone()).await.unwrap();
@@ -357,7 +359,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_goes_over_to_further_definitions_by_what_differs() {
-        let (_folder, node) = node().await;
+        let (_folder, node) = started_blank().await;
         let queue = |name: &str| {
             Command::DeclareQueue(catalog::QueueSpec {
                 vhost: "/".parse().unwrap(),

@@ -70,7 +70,7 @@ pub use client::{Client, Profile};
 pub use counters::{ChannelCounts, ExchangeCounts, NodeCounters, NodeCounts, Traffic, sum as sum_counters};
 pub use definitions::kept_queues;
 #[cfg(test)]
-pub use definitions::started;
+pub use definitions::{started, started_blank};
 pub use errands::run as run_errands;
 pub use far_view::{NUMBERS, numbers};
 pub use first_start::algorithm as hash_algorithm;

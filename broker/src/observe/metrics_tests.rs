@@ -1,17 +1,10 @@
 //! What `promtool check metrics` would say of the pages, and that dashboards find what they query.
 
 use super::*;
-use crate::config::{self, ServerArgs};
 use std::collections::BTreeMap;
 
 async fn node() -> (tempfile::TempDir, Arc<Node>) {
-    let folder = tempfile::tempdir().unwrap();
-    let args = ServerArgs {
-        data: Some(folder.path().to_owned()),
-        ..ServerArgs::default()
-    };
-    let config = config::load(&args, &config::Fixed::new()).unwrap().config;
-    let node = crate::host::started(config).await;
+    let (folder, node) = crate::host::started_blank().await;
     let spec = catalog::QueueSpec {
         vhost: "/".parse().unwrap(),
         name: "q \"1\"".parse().unwrap(),
