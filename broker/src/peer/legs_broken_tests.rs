@@ -36,8 +36,10 @@ impl Way {
         let (mut near, mut far) = (near.into_split(), far.into_split());
         let back = async {
             let mut octets = vec![0; 4096];
+            // A stream that has lost some octets never brings later ones.
+            let mut is_lost = false;
             while let Ok(read @ 1..) = far.0.read(&mut octets).await {
-                let is_lost = self.is_deaf.load(Ordering::Relaxed);
+                is_lost |= self.is_deaf.load(Ordering::Relaxed);
                 if !is_lost && near.1.write_all(&octets[..read]).await.is_err() {
                     break;
                 }
