@@ -10,11 +10,13 @@ use std::{
     fs::{self, File},
     future::Future,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
+
+use crate::ports::free_addresses;
 
 /// Patience with anything that should take no time, on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -323,11 +325,6 @@ impl Drop for Broker {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let bound: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    bound.map(|listener| listener.local_addr().unwrap())
 }
 
 /// The end of something that should take no time.

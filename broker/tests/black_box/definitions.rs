@@ -2,7 +2,10 @@
 //!
 //! What RabbitMQ keeps in memory only goes with the process here too.
 
-use crate::broker::{Broker, free_addresses, program, soon};
+use crate::{
+    broker::{Broker, program, soon},
+    ports::free_addresses,
+};
 use lapin::{
     BasicProperties, Channel, ExchangeKind,
     options::{

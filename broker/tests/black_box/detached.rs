@@ -1,6 +1,6 @@
 //! `rabbitmq-server -detached`: the shell is back at once, the broker is there, and `wait` finds it by its pid file.
 
-use crate::broker::{PATIENCE, free_addresses};
+use crate::{broker::PATIENCE, ports::free_addresses};
 use std::{
     fs,
     os::unix::fs::symlink,

@@ -41,7 +41,7 @@ fn a_directory_of_another_user_is_refused_with_what_to_do() {
     if fs::hard_link(env!("CARGO_BIN_EXE_warren"), &binary).is_err() {
         fs::copy(env!("CARGO_BIN_EXE_warren"), &binary).unwrap();
     }
-    let [peers] = crate::broker::free_addresses();
+    let [peers] = crate::ports::free_addresses();
     let template = program(directory, peers);
     let settings = template.get_envs().filter_map(|(name, value)| Some((name, value?)));
     let refused = Command::new(&binary)

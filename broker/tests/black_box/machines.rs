@@ -1,7 +1,7 @@
 //! Several nodes on this machine as an administrator has them on several: each with its own tools, one cookie for all, and the
 //! handbooks' commands to join them.
 
-use crate::broker::{PATIENCE, free_addresses};
+use crate::{broker::PATIENCE, ports::free_addresses};
 use std::{
     fs,
     net::TcpStream,

@@ -20,6 +20,8 @@ mod logging;
 mod machines;
 mod messages;
 mod mirroring;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod proxy;
 mod settings;
 mod tls;

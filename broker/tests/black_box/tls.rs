@@ -1,8 +1,9 @@
 //! TLS listeners: who is let in, and certificates that change while the broker runs.
 
 use crate::{
-    broker::{Broker, PATIENCE, connect_tls, free_addresses, works},
+    broker::{Broker, PATIENCE, connect_tls, works},
     certificates::{Authority, directory},
+    ports::free_addresses,
 };
 use std::{
     io::{Read, Write},

@@ -5,13 +5,12 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
-use crate::client::Client;
+use crate::{client::Client, ports::free_addresses};
 
 /// Patience with anything that should take no time, on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -172,17 +171,4 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Ports below those that the system gives to clients: one of the many connections here would take it meanwhile.
-pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let mut found = std::iter::repeat_with(|| {
-        let number = std::process::id()
-            .wrapping_mul(97)
-            .wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
-        SocketAddr::from(([127, 0, 0, 1], 20_000 + (number % 12_000) as u16))
-    })
-    .filter(|address| TcpListener::bind(address).is_ok());
-    std::array::from_fn(|_| found.next().expect("an endless supply"))
 }

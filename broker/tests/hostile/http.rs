@@ -6,8 +6,9 @@ use std::{
 };
 
 use crate::{
-    broker::{Broker, PATIENCE, free_addresses, until},
+    broker::{Broker, PATIENCE, until},
     frames,
+    ports::free_addresses,
 };
 
 /// A broker whose management port has these bounds, and where that is.

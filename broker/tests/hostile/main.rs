@@ -6,6 +6,8 @@
 mod broker;
 mod client;
 mod frames;
+#[path = "../ports/mod.rs"]
+mod ports;
 
 mod bodies;
 mod channels;

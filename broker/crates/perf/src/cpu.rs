@@ -148,6 +148,7 @@ mod tests {
         let together = time_of(&[me], true).expect("we run").total();
         child.kill().expect("ours");
         child.wait().expect("ours");
-        assert!(together >= alone + 0.05, "{together} {alone}");
+        // Less than a tick (10 ms) is left to rounding.
+        assert!(together > alone + 0.045, "{together} {alone}");
     }
 }
