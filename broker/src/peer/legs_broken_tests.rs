@@ -1,6 +1,7 @@
 //! The same two nodes over a way that breaks, or loses what the leader says; and legs that nobody should take.
 
 use super::*;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,8 +11,7 @@ use tokio::{
 /// The way from the edge to the leader, which can break, or lose what the leader says.
 #[derive(Default)]
 pub(super) struct Way {
-    /// Counts how often it broke.
-    broken: tokio::sync::watch::Sender<usize>,
+    carried: Mutex<Vec<tokio::task::JoinHandle<()>>>,
     is_deaf: AtomicBool,
 }
 
@@ -25,14 +25,14 @@ impl Way {
                 let Ok(far) = TcpStream::connect(port).await else {
                     continue;
                 };
-                tokio::spawn(self.clone().carry(near, far));
+                let carrying = tokio::spawn(self.clone().carry(near, far));
+                self.carried.lock().push(carrying);
             }
         });
         address
     }
 
     async fn carry(self: Arc<Self>, near: TcpStream, far: TcpStream) {
-        let mut broken = self.broken.subscribe();
         let (mut near, mut far) = (near.into_split(), far.into_split());
         let back = async {
             let mut octets = vec![0; 4096];
@@ -46,14 +46,19 @@ impl Way {
             }
         };
         tokio::select! {
-            _ = broken.changed() => {}
             _ = tokio::io::copy(&mut near.0, &mut far.1) => {}
             () = back => {}
         }
     }
 
-    fn cut(&self) {
-        self.broken.send_modify(|times| *times += 1);
+    /// Nothing comes over it any more that is on it now.
+    async fn cut(&self) {
+        let carried = std::mem::take(&mut *self.carried.lock());
+        for carrying in carried {
+            carrying.abort();
+            // Whether it had ended before is all the same.
+            let _ = carrying.await;
+        }
     }
 }
 
@@ -70,7 +75,7 @@ async fn publishes_whose_way_breaks_are_sent_again_and_stand_once_and_in_order()
         match number % 300 {
             100 => way.is_deaf.store(true, Ordering::Relaxed),
             200 => {
-                way.cut();
+                way.cut().await;
                 way.is_deaf.store(false, Ordering::Relaxed);
             }
             _ => {}
@@ -116,7 +121,7 @@ async fn a_consumer_whose_way_breaks_goes_on_and_hears_nothing_of_it() {
     let first = next(&mut consumer).await;
     next(&mut consumer).await;
     for round in 0..3 {
-        way.cut();
+        way.cut().await;
         assert_eq!(body(&next(&mut consumer).await), "0*", "round {round}");
         assert_eq!(body(&next(&mut consumer).await), "1*");
     }
@@ -152,9 +157,9 @@ async fn questions_and_transactions_survive_a_broken_way() {
         });
         until("the leader has it", async || counts(&pair.leader, "q").await.0 == round).await;
         way.is_deaf.store(false, Ordering::Relaxed);
-        way.cut();
+        way.cut().await;
         commit.await.unwrap().unwrap();
-        way.cut();
+        way.cut().await;
         // Asked over a new way, which the next round begins with.
         assert_eq!(declare(&channel, "q", &[]).await.message_count(), round);
     }

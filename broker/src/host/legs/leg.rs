@@ -573,10 +573,10 @@ impl Leg {
             return;
         }
         state.stage = Stage::Broken;
-        // Whoever asked is told by that.
-        state.asked.clear();
         self.troubled.store(true, Ordering::Release);
         self.broken.store(true, Ordering::Release);
+        // Whoever asked is told by that, and looks whether the leg is troubled.
+        state.asked.clear();
         drop(state);
         self.attention.notify_one();
         self.client.outbox().attention.notify_one();
@@ -592,14 +592,16 @@ impl Leg {
         self.client.outbox().attention.notify_one();
     }
 
-    /// What was open on a leg that broke, once.
+    /// What was open on a leg that broke, once. For the client's own task.
     pub fn take_estate(&self) -> Option<Estate> {
-        let mut state = self.state.lock();
-        if state.stage != Stage::Ready {
+        if self.state.lock().stage != Stage::Ready {
             return None;
         }
+        // Whoever writes holds the chunk while it waits for the state, so never the other way round.
+        let chunk = self.pipe.take_chunk();
+        let mut state = self.state.lock();
         let mut chunks = state.kept.take();
-        chunks.push(self.pipe.take_chunk());
+        chunks.push(chunk);
         chunks.push(std::mem::take(&mut state.out));
         let (mut open, mut consumers) = (BTreeMap::new(), Vec::new());
         for (number, channel) in std::mem::take(&mut state.channels) {
