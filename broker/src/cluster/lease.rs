@@ -79,7 +79,8 @@ impl Roll {
         }
     }
 
-    /// It leads in this term, or nowhere. A new leader gives everybody the full time.
+    /// It leads in this term, or nowhere. A new leader gives everybody a new lease: from its election on a majority confirms no
+    /// other leader, so no lease that it has not heard of itself lasts longer than that.
     pub fn lead(&mut self, term: Option<u64>, now: Instant) {
         if term != self.since.map(|(term, _)| term) {
             self.since = term.map(|term| (term, now));
@@ -98,9 +99,9 @@ impl Roll {
             return Vec::new();
         };
         let up = catalog.nodes().filter(|node| node.up && node.uuid != own);
-        let silent = up.filter(|node| {
-            let heard = self.heard.get(&node.uuid).copied().unwrap_or(since);
-            now.duration_since(heard.max(since)) >= self.patience.down_after()
+        let silent = up.filter(|node| match self.heard.get(&node.uuid) {
+            Some(heard) => now.duration_since(*heard) >= self.patience.down_after(),
+            None => now.duration_since(since) >= self.patience.lease,
         });
         let death = |node: &std::sync::Arc<catalog::NodeRecord>| NodeDeath {
             node: node.uuid,
@@ -159,11 +160,12 @@ mod tests {
         };
         assert!(dead(&roll, 100).is_empty(), "who does not lead declares nobody dead");
         roll.lead(Some(7), start);
-        assert!(dead(&roll, 5).is_empty());
+        assert!(dead(&roll, 4).is_empty());
         roll.hear(NodeUuid(3), start + secs(4));
-        assert_eq!(dead(&roll, 6), [(2, 4)]);
+        assert_eq!(dead(&roll, 5), [(2, 4)]);
+        assert_eq!(dead(&roll, 9), [(2, 4)]);
         assert_eq!(dead(&roll, 10), [(2, 4), (3, 4)]);
         roll.lead(Some(8), start + secs(10));
-        assert!(dead(&roll, 15).is_empty());
+        assert!(dead(&roll, 14).is_empty());
     }
 }

@@ -88,7 +88,8 @@ impl Presence {
 
     async fn refusing(&self, peers: Vec<Peer>) -> Vec<Peer> {
         let look = peers.into_iter().map(|peer| async move {
-            let looked = self.transport.call(&peer, Request::Ping, self.patience.beat()).await;
+            // A refusal comes at once; for a silent node the others do not wait.
+            let looked = self.transport.call(&peer, Request::Ping, LOOK).await;
             // Nobody is there, or another node is: no process of this one listens where it was.
             let is_gone = |kind| matches!(kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable);
             looked.is_err_and(|error| is_gone(error.kind())).then_some(peer)
