@@ -87,7 +87,7 @@ test-e2e: image ## the operator and the image on a real Kubernetes
 	@$(BUILD_RUNNERS)
 	@hack/e2e
 
-.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition soak-sim
+.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition soak-sim soak-mirror
 SOAK_DIR ?= $(WARREN_CACHE)/soak
 # The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge), MESSAGES, QUEUES (single or mirrored)
 # and RATE in messages a second.
@@ -102,6 +102,10 @@ soak-model: ## N=20000 random walks through the mirror protocol from SEED=, then
 
 soak-sim: ## N=20000 lives of the definitions on simulated nodes that lag, die and quarrel about who leads, from SEED=
 	SEEDS=$(or $(N),20000) FIRST_SEED=$(or $(SEED),1) cargo test --quiet -p catalog --test sim -- --nocapture
+
+soak-mirror: ## N=100000 lives of mirrored queues on simulated nodes that die, lag and are cut off, from SEED=
+	@cargo build --quiet --release -p mirror-sim
+	$(CARGO_TARGET_DIR)/release/mirror-sim $(or $(N),100000) $(or $(SEED),1)
 
 soak-crash: build ## N=500 kills under load by SEED=; goes on where it was interrupted
 	@hack/need setpriv
