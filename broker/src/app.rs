@@ -17,8 +17,9 @@ use crate::{
         data_directory::Manner,
         listener::{self, Port},
     },
-    http, management, observe,
+    management, observe,
     process::Ways,
+    services::{Services, Waiting},
 };
 
 /// How long work that cannot be interrupted may go on when the app has stopped.
@@ -41,6 +42,7 @@ pub struct Places {
 pub struct App {
     runtime: Runtime,
     node: Arc<Node>,
+    services: Arc<Services>,
 }
 
 impl App {
@@ -57,12 +59,16 @@ impl App {
             .build()?;
         // Given up half-way, it ends as after a stop.
         let starting = Ending(Some(runtime));
-        let node = starting.handle()?.spawn(bring_up(config, identity, places)).await;
-        match node.context("the start ended in a panic").and_then(|started| started) {
-            Ok(node) => {
-                let runtime = starting.take()?;
-                Ok(App { runtime, node })
-            }
+        let started = starting.handle()?.spawn(bring_up(config, identity, places)).await;
+        match started
+            .context("the start ended in a panic")
+            .and_then(|started| started)
+        {
+            Ok((node, services)) => Ok(App {
+                runtime: starting.take()?,
+                node,
+                services,
+            }),
             Err(why) => {
                 end(starting.take()?).await;
                 Err(why)
@@ -75,6 +81,11 @@ impl App {
         &self.node
     }
 
+    /// What plugins serve in it.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
     /// Where its work is done.
     pub fn handle(&self) -> &Handle {
         self.runtime.handle()
@@ -82,7 +93,7 @@ impl App {
 
     /// Stops: clients are told and get some time, everything is written down. Afterwards nothing of it is left.
     pub async fn stop(self) {
-        let App { runtime, node } = self;
+        let App { runtime, node, .. } = self;
         if let Err(error) = runtime.spawn(async move { node.stop().await }).await {
             tracing::error!("the app did not stop in order: {error}");
         }
@@ -121,10 +132,9 @@ async fn end(runtime: Runtime) {
     }
 }
 
-async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow::Result<Arc<Node>> {
+async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow::Result<(Arc<Node>, Arc<Services>)> {
     let amqp = listener::bind_all(&config.listeners)?;
-    let management = management::bind(&config)?;
-    let scrapes = observe::bind_scrapes(&config)?;
+    let plugins = Waiting::bind(&config, &config.plugins)?;
     let start = (places.disk, places.manner);
     let node = Node::start(config, start, identity, &*places.ways.neighbours).await?;
     keep_going(&node);
@@ -135,14 +145,10 @@ async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow:
         announce(&node, bound.port()?);
         tokio::spawn(bound.run(node.clone()));
     }
-    if !management.is_empty() {
-        let samples = Arc::new(observe::Samples::default());
-        tokio::spawn(observe::sample(samples.clone(), node.clone()));
-        serve_http(management, &management::routes(node.clone(), samples), &node);
-    }
-    serve_http(scrapes, &observe::scrape_routes(node.clone()), &node);
+    let services = Services::new(node.clone());
+    services.serve(plugins).await;
     node.started();
-    Ok(node)
+    Ok((node, services))
 }
 
 /// What the node does without being asked.
@@ -164,12 +170,4 @@ fn keep_going(node: &Arc<Node>) {
 fn announce(node: &Node, port: Port) {
     tracing::info!("started {} listener on {}", port.protocol, port.address);
     node.announce(port);
-}
-
-/// Serves a plugin's ports until the node stops.
-fn serve_http(ports: Vec<http::Bound>, routes: &axum::Router, node: &Arc<Node>) {
-    for bound in ports {
-        announce(node, bound.port());
-        tokio::spawn(bound.run(routes.clone(), node.stopping().clone()));
-    }
 }

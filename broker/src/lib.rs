@@ -20,3 +20,4 @@ pub mod offline;
 pub mod peer;
 mod process;
 pub mod server;
+mod services;

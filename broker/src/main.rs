@@ -30,6 +30,27 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Switch plugins, as rabbitmq-plugins does; `warren plugins help` lists its commands.
+    #[command(disable_help_flag = true)]
+    Plugins {
+        /// Arguments of rabbitmq-plugins.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Look after replicated queues, as rabbitmq-queues does; `warren queues help` lists its commands.
+    #[command(disable_help_flag = true)]
+    Queues {
+        /// Arguments of rabbitmq-queues.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Prepare a node for an upgrade, as rabbitmq-upgrade does; `warren upgrade help` lists its commands.
+    #[command(disable_help_flag = true)]
+    Upgrade {
+        /// Arguments of rabbitmq-upgrade.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Copy a running node, or the directory of a stopped one, into a tar file.
     Backup(offline::BackupArgs),
     /// Put a backup into an empty data directory.
@@ -48,19 +69,25 @@ enum Command {
 /// What the command line tools have done to files by the server's code.
 const OFFLINE: ctl::Offline = ctl::Offline {
     rename: offline::rename,
+    plugins: plugins_at_rest,
+    enable_plugins: offline::enable_plugins,
 };
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let called = arguments.first().map_or("warren", |path| file_name(path)).to_owned();
+    if let Some(tool) = ctl::Tool::called(&called) {
+        return ctl::main(tool, &arguments[1..], &OFFLINE);
+    }
     match called.as_str() {
         "rabbitmq-server" => detached::rabbitmq_server(&arguments[1..]),
-        "rabbitmqctl" => ctl::main(ctl::Tool::Ctl, &arguments[1..], &OFFLINE),
-        "rabbitmq-diagnostics" => ctl::main(ctl::Tool::Diagnostics, &arguments[1..], &OFFLINE),
         _ => match Command::parse_from(arguments) {
             Command::Server(args) => server::main(&args),
             Command::Ctl { arguments } => ctl::main(ctl::Tool::Ctl, &arguments, &OFFLINE),
             Command::Diagnostics { arguments } => ctl::main(ctl::Tool::Diagnostics, &arguments, &OFFLINE),
+            Command::Plugins { arguments } => ctl::main(ctl::Tool::Plugins, &arguments, &OFFLINE),
+            Command::Queues { arguments } => ctl::main(ctl::Tool::Queues, &arguments, &OFFLINE),
+            Command::Upgrade { arguments } => ctl::main(ctl::Tool::Upgrade, &arguments, &OFFLINE),
             Command::Backup(args) => tell(&match &args.vhost {
                 None => back_up(&args, &args.file),
                 Some(vhost) => offline::back_up_vhost(&args.file, vhost, |file| back_up(&args, file)),
@@ -70,6 +97,22 @@ fn main() -> ExitCode {
             Command::Perf { arguments } => perf::main(std::iter::once("perf".to_owned()).chain(arguments)),
         },
     }
+}
+
+/// All plugins, and those that the file names.
+fn plugins_at_rest() -> Result<ctl::Plugins, String> {
+    let (file, plugins) = offline::plugins()?;
+    let known = config::Plugins::known().map(|plugin| ctl::Plugin {
+        name: plugin.name.to_owned(),
+        description: plugin.description.to_owned(),
+        needs: plugin.needs.iter().map(|&need| need.to_owned()).collect(),
+        is_running: false,
+    });
+    Ok(ctl::Plugins {
+        known: known.collect(),
+        explicit: plugins.explicit.into_iter().collect(),
+        file: file.display().to_string(),
+    })
 }
 
 /// Backs up a directory, or a node as the command line's tools reach it.

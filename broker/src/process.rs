@@ -24,12 +24,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{App, Places},
     cluster::transport::Neighbourhood,
-    config::Config,
+    config::{Config, Plugins},
     host::{
         Dial, Node,
         data_directory::{self, DataDirectory},
         listener::Port,
     },
+    services::Services,
 };
 
 /// A node's process.
@@ -75,6 +76,8 @@ struct State {
 pub struct Running {
     /// What runs in it.
     pub node: Arc<Node>,
+    /// What plugins serve in it.
+    pub services: Arc<Services>,
     /// Where its work is done.
     pub handle: Handle,
 }
@@ -146,6 +149,7 @@ impl Process {
         let app = started?;
         let running = Running {
             node: app.node().clone(),
+            services: app.services().clone(),
             handle: app.handle().clone(),
         };
         self.running.store(Some(Arc::new(running)));
@@ -163,11 +167,23 @@ impl Process {
             peers: self.peers.clone(),
             ways: self.ways.clone(),
         };
-        let start = App::start(self.config.clone(), identity, places);
+        let start = App::start(self.config_now(), identity, places);
         tokio::select! {
             started = start => started,
             () = self.stopping.cancelled() => anyhow::bail!("the process ends"),
         }
+    }
+
+    /// The configuration with the plugins that were enabled since the process began.
+    fn config_now(&self) -> Config {
+        let mut config = self.config.clone();
+        if self.has_served() {
+            match Plugins::in_file(&config.node.enabled_plugins_file) {
+                Ok(plugins) => config.plugins = plugins,
+                Err(why) => tracing::warn!("plugins stay as they were: {why}"),
+            }
+        }
+        config
     }
 
     /// Stops the app if it runs; nothing of it is left when this is back.
@@ -213,7 +229,10 @@ impl Process {
         };
         let process = Process::new(node.config().clone(), directory, peers, Ways::nowhere());
         let handle = Handle::current();
-        process.running.store(Some(Arc::new(Running { node, handle })));
+        let services = Services::new(node.clone());
+        process
+            .running
+            .store(Some(Arc::new(Running { node, services, handle })));
         process
     }
 }

@@ -52,6 +52,17 @@ pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, 
     }
 }
 
+/// The file of enabled plugins, for whoever needs no more than that.
+pub fn enabled_plugins_file(environment: &dyn Environment) -> PathBuf {
+    // What is wrong with the file of variables is told by a start.
+    plugins_file(&Variables::of(environment, &mut Vec::new()))
+}
+
+fn plugins_file(variables: &Variables<'_>) -> PathBuf {
+    let named = variables.value("RABBITMQ_ENABLED_PLUGINS_FILE");
+    PathBuf::from(named.unwrap_or_else(|| "/etc/rabbitmq/enabled_plugins".into()))
+}
+
 struct Loader {
     config: Config,
     warnings: Vec<String>,
@@ -275,8 +286,7 @@ impl Loader {
     }
 
     fn plugins(&mut self, environment: &dyn Environment, variables: &Variables<'_>) {
-        let named = variables.value("RABBITMQ_ENABLED_PLUGINS_FILE");
-        let path = PathBuf::from(named.unwrap_or_else(|| "/etc/rabbitmq/enabled_plugins".into()));
+        let path = plugins_file(variables);
         // A missing file is an empty list, in RabbitMQ as here.
         if let Ok(text) = environment.read(&path) {
             match Plugins::read(&path, &text) {

@@ -1,8 +1,9 @@
 //! The `enabled_plugins` file: an Erlang list of names. A plugin that this broker does not have is refused by name,
 //! since a client that relies on it would fail later and further away.
 
-use super::error::Problem;
+use super::error::{Problem, Problems};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Plugins that were asked for, and those they bring along.
@@ -12,32 +13,115 @@ pub struct Plugins {
     pub explicit: BTreeSet<String>,
 }
 
-/// A plugin that is built in, and what it brings along.
-const BUILT_IN: [(&str, &[&str]); 9] = [
-    ("rabbitmq_consistent_hash_exchange", &[]),
-    ("rabbitmq_delayed_message_exchange", &[]),
-    ("rabbitmq_random_exchange", &[]),
-    ("rabbitmq_recent_history_exchange", &[]),
-    ("rabbitmq_sharding", &[]),
-    (
+/// A plugin that is built in.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltIn {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub description: &'static str,
+    /// What it brings along.
+    pub needs: &'static [&'static str],
+}
+
+const fn built_in(name: &'static str, description: &'static str, needs: &'static [&'static str]) -> BuiltIn {
+    BuiltIn {
+        name,
+        description,
+        needs,
+    }
+}
+
+/// In order of name. What is always there, whether its plugin is enabled or not, says so.
+const BUILT_IN: [BuiltIn; 12] = [
+    built_in(
+        "rabbitmq_auth_mechanism_ssl",
+        "Log in by certificate (EXTERNAL), always there",
+        &[],
+    ),
+    built_in(
+        "rabbitmq_consistent_hash_exchange",
+        "Consistent hash exchange type, always there",
+        &[],
+    ),
+    built_in(
+        "rabbitmq_delayed_message_exchange",
+        "Delayed message exchange type, always there",
+        &[],
+    ),
+    built_in(
         "rabbitmq_management",
+        "Management API and page",
         &["rabbitmq_management_agent", "rabbitmq_web_dispatch"],
     ),
-    ("rabbitmq_management_agent", &[]),
-    (
+    built_in("rabbitmq_management_agent", "Numbers for the management API", &[]),
+    built_in("rabbitmq_peer_discovery_common", "Peer discovery, always there", &[]),
+    built_in(
+        "rabbitmq_peer_discovery_k8s",
+        "Peer discovery on Kubernetes, always there",
+        &["rabbitmq_peer_discovery_common"],
+    ),
+    built_in(
         "rabbitmq_prometheus",
+        "Numbers for Prometheus",
         &["rabbitmq_management_agent", "rabbitmq_web_dispatch"],
     ),
-    ("rabbitmq_web_dispatch", &[]),
+    built_in("rabbitmq_random_exchange", "Random exchange type, always there", &[]),
+    built_in(
+        "rabbitmq_recent_history_exchange",
+        "Recent history exchange type, always there",
+        &[],
+    ),
+    built_in("rabbitmq_sharding", "Modulus hash exchange type, always there", &[]),
+    built_in("rabbitmq_web_dispatch", "HTTP ports of plugins", &[]),
 ];
 
 impl Plugins {
     /// Every plugin that runs: the explicit ones and what they bring along, in order of name.
     pub fn enabled(&self) -> BTreeSet<&str> {
         let mut all: BTreeSet<&str> = self.explicit.iter().map(String::as_str).collect();
-        let brought = |(name, needs): &(&str, &'static [&str])| self.explicit.contains(*name).then_some(*needs);
-        all.extend(BUILT_IN.iter().filter_map(brought).flatten());
+        let brought = |plugin: &&BuiltIn| self.explicit.contains(plugin.name);
+        all.extend(BUILT_IN.iter().filter(brought).flat_map(|plugin| plugin.needs));
         all
+    }
+
+    /// All plugins that there are, in order of name.
+    pub fn known() -> impl Iterator<Item = BuiltIn> {
+        BUILT_IN.into_iter()
+    }
+
+    /// The plugins that a file names; a file that is not there names none, in RabbitMQ as here.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no list of names, or names a plugin that is not there.
+    pub fn in_file(path: &Path) -> Result<Self, Problems> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Plugins::default()),
+            Err(why) => {
+                let (path, why) = (path.to_owned(), why.to_string());
+                return Err(Problems(vec![Problem::Unreadable { path, why }]));
+            }
+        };
+        Plugins::read(path, &text).map_err(Problems)
+    }
+
+    /// The text of the file that names them.
+    pub fn text(&self) -> String {
+        let names: Vec<&str> = self.explicit.iter().map(String::as_str).collect();
+        format!("[{}].\n", names.join(","))
+    }
+
+    /// These names as plugins.
+    ///
+    /// # Errors
+    /// The first name that is none of a plugin.
+    pub fn of(names: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let explicit: BTreeSet<String> = names.into_iter().collect();
+        match explicit.iter().find(|name| !is_built_in(name)) {
+            Some(unknown) => Err(unknown.clone()),
+            None => Ok(Plugins { explicit }),
+        }
     }
 
     /// Whether the management API is on.
@@ -70,7 +154,7 @@ impl Plugins {
             });
         }
         let why = |name: &String| {
-            let have: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            let have: Vec<_> = BUILT_IN.iter().map(|plugin| plugin.name).collect();
             format!(
                 "plugin {name} is not part of this broker, which has {}",
                 have.join(", ")
@@ -87,7 +171,7 @@ impl Plugins {
 }
 
 fn is_built_in(name: &str) -> bool {
-    BUILT_IN.iter().any(|(known, _)| *known == name)
+    BUILT_IN.iter().any(|plugin| plugin.name == name)
 }
 
 /// The names of an Erlang list of atoms; `%` starts a comment.
@@ -129,6 +213,7 @@ mod tests {
         assert!(plugins.management() && plugins.prometheus());
         assert_eq!(plugins.enabled().len(), 4);
         assert_eq!(read("[].").unwrap(), Plugins::default());
+        assert_eq!(read(&plugins.text()).unwrap(), plugins);
     }
 
     #[test]

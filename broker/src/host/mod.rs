@@ -47,6 +47,7 @@ mod operate;
 mod outbox;
 pub mod paging;
 mod pause;
+mod plugins;
 mod pool;
 mod proxy;
 mod recent_history;

@@ -53,7 +53,7 @@ use super::{
 };
 use crate::{
     cluster::{Identity, MetaStore, presence::Presence},
-    config::Config,
+    config::{Config, Plugins},
 };
 
 /// The version that clients branch on; features of this line are what they get.
@@ -112,7 +112,8 @@ pub struct Node {
     direct_replies: DirectReplies,
     mirrors: Mirrors,
     alarms: Alarms,
-    ports: Mutex<Vec<Port>>,
+    pub(super) ports: Mutex<Vec<Port>>,
+    pub(super) plugins: ArcSwap<Plugins>,
     stopping: CancellationToken,
     started: AtomicBool,
     started_at: Millis,
@@ -341,6 +342,7 @@ impl Node {
             mirrors: Mirrors::default(),
             alarms: Alarms::new(&config.resources),
             ports: Mutex::default(),
+            plugins: ArcSwap::from_pointee(config.plugins.clone()),
             stopping: CancellationToken::new(),
             started: AtomicBool::new(false),
             started_at: Millis(base),

@@ -67,14 +67,11 @@ pub struct Api {
     pub samples: Arc<Samples>,
 }
 
-/// Binds the API's ports when its plugin is enabled.
+/// Binds the API's ports.
 ///
 /// # Errors
 /// A port or its certificate cannot be had.
 pub fn bind(config: &Config) -> anyhow::Result<Vec<Bound>> {
-    if !config.plugins.management() {
-        return Ok(Vec::new());
-    }
     http::bind_all(config, &config.management.listener, "management", ["http", "https"])
 }
 

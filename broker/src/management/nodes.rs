@@ -47,7 +47,8 @@ fn applications(api: &Api) -> Vec<Application> {
         description: String::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let plugins = api.node.config().plugins.enabled();
+    let plugins = api.node.plugins();
+    let plugins = plugins.enabled();
     std::iter::once("rabbit").chain(plugins).map(application).collect()
 }
 
@@ -135,7 +136,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
             .iter()
             .map(|path| path.display().to_string())
             .collect(),
-        enabled_plugins: config.plugins.explicit.iter().cloned().collect(),
+        enabled_plugins: api.node.plugins().explicit.iter().cloned().collect(),
         applications: applications(api),
         auth_mechanisms: mechanisms(api),
         exchange_types: exchange_types(),

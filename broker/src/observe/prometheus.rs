@@ -21,14 +21,11 @@ use crate::{
 /// The version of the text format.
 const TEXT: &str = "text/plain; version=0.0.4";
 
-/// Binds the endpoint's ports when its plugin is enabled.
+/// Binds the endpoint's ports.
 ///
 /// # Errors
 /// A port or its certificate cannot be had.
 pub fn bind(config: &Config) -> anyhow::Result<Vec<Bound>> {
-    if !config.plugins.prometheus() {
-        return Ok(Vec::new());
-    }
     let protocols = ["http/prometheus", "https/prometheus"];
     http::bind_all(config, &config.prometheus.listener, "prometheus", protocols)
 }

@@ -6,12 +6,14 @@
 mod archive;
 mod backup;
 mod check;
+mod plugins;
 mod rename;
 mod report;
 mod restore;
 mod vhost;
 
 pub use backup::{Backup, of_directory as back_up_directory};
+pub use plugins::{enable as enable_plugins, plugins};
 pub use rename::rename;
 pub use vhost::back_up_vhost;
 

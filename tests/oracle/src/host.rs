@@ -21,8 +21,8 @@ const LIMITS: &str = "consumer_timeout = 25000\nmax_message_size = 2097152\n";
 /// What RabbitMQ takes only in its other configuration file: how often it looks for late acknowledgements.
 const ADVANCED: &str = "[{rabbit, [{channel_tick_interval, 1000}]}].\n";
 
-/// What is switched on in RabbitMQ: the management API and the exchange types that it has as plugins and Warren built in.
-const RABBITMQ_PLUGINS: &str = "[rabbitmq_management,rabbitmq_consistent_hash_exchange,rabbitmq_random_exchange,\
+/// What is switched on in both: the management API, and the exchange types that RabbitMQ has as plugins.
+const PLUGINS: &str = "[rabbitmq_management,rabbitmq_consistent_hash_exchange,rabbitmq_random_exchange,\
                        rabbitmq_recent_history_exchange,rabbitmq_sharding].\n";
 
 /// How long a broker may take to answer; RabbitMQ needs five seconds on an idle machine.
@@ -97,7 +97,7 @@ pub fn rabbitmq() -> Result<Host> {
          log.file = false\n{LIMITS}",
         ports.amqp, ports.management
     );
-    let mut env = rabbitmq_env(dir.path(), &ports, &config, RABBITMQ_PLUGINS)?;
+    let mut env = rabbitmq_env(dir.path(), &ports, &config, PLUGINS)?;
     let advanced = dir.path().join("advanced.config");
     fs::write(&advanced, ADVANCED)?;
     env.push((
@@ -162,7 +162,7 @@ pub fn warren(binary: &Path, with_management: bool) -> Result<Host> {
          consumer_max_per_channel = 30\nchannel_tick_interval = 1000\n{LIMITS}",
         ports.amqp, ports.management, ports.admin
     );
-    let env = rabbitmq_env(dir.path(), &ports, &config, "[rabbitmq_management].\n")?;
+    let env = rabbitmq_env(dir.path(), &ports, &config, PLUGINS)?;
     let mut command = Command::new(binary);
     command
         .arg("server")

@@ -3,9 +3,11 @@
 //! Nothing here runs; `run` does, with what is said here.
 
 use crate::client::Client;
+use crate::format::Format;
 use crate::node::Target;
 use crate::options::{Kind, Options, Switch, switch};
 use crate::problem::{Problem, TIMEOUT};
+use crate::run::Tool;
 use link::{Cookie, Failure, Request, Term};
 
 /// What a command works with.
@@ -82,6 +84,34 @@ pub type Told = Result<String, (u8, String)>;
 pub struct Offline {
     /// Gives the node another name: its old and its new one.
     pub rename: fn(from: &str, to: &str) -> Told,
+    /// The plugins that there are, with what the file says of them.
+    pub plugins: fn() -> Result<Plugins, String>,
+    /// Writes the file of enabled plugins.
+    pub enable_plugins: fn(explicit: &[String]) -> Result<(), String>,
+}
+
+/// The plugins of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugins {
+    /// All that there are, in order of name.
+    pub known: Vec<Plugin>,
+    /// Those that the file names.
+    pub explicit: Vec<String>,
+    /// The file.
+    pub file: String,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// What it is, in a few words.
+    pub description: String,
+    /// The plugins that it brings along.
+    pub needs: Vec<String>,
+    /// Whether it runs.
+    pub is_running: bool,
 }
 
 /// What a command shows when it is done.
@@ -105,6 +135,18 @@ pub(crate) enum Output {
     Printed,
 }
 
+/// What a command works with that finds out for itself whether there is a node to ask.
+pub(crate) struct Scene<'a> {
+    pub(crate) offline: &'a Offline,
+    pub(crate) target: &'a Target,
+    pub(crate) options: &'a Options,
+    /// Arguments after the command's name.
+    pub(crate) arguments: &'a [String],
+    pub(crate) format: Format,
+}
+
+/// What such a command does.
+pub(crate) type ByItself = fn(&Scene<'_>) -> Result<Output, Problem>;
 /// What an offline command does with its arguments.
 pub(crate) type OfflineRun = fn(&Offline, &[String]) -> Result<Output, Problem>;
 /// What a command does without a connection: node, secret, options and arguments are given; nothing means that the
@@ -133,10 +175,8 @@ pub(crate) struct Command {
     pub(crate) help: &'static str,
     /// Under which heading the help lists it.
     pub(crate) section: &'static str,
-    /// Whether `rabbitmq-diagnostics` has it too.
-    pub(crate) diagnostics: bool,
-    /// Whether `rabbitmqctl` has it.
-    pub(crate) ctl: bool,
+    /// The tools that have it.
+    pub(crate) tools: &'static [Tool],
     /// Fewest and most arguments.
     pub(crate) counts: (usize, usize),
     /// Options of its own.
@@ -155,6 +195,8 @@ pub(crate) struct Command {
     pub(crate) banner: fn(&Target, &Options, &[String]) -> String,
     /// Does it to the files of a node that does not run, instead of `run`.
     pub(crate) offline: Option<OfflineRun>,
+    /// Does it with or without a node, instead of `run`.
+    pub(crate) by_itself: Option<ByItself>,
     /// Does it.
     pub(crate) run: fn(&mut Session<'_>) -> Result<Output, Problem>,
 }
@@ -170,8 +212,7 @@ impl Command {
             usage: "",
             help: "",
             section: "",
-            diagnostics: false,
-            ctl: true,
+            tools: &[Tool::Ctl],
             counts: (0, 0),
             switches: &[],
             columns: None,
@@ -181,6 +222,7 @@ impl Command {
             check: |_, _| Ok(()),
             banner: |_, _, _| String::new(),
             offline: None,
+            by_itself: None,
             run,
         }
     }
@@ -242,16 +284,25 @@ impl Command {
         self
     }
 
-    /// Both tools have it.
-    pub(crate) const fn in_both(mut self) -> Self {
-        self.diagnostics = true;
-        self
+    /// `rabbitmqctl` and `rabbitmq-diagnostics` have it.
+    pub(crate) const fn in_both(self) -> Self {
+        self.of(&[Tool::Ctl, Tool::Diagnostics])
     }
 
     /// Only `rabbitmq-diagnostics` has it.
-    pub(crate) const fn in_diagnostics(mut self) -> Self {
-        self.diagnostics = true;
-        self.ctl = false;
+    pub(crate) const fn in_diagnostics(self) -> Self {
+        self.of(&[Tool::Diagnostics])
+    }
+
+    /// The tools that have it; `rabbitmqctl` alone unless said.
+    pub(crate) const fn of(mut self, tools: &'static [Tool]) -> Self {
+        self.tools = tools;
+        self
+    }
+
+    /// It finds out for itself whether there is a node to ask.
+    pub(crate) const fn by_itself(mut self, run: ByItself) -> Self {
+        self.by_itself = Some(run);
         self
     }
 

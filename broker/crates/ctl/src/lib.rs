@@ -1,4 +1,4 @@
-//! `rabbitmqctl` and `rabbitmq-diagnostics`: RabbitMQ's commands, texts and exit codes over the peer port.
+//! `rabbitmqctl`, `rabbitmq-diagnostics` and their kin: RabbitMQ's commands, texts and exit codes over the peer port.
 //!
 //! Each command is defined once, in `commands`. This side checks arguments and prints; the node decides and acts.
 //! What is not there is refused by name, never pretended.
@@ -21,6 +21,6 @@ mod options;
 mod problem;
 mod run;
 
-pub use command::{Offline, Told};
+pub use command::{Offline, Plugin, Plugins, Told};
 pub use image::{NoCopy, NodeChoice, Piece, copy_node};
 pub use run::{Tool, main};

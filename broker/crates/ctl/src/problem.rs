@@ -59,7 +59,7 @@ impl Problem {
 
 impl Problem {
     /// The node's app is not in the state for this; usage follows.
-    fn state(text: &str) -> Self {
+    pub(crate) fn state(text: &str) -> Self {
         Problem {
             is_state: true,
             ..Problem::arguments(USAGE, text)

@@ -3,7 +3,7 @@
 //! Nothing is printed on standard output before the node has been reached.
 
 use crate::client::{self, Client};
-use crate::command::{App, Command, Offline, OfflineRun, Output, Session, asked_columns, timeout};
+use crate::command::{App, ByItself, Command, Offline, OfflineRun, Output, Scene, Session, asked_columns, timeout};
 use crate::commands;
 use crate::format::{self, Format};
 use crate::help;
@@ -21,6 +21,12 @@ pub enum Tool {
     Ctl,
     /// `rabbitmq-diagnostics`
     Diagnostics,
+    /// `rabbitmq-plugins`
+    Plugins,
+    /// `rabbitmq-queues`
+    Queues,
+    /// `rabbitmq-upgrade`
+    Upgrade,
 }
 
 impl Tool {
@@ -29,19 +35,21 @@ impl Tool {
         match self {
             Tool::Ctl => "rabbitmqctl",
             Tool::Diagnostics => "rabbitmq-diagnostics",
+            Tool::Plugins => "rabbitmq-plugins",
+            Tool::Queues => "rabbitmq-queues",
+            Tool::Upgrade => "rabbitmq-upgrade",
         }
     }
 
-    fn has(self, command: &Command) -> bool {
-        match self {
-            Tool::Ctl => command.ctl,
-            Tool::Diagnostics => command.diagnostics,
-        }
+    /// The tool that is called by this name.
+    pub fn called(name: &str) -> Option<Self> {
+        let all = [Tool::Ctl, Tool::Diagnostics, Tool::Plugins, Tool::Queues, Tool::Upgrade];
+        all.into_iter().find(|tool| tool.name() == name)
     }
 
     /// Its commands.
     pub(crate) fn commands(self) -> impl Iterator<Item = &'static Command> {
-        commands::all().filter(move |command| self.has(command))
+        commands::all().filter(move |command| command.tools.contains(&self))
     }
 }
 
@@ -78,9 +86,10 @@ fn run(tool: Tool, line: &[String], offline: &Offline) -> Result<(), Problem> {
         return say(help::of(tool, command));
     }
     let arguments: Vec<String> = options.arguments.iter().skip(1).cloned().collect();
-    let done = check(command, &options, &arguments).and_then(|()| match command.offline {
-        Some(run) => execute_offline(command, run, (&options, &arguments), offline),
-        None => execute(command, &options, &arguments),
+    let done = check(command, &options, &arguments).and_then(|()| match (command.offline, command.by_itself) {
+        (Some(run), _) => execute_offline(command, run, (&options, &arguments), offline),
+        (None, Some(run)) => execute_by_itself(run, (&options, &arguments), offline),
+        (None, None) => execute(command, &options, &arguments),
     });
     done.map_err(|problem| with_usage(problem, tool, command, line))
 }
@@ -102,6 +111,23 @@ fn execute_offline(
     Ok(())
 }
 
+/// A command that finds out for itself whether there is a node to ask.
+fn execute_by_itself(
+    run: ByItself,
+    (options, arguments): (&Options, &[String]),
+    offline: &Offline,
+) -> Result<(), Problem> {
+    let scene = Scene {
+        offline,
+        target: &Target::of(options).map_err(|why| Problem::plain(CONFIG, why))?,
+        options,
+        arguments,
+        format: Format::of(options)?,
+    };
+    show(run(&scene)?, scene.format, scene.target);
+    Ok(())
+}
+
 fn say(text: impl std::fmt::Display) -> Result<(), Problem> {
     println!("{text}");
     Ok(())
@@ -116,7 +142,7 @@ fn first_argument(line: &[String]) -> Option<String> {
 /// What needs no node.
 fn local(tool: Tool, name: &str, options: &Options) -> Option<Result<(), Problem>> {
     match name {
-        "version" if tool.commands().any(|command| command.name == "status") => Some(say(commands::VERSION)),
+        "version" => Some(say(commands::VERSION)),
         "help" => Some(match options.arguments.get(1) {
             None => say(help::overview(tool)),
             Some(name) => find(tool, name).map(|command| println!("{}", help::of(tool, command))),

@@ -226,6 +226,10 @@ pub enum Request {
     ForceMajority,
     /// Who belongs to the cluster, and what all of it has.
     ClusterStatus,
+    /// The plugins that there are, and which of them run.
+    Plugins,
+    /// These plugins shall run, and those they bring along; answers which were started and stopped.
+    SetPlugins { explicit: Vec<String> },
 }
 
 /// Why a request is refused, as far as tools tell it apart.

@@ -12,6 +12,7 @@ mod lifecycle;
 mod list;
 mod objects;
 mod parameters;
+mod plugins;
 mod queues;
 mod status;
 mod vhosts;
@@ -55,7 +56,10 @@ async fn answer(tcp: &mut TcpStream, process: &Process, request: Request) -> io:
     match (by_process, process.running()) {
         (Some(outcome), _) => reply(tcp, &last(outcome)).await?,
         (None, Some(app)) if request == Request::Backup => backup::send(tcp, &app.node).await?,
-        (None, Some(app)) => ask_app(tcp, &app, request).await?,
+        (None, Some(app)) => match request {
+            Request::SetPlugins { explicit } => reply(tcp, &last(plugins::set(&app, explicit).await)).await?,
+            other => ask_app(tcp, &app, other).await?,
+        },
         (None, None) => reply(tcp, &Reply::Failed(Failure::AppStopped)).await?,
     }
     match stops {
@@ -143,6 +147,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         Request::SetDiskFreeLimit { level } => alarms::set_disk(node, &level),
         Request::Status => Ok(status::status(node)),
         Request::ClusterStatus => Ok(cluster::status(node)),
+        Request::Plugins => Ok(plugins::told(node)),
         // Answered in many frames, elsewhere, or by the process.
         Request::List { .. }
         | Request::Backup
@@ -157,7 +162,8 @@ fn execute(node: &Node, request: Request) -> Outcome {
         | Request::Forget { .. }
         | Request::ChangeNodeType { .. }
         | Request::ForceBoot
-        | Request::ForceMajority => Err(Failure::Unknown),
+        | Request::ForceMajority
+        | Request::SetPlugins { .. } => Err(Failure::Unknown),
     }
 }
 

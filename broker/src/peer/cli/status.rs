@@ -26,7 +26,7 @@ pub(super) fn status(node: &Node) -> Term {
     map([
         (
             "active_plugins",
-            Term::List(config.plugins.enabled().into_iter().map(Term::atom).collect()),
+            Term::List(node.plugins().enabled().into_iter().map(Term::atom).collect()),
         ),
         ("alarms", alarms(node)),
         (

@@ -94,11 +94,7 @@ fn command(ctl: &Ctl, words: &[String], node: &str) -> Result<Command> {
         [] => Command::new(program.replace("rabbitmqctl", tool)),
         _ => {
             let mut command = Command::new(program);
-            command.arg(if tool == "rabbitmq-diagnostics" {
-                "diagnostics"
-            } else {
-                "ctl"
-            });
+            command.arg(tool.strip_prefix("rabbitmq-").unwrap_or("ctl"));
             command
         }
     };

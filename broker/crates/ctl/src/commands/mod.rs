@@ -13,6 +13,7 @@ mod lists;
 mod operations;
 mod parameters;
 mod permissions;
+mod plugins;
 mod policies;
 mod rename;
 mod status;
@@ -27,7 +28,7 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 14] = [
+const GROUPS: [&[Command]; 15] = [
     lifecycle::COMMANDS,
     cluster::COMMANDS,
     rename::COMMANDS,
@@ -42,6 +43,7 @@ const GROUPS: [&[Command]; 14] = [
     alarms::COMMANDS,
     operations::COMMANDS,
     eval::COMMANDS,
+    plugins::COMMANDS,
 ];
 
 /// All commands, limits with their subjects.
