@@ -34,7 +34,11 @@ fn answer(at: SocketAddr, path: &str) -> String {
     let Ok(mut socket) = TcpStream::connect(at) else {
         return String::new();
     };
-    write!(socket, "GET {path} HTTP/1.1\r\nHost: broker\r\nConnection: close\r\n\r\n").unwrap();
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nHost: broker\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     answer.lines().next().unwrap_or_default().to_owned()
@@ -49,10 +53,20 @@ async fn a_plugin_serves_from_the_moment_it_is_enabled_until_it_is_disabled() {
     assert_eq!((code, text.ends_with("\nstarted 4 plugins.\n")), (0, true), "{text}");
     assert_eq!(answer(management, "/api/auth"), "HTTP/1.1 200 OK");
     assert_eq!(answer(prometheus, "/metrics"), "HTTP/1.1 200 OK");
-    assert!(broker.tool(&["diagnostics", "check_protocol_listener", "http"]).status.success());
+    assert!(
+        broker
+            .tool(&["diagnostics", "check_protocol_listener", "http"])
+            .status
+            .success()
+    );
     let (code, _) = plugins(&broker, &["disable", "rabbitmq_management"]);
     assert_eq!((code, answer(management, "/api/auth").as_str()), (0, ""));
-    assert!(!broker.tool(&["diagnostics", "check_protocol_listener", "http"]).status.success());
+    assert!(
+        !broker
+            .tool(&["diagnostics", "check_protocol_listener", "http"])
+            .status
+            .success()
+    );
     assert_eq!(answer(prometheus, "/metrics"), "HTTP/1.1 200 OK");
     works(&client).await;
     broker.kill_and_restart();
@@ -80,7 +94,11 @@ fn what_was_enabled_while_the_app_was_stopped_serves_from_its_next_start() {
     let (broker, management, _) = broker();
     broker.ctl(&["stop_app"]);
     let (code, text) = plugins(&broker, &["enable", "rabbitmq_management"]);
-    assert_eq!((code, text.contains("Offline change; changes will take effect")), (0, true), "{text}");
+    assert_eq!(
+        (code, text.contains("Offline change; changes will take effect")),
+        (0, true),
+        "{text}"
+    );
     assert_eq!(answer(management, "/api/auth"), "");
     broker.ctl(&["start_app"]);
     assert_eq!(answer(management, "/api/auth"), "HTTP/1.1 200 OK");
