@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use crate::cluster::build::{Children, Shape, build, secret_meta};
 use crate::cluster::image::Reference;
+use crate::cluster::names::map;
+use crate::cluster::plan::{Wanted, plan};
 use crate::cluster::secrets::KEY_CURRENT;
 use crate::cluster::situation::Situation;
 use crate::cluster::validate::{Invalid, ValidCluster, validate};
-use crate::cluster::{names::map, plan};
 use crate::crd::{self, Policy, RabbitCluster};
 use crate::policy::desired::desired;
 
@@ -134,7 +135,12 @@ fn unknown(value: &Value, schema: &Value, path: &str) -> Option<(String, String)
 }
 
 fn printed(valid: &ValidCluster) -> Result<Vec<String>, serde_yaml::Error> {
-    let plan = plan::plan(valid.replicas, true, &Situation::default());
+    let wanted = Wanted {
+        replicas: valid.replicas,
+        secrets: true,
+        update: valid.spec.update.strategy,
+    };
+    let plan = plan(&wanted, &Situation::default());
     let shape = Shape {
         replicas: plan.replicas,
         claims: None,
@@ -145,19 +151,22 @@ fn printed(valid: &ValidCluster) -> Result<Vec<String>, serde_yaml::Error> {
         nodes,
         clients,
         disruption_budget,
+        network_policy,
         server,
     } = build(valid, &shape);
     let names = &valid.names;
-    Ok(vec![
+    let mut pages = vec![
         page(&secret(valid, names.cookie(), &[KEY_CURRENT]))?,
         page(&secret(valid, names.default_user(), &USER_KEYS))?,
         page(&service_account)?,
         page(&config)?,
         page(&nodes)?,
         page(&clients)?,
-        page(&disruption_budget)?,
-        page(&server)?,
-    ])
+    ];
+    pages.extend(disruption_budget.as_ref().map(page).transpose()?);
+    pages.extend(network_policy.as_ref().map(page).transpose()?);
+    pages.push(page(&server)?);
+    Ok(pages)
 }
 
 const USER_KEYS: [&str; 8] = [
@@ -180,6 +189,6 @@ fn secret(valid: &ValidCluster, name: String, keys: &[&str]) -> Secret {
     }
 }
 
-fn page(object: &impl Serialize) -> Result<String, serde_yaml::Error> {
+fn page<T: Serialize>(object: &T) -> Result<String, serde_yaml::Error> {
     serde_yaml::to_string(object)
 }

@@ -12,6 +12,7 @@ use axum::routing::get;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Config, Controller};
@@ -262,6 +263,7 @@ async fn controller(client: &Client, namespace: Option<&str>, context: &Arc<Cont
     .owns(api::<ConfigMap>(client, namespace), ours.clone())
     .owns(api::<ServiceAccount>(client, namespace), ours.clone())
     .owns(api::<PodDisruptionBudget>(client, namespace), ours.clone())
+    .owns(api::<NetworkPolicy>(client, namespace), ours.clone())
     .watches(api::<Pod>(client, namespace), ours, |pod| cluster_of(&pod))
     .graceful_shutdown_on(finish.clone().cancelled_owned())
     .run(reconcile, on_error, Arc::clone(context));

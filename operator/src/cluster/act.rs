@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::build::{Children, secret_meta};
 use super::names::OPERATOR;
-use super::observe::Found;
+use super::observe::{Found, Optional};
 use super::plan::{Plan, Step, Why};
 use super::secrets::{Credentials, Verdict, Verdicts, draw_cookie};
 use super::situation::{PodSeen, set_seen};
@@ -69,7 +69,7 @@ impl Hand<'_> {
     /// The first write that failed.
     pub async fn act(&self, found: &Found, secrets: &Verdicts, plan: &Plan, children: Children) -> Result<Done, Error> {
         let mut notes = self.secrets(found, secrets).await?;
-        let server = self.children(children).await?;
+        let server = self.children(children, &found.optional).await?;
         let (volumes_growing, volumes_refused) = self.volumes(&found.claims).await;
         let before = found.set.as_ref().map(set_seen);
         let unchanged = before.is_some_and(|before| before.generation == set_seen(&server).generation);
@@ -97,12 +97,17 @@ impl Hand<'_> {
             self.adopt_secret(cookie, None).await?;
         }
         if secrets.default_user == Verdict::Draw {
-            let data = Credentials::draw().data(names, &self.valid.namespace);
+            let data = Credentials::draw().data(names, &self.valid.namespace, self.tls_only());
             notes.extend(self.create_secret(names.default_user(), data).await?);
         } else if let (Verdict::Keep, Some(user)) = (&secrets.default_user, &found.default_user) {
             self.adopt_secret(user, Credentials::read(user)).await?;
         }
         Ok(notes)
+    }
+
+    /// Whether clients find no port without TLS.
+    fn tls_only(&self) -> bool {
+        self.valid.spec.tls.as_ref().is_some_and(|tls| tls.disable_plain)
     }
 
     /// Somebody else may have created it since we looked: theirs stands.
@@ -132,7 +137,7 @@ impl Hand<'_> {
     async fn adopt_secret(&self, secret: &Secret, user: Option<Credentials>) -> Result<(), Error> {
         let name = secret.name_any();
         let derived = user.map(|user| {
-            let mut data = user.data(&self.valid.names, &self.valid.namespace);
+            let mut data = user.data(&self.valid.names, &self.valid.namespace, self.tls_only());
             data.retain(|key, _| key != "username" && key != "password");
             data
         });
@@ -157,21 +162,47 @@ impl Hand<'_> {
         }
     }
 
-    async fn children(&self, children: Children) -> Result<StatefulSet, Error> {
+    async fn children(&self, children: Children, optional: &Optional) -> Result<StatefulSet, Error> {
         let Children {
             service_account,
             config,
             nodes,
             clients,
             disruption_budget,
+            network_policy,
             server,
         } = children; // without `..`: a new kind of child cannot be forgotten
         self.apply(&service_account).await?;
         self.apply(&config).await?;
         self.apply(&nodes).await?;
         self.apply(&clients).await?;
-        self.apply(&disruption_budget).await?;
+        self.apply_or_delete(disruption_budget.as_ref(), optional.disruption_budget.as_ref())
+            .await?;
+        self.apply_or_delete(network_policy.as_ref(), optional.network_policy.as_ref())
+            .await?;
         self.apply(&server).await
+    }
+
+    /// A child that the spec no longer has is deleted, if it is the very one that was seen to be ours.
+    async fn apply_or_delete<K>(&self, child: Option<&K>, present: Option<&String>) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Serialize + DeserializeOwned + Debug,
+    {
+        let uid = match (child, present) {
+            (Some(child), _) => return self.apply(child).await.map(drop),
+            (None, None) => return Ok(()),
+            (None, Some(uid)) => uid.clone(),
+        };
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: Some(uid),
+            resource_version: None,
+        });
+        let name = self.valid.names.server();
+        match self.api::<K>().delete(&name, &parameters).await {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(()), // gone, or another by now
+            Err(source) => Err(failed(format!("delete {} {name}", K::kind(&())), source)),
+        }
     }
 
     async fn apply<K>(&self, child: &K) -> Result<K, Error>

@@ -5,6 +5,12 @@ use std::collections::BTreeMap;
 
 /// AMQP without TLS.
 pub const PORT_AMQP: i32 = 5672;
+/// AMQP with TLS.
+pub const PORT_AMQPS: i32 = 5671;
+/// Management API and pages, with TLS.
+pub const PORT_MANAGEMENT_TLS: i32 = 15671;
+/// Prometheus page, with TLS.
+pub const PORT_PROMETHEUS_TLS: i32 = 15691;
 /// Management API and pages.
 pub const PORT_MANAGEMENT: i32 = 15672;
 /// Prometheus page.

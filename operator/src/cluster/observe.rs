@@ -8,6 +8,7 @@ use api::Membership;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
@@ -32,10 +33,23 @@ pub struct Found {
     pub cookie: Option<Secret>,
     /// Secret with the first user.
     pub default_user: Option<Secret>,
+    /// Secrets that the spec names for TLS, as far as they exist.
+    pub tls: Vec<Secret>,
+    /// Children of ours that not every spec has.
+    pub optional: Optional,
     /// Objects that bear names of ours and belong to somebody else.
     pub taken: Vec<Taken>,
     /// What the nodes tell of their cluster, by the names of their pods; those that did not answer are missing.
     pub told: BTreeMap<String, Membership>,
+}
+
+/// Children that not every spec has, by their uids while they exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Optional {
+    /// The PodDisruptionBudget.
+    pub disruption_budget: Option<String>,
+    /// The NetworkPolicy.
+    pub network_policy: Option<String>,
 }
 
 /// An object in the place of one of ours.
@@ -76,7 +90,14 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
             .and_then(|set| stranger::<StatefulSet>(cluster, &set.metadata)),
     );
     taken.extend(reader.stranger::<ServiceAccount>(cluster, &names.server()).await?);
-    taken.extend(reader.stranger::<PodDisruptionBudget>(cluster, &names.server()).await?);
+    let optional = Optional {
+        disruption_budget: reader
+            .optional::<PodDisruptionBudget>(cluster, &names.server(), &mut taken)
+            .await?,
+        network_policy: reader
+            .optional::<NetworkPolicy>(cluster, &names.server(), &mut taken)
+            .await?,
+    };
     taken.extend(reader.stranger::<ConfigMap>(cluster, &names.config()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.nodes()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.cluster).await?);
@@ -88,6 +109,8 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         claims: reader.list(&names.claims_selector()).await?,
         cookie: reader.get(&names.cookie()).await?,
         default_user: reader.get(&names.default_user()).await?,
+        tls: reader.tls(cluster).await?,
+        optional,
         taken,
     })
 }
@@ -146,6 +169,38 @@ impl Reader<'_> {
         let all = self.api().list(&ListParams::default().labels(selector)).await;
         all.map(|list| list.items)
             .map_err(|source| failed::<K>(selector, source))
+    }
+
+    async fn tls(&self, cluster: &RabbitCluster) -> Result<Vec<Secret>, Error> {
+        let Some(tls) = &cluster.spec.tls else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        found.extend(self.get(&tls.secret_name).await?);
+        if let Some(authority) = &tls.ca_secret_name {
+            found.extend(self.get(authority).await?);
+        }
+        Ok(found)
+    }
+
+    /// The uid of a child of ours; a stranger in its place is added to `taken`.
+    async fn optional<K>(
+        &self,
+        cluster: &RabbitCluster,
+        name: &str,
+        taken: &mut Vec<Taken>,
+    ) -> Result<Option<String>, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let found = self.api::<K>().get_metadata_opt(name).await;
+        let Some(found) = found.map_err(|source| failed::<K>(name, source))? else {
+            return Ok(None);
+        };
+        let stranger = stranger::<K>(cluster, &found.metadata);
+        let ours = found.metadata.uid.filter(|_| stranger.is_none());
+        taken.extend(stranger);
+        Ok(ours)
     }
 
     async fn stranger<K>(&self, cluster: &RabbitCluster, name: &str) -> Result<Option<Taken>, Error>

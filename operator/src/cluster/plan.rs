@@ -6,6 +6,18 @@
 //! once, and one that is down already needs only its siblings of the new revision to be well.
 
 use super::situation::{PodSeen, Situation};
+use crate::crd::UpdateStrategy;
+
+/// What the user wants, as far as the plan is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Nodes.
+    pub replicas: u32,
+    /// A new pod would find the Secrets that it needs.
+    pub secrets: bool,
+    /// Who replaces pods that run an old template.
+    pub update: UpdateStrategy,
+}
 
 /// What a pass does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,16 +61,19 @@ pub enum Why {
     Turn,
 }
 
-/// Decides. `secrets` says whether a new pod would find the Secrets that it needs.
-pub fn plan(wanted: u32, secrets: bool, seen: &Situation) -> Plan {
+/// Decides.
+pub fn plan(wanted: &Wanted, seen: &Situation) -> Plan {
     let running = seen.set.as_ref().map_or(0, |set| set.replicas);
     let held = running.max(seen.held);
-    let refused = (wanted > 0 && wanted < held).then_some(Refused { wanted, held });
-    let replicas = if refused.is_some() { running } else { wanted };
-    let step = if !secrets {
-        Step::Wait("a Secret that new pods need is missing".into())
+    let refused = (wanted.replicas > 0 && wanted.replicas < held).then_some(Refused {
+        wanted: wanted.replicas,
+        held,
+    });
+    let replicas = if refused.is_some() { running } else { wanted.replicas };
+    let step = if wanted.secrets {
+        step(replicas, wanted.update, seen)
     } else {
-        step(replicas, seen)
+        Step::Wait("a Secret that new pods need is missing".into())
     };
     Plan {
         replicas,
@@ -67,7 +82,7 @@ pub fn plan(wanted: u32, secrets: bool, seen: &Situation) -> Plan {
     }
 }
 
-fn step(replicas: u32, seen: &Situation) -> Step {
+fn step(replicas: u32, update: UpdateStrategy, seen: &Situation) -> Step {
     let Some(set) = &seen.set else { return Step::Rest };
     let Some(revision) = &set.revision else {
         return Step::Wait("the StatefulSet's controller has not seen the newest template".into());
@@ -80,6 +95,9 @@ fn step(replicas: u32, seen: &Situation) -> Step {
     let Some(candidate) = old().rfind(|pod| !pod.ready).or_else(|| old().next_back()) else {
         return Step::Rest;
     };
+    if update == UpdateStrategy::OnDelete {
+        return Step::Wait("update.strategy is OnDelete: delete these pods when it suits you".into());
+    }
     let why = if candidate.ready { Why::Turn } else { Why::Down };
     // Nodes that are down on an old revision wait for us, not we for them: else two of them would wait for each other.
     let in_the_way =

@@ -17,8 +17,8 @@ use super::build::{Shape, build};
 use super::image::Reference;
 use super::names::{Names, OPERATOR};
 use super::observe::{self, Found, Taken, observe};
-use super::plan::{Plan, Step, plan};
-use super::secrets::{Verdicts, judge};
+use super::plan::{Plan, Step, Wanted, plan};
+use super::secrets::{Verdicts, judge, tls_problem};
 use super::situation::{Situation, set_seen, situation};
 use super::status::{Carried, Outcome, status};
 use super::validate::{ValidCluster, validate};
@@ -154,6 +154,9 @@ async fn carry_out(
     if let Some(taken) = found.taken.first() {
         return Ok((in_the_way(taken), None));
     }
+    if let Some(problem) = tls_problem(valid.spec.tls.as_ref(), &found.tls) {
+        return Ok((Outcome::Failed("SecretMissing".into(), problem), None));
+    }
     let (secrets, plan) = decide(&valid, found, seen);
     let shape = Shape {
         replicas: plan.replicas,
@@ -185,7 +188,12 @@ async fn carry_out(
 fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, Plan) {
     let lived = seen.set.is_some() || seen.held > 0;
     let secrets = judge(&valid.names, found.cookie.as_ref(), found.default_user.as_ref(), lived);
-    let plan = plan(valid.replicas, secrets.to_restore().is_none(), seen);
+    let wanted = Wanted {
+        replicas: valid.replicas,
+        secrets: secrets.to_restore().is_none(),
+        update: valid.spec.update.strategy,
+    };
+    let plan = plan(&wanted, seen);
     (secrets, plan)
 }
 

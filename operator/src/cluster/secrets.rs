@@ -12,7 +12,8 @@ use link::Cookie;
 use rand::RngExt;
 use rand::distr::Alphanumeric;
 
-use super::names::{Names, PORT_AMQP};
+use super::names::{Names, PORT_AMQP, PORT_AMQPS};
+use crate::crd::{ClientAuth, Tls};
 
 /// Key of the secret that nodes prove to each other now. Rotation adds `next` and `previous` beside it.
 pub const KEY_CURRENT: &str = "current";
@@ -86,6 +87,30 @@ fn verdict(secret: Option<&Secret>, keys: &[&str], lived: bool, how: impl Fn() -
     }
 }
 
+/// What is wrong with the Secrets that the spec names for TLS; new pods would not start without them.
+pub fn tls_problem(tls: Option<&Tls>, found: &[Secret]) -> Option<String> {
+    let tls = tls?;
+    let authority = (tls.client_auth != ClientAuth::None).then_some("ca.crt");
+    let (pair, apart) = match &tls.ca_secret_name {
+        Some(name) => (None, Some((name, authority))),
+        None => (authority, None),
+    };
+    let of_pair = [Some("tls.crt"), Some("tls.key"), pair].into_iter().flatten();
+    let wanted = of_pair.map(|key| ("secretName", &tls.secret_name, key));
+    let apart = apart.and_then(|(name, key)| Some(("caSecretName", name, key?)));
+    let mut wanted = wanted.chain(apart);
+    wanted.find_map(|(field, name, key)| {
+        let field = format!("spec.tls.{field}");
+        let Some(secret) = found.iter().find(|secret| secret.metadata.name.as_ref() == Some(name)) else {
+            return Some(format!(
+                "{field}: there is no Secret {name} in this namespace; create it with the key '{key}'"
+            ));
+        };
+        let pem = text(secret, key).is_some_and(|text| text.contains("-----BEGIN "));
+        (!pem).then(|| format!("{field}: Secret {name} has no PEM text under the key '{key}'; add it"))
+    })
+}
+
 fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
     let bytes = secret.data.as_ref()?.get(key)?;
     std::str::from_utf8(&bytes.0).ok()
@@ -118,12 +143,17 @@ impl Credentials {
     }
 
     /// Everything that the default-user Secret holds: what service bindings and RabbitMQ's own operator call for.
-    pub fn data(&self, names: &Names, namespace: &str) -> BTreeMap<String, ByteString> {
+    pub fn data(&self, names: &Names, namespace: &str, tls_only: bool) -> BTreeMap<String, ByteString> {
         let Self { username, password } = self;
         let host = format!("{}.{namespace}.svc", names.cluster);
+        let (scheme, port) = if tls_only {
+            ("amqps", PORT_AMQPS)
+        } else {
+            ("amqp", PORT_AMQP)
+        };
         // The virtual host is spelt out: a path of '/' alone is the nameless one to most clients, and the default one to some.
         let uri = format!(
-            "amqp://{}:{}@{host}:{PORT_AMQP}/%2F",
+            "{scheme}://{}:{}@{host}:{port}/%2F",
             escaped(username),
             escaped(password)
         );
@@ -132,7 +162,7 @@ impl Credentials {
             ("username", username.clone()),
             ("password", password.clone()),
             ("host", host),
-            ("port", PORT_AMQP.to_string()),
+            ("port", port.to_string()),
             ("provider", "rabbitmq".into()),
             ("type", "rabbitmq".into()),
             ("connection_string", uri),
@@ -234,6 +264,33 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_for_tls_that_cannot_be_used_is_named_with_its_field_and_key() {
+        let tls = |rest: &str| serde_yaml::from_str::<Tls>(&format!("{{secretName: pair{rest}}}")).unwrap();
+        let named = |name: &str, keys: &[&str]| {
+            let pairs: Vec<_> = keys.iter().map(|key| (*key, "-----BEGIN X-----")).collect();
+            let mut secret = secret(&pairs);
+            secret.metadata.name = Some(name.into());
+            secret
+        };
+        let pair = named("pair", &["tls.crt", "tls.key"]);
+        let authority = named("authority", &["ca.crt"]);
+        let mutual = tls(", caSecretName: authority, clientAuth: Required");
+        let problem = |tls: &Tls, found: &[Secret]| tls_problem(Some(tls), found).unwrap_or_default();
+        assert_eq!(tls_problem(None, &[]), None);
+        assert_eq!(problem(&tls(""), std::slice::from_ref(&pair)), "");
+        assert_eq!(problem(&mutual, &[pair.clone(), authority]), "");
+        assert!(problem(&tls(""), &[]).starts_with("spec.tls.secretName: there is no Secret pair"));
+        assert!(problem(&tls(", clientAuth: Optional"), std::slice::from_ref(&pair)).contains("'ca.crt'"));
+        assert!(problem(&mutual, &[pair]).starts_with("spec.tls.caSecretName: there is no Secret authority"));
+        let empty = secret(&[("tls.crt", ""), ("tls.key", "")]);
+        let empty = Secret {
+            metadata: named("pair", &[]).metadata,
+            ..empty
+        };
+        assert!(problem(&tls(""), &[empty]).contains("no PEM text under the key 'tls.crt'"));
+    }
+
+    #[test]
     fn every_drawing_is_new_and_made_of_letters_and_digits() {
         let (first, second) = (draw_cookie(), draw_cookie());
         assert_ne!(first, second);
@@ -248,7 +305,7 @@ mod tests {
             username: "alice".into(),
             password: "p/w@1".into(),
         };
-        let data = user.data(&Names::new("orders"), "shop");
+        let data = user.data(&Names::new("orders"), "shop", false);
         let text = |key: &str| std::str::from_utf8(&data[key].0).unwrap();
         assert_eq!(
             text("connection_string"),
@@ -262,5 +319,8 @@ mod tests {
             [text("host"), text("port"), text("type"), text("provider")],
             ["orders.shop.svc", "5672", "rabbitmq", "rabbitmq"]
         );
+        let tls_only = user.data(&Names::new("orders"), "shop", true);
+        let uri = std::str::from_utf8(&tls_only["connection_string"].0).unwrap();
+        assert_eq!(uri, "amqps://alice:p%2Fw%401@orders.shop.svc:5671/%2F");
     }
 }

@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 
 use super::image::Reference;
 use super::names::Names;
-use crate::crd::{RabbitCluster, RabbitClusterSpec, Resources};
+use crate::crd::{ClientAuth, RabbitCluster, RabbitClusterSpec, Resources, Service, ServiceType, Tls};
 use crate::quantity;
 
 /// A cluster that can be built.
@@ -50,15 +50,28 @@ fn invalid<T>(field: &str, wrong: impl Into<String>) -> Result<T, Invalid> {
 }
 
 /// Settings that the operator's Services, probes and Secrets depend on.
-const OURS: [(&str, &str); 8] = [
+const OURS: [(&str, &str); 9] = [
     ("listeners.", "the Services and probes expect the usual ports"),
     ("management.tcp.", "the Services expect the usual ports"),
     ("management.ssl.", "the Services expect the usual ports"),
     ("management.listener.", "the Services expect the usual ports"),
     ("prometheus.tcp.", "the Services expect the usual ports"),
+    ("prometheus.ssl.", "the Services expect the usual ports"),
     ("default_user", "the first user is the one of the default-user Secret"),
     ("default_pass", "the first user is the one of the default-user Secret"),
     ("cluster_formation.", "the operator forms the cluster"),
+];
+
+/// Settings that follow from `spec.tls`.
+const OURS_WITH_TLS: [(&str, &str); 5] = [
+    ("ssl_options.certfile", "it follows from spec.tls.secretName"),
+    ("ssl_options.keyfile", "it follows from spec.tls.secretName"),
+    ("ssl_options.cacertfile", "it follows from spec.tls.caSecretName"),
+    ("ssl_options.verify", "it follows from spec.tls.clientAuth"),
+    (
+        "ssl_options.fail_if_no_peer_cert",
+        "it follows from spec.tls.clientAuth",
+    ),
 ];
 
 /// Checks every field.
@@ -68,7 +81,9 @@ const OURS: [(&str, &str); 8] = [
 pub fn validate(cluster: &RabbitCluster, default_image: &Reference) -> Result<ValidCluster, Invalid> {
     let spec = &cluster.spec;
     let name = name(&cluster.name_any())?;
-    config(spec.config.as_deref().unwrap_or_default())?;
+    config(spec.config.as_deref().unwrap_or_default(), spec.tls.is_some())?;
+    service(&spec.service)?;
+    tls(spec.tls.as_ref())?;
     resources(&spec.resources)?;
     storage(&spec.persistence.storage)?;
     grace(spec.termination_grace_period_seconds)?;
@@ -163,7 +178,7 @@ fn plugins(plugins: &[String]) -> Result<Vec<String>, Invalid> {
 }
 
 /// Only the form is checked; which settings exist is the broker's to know.
-fn config(text: &str) -> Result<(), Invalid> {
+fn config(text: &str, tls: bool) -> Result<(), Invalid> {
     if text.len() > 100_000 {
         return invalid("spec.config", format!("has {} bytes, at most 100000", text.len()));
     }
@@ -178,7 +193,7 @@ fn config(text: &str) -> Result<(), Invalid> {
         }
         let ours =
             |(own, _): &&(&str, &str)| key == own.trim_end_matches('.') || own.ends_with('.') && key.starts_with(own);
-        if let Some((_, why)) = OURS.iter().find(ours) {
+        if let Some((_, why)) = OURS.iter().chain(OURS_WITH_TLS.iter().filter(|_| tls)).find(ours) {
             return invalid(
                 "spec.config",
                 format!("line {number}: '{key}' belongs to the operator: {why}"),
@@ -186,6 +201,36 @@ fn config(text: &str) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+fn service(service: &Service) -> Result<(), Invalid> {
+    if service.external_traffic_policy.is_some() && service.kind == ServiceType::ClusterIP {
+        let wrong = "needs service.type NodePort or LoadBalancer: a ClusterIP has no traffic from outside";
+        return invalid("spec.service.externalTrafficPolicy", wrong);
+    }
+    let balancer = [
+        ("loadBalancerClass", service.load_balancer_class.is_some()),
+        (
+            "loadBalancerSourceRanges",
+            !service.load_balancer_source_ranges.is_empty(),
+        ),
+    ];
+    match balancer.into_iter().find(|(_, given)| *given) {
+        Some((field, _)) if service.kind != ServiceType::LoadBalancer => {
+            invalid(&format!("spec.service.{field}"), "needs service.type LoadBalancer")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn tls(tls: Option<&Tls>) -> Result<(), Invalid> {
+    match tls {
+        Some(tls) if tls.ca_secret_name.is_some() && tls.client_auth == ClientAuth::None => invalid(
+            "spec.tls.caSecretName",
+            "is what clients are checked against: set tls.clientAuth to Optional or Required, or leave it out",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn resources(resources: &Resources) -> Result<(), Invalid> {

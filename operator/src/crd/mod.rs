@@ -22,8 +22,9 @@ pub use policy::{ApplyTo, ClusterRef, DeletionPolicy, MirrorMode, Mirroring, Pol
 pub use policy_status::{Matched, Mirrors, PolicyStatus, PolicySummary, Shadow};
 pub use print::{definitions, file_name, values_schema, yaml};
 pub use rabbit_cluster::{
-    Image, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention, RetentionPolicy,
-    Scheduling, SecretName, Service, ServiceType,
+    ClientAuth, Disruption, DisruptionBudget, ExternalTrafficPolicy, Image, IpFamilyPolicy, NetworkPolicy, Persistence,
+    PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention, RetentionPolicy, Scheduling, SecretName,
+    Service, ServiceType, Tls, Update, UpdateStrategy,
 };
 pub use status::{Binding, DefaultUser, Member, ObjectName, Phase, RabbitClusterStatus, Summary, Version};
 

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::{Policy, RabbitCluster};
 
 /// Fields whose inside is Kubernetes' own and documented there.
-const FOREIGN: [&str; 6] = [
+const FOREIGN: [&str; 7] = [
     "affinity",
+    "clients",
     "conditions",
     "limits",
     "requests",

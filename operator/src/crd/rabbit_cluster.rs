@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -107,9 +108,25 @@ pub struct RabbitClusterSpec {
     #[serde(default)]
     pub service: Service,
 
+    /// TLS for clients. Without it there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+
     /// Where the pods may run.
     #[serde(default)]
     pub scheduling: Scheduling,
+
+    /// How a change of the pods (image, configuration, resources) reaches them.
+    #[serde(default)]
+    pub update: Update,
+
+    /// What evictions (node drains) may take.
+    #[serde(default)]
+    pub disruption: Disruption,
+
+    /// Who may reach the nodes' ports.
+    #[serde(default)]
+    pub network_policy: NetworkPolicy,
 
     /// Other namespaces whose Policies this cluster takes; '*' stands for all. Those of its own namespace it always takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -127,6 +144,10 @@ pub struct RabbitClusterSpec {
             .message("terminationGracePeriodSeconds must be between 10 and 604800: a node needs a moment to close its files")
     )]
     pub termination_grace_period_seconds: i64,
+
+    /// While true the cluster cannot be deleted, where the operator's chart has installed its admission policy (the default).
+    #[serde(default)]
+    pub deletion_protection: bool,
 
     /// While true the operator changes nothing and only reports.
     #[serde(default)]
@@ -290,8 +311,14 @@ pub enum RetentionPolicy {
 }
 
 /// The Service that clients connect to.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.externalTrafficPolicy) || self.type != 'ClusterIP'")
+        .message("service.externalTrafficPolicy needs service.type NodePort or LoadBalancer: a ClusterIP has no traffic from outside"),
+    validation = Rule::new("!has(self.loadBalancerSourceRanges) && !has(self.loadBalancerClass) || self.type == 'LoadBalancer'")
+        .message("service.loadBalancerSourceRanges and service.loadBalancerClass need service.type LoadBalancer")
+)]
 pub struct Service {
     /// How it can be reached.
     #[serde(rename = "type", default)]
@@ -302,6 +329,127 @@ pub struct Service {
     /// More labels of the Service. They cannot replace the operator's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Whether it has an IPv4 address, an IPv6 one or both. Default: what Kubernetes gives a Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_family_policy: Option<IpFamilyPolicy>,
+    /// Whether traffic from outside may reach nodes on other machines; Local keeps the clients' addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_traffic_policy: Option<ExternalTrafficPolicy>,
+    /// Which load balancer is asked, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub load_balancer_class: Option<String>,
+    /// Addresses that the load balancer lets in, such as 10.0.0.0/8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 43)))]
+    pub load_balancer_source_ranges: Vec<String>,
+}
+
+/// Which families of addresses a Service has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum IpFamilyPolicy {
+    /// One.
+    SingleStack,
+    /// Both where there are both.
+    PreferDualStack,
+    /// Both, or the Service is refused.
+    RequireDualStack,
+}
+
+/// Where traffic from outside may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum ExternalTrafficPolicy {
+    /// To any node.
+    Cluster,
+    /// To nodes on the machine where it arrives.
+    Local,
+}
+
+/// TLS for clients: AMQP on 5671, and with their plugins management on 15671 and the Prometheus page on 15691. Changed files of the
+/// Secrets count for every new connection, without a restart.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.caSecretName) || self.clientAuth != 'None'")
+        .message("tls.caSecretName is what clients are checked against: set tls.clientAuth to Optional or Required, or leave it out")
+)]
+pub struct Tls {
+    /// Secret with `tls.crt` and `tls.key`, as cert-manager makes it.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
+    /// Secret with the `ca.crt` that clients are checked against. Default: the `ca.crt` of the first Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub ca_secret_name: Option<String>,
+    /// Whether AMQP clients show certificates.
+    #[serde(default)]
+    pub client_auth: ClientAuth,
+    /// Whether the ports without TLS are closed.
+    #[serde(default)]
+    pub disable_plain: bool,
+}
+
+/// Whether AMQP clients show certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum ClientAuth {
+    /// They are not asked for one.
+    #[default]
+    None,
+    /// One that is shown must be good.
+    Optional,
+    /// Who has none is not let in.
+    Required,
+}
+
+/// How a change of the pods reaches them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Update {
+    /// Who replaces pods that run an old template.
+    #[serde(default)]
+    pub strategy: UpdateStrategy,
+}
+
+/// Who replaces pods that run an old template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum UpdateStrategy {
+    /// The operator, one at a time, when the others can do without it.
+    #[default]
+    Automatic,
+    /// You, by deleting pods when it suits you. One that never became ready is still replaced.
+    OnDelete,
+}
+
+/// What evictions may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Disruption {
+    /// The PodDisruptionBudget.
+    #[serde(default)]
+    pub pdb: DisruptionBudget,
+}
+
+/// The PodDisruptionBudget of the pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum DisruptionBudget {
+    /// At most one node at a time.
+    #[default]
+    MaxUnavailable1,
+    /// None is made: evictions may take all nodes at once.
+    None,
+}
+
+/// Who may reach the nodes' ports, where the network of the Kubernetes cluster enforces it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPolicy {
+    /// Whether there is a NetworkPolicy: the ports of nodes among themselves are open to nodes and the operator alone, those for
+    /// clients to `clients`.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Who may reach the ports for clients, as in a NetworkPolicy. Default: everybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<NetworkPolicyPeer>,
 }
 
 /// How a Service can be reached.

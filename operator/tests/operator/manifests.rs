@@ -80,8 +80,61 @@ fn three_nodes() {
 }
 
 #[test]
+fn three_nodes_that_clients_reach_by_tls_alone() {
+    check("mutual-tls");
+}
+
+#[test]
+fn tls_changes_the_pods_and_its_certificates_do_not() {
+    let plain = pod(&objects(&cluster("{}")));
+    let tls = pod(&objects(&cluster("{tls: {secretName: pair}}")));
+    assert_ne!(plain, tls);
+    assert!(!serde_yaml::to_string(&plain).unwrap().contains("tls"));
+    let settings =
+        objects(&cluster("{tls: {secretName: pair}}"))["ConfigMap/orders-config"]["data"]["rabbitmq.conf"].clone();
+    for line in [
+        "listeners.ssl.default = 5671",
+        "management.tcp.port = 15672",
+        "management.ssl.port = 15671",
+        "prometheus.ssl.keyfile = /etc/warren/tls/tls.key",
+    ] {
+        assert!(settings.as_str().unwrap().lines().any(|found| found == line), "{line}");
+    }
+}
+
+#[test]
+fn what_is_not_asked_for_is_not_there() {
+    let all = objects(&cluster("{disruption: {pdb: None}}"));
+    assert!(!all.contains_key("PodDisruptionBudget/orders-server"));
+    assert!(!all.contains_key("NetworkPolicy/orders-server"));
+}
+
+#[test]
+fn nodes_talk_among_themselves_and_to_the_operator_alone_where_a_network_policy_is_asked_for() {
+    let all = objects(&cluster(
+        "{networkPolicy: {enabled: true, clients: [{podSelector: {matchLabels: {app: shop}}}]}, plugins: []}",
+    ));
+    let rules = all["NetworkPolicy/orders-server"]["spec"]["ingress"]
+        .as_sequence()
+        .unwrap()
+        .clone();
+    let ports = |rule: &Value| {
+        let ports = rule["ports"].as_sequence().unwrap().iter();
+        ports.map(|port| port["port"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((ports(&rules[0]), ports(&rules[1])), (vec![5672], vec![25672, 15680]));
+    assert_eq!(rules[0]["from"][0]["podSelector"]["matchLabels"]["app"], "shop");
+    assert_eq!(rules[1]["from"].as_sequence().unwrap().len(), 2);
+}
+
+#[test]
 fn the_examples_can_be_previewed() {
-    for (file, set) in [("hello", "hello"), ("three-nodes", "orders"), ("mirrored", "orders")] {
+    for (file, set) in [
+        ("hello", "hello"),
+        ("three-nodes", "orders"),
+        ("mirrored", "orders"),
+        ("tls", "orders"),
+    ] {
         let text = std::fs::read_to_string(repository().join(format!("examples/{file}.yaml"))).unwrap();
         assert!(
             objects(&text).contains_key(&format!("StatefulSet/{set}-server")),
@@ -237,14 +290,14 @@ fn whole_numbers_are_amounts_too() {
 }
 
 /// A spec, and what must be said about it.
-const REFUSED: [(&str, &str); 16] = [
+const REFUSED: [(&str, &str); 21] = [
     (
         "{replicas: -1}",
         "document 1: spec.replicas: -1 cannot be negative: 0 stops the cluster and keeps its data",
     ),
     (
         "{replica: 1}",
-        "document 1: unknown field spec.replica; known there: config, image,",
+        "document 1: unknown field spec.replica; known there: config, deletionProtection,",
     ),
     (
         "{image: {tags: a}}",
@@ -298,6 +351,23 @@ const REFUSED: [(&str, &str); 16] = [
         "{terminationGracePeriodSeconds: 1}",
         "spec.terminationGracePeriodSeconds: 1 must be between 10 and 604800",
     ),
+    (
+        "{tls: {secretName: a, caSecretName: b}}",
+        "spec.tls.caSecretName: is what clients are checked against: set tls.clientAuth",
+    ),
+    (
+        "{tls: {secretName: a}, config: 'ssl_options.verify = verify_none'}",
+        "'ssl_options.verify' belongs to the operator: it follows from spec.tls.clientAuth",
+    ),
+    (
+        "{service: {externalTrafficPolicy: Local}}",
+        "spec.service.externalTrafficPolicy: needs service.type NodePort or LoadBalancer",
+    ),
+    (
+        "{service: {type: NodePort, loadBalancerSourceRanges: [10.0.0.0/8]}}",
+        "spec.service.loadBalancerSourceRanges: needs service.type LoadBalancer",
+    ),
+    ("{tls: {}}", "missing field `secretName`"),
     (
         "{service: {type: Foo}}",
         "unknown variant `Foo`, expected one of `ClusterIP`, `NodePort`, `LoadBalancer`",

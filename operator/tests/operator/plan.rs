@@ -1,8 +1,9 @@
 //! The plan, by tables. A node is written as ordinal, revision and state: `2b!` is ordinal 2, revision b, never ready. States: `+` ready,
 //! `-` was ready and is not, `!` never became ready, `x` terminating.
 
-use operator::cluster::plan::{Refused, Step, plan};
+use operator::cluster::plan::{Plan, Refused, Step, Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
+use operator::crd::UpdateStrategy;
 
 fn pod(text: &str) -> PodSeen {
     let mut letters = text.chars();
@@ -34,6 +35,15 @@ fn situation(replicas: u32, revision: Option<&str>, pods: &str) -> Situation {
     }
 }
 
+fn decide(replicas: u32, secrets: bool, seen: &Situation) -> Plan {
+    let wanted = Wanted {
+        replicas,
+        secrets,
+        update: UpdateStrategy::Automatic,
+    };
+    plan(&wanted, seen)
+}
+
 /// `rest`, `wait`, or the pod to replace and why.
 fn told(step: &Step) -> String {
     match step {
@@ -58,7 +68,7 @@ fn one_pod_at_a_time_the_highest_ordinal_first_and_only_while_the_others_are_rea
     ];
     for (pods, expected) in cases {
         assert_eq!(
-            told(&plan(3, true, &situation(3, Some("b"), pods)).step),
+            told(&decide(3, true, &situation(3, Some("b"), pods)).step),
             expected,
             "{pods}"
         );
@@ -79,7 +89,7 @@ fn a_broken_revision_does_not_lock_itself_in() {
     ];
     for (pods, expected) in cases {
         assert_eq!(
-            told(&plan(3, true, &situation(3, Some("b"), pods)).step),
+            told(&decide(3, true, &situation(3, Some("b"), pods)).step),
             expected,
             "{pods}"
         );
@@ -88,9 +98,25 @@ fn a_broken_revision_does_not_lock_itself_in() {
 
 #[test]
 fn nothing_is_replaced_while_the_newest_template_is_unknown_or_a_new_pod_could_not_start() {
-    assert_eq!(told(&plan(1, true, &situation(1, None, "0a+")).step), "wait");
-    assert_eq!(told(&plan(1, false, &situation(1, Some("b"), "0a!")).step), "wait");
-    assert_eq!(told(&plan(1, true, &Situation::default()).step), "rest");
+    assert_eq!(told(&decide(1, true, &situation(1, None, "0a+")).step), "wait");
+    assert_eq!(told(&decide(1, false, &situation(1, Some("b"), "0a!")).step), "wait");
+    assert_eq!(told(&decide(1, true, &Situation::default()).step), "rest");
+}
+
+#[test]
+fn pods_are_left_to_the_user_where_the_user_wants_it_but_for_those_that_never_started() {
+    let on_delete = |pods: &str| {
+        let wanted = Wanted {
+            replicas: 3,
+            secrets: true,
+            update: UpdateStrategy::OnDelete,
+        };
+        told(&plan(&wanted, &situation(3, Some("b"), pods)).step)
+    };
+    assert_eq!(on_delete("0a+ 1a+ 2a+"), "wait");
+    assert_eq!(on_delete("0a+ 1a- 2b+"), "wait");
+    assert_eq!(on_delete("0a+ 1a! 2b+"), "1 NeverReady");
+    assert_eq!(on_delete("0b+ 1b+ 2b+"), "rest");
 }
 
 #[test]
@@ -115,7 +141,7 @@ fn nodes_are_never_fewer_than_hold_messages_except_none() {
         if asked.is_none() {
             seen.set = None;
         }
-        let plan = plan(wanted, true, &seen);
+        let plan = decide(wanted, true, &seen);
         assert_eq!(
             (plan.replicas, plan.refused),
             (replicas, refusal),

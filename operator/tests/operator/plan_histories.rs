@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use operator::cluster::plan::{Plan, Step, plan};
+use operator::cluster::plan::{Plan, Step, Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
+use operator::crd::UpdateStrategy;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -162,7 +163,7 @@ impl World {
     }
 
     fn decide(&self) -> Plan {
-        plan(self.wanted, true, &self.seen())
+        plan(&wanted(self.wanted), &self.seen())
     }
 
     fn pass(&mut self) {
@@ -216,6 +217,14 @@ impl World {
             }
             (0..10).for_each(|ordinal| self.kubelet(ordinal));
         }
+    }
+}
+
+fn wanted(replicas: u32) -> Wanted {
+    Wanted {
+        replicas,
+        secrets: true,
+        update: UpdateStrategy::Automatic,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use api::{ClusterMember, Membership};
 use k8s_openapi::jiff::Timestamp;
-use operator::cluster::plan::plan;
+use operator::cluster::plan::{Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
 use operator::cluster::status::{Carried, Outcome, status};
-use operator::crd::{Phase, RabbitCluster, RabbitClusterStatus};
+use operator::crd::{Phase, RabbitCluster, RabbitClusterStatus, UpdateStrategy};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-01-01T00:01:00Z";
@@ -47,7 +47,14 @@ fn seen(pods: Vec<PodSeen>) -> Situation {
 
 fn carried(wanted: i32, seen: &Situation) -> Outcome {
     Outcome::Done(Carried {
-        plan: plan(wanted.try_into().unwrap(), true, seen),
+        plan: plan(
+            &Wanted {
+                replicas: wanted.try_into().unwrap(),
+                secrets: true,
+                update: UpdateStrategy::Automatic,
+            },
+            seen,
+        ),
         image: "localhost/warren:1.4.0".parse().unwrap(),
         volumes_growing: Vec::new(),
         volumes_refused: None,

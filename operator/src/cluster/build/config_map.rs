@@ -4,6 +4,7 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use sha2::{Digest, Sha256};
 
+use super::tls;
 use crate::cluster::names::map;
 use crate::cluster::validate::ValidCluster;
 
@@ -27,6 +28,7 @@ fn conf(cluster: &ValidCluster) -> String {
         "# by the operator\ncluster_name = {}\ncluster_formation.peer_discovery_backend = k8s\nlog.console = true\nlog.file = false\n",
         cluster.names.cluster
     );
+    text += &tls::conf(cluster);
     if let Some(config) = cluster
         .spec
         .config

@@ -5,8 +5,16 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::cluster::validate::ValidCluster;
+use crate::crd::DisruptionBudget;
 
-pub(super) fn build(cluster: &ValidCluster) -> PodDisruptionBudget {
+pub(super) fn build(cluster: &ValidCluster) -> Option<PodDisruptionBudget> {
+    match cluster.spec.disruption.pdb {
+        DisruptionBudget::MaxUnavailable1 => Some(one_at_a_time(cluster)),
+        DisruptionBudget::None => None,
+    }
+}
+
+fn one_at_a_time(cluster: &ValidCluster) -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: super::meta(cluster, cluster.names.server()),
         spec: Some(PodDisruptionBudgetSpec {

@@ -6,12 +6,16 @@
 
 mod config_map;
 mod disruption_budget;
+mod network_policy;
+mod ports;
 mod service_account;
 mod services;
 mod stateful_set;
+mod tls;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
@@ -30,7 +34,9 @@ pub struct Children {
     /// What clients connect to.
     pub clients: Service,
     /// At most one node is evicted at a time.
-    pub disruption_budget: PodDisruptionBudget,
+    pub disruption_budget: Option<PodDisruptionBudget>,
+    /// Who may reach the pods.
+    pub network_policy: Option<NetworkPolicy>,
     /// The pods.
     pub server: StatefulSet,
 }
@@ -52,6 +58,7 @@ pub fn build(cluster: &ValidCluster, shape: &Shape) -> Children {
         nodes: services::nodes(cluster),
         clients: services::clients(cluster),
         disruption_budget: disruption_budget::build(cluster),
+        network_policy: network_policy::build(cluster),
         server: stateful_set::build(cluster, shape, &config),
         config,
     }

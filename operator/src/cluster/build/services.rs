@@ -5,9 +5,10 @@
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::cluster::names::{Map, PORT_ADMIN, PORT_AMQP, PORT_MANAGEMENT, PORT_PEERS, PORT_PROMETHEUS};
+use super::ports;
+use crate::cluster::names::{Map, PORT_ADMIN, PORT_PEERS};
 use crate::cluster::validate::ValidCluster;
-use crate::crd::ServiceType;
+use crate::crd::{ExternalTrafficPolicy, IpFamilyPolicy, ServiceType};
 
 pub(super) fn nodes(cluster: &ValidCluster) -> Service {
     Service {
@@ -36,6 +37,10 @@ pub(super) fn clients(cluster: &ValidCluster) -> Service {
             type_: Some(kind(asked.kind).into()),
             selector: Some(selector(cluster)),
             ports: Some(client_ports(cluster)),
+            ip_family_policy: asked.ip_family_policy.map(|policy| families(policy).into()),
+            external_traffic_policy: asked.external_traffic_policy.map(|policy| from_outside(policy).into()),
+            load_balancer_class: asked.load_balancer_class.clone(),
+            load_balancer_source_ranges: Some(asked.load_balancer_source_ranges.clone()).filter(|all| !all.is_empty()),
             ..ServiceSpec::default()
         }),
         ..Service::default()
@@ -48,15 +53,10 @@ fn selector(cluster: &ValidCluster) -> Map {
 
 /// A port only for what listens: 15672 and 15692 come with their plugins.
 fn client_ports(cluster: &ValidCluster) -> Vec<ServicePort> {
-    let on = |plugin: &str| cluster.plugins.iter().any(|name| name == plugin);
-    let mut ports = vec![port("amqp", PORT_AMQP, Some("amqp"))];
-    if on("rabbitmq_management") {
-        ports.push(port("management", PORT_MANAGEMENT, Some("http")));
-    }
-    if on("rabbitmq_prometheus") {
-        ports.push(port("prometheus", PORT_PROMETHEUS, Some("prometheus.io/metrics")));
-    }
-    ports
+    let served = ports::served(cluster);
+    served
+        .map(|served| port(served.name, served.number, Some(served.protocol)))
+        .collect()
 }
 
 fn port(name: &str, number: i32, protocol: Option<&str>) -> ServicePort {
@@ -75,5 +75,20 @@ fn kind(kind: ServiceType) -> &'static str {
         ServiceType::ClusterIP => "ClusterIP",
         ServiceType::NodePort => "NodePort",
         ServiceType::LoadBalancer => "LoadBalancer",
+    }
+}
+
+fn families(policy: IpFamilyPolicy) -> &'static str {
+    match policy {
+        IpFamilyPolicy::SingleStack => "SingleStack",
+        IpFamilyPolicy::PreferDualStack => "PreferDualStack",
+        IpFamilyPolicy::RequireDualStack => "RequireDualStack",
+    }
+}
+
+fn from_outside(policy: ExternalTrafficPolicy) -> &'static str {
+    match policy {
+        ExternalTrafficPolicy::Cluster => "Cluster",
+        ExternalTrafficPolicy::Local => "Local",
     }
 }

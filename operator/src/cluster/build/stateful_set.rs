@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Shape, config_map};
-use crate::cluster::names::{CLAIM, PORT_ADMIN, PORT_AMQP, PORT_MANAGEMENT, PORT_PEERS, PORT_PROMETHEUS, map};
+use crate::cluster::names::{CLAIM, PORT_ADMIN, PORT_PEERS, map};
 use crate::cluster::validate::ValidCluster;
 use crate::crd::{PullPolicy, RetentionPolicy};
 
@@ -145,7 +145,7 @@ fn broker(cluster: &ValidCluster) -> Container {
         command: Some(vec!["/usr/bin/warren".into()]),
         args: Some(arguments()),
         env: Some(environment(cluster)),
-        ports: Some(ports()),
+        ports: Some(ports(cluster)),
         startup_probe: Some(probe("/startup", 2, 1800)), // an hour to read back what is on the disk
         readiness_probe: Some(probe("/ready", 5, 2)),
         liveness_probe: Some(probe("/live", 10, 6)),
@@ -155,12 +155,7 @@ fn broker(cluster: &ValidCluster) -> Container {
             ..ResourceRequirements::default()
         }),
         security_context: Some(container_security()),
-        volume_mounts: Some(vec![
-            mount(CLAIM, HOME, false),
-            mount("config", CONFIG, true),
-            mount("secret", SECRET, true),
-            mount("tmp", "/tmp", false),
-        ]),
+        volume_mounts: Some(mounts(cluster)),
         ..Container::default()
     }
 }
@@ -223,21 +218,18 @@ fn environment(cluster: &ValidCluster) -> Vec<EnvVar> {
     ]
 }
 
-fn ports() -> Vec<ContainerPort> {
-    let ports = [
-        ("amqp", PORT_AMQP),
-        ("management", PORT_MANAGEMENT),
-        ("prometheus", PORT_PROMETHEUS),
-        ("peers", PORT_PEERS),
-        ("admin", PORT_ADMIN),
-    ];
+fn ports(cluster: &ValidCluster) -> Vec<ContainerPort> {
+    let clients = super::ports::of_pods(cluster).map(|port| (port.name, port.number));
     let port = |(name, number): (&str, i32)| ContainerPort {
         name: Some(name.into()),
         container_port: number,
         protocol: Some("TCP".into()),
         ..ContainerPort::default()
     };
-    ports.map(port).into()
+    clients
+        .chain([("peers", PORT_PEERS), ("admin", PORT_ADMIN)])
+        .map(port)
+        .collect()
 }
 
 fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
@@ -284,7 +276,7 @@ fn container_security() -> SecurityContext {
 /// The secret is readable by the pod's group alone; the server makes the owner-only copy that the command line asks for.
 fn volumes(cluster: &ValidCluster) -> Vec<Volume> {
     let names = &cluster.names;
-    vec![
+    let mut volumes = vec![
         Volume {
             name: "config".into(),
             config_map: Some(ConfigMapVolumeSource {
@@ -307,10 +299,23 @@ fn volumes(cluster: &ValidCluster) -> Vec<Volume> {
             empty_dir: Some(EmptyDirVolumeSource::default()),
             ..Volume::default()
         },
-    ]
+    ];
+    volumes.extend(super::tls::volumes(cluster).into_iter().map(|(volume, _)| volume));
+    volumes
 }
 
-fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+fn mounts(cluster: &ValidCluster) -> Vec<VolumeMount> {
+    let mut mounts = vec![
+        mount(CLAIM, HOME, false),
+        mount("config", CONFIG, true),
+        mount("secret", SECRET, true),
+        mount("tmp", "/tmp", false),
+    ];
+    mounts.extend(super::tls::volumes(cluster).into_iter().map(|(_, mount)| mount));
+    mounts
+}
+
+pub(super) fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     VolumeMount {
         name: volume.into(),
         mount_path: path.into(),
