@@ -103,9 +103,10 @@ soak-model: ## N=20000 random walks through the mirror protocol from SEED=, then
 soak-sim: ## N=20000 lives of the definitions on simulated nodes that lag, die and quarrel about who leads, from SEED=
 	SEEDS=$(or $(N),20000) FIRST_SEED=$(or $(SEED),1) cargo test --quiet -p catalog --test sim -- --nocapture
 
-soak-mirror: ## N=100000 lives of mirrored queues on simulated nodes that die, lag and are cut off, from SEED=
+soak-mirror: ## N=100000 lives of mirrored queues on simulated nodes from SEED=, then each rule of the protocol is left out and missed
 	@cargo build --quiet --release -p mirror-sim
 	$(CARGO_TARGET_DIR)/release/mirror-sim $(or $(N),100000) $(or $(SEED),1)
+	$(CARGO_TARGET_DIR)/release/mirror-sim rules 10000
 
 soak-crash: build ## N=500 kills under load by SEED=; goes on where it was interrupted
 	@hack/need setpriv

@@ -16,7 +16,7 @@ use super::{
     client::Client,
     errands::Errand,
     journal::Safe,
-    legs::Legs,
+    legs::{Legs, Standing},
     message::{Arriving, Message},
     mirrors::{Reach, Stream},
     node::Node,
@@ -65,6 +65,7 @@ impl Sender {
             incarnation: self.incarnation,
             sequence: forward.sequence,
             floor: forward.floor,
+            again: forward.again,
         })
     }
 }
@@ -385,7 +386,12 @@ impl Batch {
         };
         for remote in &route.remotes {
             let leg = self.legs.to(&remote.leader, &self.node, &self.client);
-            let is_sent = leg.forward(channel, as_of, &remote.queues, message, (receipt, sequence));
+            let standing = Standing {
+                receipt,
+                sequence,
+                again: false,
+            };
+            let is_sent = leg.forward(channel, as_of, &remote.queues, message, standing);
             self.legs.touch(&leg);
             fate = match (is_sent, fate) {
                 (false, _) | (_, Fate::Rejected) => Fate::Rejected,

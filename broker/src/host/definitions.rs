@@ -212,7 +212,7 @@ impl Node {
         }
         for record in catalog.queues() {
             if !next.is_remote(record) || self.has_copy(record) {
-                self.settle_in(&mut next, record, found.remove(&record.id).unwrap_or_default());
+                self.settle_in(&mut next, record, Some(found.remove(&record.id).unwrap_or_default()));
             }
         }
         // Queues that were deleted while the node was starting.

@@ -5,7 +5,7 @@
 use anyhow::Context;
 use catalog::QueueRecord;
 use model::{Epoch, PageId, QueueId, Seq};
-use queue::{Restored, RestoredPage, Tally};
+use queue::{Dedup, Restored, RestoredPage, Tally};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -122,6 +122,11 @@ pub fn settings(record: &QueueRecord) -> queue::Settings {
         },
         ..rules
     }
+}
+
+/// What is known of who published the messages of a queue: nothing of those that were left of it, all of one just declared.
+pub fn known_of(left: Option<&RecoveredQueue>) -> Dedup {
+    left.map_or_else(Dedup::default, |_| Dedup::partial())
 }
 
 /// What the store found of a queue, in the queue's words.

@@ -38,7 +38,7 @@ use super::{
     far_view::FarCounts,
     journal::Journal,
     keepers::Keeper,
-    keeping::{Keeping, restored, settings},
+    keeping::{Keeping, known_of, restored, settings},
     legs::{Couriers, Dial, Process, Remote, ServedLegs},
     listener::Port,
     loads::Pages,
@@ -581,7 +581,7 @@ impl Node {
             self.follow_keepers(next, &event);
             next.exchanges.follow(&event);
             match event {
-                Event::QueueDeclared(record) => self.settle_in(next, &record, RecoveredQueue::default()),
+                Event::QueueDeclared(record) => self.settle_in(next, &record, None),
                 Event::QueueDeleted(record) => {
                     self.end_copy(&record);
                     self.end_reign(&record);
@@ -604,8 +604,9 @@ impl Node {
         gone
     }
 
-    /// A queue begins here as what this node is to it: its leader, a mirror, or nothing.
-    pub(super) fn settle_in(&self, next: &mut Snapshot, record: &QueueRecord, left: RecoveredQueue) {
+    /// A queue begins here as what this node is to it: its leader, a mirror, or nothing; `left`: with what was left of it
+    /// when the node stopped, if it has not been declared just now.
+    pub(super) fn settle_in(&self, next: &mut Snapshot, record: &QueueRecord, left: Option<RecoveredQueue>) {
         if !next.is_remote(record) {
             self.counters.queues_created.add(1);
             let cell = self.begin(record, left);
@@ -617,12 +618,14 @@ impl Node {
         }
     }
 
-    /// A queue's place, with what was left of it when the node stopped.
-    fn begin(&self, record: &QueueRecord, left: RecoveredQueue) -> Arc<QueueCell> {
-        let restored = restored(left);
+    fn begin(&self, record: &QueueRecord, left: Option<RecoveredQueue>) -> Arc<QueueCell> {
+        let dedup = known_of(left.as_ref());
+        let restored = restored(left.unwrap_or_default());
         let journal = Journal::new(self.keeping.clone(), record.id, restored.delivered_to.clone());
         let queue = Queue::restore(settings(record), record.auto_delete, self.now(), restored);
-        self.place(record, queue, journal)
+        let cell = self.place(record, queue, journal);
+        cell.hold().dedup = dedup;
+        cell
     }
 
     /// The place of a queue.

@@ -15,7 +15,7 @@ use super::{
     cell::QueueCell,
     connection::Task,
     consumers::Subscribed,
-    legs::{Awaited, Estate, FarConsumer, Heirs, Leg, Refused, Unheard, tell_cancelled},
+    legs::{Awaited, Estate, FarConsumer, Heirs, Leg, Refused, Standing, Unheard, tell_cancelled},
     outbox::Letter,
     remote::consume_method,
 };
@@ -119,8 +119,12 @@ impl Task {
         for (leader, queues) in there {
             let leg = self.batch.legs.instead_of(lost, &leader, &self.node, &self.client);
             let as_of = self.node.snapshot().generation();
-            let kept = (open.receipt, open.sequence);
-            is_refused |= !leg.forward(open.channel, as_of, &queues, &open.message, kept);
+            let standing = Standing {
+                receipt: open.receipt,
+                sequence: open.sequence,
+                again: true,
+            };
+            is_refused |= !leg.forward(open.channel, as_of, &queues, &open.message, standing);
             self.batch.legs.touch(&leg);
             let is_asked = |(known, number): &(Arc<Leg>, u16)| *number == open.channel && Arc::ptr_eq(known, &leg);
             if !asked.iter().any(is_asked) {
@@ -144,6 +148,7 @@ impl Task {
             incarnation: identity.incarnation,
             sequence: open.sequence,
             floor,
+            again: true,
         };
         self.batch.publish_to(cells, &open.message, Some(&stamp))
     }

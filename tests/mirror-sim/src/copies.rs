@@ -19,8 +19,6 @@ pub struct CopyCell {
     pub copy: Copy<Letter>,
     /// Who published what of them.
     pub dedup: Dedup,
-    /// That is all that is known, not a part.
-    pub knows: bool,
     /// Whom it follows.
     pub follower: Follower,
     attachment: u64,
@@ -82,11 +80,10 @@ pub struct Attach {
 
 impl CopyCell {
     /// A copy with what is there, safe once the log is synced so far.
-    pub fn new(copy: Copy<Letter>, dedup: Dedup, knows: bool, safe_at: u64) -> Self {
+    pub fn new(copy: Copy<Letter>, dedup: Dedup, safe_at: u64) -> Self {
         CopyCell {
             copy,
             dedup,
-            knows,
             follower: Follower::default(),
             attachment: 0,
             safe_at,
@@ -101,8 +98,7 @@ impl CopyCell {
         self.follower
             .attach(stream, attach.pos, attach.pulls, attach.batch.into());
         if without != Some(Rule::DedupForgets) {
-            self.dedup = Dedup::default();
-            self.knows = false;
+            self.dedup = Dedup::partial();
         }
         self.attachment = attach.attachment;
         if without == Some(Rule::BaseFirst) {
@@ -170,9 +166,9 @@ impl CopyCell {
             }
             Word::Heard(heard) => self.dedup.learn(known(heard)),
             Word::Sent => self.follower.answered(),
-            Word::BaseEnds => {
+            Word::BaseEnds { is_partial } => {
+                self.dedup.learned_all(is_partial);
                 self.follower.base_ends();
-                self.knows = true;
             }
             Word::Pull(pulls) => self.follower.pull(pulls),
             _ => {}
@@ -234,6 +230,7 @@ impl CopyCell {
             incarnation: origin.incarnation,
             sequence: origin.number,
             floor: origin.floor,
+            again: false,
         });
     }
 

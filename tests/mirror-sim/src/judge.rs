@@ -23,8 +23,6 @@ pub struct Publish {
     pub confirmed: Option<Epoch>,
     /// Somebody has taken it, or its time was over.
     pub gone: bool,
-    /// It was unanswered when a copy came to lead that did not know who had published what: it may be there twice.
-    pub maybe_twice: bool,
 }
 
 /// The judge.
@@ -124,15 +122,13 @@ impl Judge {
         let mut last: BTreeMap<u32, Seq> = BTreeMap::new();
         for (seq, letter) in held {
             let twice = last.insert(letter.id, *seq).is_some();
-            if twice && !self.publishes[letter.id as usize].maybe_twice {
+            if twice {
                 return self.breaks(|| format!("P4: publish {} is twice in {queue:?}", letter.id));
             }
         }
         let mut latest: BTreeMap<(NodeUuid, u64), (Seq, u64)> = BTreeMap::new();
         for (id, publish) in (0..).zip(&self.publishes) {
-            // The broker does not keep on disk who published what: what may be twice may be late as well.
-            let is_judged = publish.confirmed.is_some() && !publish.maybe_twice;
-            let Some(seq) = last.get(&id).filter(|_| is_judged) else {
+            let Some(seq) = last.get(&id).filter(|_| publish.confirmed.is_some()) else {
                 continue;
             };
             let before = latest.insert(publish.origin, (*seq, publish.number));

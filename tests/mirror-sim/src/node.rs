@@ -129,6 +129,14 @@ pub fn record_of(replicas: &Replicas) -> Record {
     }
 }
 
+/// What is known of who published what a queue holds, or held before this process: all of one just declared, else nothing.
+fn known_of(is_new: bool, without: Option<Rule>) -> Dedup {
+    match is_new || without == Some(Rule::UnknownIsRefused) {
+        true => Dedup::default(),
+        false => Dedup::partial(),
+    }
+}
+
 fn positions(queue: &Queue<Letter, u32>) -> BTreeSet<Seq> {
     let runs = queue.runs(Seq(0), usize::MAX);
     let seqs = runs.into_iter().flat_map(|(first, last)| first.0..=last.0);
@@ -299,27 +307,12 @@ impl Node {
             if record.replicas.is_none() {
                 world.judge.begins_anew(record.id, &positions(&queue));
             }
-            self.put_led(record, queue, Dedup::default(), delivered, world);
-            if !is_new {
-                self.knows_little(record.id, world);
-            }
+            self.put_led(record, queue, known_of(is_new, world.without), delivered, world);
             self.begin_reign(record, world);
         } else if has_copy(record, self.uuid) {
             let copy = Copy::restore(&self.settings(record), left);
-            let cell = CopyCell::new(copy, Dedup::default(), is_new, 0);
+            let cell = CopyCell::new(copy, known_of(is_new, world.without), 0);
             self.copies.insert(record.id, cell);
-        }
-    }
-
-    /// Who leads from now on does not know all that was published.
-    fn knows_little(&self, queue: QueueId, world: &mut World<'_>) {
-        for publish in world
-            .judge
-            .publishes
-            .iter_mut()
-            .filter(|publish| publish.queue == queue)
-        {
-            publish.maybe_twice = true;
         }
     }
 
@@ -386,14 +379,11 @@ impl Node {
 
     fn promote(&mut self, record: &Arc<QueueRecord>, world: &mut World<'_>) {
         let settings = self.settings(record);
-        let none = || CopyCell::new(Copy::new(&settings), Dedup::default(), false, 0);
+        let none = || CopyCell::new(Copy::new(&settings), known_of(false, world.without), 0);
         let cell = self.copies.remove(&record.id).unwrap_or_else(none);
         let delivered = cell.copy.delivered_to().to_vec();
         let queue = cell.copy.promote(settings, false, world.now);
         self.put_led(record, queue, cell.dedup, delivered, world);
-        if !cell.knows {
-            self.knows_little(record.id, world);
-        }
         let holds = self.led.get(&record.id).map(|led| &led.journal.holds);
         let back = holds.and_then(|holds| cell.removed.iter().find(|seq| holds.contains_key(seq)));
         if let Some(seq) = back {
@@ -417,7 +407,7 @@ impl Node {
             Some(Rule::InheritedSync) => 0,
             _ => self.log.end(),
         };
-        let cell = CopyCell::new(copy, led.dedup, true, safe_at);
+        let cell = CopyCell::new(copy, led.dedup, safe_at);
         self.copies.insert(record.id, cell);
     }
 
@@ -428,7 +418,7 @@ impl Node {
             (Some(_), true) | (None, false) => {}
             (None, true) => {
                 let copy = Copy::new(&self.settings(now));
-                let cell = CopyCell::new(copy, Dedup::default(), false, 0);
+                let cell = CopyCell::new(copy, Dedup::partial(), 0);
                 self.copies.insert(queue, cell);
             }
             (Some(cell), false) => {

@@ -17,6 +17,8 @@ pub struct Sent {
     pub floor: u64,
     /// Which publish.
     pub id: u32,
+    /// It was sent before, perhaps to another leader.
+    pub again: bool,
 }
 
 /// The way of one node's clients to one queue.
@@ -31,6 +33,8 @@ pub struct Line {
     pub turn: u64,
     /// How many of the unanswered have been sent this turn.
     pub sent: usize,
+    /// The last that has ever been sent.
+    highest: u64,
     /// Publishes under way.
     pub out: VecDeque<Sent>,
     /// Answers under way: true = confirmed.
@@ -76,9 +80,11 @@ impl Line {
                 number: *number,
                 floor,
                 id: *id,
+                again: *number <= self.highest,
             });
         }
         self.sent = self.open.len();
+        self.highest = self.next;
     }
 
     /// An answer has come; returns the publish that it answers.

@@ -42,12 +42,14 @@ pub enum Rule {
     Dedup,
     /// R21: what comes late is refused.
     LateIsRefused,
+    /// R21: what may have come before is refused by who cannot know.
+    UnknownIsRefused,
     /// A reign numbers from above all that was numbered before.
     ReignNumbers,
 }
 
 /// All of them.
-pub const RULES: [Rule; 19] = [
+pub const RULES: [Rule; 20] = [
     Rule::RestartDemotes,
     Rule::DownStaysCounted,
     Rule::CompareAndSet,
@@ -66,5 +68,6 @@ pub const RULES: [Rule; 19] = [
     Rule::InheritedWaits,
     Rule::Dedup,
     Rule::LateIsRefused,
+    Rule::UnknownIsRefused,
     Rule::ReignNumbers,
 ];

@@ -168,7 +168,6 @@ impl Life {
             persistent,
             confirmed: None,
             gone: false,
-            maybe_twice: false,
         });
     }
 

@@ -60,6 +60,7 @@ impl Life {
             incarnation: self.nodes[from].incarnation,
             sequence: sent.number,
             floor: sent.floor,
+            again: sent.again,
         };
         let Some(at) = self.nodes.iter().position(|node| node.uuid == uuid) else {
             return false;
@@ -290,7 +291,8 @@ impl Life {
             };
             node.links.say(to, queue, &Word::Heard(heard));
         }
-        node.links.say(to, queue, &Word::BaseEnds);
+        let is_partial = led.dedup.is_partial();
+        node.links.say(to, queue, &Word::BaseEnds { is_partial });
         self.judge.count("bases that were whole");
         if without == Some(Rule::AddWhenWhole) {
             self.add_early(from, to, queue);

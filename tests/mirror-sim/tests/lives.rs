@@ -25,7 +25,7 @@ fn missed_by(rule: Rule) -> u64 {
     match rule {
         Rule::CompareAndSet | Rule::VersionToo => 298,
         Rule::InheritedSync => 1801,
-        Rule::Settle => 1546,
+        Rule::Settle => 3008,
         _ => 1,
     }
 }
@@ -67,6 +67,5 @@ fn every_rule_that_is_left_out_is_missed() {
         (first..first + 3000).any(|seed| Life::new(seed, shape).run().is_some())
     };
     let idle: Vec<Rule> = RULES.into_iter().filter(|rule| !is_missed(rule)).collect();
-    // It takes a table of publishes that survives a restart, which there is not.
-    assert_eq!(idle, [Rule::LateIsRefused]);
+    assert_eq!(idle, []);
 }

@@ -99,7 +99,10 @@ pub enum Word<'a> {
     /// Leader: what the queue has heard of one who publishes, with all operations so far.
     Heard(Heard),
     /// Leader: the base ends.
-    BaseEnds,
+    BaseEnds {
+        /// Of some of its messages nobody knows who published them.
+        is_partial: bool,
+    },
     /// Leader: a message enters the queue.
     Enqueue {
         /// Which operation.
@@ -275,7 +278,7 @@ impl Word<'_> {
             Word::Old(_) => OLD,
             Word::Sent => SENT,
             Word::Heard(_) => HEARD,
-            Word::BaseEnds => BASE_ENDS,
+            Word::BaseEnds { .. } => BASE_ENDS,
             Word::Enqueue { .. } => ENQUEUE,
             Word::Remove { .. } => REMOVE,
             Word::Returned { .. } => RETURNED,
@@ -337,7 +340,7 @@ impl Word<'_> {
                     out.extend_from_slice(&upto.0.to_le_bytes());
                 }
             }
-            Word::Pull(pulls) => out.push(u8::from(*pulls)),
+            Word::Pull(flag) | Word::BaseEnds { is_partial: flag } => out.push(u8::from(*flag)),
             Word::Want { attachment, runs } => {
                 put_numbers(out, &[*attachment]);
                 put_runs(out, runs);
@@ -352,7 +355,7 @@ impl Word<'_> {
             } => {
                 put_numbers(out, &[*attachment, *held, durable.map_or(0, |durable| durable + 1)]);
             }
-            Word::AllListed | Word::Sent | Word::BaseEnds => {}
+            Word::AllListed | Word::Sent => {}
         }
     }
 }
@@ -402,7 +405,9 @@ impl<'a> Fields<'a> {
             OLD => Word::Old(self.entry()?),
             SENT => Word::Sent,
             HEARD => Word::Heard(self.heard()?),
-            BASE_ENDS => Word::BaseEnds,
+            BASE_ENDS => Word::BaseEnds {
+                is_partial: self.flag()?,
+            },
             ENQUEUE => Word::Enqueue {
                 pos: self.number()?,
                 entry: self.entry()?,

@@ -64,7 +64,7 @@ proptest! {
             Word::AllListed,
             Word::Old(entry),
             Word::Sent,
-            Word::BaseEnds,
+            Word::BaseEnds { is_partial: flag },
             Word::Enqueue { pos: a, entry },
             Word::Remove { pos: b, runs: runs.clone() },
             Word::Delivered { pos: a, levels: vec![(0, Seq(b)), (9, Seq(a))] },

@@ -3,11 +3,15 @@
 //! An origin numbers what it sends to a queue in ascending order, keeps what is unanswered, and sends it again in that
 //! order. Decides whether a publish is new; enqueues nothing and answers nobody. Bounded: intervals above the origin's
 //! floor only, and so many origins, of which those that were silent longest are forgotten first.
+//!
+//! Nothing of it is on disk. A queue that may hold messages of which nothing is known here, as one that was read from disk,
+//! refuses what comes again from an origin of which it has heard nothing: it may be there. What an origin sends for the first
+//! time is new in any case, and all that it sends after that is known.
 
 use model::NodeUuid;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Origins remembered for one queue. One that is forgotten may be heard twice.
+/// Origins remembered for one queue.
 const ORIGINS_MAX: usize = 4096;
 /// So many of them are left when there were too many.
 const ORIGINS_LEFT: usize = ORIGINS_MAX / 4 * 3;
@@ -34,6 +38,8 @@ pub struct Stamp {
     pub sequence: u64,
     /// The lowest number that has not been answered: nothing below is sent again.
     pub floor: u64,
+    /// It was sent before, perhaps to another leader.
+    pub again: bool,
 }
 
 /// What a publish is.
@@ -43,7 +49,8 @@ pub enum Judged {
     New,
     /// Taken before: it is answered as that one was.
     Again,
-    /// Not taken, though a later one was: enqueued now it would stand behind that one. It is refused.
+    /// Not taken, though a later one was: enqueued now it would stand behind that one. Or nobody knows whether it was taken.
+    /// It is refused.
     Late,
     /// Of a process that is over.
     Stale,
@@ -65,6 +72,8 @@ struct Entry {
 pub struct Dedup {
     origins: BTreeMap<Origin, Entry>,
     heard: u64,
+    /// Of origins that are not here nothing is known: they may have been heard.
+    is_partial: bool,
 }
 
 impl Entry {
@@ -80,9 +89,6 @@ impl Entry {
     fn judge(&self, stamp: &Stamp) -> Judged {
         if stamp.incarnation < self.incarnation {
             return Judged::Stale;
-        }
-        if stamp.incarnation > self.incarnation {
-            return Judged::New;
         }
         match self.seen.back() {
             // As nearly always.
@@ -144,6 +150,26 @@ pub struct Known {
 }
 
 impl Dedup {
+    /// Of a queue that may hold messages of which nobody knows who published them.
+    #[must_use]
+    pub fn partial() -> Self {
+        Dedup {
+            is_partial: true,
+            ..Dedup::default()
+        }
+    }
+
+    /// True if there may be messages of which nobody knows who published them.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    /// All has been learned that another knows, who may not know all.
+    pub fn learned_all(&mut self, is_partial: bool) {
+        self.is_partial = is_partial;
+    }
+
     /// All that is known.
     pub fn known(&self) -> impl Iterator<Item = Known> + '_ {
         self.origins.iter().map(|(origin, entry)| Known {
@@ -173,7 +199,11 @@ impl Dedup {
     #[must_use]
     pub fn judge(&self, stamp: &Stamp) -> Judged {
         let entry = self.origins.get(&stamp.origin);
-        entry.map_or(Judged::New, |entry| entry.judge(stamp))
+        match entry.filter(|entry| entry.incarnation >= stamp.incarnation) {
+            Some(entry) => entry.judge(stamp),
+            None if stamp.again && self.is_partial => Judged::Late,
+            None => Judged::New,
+        }
     }
 
     /// A publish that is new was taken.
@@ -209,6 +239,7 @@ impl Dedup {
         heard.sort_unstable();
         let oldest_left = heard[heard.len() - ORIGINS_LEFT];
         self.origins.retain(|_, entry| entry.heard >= oldest_left);
+        self.is_partial = true;
     }
 
     /// An origin has ended: it sends nothing again.
@@ -242,6 +273,7 @@ mod tests {
             incarnation,
             sequence,
             floor,
+            again: false,
         }
     }
 
@@ -297,6 +329,35 @@ mod tests {
     }
 
     #[test]
+    fn who_may_have_been_heard_is_not_taken_again_and_who_sends_for_the_first_time_is_known_from_then_on() {
+        let again = |stream, sequence| Stamp {
+            again: true,
+            ..stamp(stream, 1, sequence, 1)
+        };
+        let mut dedup = Dedup::partial();
+        assert_eq!(dedup.judge(&again(0, 4)), Judged::Late, "it may be there");
+        assert_eq!(hear(&mut dedup, &stamp(0, 1, 5, 1)), Judged::New);
+        assert_eq!(dedup.judge(&again(0, 4)), Judged::Late);
+        assert_eq!(dedup.judge(&again(0, 5)), Judged::Again);
+        assert_eq!(
+            dedup.judge(&again(0, 6)),
+            Judged::New,
+            "on its way when the leader was lost"
+        );
+        let restarted = Stamp {
+            incarnation: 2,
+            ..again(0, 1)
+        };
+        assert_eq!(
+            dedup.judge(&restarted),
+            Judged::Late,
+            "what its former process sent tells nothing"
+        );
+        dedup.learned_all(false);
+        assert_eq!(dedup.judge(&again(1, 1)), Judged::New, "all is known");
+    }
+
+    #[test]
     fn memory_is_bounded_by_origins_and_by_what_is_unanswered() {
         let mut dedup = Dedup::default();
         for stream in 0..3 * ORIGINS_MAX as u64 {
@@ -316,7 +377,7 @@ mod tests {
             dedup,
             Dedup {
                 heard: dedup.heard,
-                ..Dedup::default()
+                ..Dedup::partial()
             }
         );
     }

@@ -671,6 +671,7 @@ fn forward(queues: &[u64], body: &[u8]) -> Vec<u8> {
         channel: 1,
         sequence: 1,
         floor: 1,
+        again: false,
         queues: &queues,
         exchange: b"x",
         routing_key: b"k",

@@ -13,8 +13,8 @@ use model::{Generation, QueueId};
 const CLASS: u16 = 0xFF00;
 const FORWARD: u16 = 10;
 const AS_OF: u16 = 20;
-/// Ids, both sequences, and the number of queues.
-const FORWARD_HEAD_BYTES: usize = 4 + 8 + 8 + 2;
+/// Ids, both sequences, whether it comes again, and the number of queues.
+const FORWARD_HEAD_BYTES: usize = 4 + 8 + 8 + 1 + 2;
 /// Octets of a queue's number.
 const QUEUE_BYTES: usize = 8;
 
@@ -42,6 +42,8 @@ pub struct Forward<'a> {
     pub sequence: u64,
     /// Everything below this has been answered: it will not be sent again.
     pub floor: u64,
+    /// It was sent before, perhaps to another leader.
+    pub again: bool,
     /// Where it goes.
     pub targets: Targets<'a>,
     /// Exchange it was published to.
@@ -59,6 +61,8 @@ pub struct Forwarding<'a> {
     pub sequence: u64,
     /// Everything below this has been answered.
     pub floor: u64,
+    /// It was sent before, perhaps to another leader.
+    pub again: bool,
     /// Where it goes; at most 65535.
     pub queues: &'a [QueueId],
     /// Exchange it was published to.
@@ -97,11 +101,12 @@ pub fn decode_leg_method(payload: &[u8]) -> Option<LegMethod<'_>> {
 
 #[inline]
 fn decode_forward(mut rest: Cursor<'_>) -> Option<Forward<'_>> {
-    let (sequence, floor) = (rest.u64()?, rest.u64()?);
+    let (sequence, floor, again) = (rest.u64()?, rest.u64()?, rest.u8()? != 0);
     let count = usize::from(rest.u16()?);
     let forward = Forward {
         sequence,
         floor,
+        again,
         targets: Targets(rest.take(count * QUEUE_BYTES)?),
         exchange: rest.short()?,
         routing_key: rest.short()?,
@@ -129,6 +134,7 @@ pub fn forward(out: &mut Vec<u8>, f: &Forwarding<'_>) {
     head(out, f.channel, FORWARD, payload);
     out.extend_from_slice(&f.sequence.to_be_bytes());
     out.extend_from_slice(&f.floor.to_be_bytes());
+    out.push(u8::from(f.again));
     out.extend_from_slice(&(queues.len() as u16).to_be_bytes());
     for queue in queues {
         out.extend_from_slice(&queue.0.to_be_bytes());
@@ -158,6 +164,7 @@ mod tests {
             channel: 7,
             sequence: 9,
             floor: 8,
+            again: true,
             queues,
             exchange: names.0,
             routing_key: names.1,
@@ -203,7 +210,7 @@ mod tests {
             let Some(LegMethod::Forward(read)) = decode_leg_method(&frames[0].1) else {
                 panic!("no forward");
             };
-            prop_assert_eq!((read.sequence, read.floor, frames[0].0), (9, 8, 7));
+            prop_assert_eq!((read.sequence, read.floor, read.again, frames[0].0), (9, 8, true, 7));
             prop_assert_eq!(read.targets.queues().collect::<Vec<_>>(), queues);
             prop_assert_eq!((read.exchange, read.routing_key), (&exchange[..], &key[..]));
             prop_assert_eq!(decode_header(&frames[1].1).unwrap().body_size, body.len() as u64);

@@ -171,6 +171,7 @@ impl Courier {
             // Never sent again.
             sequence: 0,
             floor: 0,
+            again: false,
             queues,
             exchange: message.exchange,
             routing_key: message.routing_key,

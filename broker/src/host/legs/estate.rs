@@ -103,6 +103,7 @@ mod tests {
             channel,
             sequence,
             floor: 1,
+            again: false,
             queues: &[QueueId(sequence)],
             exchange: b"x",
             routing_key: b"k",

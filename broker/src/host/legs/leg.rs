@@ -83,6 +83,17 @@ impl Remote {
     }
 }
 
+/// What a publish is to its client, and among all that its origin sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// What the client is to be told.
+    pub receipt: Receipt,
+    /// Its number; 0 for one that is never sent again.
+    pub sequence: u64,
+    /// It was sent before, perhaps to another leader.
+    pub again: bool,
+}
+
 /// A consumer on a leg.
 #[derive(Debug)]
 pub struct FarConsumer {
@@ -362,7 +373,7 @@ impl Leg {
         true
     }
 
-    /// Sends a publish to queues of the leader; false if the leg is broken. With a `sequence` it is kept, and sent again
+    /// Sends a publish to queues of the leader; false if the leg is broken. With a sequence it is kept, and sent again
     /// if need be.
     pub fn forward(
         &self,
@@ -370,8 +381,13 @@ impl Leg {
         as_of: Generation,
         queues: &[QueueId],
         message: &Publication<'_>,
-        (receipt, sequence): (Receipt, u64),
+        standing: Standing,
     ) -> bool {
+        let Standing {
+            receipt,
+            sequence,
+            again,
+        } = standing;
         self.say(number, as_of, |state| {
             state.number_publish(number, receipt, sequence);
             state.note_queues(queues);
@@ -379,6 +395,7 @@ impl Leg {
                 channel: number,
                 sequence,
                 floor: state.kept.floor(sequence),
+                again,
                 queues,
                 exchange: message.exchange,
                 routing_key: message.routing_key,

@@ -20,6 +20,6 @@ pub use courier::{Arrival, Couriers};
 pub use dial::Dial;
 pub use edge::{Awaited, Legs};
 pub use estate::{Estate, Unheard};
-pub use leg::{FarConsumer, Heard, Heirs, Leg, Process, Question, Remote, qos};
+pub use leg::{FarConsumer, Heard, Heirs, Leg, Process, Question, Remote, Standing, qos};
 pub use reader::{refusal, tell_cancelled};
 pub use serve::{Opening, ServedLegs, serve};

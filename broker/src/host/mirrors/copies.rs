@@ -248,8 +248,8 @@ impl Serving {
                 return self.answers.say(queue, &Word::Refused { attachment });
             }
             state.follower.attach(stream, pos, pulls, batch.into());
-            // What it knows of messages that the leader may not have is forgotten: rather twice than never.
-            state.dedup = Dedup::default();
+            // What it knows of messages that the leader may not have is forgotten: rather refused than never taken.
+            state.dedup = Dedup::partial();
             state.attachment = attachment;
         }
         self.copies.insert(queue, cell);
@@ -358,7 +358,10 @@ fn apply(state: &mut State, sink: &mut StoreSink<'_>, durable: bool, word: Word<
             seen: heard.seen,
         }),
         Word::Sent => state.follower.answered(),
-        Word::BaseEnds => state.follower.base_ends(),
+        Word::BaseEnds { is_partial } => {
+            state.dedup.learned_all(is_partial);
+            state.follower.base_ends();
+        }
         Word::Pull(pulls) => state.follower.pull(pulls),
         // Words of mirrors, and the one that has been heard before.
         Word::Attach { .. }
@@ -396,6 +399,7 @@ impl State {
                 incarnation: origin.incarnation,
                 sequence: origin.number,
                 floor: origin.floor,
+                again: false,
             });
         }
         if !self.copy.enqueue(copied, sink) {

@@ -14,7 +14,7 @@ use super::super::{
     cell::QueueCell,
     client::Client,
     journal::Journal,
-    keeping::{restored, settings},
+    keeping::{known_of, restored, settings},
     message::Message,
     node::{Node, Snapshot},
 };
@@ -81,10 +81,11 @@ impl Node {
         self.mirrors().attention.notify_one();
     }
 
-    /// A copy that is held here begins, with what was left of it when the node stopped.
-    pub(in crate::host) fn begin_copy(&self, record: &QueueRecord, left: RecoveredQueue) {
-        let copy = Copy::restore(&settings(record), restored(left));
-        self.put_copy(record, copy, Dedup::default());
+    /// A copy that is held here begins, with what was left of it when the node stopped, if it did.
+    pub(in crate::host) fn begin_copy(&self, record: &QueueRecord, left: Option<RecoveredQueue>) {
+        let dedup = known_of(left.as_ref());
+        let copy = Copy::restore(&settings(record), restored(left.unwrap_or_default()));
+        self.put_copy(record, copy, dedup);
     }
 
     fn put_copy(&self, record: &QueueRecord, copy: Copy<Message>, dedup: Dedup) {
@@ -127,7 +128,7 @@ impl Node {
     /// The copy that is here becomes the queue.
     fn promote(&self, next: &mut Snapshot, record: &Arc<QueueRecord>) {
         let copy = self.mirrors().copies.write().remove(&record.id);
-        let none = || (Copy::new(&settings(record)), Dedup::default());
+        let none = || (Copy::new(&settings(record)), Dedup::partial());
         let (copy, dedup) = copy.map_or_else(none, |cell| cell.take(record));
         let messages = copy.tally().messages;
         let delivered = copy.delivered_to().to_vec();
@@ -191,7 +192,7 @@ impl Node {
         match (copy, self.has_copy(now)) {
             (Some(copy), true) if epoch(before) != epoch(now) => copy.leave(),
             (Some(_), true) | (None, false) => {}
-            (None, true) => self.put_copy(now, Copy::new(&settings(now)), Dedup::default()),
+            (None, true) => self.put_copy(now, Copy::new(&settings(now)), Dedup::partial()),
             (Some(_), false) => self.end_copy(now),
         }
     }

@@ -349,7 +349,8 @@ impl Stream {
                     };
                     Word::Heard(heard).encode(self.queue, out);
                 }
-                Word::BaseEnds.encode(self.queue, out);
+                let is_partial = heard.is_partial();
+                Word::BaseEnds { is_partial }.encode(self.queue, out);
             });
         }
         self.busy.store(true, Ordering::Release);
