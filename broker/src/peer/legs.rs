@@ -10,6 +10,7 @@ use link::{
 use model::{ConnectionId, NodeUuid};
 use queue::Origin;
 use serde::{Serialize, de::DeserializeOwned};
+use socket2::TcpKeepalive;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::mpsc};
 
@@ -28,6 +29,11 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A leg whose octets are not acknowledged for this long is broken.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
+/// After such a silence it is asked whether the other end is still there: if it went while nothing came through, its last word
+/// was lost, and what its clients held would be held for ever.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// Without an answer it is asked again after this.
+const PROBE_AFTER: Duration = Duration::from_secs(2);
 
 /// Reaches other nodes over their peer ports.
 #[derive(Debug)]
@@ -116,7 +122,8 @@ async fn hand_on(rows: &Option<mpsc::Sender<Reply>>, reply: Reply) -> io::Result
 pub(super) fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let socket = socket2::SockRef::from(tcp);
-    socket.set_keepalive(true)?;
+    let probes = TcpKeepalive::new().with_time(SILENCE_MAX).with_interval(PROBE_AFTER);
+    socket.set_tcp_keepalive(&probes)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
 }
 
