@@ -127,7 +127,9 @@ impl Presence {
 
     fn others(&self) -> Vec<Peer> {
         let members = self.store.membership().members.into_iter();
-        let others = members.filter(|(node, _)| *node != self.identity.node);
+        // A member by this node's own name is who it was before it lost its disk: it would meet itself there.
+        let is_other = |name: &str| name != self.identity.name.as_str();
+        let others = members.filter(|(node, member)| *node != self.identity.node && is_other(&member.name));
         let peer = |(node, member): (model::NodeUuid, crate::cluster::log::Member)| Peer {
             node: Some(node),
             name: member.name,
