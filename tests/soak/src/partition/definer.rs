@@ -191,6 +191,17 @@ pub(crate) fn queues(listing: &Listing) -> BTreeSet<String> {
     values(listing, "queues", "name")
 }
 
+/// The disk of this definer's node is lost, and with it the queues that lived there alone: they may be gone.
+pub(crate) fn lose_disk(definitions: &mut Definitions) {
+    for defined in definitions.known.values_mut() {
+        for known in [&mut defined.queue, &mut defined.binding] {
+            if *known == Known::There {
+                *known = Known::Either;
+            }
+        }
+    }
+}
+
 /// What was agreed and is not so, or is there and was never asked for. `ours` are the names that only definers use.
 pub(crate) fn audit(known: &BTreeMap<String, Defined>, listing: &Listing, ours: &str) -> Vec<Finding> {
     let (queues, keys) = (queues(listing), values(listing, "bindings", "routing_key"));
@@ -271,6 +282,12 @@ mod tests {
         assert_eq!(audit(&known(Either, Either), &here, "d."), []);
         assert_eq!(audit(&known(Either, Either), &none, "d."), []);
         assert_eq!(audit(&known(There, Gone), &listing(&["d.1"], &[]), "d."), []);
+        let mut lost = Definitions {
+            known: known(There, Gone),
+            ..Definitions::default()
+        };
+        lose_disk(&mut lost);
+        assert_eq!(lost.known, known(Either, Gone));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::definer::{self, Definer, Definitions};
 use super::gaps::{Side, allowed, longest, side};
 use super::load::{Consumer, Ends, Lane, PATIENCE, Progress, Published, Publisher, Signals};
 use super::net::{HOSTS, amqp};
-use super::plan::{Plan, Queues};
+use super::plan::{Plan, Queues, Trouble};
 use super::{Campaign, Counts, Outcome};
 use crate::client::{Connection, Failure};
 use crate::dice::Dice;
@@ -124,7 +124,10 @@ impl Stage<'_> {
         let ended = self.signals.now();
         self.signals.enough.store(true, Ordering::Relaxed);
         let published: Vec<Published> = clients.publishers.into_iter().map(join).collect();
-        let defined: Vec<Definitions> = clients.definers.into_iter().map(join).collect();
+        let mut defined: Vec<Definitions> = clients.definers.into_iter().map(join).collect();
+        if let Trouble::Wipe(victim) = self.plan.trouble {
+            defined.get_mut(victim - 1).into_iter().for_each(definer::lose_disk);
+        }
         self.signals.drain.store(true, Ordering::Relaxed);
         if !outcome.broken {
             outcome.findings.extend(
