@@ -52,7 +52,7 @@ impl Untold {
             self.returned.clear();
         }
         if !self.gone.is_empty() {
-            stream.remove(&self.gone);
+            stream.remove(&mut self.gone);
             self.gone.clear();
         }
     }

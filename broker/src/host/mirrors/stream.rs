@@ -186,8 +186,9 @@ impl Stream {
         self.tell(true, |pos, out| mirror::enqueue(out, self.queue, pos, entry))
     }
 
-    /// Messages are gone.
-    pub fn remove(&self, runs: &[(Seq, Seq)]) {
+    /// Messages are gone, in whatever order they went.
+    pub fn remove(&self, runs: &mut [(Seq, Seq)]) {
+        runs.sort_unstable();
         self.tell(false, |pos, out| {
             let runs = runs.to_vec();
             Word::Remove { pos, runs }.encode(self.queue, out);

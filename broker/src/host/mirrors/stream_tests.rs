@@ -84,3 +84,24 @@ async fn who_is_synchronised_by_hand_is_so_until_it_counts_and_not_again() {
     attach(&stream, &link, 3);
     assert_eq!(told(&link).await, [false]);
 }
+
+#[tokio::test]
+async fn messages_that_are_settled_in_any_order_are_told_as_a_record_that_can_be_read() {
+    let (stream, link) = attached(CopyState::InSync { incarnation: 1 });
+    let seqs = |runs: &[(u64, u64)]| {
+        runs.iter()
+            .map(|(first, last)| (Seq(*first), Seq(*last)))
+            .collect::<Vec<_>>()
+    };
+    stream.remove(&mut seqs(&[(9, 9), (2, 4), (7, 7)]));
+    let octets = link.next().await.unwrap();
+    let (mut rest, mut gone) = (octets.as_slice(), Vec::new());
+    while let Some(length) = record_bytes(rest) {
+        let (record, behind) = rest.split_at(length);
+        if let Word::Remove { runs, .. } = Word::decode(record).unwrap().1 {
+            gone.extend(runs);
+        }
+        rest = behind;
+    }
+    assert_eq!(gone, seqs(&[(2, 4), (7, 7), (9, 9)]));
+}
