@@ -26,7 +26,7 @@ impl Change<'_> {
             .filter(|kind| !queue_rules::is_offered(*kind))
         {
             return Err(texts::precondition(format!(
-                "default queue type '{kind}' is not supported, use 'classic'"
+                "default queue type '{kind}' is not supported, use 'classic' or 'quorum'"
             )));
         }
         if name.is_empty() {

@@ -12,7 +12,7 @@ use crate::record::{NodeRecord, QueueRecord};
 use crate::replicas::{CopyState, Election, Replicas, running};
 use crate::state::Catalog;
 use crate::texts;
-use model::{Epoch, NodeUuid, QueueId, Refusal};
+use model::{Epoch, HaMode, NodeUuid, QueueId, Refusal};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -138,6 +138,9 @@ impl Placing {
     }
 }
 
+/// So many members has a quorum queue that does not say how many, as in RabbitMQ.
+const GROUP_SIZE: u64 = 3;
+
 impl Change<'_> {
     /// Judges what a leader proposes, queue by queue.
     pub(crate) fn mirrors(&mut self, proposal: &MirrorsProposal) -> Answer {
@@ -177,12 +180,16 @@ impl Change<'_> {
     fn conclude(&mut self, before: &Arc<QueueRecord>, mut replicas: Replicas, placing: Placing) {
         let nodes = &self.catalog.nodes;
         let election = replicas.elect(nodes);
+        if before.is_quorum() {
+            replicas.keep_majority();
+        }
         let is_lost = !before.durable && !replicas.copies.iter().any(|copy| Replicas::is_in_sync(copy, nodes));
         if is_lost {
             self.delete_queue(before.id);
             return;
         }
-        if placing != Placing::Not && replicas.is_led(nodes) {
+        // A quorum queue's members are chosen once, and change by an administrator's word alone.
+        if placing != Placing::Not && !before.is_quorum() && replicas.is_led(nodes) {
             let wish = self.catalog.wish(before);
             wish.place(&mut replicas, placing.spared(), |_| CopyState::Syncing);
         }
@@ -193,7 +200,8 @@ impl Change<'_> {
         );
         if before.replicas.as_deref() != Some(&replicas) {
             let now = self.put_replicas(before, replicas);
-            if election == Some(Election::FromDisk) {
+            // A quorum queue has no transient messages.
+            if election == Some(Election::FromDisk) && !now.is_quorum() {
                 self.tell(Event::MessagesGivenUp(now, Loss::Transient));
             }
         }
@@ -237,16 +245,23 @@ fn not_mirrored(record: &QueueRecord) -> Refusal {
 
 impl Catalog {
     pub(crate) fn wish<'a>(&'a self, record: &'a QueueRecord) -> Wish<'a> {
+        self.wish_for(record.ha_mode())
+    }
+
+    fn wish_for<'a>(&'a self, mode: Option<&'a HaMode>) -> Wish<'a> {
         Wish {
-            mode: record.ha_mode(),
+            mode,
             nodes: &self.nodes,
             index: &self.copies,
         }
     }
 
-    /// The record of a queue that a policy wants mirrored and that has not been before, if its leader can have mirrors.
+    /// The record of a queue that a policy or its type wants copied and that has not been before, if its leader can have
+    /// copies elsewhere.
     fn first_replicas(&self, record: &QueueRecord) -> Option<Replicas> {
-        record.ha_mode()?;
+        if record.ha_mode().is_none() && !record.is_quorum() {
+            return None;
+        }
         let leader = self
             .node_by_name(&record.leader)
             .filter(|node| node.up && node.mirrors)?;
@@ -259,7 +274,12 @@ impl Catalog {
         let whole = |node: &NodeRecord| CopyState::InSync {
             incarnation: node.incarnation,
         };
-        self.wish(record).place(&mut replicas, None, whole);
+        let members = record.is_quorum().then(|| HaMode::Exactly(record.args.group_size.unwrap_or(GROUP_SIZE)));
+        let wish = self.wish_for(members.as_ref().or(record.ha_mode()));
+        wish.place(&mut replicas, None, whole);
+        if record.is_quorum() {
+            replicas.keep_majority();
+        }
         Some(replicas)
     }
 

@@ -68,9 +68,9 @@ pub(crate) fn check_new(spec: &QueueSpec) -> Result<QueueArgs, Refusal> {
     Ok(args)
 }
 
-/// Types that queues of this broker can have. The others need replication, which is not there yet.
+/// Types that queues of this broker can have.
 pub(crate) fn is_offered(kind: QueueKind) -> bool {
-    kind == QueueKind::Classic
+    kind != QueueKind::Stream
 }
 
 /// Puts the virtual host's default type in where none was asked for and the queue could be of it.

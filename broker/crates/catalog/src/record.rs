@@ -92,6 +92,11 @@ impl QueueRecord {
         crate::texts::queue_title(&self.vhost, self.name.as_str())
     }
 
+    /// True if it is of the type that promises a majority of its copies for every confirmed message.
+    pub fn is_quorum(&self) -> bool {
+        self.args.kind == QueueKind::Quorum
+    }
+
     /// Where its policies want copies; `None` if nowhere. Exclusive queues are never mirrored.
     pub fn ha_mode(&self) -> Option<&HaMode> {
         let (user, operator) = self.ha_keys();

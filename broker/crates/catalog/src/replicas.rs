@@ -133,6 +133,12 @@ impl Replicas {
         node == self.leader || is_last
     }
 
+    /// A majority of the copies has to be counted from now on, or as many as are.
+    pub(crate) fn keep_majority(&mut self) {
+        let majority = self.copies.len() / 2 + 1;
+        self.min_counted = majority.min(self.counted().count()) as u32;
+    }
+
     fn copy_mut(&mut self, node: NodeUuid) -> Option<&mut CopyRecord> {
         self.copies.iter_mut().find(|copy| copy.node == node)
     }

@@ -99,7 +99,7 @@ pub(crate) fn server_named(kind: QueueKind) -> Refusal {
 /// A type that RabbitMQ has and this broker does not.
 pub(crate) fn kind_not_offered(kind: QueueKind, what: &str) -> Refusal {
     precondition(format!(
-        "invalid arg 'x-queue-type' for {what}: queue type '{kind}' is not supported, use 'classic'"
+        "invalid arg 'x-queue-type' for {what}: queue type '{kind}' is not supported, use 'classic' or 'quorum'"
     ))
 }
 

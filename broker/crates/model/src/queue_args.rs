@@ -119,6 +119,8 @@ pub struct QueueArgs {
     pub consumer_timeout: Option<Millis>,
     /// `x-delivery-limit`, quorum queues.
     pub delivery_limit: Option<u64>,
+    /// `x-quorum-initial-group-size`, quorum queues; at least 1.
+    pub group_size: Option<u64>,
     /// All arguments, for display and comparison.
     pub table: Table,
 }
@@ -168,8 +170,8 @@ const RULES: &[Rule] = &[
     rule("x-queue-version", CLASSIC, queue_version),
     rule("x-single-active-consumer", NOT_STREAM, single_active_consumer),
     rule(KIND, ALL, |_, value| queue_kind(value).map(drop)),
-    rule("x-quorum-initial-group-size", QUORUM, |_, value| {
-        at_least_one(value).map(drop)
+    rule("x-quorum-initial-group-size", QUORUM, |args, value| {
+        keep(&mut args.group_size, at_least_one(value))
     }),
     rule("x-max-age", STREAM, max_age),
     rule("x-stream-max-segment-size-bytes", STREAM, |_, value| {

@@ -7,10 +7,11 @@
 use model::{Millis, PageId, Seq};
 use smallvec::SmallVec;
 
+use crate::again::{Again, Turn};
 use crate::copied::Copied;
 use crate::counts::Tally;
 use crate::lane::{Head, Held, Lane};
-use crate::listing::Listing;
+use crate::listing::{Listing, holds};
 use crate::message::{Message, NEVER};
 use crate::page::{self, Page, Paged, RestoredPage};
 use crate::peek::PageWanted;
@@ -31,6 +32,8 @@ pub(crate) struct Backlog<M> {
     lane_bytes_max: u64,
     /// False only if all is in memory.
     is_paged: bool,
+    /// What came back in turn; none in most queues.
+    again: Option<Box<Again<M>>>,
 }
 
 impl<M: Message> Backlog<M> {
@@ -43,6 +46,7 @@ impl<M: Message> Backlog<M> {
             tally: Tally::default(),
             lane_bytes_max: 0,
             is_paged: false,
+            again: None,
         };
         backlog.set_resident_bytes_max(settings.resident_bytes_max);
         backlog
@@ -63,7 +67,8 @@ impl<M: Message> Backlog<M> {
 
     /// Memory of the ready messages that are in it.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        self.lanes.iter().map(Lane::resident_bytes).sum()
+        let again = self.again.as_ref().map_or(0, |again| again.bytes());
+        again + self.lanes.iter().map(Lane::resident_bytes).sum::<u64>()
     }
 
     /// What of the ready messages is in the store.
@@ -93,16 +98,30 @@ impl<M: Message> Backlog<M> {
         self.lanes[usize::from(level)].push(seq, message, expires) > self.lane_bytes_max
     }
 
-    /// Puts a message back to its old place.
-    pub(crate) fn give_back(&mut self, held: Held<M>) {
+    /// Puts a message back. `newest` is the highest position so far.
+    pub(crate) fn give_back(&mut self, held: Held<M>, turn: Turn, newest: Seq) {
         self.entered(held.level, &held.message, held.expires);
-        self.lanes[usize::from(held.level)].give_back(held);
+        match turn {
+            Turn::Old => self.lanes[usize::from(held.level)].give_back(held),
+            Turn::First => self.again.get_or_insert_default().put_first(held),
+            Turn::Last => self.again.get_or_insert_default().put_last(newest, held),
+        }
     }
 
     /// The message to be delivered next, in its place; `None` also if it is not in memory.
     #[inline]
     pub(crate) fn head(&self) -> Option<Head<'_, M>> {
-        self.lanes[usize::from(self.top)].head()
+        match self.head_again() {
+            Some(held) => Some(Head::from(held)),
+            None => self.lanes[usize::from(self.top)].head(),
+        }
+    }
+
+    /// What came back in turn and is next.
+    #[inline]
+    fn head_again(&self) -> Option<&Held<M>> {
+        let again = self.again.as_ref()?;
+        again.head(self.lanes[usize::from(self.top)].first())
     }
 
     /// True if part of it is in the store.
@@ -113,7 +132,7 @@ impl<M: Message> Backlog<M> {
     /// True if there is a next message and it is not in memory.
     #[inline]
     pub(crate) fn is_head_away(&self) -> bool {
-        self.is_paged && self.lanes[usize::from(self.top)].is_head_away()
+        self.is_paged && self.lanes[usize::from(self.top)].is_head_away() && self.head_again().is_none()
     }
 
     /// Takes the head, if it is in memory.
@@ -122,11 +141,24 @@ impl<M: Message> Backlog<M> {
         if self.is_head_away() {
             return None;
         }
-        let held = self.lanes[usize::from(self.top)].pop(self.top)?;
+        let held = match self.pop_again() {
+            Some(held) => held,
+            None => self.lanes[usize::from(self.top)].pop(self.top)?,
+        };
         self.tally.remove(&held.message);
         self.expiring -= u64::from(held.expires != NEVER);
         self.step_down();
         Some(held)
+    }
+
+    #[inline]
+    fn pop_again(&mut self) -> Option<Held<M>> {
+        let again = self.again.as_mut()?;
+        let held = again.pop(self.lanes[usize::from(self.top)].first());
+        if again.is_empty() {
+            self.again = None;
+        }
+        held
     }
 
     fn step_down(&mut self) {
@@ -151,10 +183,9 @@ impl<M: Message> Backlog<M> {
         if self.expiring == 0 {
             return None;
         }
-        let lane = &self.lanes[usize::from(self.top)];
-        match lane.head() {
+        match self.head() {
             Some(head) => Some(head.expires).filter(|at| *at != NEVER),
-            None if lane.is_loading_any() => None,
+            None if self.lanes[usize::from(self.top)].is_loading_any() => None,
             None => Some(Millis(0)),
         }
     }
@@ -162,12 +193,19 @@ impl<M: Message> Backlog<M> {
     /// Positions that the sink may have been told of, as runs from first to last: all that is ready, of what came
     /// back transient ones only if they are wanted.
     pub(crate) fn told_runs(&self, with_transient: bool) -> impl Iterator<Item = (Seq, Seq)> {
-        self.lanes.iter().flat_map(move |lane| lane.told_runs(with_transient))
+        let told = move |held: &&Held<M>| with_transient || held.message.is_persistent();
+        let again = self.again().filter(told).map(|held| (held.seq, held.seq));
+        again.chain(self.lanes.iter().flat_map(move |lane| lane.told_runs(with_transient)))
+    }
+
+    /// What came back in turn.
+    pub(crate) fn again(&self) -> impl Iterator<Item = &Held<M>> {
+        self.again.iter().flat_map(|again| again.iter())
     }
 
     /// What came back.
     pub(crate) fn returned(&self) -> impl Iterator<Item = &Held<M>> {
-        self.lanes.iter().flat_map(Lane::returned)
+        self.again().chain(self.lanes.iter().flat_map(Lane::returned))
     }
 
     /// Pages that are in the store.
@@ -184,6 +222,7 @@ impl<M: Message> Backlog<M> {
         self.top = 0;
         self.expiring = 0;
         self.is_paged = false;
+        self.again = None;
         self.tally = Tally::default();
         gone
     }
@@ -238,7 +277,15 @@ impl<M: Message> Backlog<M> {
     }
 
     /// All levels from the lowest.
-    pub(crate) fn into_lanes(self) -> impl Iterator<Item = (u8, Lane<M>)> {
+    pub(crate) fn into_lanes(mut self) -> impl Iterator<Item = (u8, Lane<M>)> {
+        for held in self
+            .again
+            .take()
+            .into_iter()
+            .flat_map(|mut again| again.drain().collect::<Vec<_>>())
+        {
+            self.lanes[usize::from(held.level)].give_back(held);
+        }
         (0..=u8::MAX).zip(self.lanes)
     }
 }
@@ -327,6 +374,8 @@ impl<M: Message> Backlog<M> {
 
     /// Shows those that are in memory.
     pub(crate) fn peek(&self, wanted: &[(Seq, Seq)], delivered_to: &[Seq], show: &mut impl FnMut(Copied<&M>)) {
+        let again = self.again().filter(|held| holds(wanted, held.seq));
+        again.for_each(|held| show(held.copied(held.redelivered)));
         for ((level, lane), to) in (0..=u8::MAX).zip(&self.lanes).zip(delivered_to) {
             lane.peek(level, wanted, *to, show);
         }
@@ -347,6 +396,8 @@ impl<M: Message> Backlog<M> {
 
     /// How often messages came back, of those that did.
     pub(crate) fn returns(&self, first: Seq, last: Seq) -> impl Iterator<Item = (Seq, u32)> {
-        self.lanes.iter().flat_map(move |lane| lane.returns(first, last))
+        let here = move |held: &&Held<M>| held.delivery_count > 0 && (first..=last).contains(&held.seq);
+        let again = self.again().filter(here).map(|held| (held.seq, held.delivery_count));
+        again.chain(self.lanes.iter().flat_map(move |lane| lane.returns(first, last)))
     }
 }

@@ -34,7 +34,7 @@ impl<M: Message, C> Queue<M, C> {
             self.consumers.remove(*id);
         }
         for slot in slots {
-            self.settle_one(slot, Settle::Requeue, sink);
+            self.take_back(slot, sink);
         }
         self.elect(sink);
         self.settled(now, Settle::Requeue, sink);

@@ -38,6 +38,7 @@ impl<M: Message, C> Queue<M, C> {
             max_priority,
             single_active_consumer,
             durable,
+            returns_in_turn,
             ..
         } = self.settings;
         if settings.expires != self.settings.expires {
@@ -48,6 +49,7 @@ impl<M: Message, C> Queue<M, C> {
             max_priority,
             single_active_consumer,
             durable,
+            returns_in_turn,
             ..settings
         };
         if self.settings.tells_delivered() && !told_delivered {

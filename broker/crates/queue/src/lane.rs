@@ -60,6 +60,18 @@ pub(crate) struct Head<'a, M> {
     pub(crate) delivery_count: u32,
 }
 
+impl<'a, M> From<&'a Held<M>> for Head<'a, M> {
+    fn from(held: &'a Held<M>) -> Self {
+        Head {
+            message: &held.message,
+            seq: held.seq,
+            expires: held.expires,
+            redelivered: held.redelivered,
+            delivery_count: held.delivery_count,
+        }
+    }
+}
+
 /// How often messages came back, by position. Nearly no lane has any, so this lies elsewhere.
 #[derive(Default)]
 struct Returns(BTreeMap<Seq, u32>);
@@ -174,6 +186,13 @@ impl<M: Message> Lane<M> {
         }
     }
 
+    /// The lowest position, in memory or not.
+    pub(crate) fn first(&self) -> Option<Seq> {
+        let in_memory = self.first_in_memory().map(|head| head.seq);
+        let away = self.paging.as_ref().map(|paging| paging.first());
+        in_memory.into_iter().chain(away).min()
+    }
+
     /// True if the next message is not in memory.
     pub(crate) fn is_head_away(&self) -> bool {
         self.paging.is_some() && self.head().is_none()
@@ -182,21 +201,7 @@ impl<M: Message> Lane<M> {
     #[inline]
     fn first_in_memory(&self) -> Option<Head<'_, M>> {
         if let Some((_, held)) = self.returned.first_key_value() {
-            let Held {
-                message,
-                seq,
-                expires,
-                redelivered,
-                delivery_count,
-                level: _,
-            } = held;
-            return Some(Head {
-                message,
-                seq: *seq,
-                expires: *expires,
-                redelivered: *redelivered,
-                delivery_count: *delivery_count,
-            });
+            return Some(Head::from(held));
         }
         let (seq, message, expires) = self.front.first()?;
         Some(Head {

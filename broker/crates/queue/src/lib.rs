@@ -6,6 +6,7 @@
 //! commands give equal effects (I1). What a mirror holds of a queue that another node leads is a [`Copy`]. This room
 //! knows no AMQP bytes, no names, no exchange, no disk and no other queue.
 
+mod again;
 mod backlog;
 mod cancel;
 mod chunks;

@@ -37,7 +37,7 @@ impl<M: Message, C> Queue<M, C> {
     pub fn runs(&self, from: Seq, runs_max: usize) -> Vec<(Seq, Seq)> {
         let mut listing = Listing::new(from, runs_max);
         self.backlog.list(&mut listing);
-        let unacked = self.unacked.iter().map(|held| held.seq);
+        let unacked = self.unacked.iter().chain(self.backlog.again()).map(|held| held.seq);
         let mut unacked: Vec<Seq> = unacked.filter(|seq| *seq >= from).collect();
         unacked.sort_unstable();
         listing.add(joined(unacked.into_iter().map(|seq| (seq, seq))));

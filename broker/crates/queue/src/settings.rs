@@ -28,6 +28,9 @@ pub struct Settings {
     pub single_active_consumer: bool,
     /// A message returned more often than this is dead-lettered.
     pub delivery_limit: Option<u32>,
+    /// What comes back is served in the order in which it did: behind everything if its consumer returned it and there is no
+    /// delivery limit, before everything otherwise; else it goes to its old place. Fixed for the life of the queue.
+    pub returns_in_turn: bool,
     /// Persistent messages are handed to the store, and it is told when they are gone; fixed for the life of the queue.
     pub durable: bool,
     /// Other nodes keep a copy: the sink hears of every message that the queue holds on to, transient ones too. May
@@ -53,6 +56,7 @@ impl Default for Settings {
             max_priority: None,
             single_active_consumer: false,
             delivery_limit: None,
+            returns_in_turn: false,
             durable: false,
             replicated: false,
             resident_bytes_max: RESIDENT_BYTES_MAX,

@@ -4,6 +4,7 @@
 
 use model::Millis;
 
+use crate::again::Turn;
 use crate::lane::Held;
 use crate::message::Message;
 use crate::queue::Queue;
@@ -15,7 +16,7 @@ use crate::unacked::Slot;
 pub enum Settle {
     /// Done.
     Ack,
-    /// Back to its old place, marked redelivered.
+    /// Back to the queue, marked redelivered: to its old place, or in turn.
     Requeue,
     /// Dead (`rejected`).
     Reject,
@@ -67,10 +68,32 @@ impl<M: Message, C> Queue<M, C> {
                 self.counters.acked += 1;
                 self.forget(&unacked.held, sink);
             }
-            Settle::Requeue => self.requeue(unacked.held, sink),
+            Settle::Requeue => self.requeue(unacked.held, self.turn(true), sink),
             Settle::Reject => self.bury(unacked.held, Death::Rejected, sink),
         }
         true
+    }
+
+    /// Takes back what a channel held that is gone; false if the slot is unknown.
+    pub(crate) fn take_back(&mut self, slot: Slot, sink: &mut impl Sink<M, C>) -> bool {
+        let Some(unacked) = self.unacked.remove(slot) else {
+            return false;
+        };
+        self.consumers.release(unacked.owner);
+        self.requeue(unacked.held, self.turn(false), sink);
+        true
+    }
+
+    /// Where a message goes that comes back.
+    fn turn(&self, by_consumer: bool) -> Turn {
+        match (
+            self.settings.returns_in_turn,
+            by_consumer && self.settings.delivery_limit.is_none(),
+        ) {
+            (false, _) => Turn::Old,
+            (true, true) => Turn::Last,
+            (true, false) => Turn::First,
+        }
     }
 
     /// What follows a batch: limits (a requeue may exceed them), then deliveries.
@@ -81,7 +104,7 @@ impl<M: Message, C> Queue<M, C> {
         self.pump(now, sink);
     }
 
-    fn requeue(&mut self, held: Held<M>, sink: &mut impl Sink<M, C>) {
+    fn requeue(&mut self, held: Held<M>, turn: Turn, sink: &mut impl Sink<M, C>) {
         let delivery_count = held.delivery_count.saturating_add(1);
         let held = Held {
             delivery_count,
@@ -95,7 +118,7 @@ impl<M: Message, C> Queue<M, C> {
         if self.settings.replicated {
             sink.returned(held.seq, held.delivery_count);
         }
-        self.backlog.give_back(held);
+        self.backlog.give_back(held, turn, self.last_seq);
     }
 
     /// A message dies: dead-lettered if anybody wants that, else forgotten.

@@ -22,6 +22,8 @@ enum Place {
 struct Item {
     letter: Letter,
     arrival: u64,
+    /// Where it stands: by arrival, or where it was put when it came back.
+    stands: (u64, u64),
     level: u8,
     expires: Option<u64>,
     returns: u32,
@@ -48,6 +50,8 @@ pub(crate) struct Naive {
     used: u64,
     arrivals: u64,
     deliveries: usize,
+    /// How often anything came back in turn.
+    comebacks: u64,
     items: Vec<Item>,
     /// In order of subscription.
     parties: Vec<Party>,
@@ -71,6 +75,7 @@ impl Naive {
             used: 1_000,
             arrivals: 0,
             deliveries: 0,
+            comebacks: 0,
             items: Vec::new(),
             parties: Vec::new(),
             round: Vec::new(),
@@ -152,7 +157,7 @@ impl Naive {
     /// The next message, wherever it is.
     fn next(&self) -> Option<usize> {
         self.ready_items()
-            .min_by_key(|(_, item)| (std::cmp::Reverse(item.level), item.arrival))
+            .min_by_key(|(_, item)| (std::cmp::Reverse(item.level), item.stands))
             .map(|(at, _)| at)
     }
 
@@ -236,6 +241,7 @@ impl Naive {
         self.items.retain(|item| item.letter.persistent);
         for item in &mut self.items {
             item.place = Place::Ready;
+            item.stands = (item.arrival, 0);
             item.returns = 0;
             item.redelivered = item.arrival <= self.delivered_to[usize::from(item.level)];
             item.page = None;
@@ -258,6 +264,7 @@ impl Naive {
         }
         for item in &mut self.items {
             item.place = Place::Ready;
+            item.stands = (item.arrival, 0);
             item.redelivered = item.arrival <= self.delivered_to[usize::from(item.level)];
             item.is_fresh = true;
             if answers && item.page.is_some_and(|page| self.loading.contains(&page)) {
@@ -295,6 +302,7 @@ impl Naive {
         let item = Item {
             letter: letter.clone(),
             arrival: self.arrivals,
+            stands: (self.arrivals, 0),
             level: letter.priority.min(self.settings.max_priority.unwrap_or(0)),
             expires: ttl.map(|ttl| self.now + ttl),
             returns: 0,
@@ -455,7 +463,7 @@ impl Naive {
         self.round.retain(|id| !ids.contains(id));
         self.active = self.active.filter(|id| !ids.contains(id));
         for number in numbers {
-            self.settle_one(Settle::Requeue, *number);
+            self.settle_one(Settle::Requeue, *number, false);
         }
         self.elect();
         self.drop_excess();
@@ -490,7 +498,7 @@ impl Naive {
     fn settle(&mut self, how: Settle, numbers: &[usize]) {
         let mut unknown = false;
         for number in numbers {
-            unknown |= !self.settle_one(how, *number);
+            unknown |= !self.settle_one(how, *number, true);
         }
         if how == Settle::Requeue {
             self.drop_excess();
@@ -501,7 +509,7 @@ impl Naive {
         }
     }
 
-    fn settle_one(&mut self, how: Settle, number: usize) -> bool {
+    fn settle_one(&mut self, how: Settle, number: usize, by_consumer: bool) -> bool {
         let wanted = |item: &Item| matches!(item.place, Place::Unacked(n, _) if n == number);
         let Some(at) = self.items.iter().position(wanted) else {
             return false;
@@ -525,9 +533,19 @@ impl Naive {
             Settle::Requeue if self.settings.delivery_limit.is_some_and(|limit| returns > limit) => {
                 self.die(at, "delivery_limit");
             }
-            Settle::Requeue => {}
+            Settle::Requeue => self.put_back(at, by_consumer),
         }
         true
+    }
+
+    fn put_back(&mut self, at: usize, by_consumer: bool) {
+        if !self.settings.returns_in_turn {
+            return;
+        }
+        self.comebacks += 1;
+        let is_last = by_consumer && self.settings.delivery_limit.is_none();
+        let behind = if is_last { self.arrivals } else { 0 };
+        self.items[at].stands = (behind, self.comebacks);
     }
 
     fn die(&mut self, at: usize, why: &str) {
@@ -590,6 +608,7 @@ impl Naive {
             max_priority,
             single_active_consumer,
             durable,
+            returns_in_turn,
             replicated: before,
             ..
         } = self.settings;
@@ -597,6 +616,7 @@ impl Naive {
             max_priority,
             single_active_consumer,
             durable,
+            returns_in_turn,
             ..settings
         };
         if settings.replicated && !before && !durable {

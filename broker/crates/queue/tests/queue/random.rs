@@ -67,6 +67,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         any::<bool>(),
         prop::sample::select(vec![0, 5_000, 9_000, 20_000, u64::MAX]),
         any::<bool>(),
+        any::<bool>(),
     );
     (limits, times, shape).prop_map(|(limits, times, shape)| Settings {
         max_length: limits.0,
@@ -81,6 +82,8 @@ fn settings() -> impl Strategy<Value = Settings> {
         durable: shape.3,
         resident_bytes_max: shape.4,
         replicated: shape.5,
+        // Without priorities, as quorum queues are.
+        returns_in_turn: shape.6 && shape.1.is_none(),
     })
 }
 

@@ -209,6 +209,7 @@ fn settings(words: &[&str]) -> Settings {
             ("reject-publish-dlx", None) => settings.overflow = Overflow::RejectPublishDlx,
             ("durable", None) => settings.durable = true,
             ("replicated", None) => settings.replicated = true,
+            ("in-turn", None) => settings.returns_in_turn = true,
             ("dlx", None) => settings.dead_letters = true,
             ("single-active", None) => settings.single_active_consumer = true,
             ("auto-delete", None) => {}

@@ -89,3 +89,25 @@ fn settling_for_a_gone_consumer_gives_no_credit_to_its_successor() {
 fn rejected_without_dead_letter_exchange_is_gone() {
     check("publish a; get; reject 1; get", "keep a | got#1 a left=0 | - | empty");
 }
+
+#[test]
+fn what_a_consumer_returns_to_a_queue_that_serves_in_turn_is_behind_what_is_there_and_before_what_comes() {
+    check(
+        "queue in-turn; publish a; publish b; publish c; get; get; requeue 2; requeue 1; publish d; get; get; get; get",
+        "keep a | keep b | keep c | got#1 a left=2 | got#2 b left=1 | - | - | keep d | got#3 c left=3 | got#4 b*1 left=2 \
+         | got#5 a*1 left=1 | got#6 d left=0",
+    );
+}
+
+#[test]
+fn with_a_delivery_limit_or_when_its_channel_goes_what_comes_back_is_served_before_everything() {
+    check(
+        "queue in-turn delivery-limit=9; publish a; publish b; publish c; get; get; requeue 2; requeue 1; get; get; get",
+        "keep a | keep b | keep c | got#1 a left=2 | got#2 b left=1 | - | - | got#3 b*1 left=2 | got#4 a*1 left=1 \
+         | got#5 c left=0",
+    );
+    check(
+        "queue in-turn; publish a; publish b; publish c; get; get; depart 1,2; get; get; get",
+        "keep a | keep b | keep c | got#1 a left=2 | got#2 b left=1 | - | got#3 a*1 left=2 | got#4 b*1 left=1 | got#5 c left=0",
+    );
+}
