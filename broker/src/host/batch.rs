@@ -346,7 +346,7 @@ impl Batch {
         stamp: Option<&Stamp>,
     ) -> Fate {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let mut arriving = Arriving::new(publication, cells.len(), &mut scratch);
+        let mut arriving = Arriving::new(publication, cells, &mut scratch);
         let mut fate = Fate::Unroutable;
         let before = self.unsafe_publishes;
         for cell in cells {

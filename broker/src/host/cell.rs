@@ -97,7 +97,7 @@ impl Work<'_> {
         match stamp.map_or(Judged::New, |stamp| self.dedup.judge(stamp)) {
             Judged::New => {}
             Judged::Again => {
-                let safe = self.sink.journal.all_safe(arriving.publication.persistent);
+                let safe = self.sink.journal.all_safe(arriving.persistent);
                 self.sink.safe = self.sink.safe.and(safe);
                 return Taking::TakenBefore;
             }
@@ -174,6 +174,8 @@ pub struct QueueCell {
     pub vhost: VhostName,
     /// Name.
     pub name: QueueName,
+    /// Everything in it is persistent, and deliveries say how often the message came back.
+    pub is_quorum: bool,
     state: Arc<Mutex<State>>,
     /// When the timer looks at this queue next; `u64::MAX` = not at all.
     pub wakes_at: AtomicU64,
@@ -197,6 +199,7 @@ impl QueueCell {
         journal: Journal,
         letters: Letters,
     ) -> Self {
+        let is_quorum = queue.settings().returns_in_turn;
         let state = State {
             queue,
             dead: false,
@@ -208,6 +211,7 @@ impl QueueCell {
             id,
             vhost,
             name,
+            is_quorum,
             state: Arc::new(Mutex::new(state)),
             wakes_at: AtomicU64::new(u64::MAX),
             traced: AtomicBool::new(false),
@@ -232,6 +236,14 @@ impl QueueCell {
         if !self.cycle_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(queue = %self.name, vhost = %self.vhost, "messages are dropped: dead-letter cycle");
         }
+    }
+
+    /// The properties with which a message is delivered, where they are not those that it was published with: deliveries of a
+    /// quorum queue say how often the message came back before.
+    pub fn counted(&self, properties: &[u8], delivery: &Delivery) -> Option<Vec<u8>> {
+        let count = i64::from(delivery.delivery_count);
+        self.is_quorum
+            .then(|| wire::with_header_number(properties, "x-delivery-count", count))
     }
 
     /// Locks the queue for a run of commands. Only one queue may be locked at a time.
@@ -280,6 +292,7 @@ const DEATHS_AT_ONCE_MAX: usize = 512;
 
 impl CellSink<'_> {
     fn write(&mut self, to: &Arc<Consumer>, message: &Parts<'_>, delivery: Delivery) -> Taken {
+        let counted = self.cell.counted(message.properties, &delivery);
         let outbox = to.client.outbox();
         let mut state = outbox.lock();
         let parked = || (self.cell.clone(), to.id);
@@ -295,7 +308,7 @@ impl CellSink<'_> {
                 redelivered: delivery.redelivered,
                 exchange: message.exchange,
                 routing_key: message.routing_key,
-                properties: message.properties,
+                properties: counted.as_deref().unwrap_or(message.properties),
                 body: message.body,
                 frame_max: to.client.frame_max(),
             },

@@ -17,6 +17,7 @@ use super::{
     message::Message,
     names, notes,
     outbox::Place,
+    quorum,
 };
 
 /// So often a queue is declared that others delete meanwhile.
@@ -346,6 +347,7 @@ impl Task {
 
     async fn get(&mut self, number: u16, name: &QueueName, no_ack: bool) -> Outcome {
         let record = self.readable(name)?;
+        quorum::check_get(&record)?;
         if self.node.snapshot().is_remote(&record) {
             return self.get_far(number, &record, no_ack).await;
         }
@@ -357,6 +359,7 @@ impl Task {
             return Ok(Answer::Empty);
         };
         let now = self.batch.now();
+        let counted = cell.counted(got.message.properties(), &got.delivery);
         let mut state = self.client.outbox().lock();
         let Some(out) = state.channel(number) else {
             return Ok(Answer::Written);
@@ -371,7 +374,7 @@ impl Task {
                 exchange: got.message.exchange(),
                 routing_key: got.message.routing_key(),
                 message_count: u32::try_from(got.ready_left).unwrap_or(u32::MAX),
-                properties: got.message.properties(),
+                properties: counted.as_deref().unwrap_or(got.message.properties()),
                 body: got.message.body(),
                 frame_max: self.client.frame_max(),
             },
@@ -383,8 +386,16 @@ impl Task {
         Ok(Answer::Written)
     }
 
-    async fn consume(&mut self, number: u16, consume: ConsumeRequest) -> Outcome {
+    async fn consume(&mut self, number: u16, mut consume: ConsumeRequest) -> Outcome {
         let record = self.readable(&consume.queue)?;
+        if record.is_quorum() {
+            let mut outbox = self.client.outbox().lock();
+            let limit = outbox.channel(number).map_or(0, |out| out.ledger.prefetch());
+            drop(outbox);
+            quorum::check_limit(&record, limit)?;
+            // RabbitMQ's quorum queues take no notice of it.
+            consume.exclusive = false;
+        }
         if self.node.snapshot().is_remote(&record) {
             return self.consume_far(number, &record, consume).await;
         }

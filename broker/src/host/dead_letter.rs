@@ -91,7 +91,7 @@ impl Node {
         caused: &mut Vec<Errand>,
     ) {
         let mut scratch = Vec::new();
-        let mut arriving = Arriving::new(publication, route.cells.len(), &mut scratch);
+        let mut arriving = Arriving::new(publication, &route.cells, &mut scratch);
         for cell in &route.cells {
             if is_cycle(cell.name.as_str()) {
                 cell.tell_of_cycle();
@@ -117,7 +117,7 @@ impl Node {
     /// Publishes on the node's own behalf, for management: the message has been routed already.
     pub fn publish_to_cells(&self, cells: &[Arc<QueueCell>], publication: &Publication<'_>) -> usize {
         let (mut touched, mut errands, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
-        let mut arriving = Arriving::new(publication, cells.len(), &mut scratch);
+        let mut arriving = Arriving::new(publication, cells, &mut scratch);
         let taken = |cell: &&Arc<QueueCell>| self.enqueue(cell, &mut arriving, &mut touched, &mut errands).is_some();
         let count = cells.iter().filter(taken).count();
         self.run_errands(errands, &mut touched);

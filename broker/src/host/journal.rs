@@ -162,7 +162,7 @@ impl Journal {
             level: stored.level,
             expires: stored.expires,
             returns: 0,
-            persistent: arriving.publication.persistent,
+            persistent: arriving.persistent,
             origin: stamp.map(origin),
             exchange: content.exchange,
             routing_key: content.routing_key,

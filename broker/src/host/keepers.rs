@@ -121,7 +121,7 @@ impl Node {
     ) {
         self.keep_or_drop(route, publication);
         let mut scratch = Vec::new();
-        let mut arriving = Arriving::new(publication, route.cells.len(), &mut scratch);
+        let mut arriving = Arriving::new(publication, &route.cells, &mut scratch);
         for cell in &route.cells {
             self.enqueue(cell, &mut arriving, touched, errands);
         }

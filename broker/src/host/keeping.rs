@@ -116,6 +116,7 @@ pub fn settings(record: &QueueRecord) -> queue::Settings {
     queue::Settings {
         durable: record.durable && record.owner.is_none(),
         replicated: record.replicas.is_some(),
+        returns_in_turn: record.is_quorum(),
         resident_bytes_max: match record.settings.lazy {
             true => LAZY_RESIDENT_BYTES,
             false => rules.resident_bytes_max,

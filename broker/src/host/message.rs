@@ -5,8 +5,11 @@
 use model::Millis;
 use queue::{Facts, Incoming};
 use session::Publication;
+use std::sync::Arc;
 use store::{Content, SharedBody, StoredMessage};
 use triomphe::ThinArc;
+
+use super::cell::QueueCell;
 
 /// Lengths of the parts, and what the queue asks for often.
 #[derive(Debug)]
@@ -139,6 +142,8 @@ pub struct Arriving<'a> {
     pub publication: &'a Publication<'a>,
     kept: Option<Message>,
     scratch: &'a mut Vec<u8>,
+    /// It is to be on disk wherever it waits: it was published so, or one of the queues wants that of everything.
+    pub persistent: bool,
     /// Several queues get it: the store keeps one body for all of them.
     pub is_shared: bool,
     /// That body, once it has been appended.
@@ -147,12 +152,13 @@ pub struct Arriving<'a> {
 
 impl<'a> Arriving<'a> {
     /// Nothing kept yet; `scratch` is borrowed for the copy.
-    pub fn new(publication: &'a Publication<'a>, queues: usize, scratch: &'a mut Vec<u8>) -> Self {
+    pub fn new(publication: &'a Publication<'a>, cells: &[Arc<QueueCell>], scratch: &'a mut Vec<u8>) -> Self {
         Arriving {
+            persistent: publication.persistent || cells.iter().any(|cell| cell.is_quorum),
             publication,
             kept: None,
             scratch,
-            is_shared: queues > 1,
+            is_shared: cells.len() > 1,
             body: None,
         }
     }
@@ -166,7 +172,7 @@ impl Incoming for Arriving<'_> {
             body_bytes: self.publication.body.len() as u64,
             priority: self.publication.priority,
             ttl: self.publication.ttl.map(|span| Millis(span.0)),
-            persistent: self.publication.persistent,
+            persistent: self.persistent,
         }
     }
 
@@ -174,7 +180,7 @@ impl Incoming for Arriving<'_> {
         match &self.kept {
             Some(message) => message.clone(),
             None => {
-                let message = Message::keep(self.publication, self.scratch);
+                let message = Message::copy(&content_of(self.publication), self.persistent, self.scratch);
                 self.kept = Some(message.clone());
                 message
             }

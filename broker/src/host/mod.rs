@@ -50,6 +50,7 @@ mod pause;
 mod plugins;
 mod pool;
 mod proxy;
+mod quorum;
 mod recent_history;
 mod remote;
 mod requests;

@@ -121,14 +121,17 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
     let view = api.node.queue_view(record);
     let rates = detail.statistics.then(|| stats::of_queue(api, &view, asked));
     let mut totals = totals(&view, detail);
-    let backing = rates.as_ref().map(|rates| backing(record, &view, rates));
+    let backed = rates.as_ref().filter(|_| !record.is_quorum());
+    let backing = backed.map(|rates| backing(record, &view, rates));
     if let Some(depth) = rates.as_ref().and_then(|rates| rates.depth.clone()) {
         totals.messages_details = Some(depth.messages);
         totals.messages_ready_details = Some(depth.ready);
         totals.messages_unacknowledged_details = Some(depth.unacked);
     }
     let snapshot = api.node.snapshot();
-    let mirrors = record.replicas.is_some().then(|| snapshot.catalog.mirror_names(record));
+    let is_mirrored = record.replicas.is_some() && !record.is_quorum();
+    let mirrors = is_mirrored.then(|| snapshot.catalog.mirror_names(record));
+    let members = record.is_quorum().then(|| snapshot.catalog.member_names(record));
     let names = |names: &[catalog::NodeName]| names.iter().map(ToString::to_string).collect();
     let capacity = if view.counts.ready.messages == 0 && view.counts.consumers > 0 {
         1.0
@@ -160,6 +163,9 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         slave_nodes: mirrors.as_ref().map(|mirrors| names(&mirrors.running)),
         synchronised_slave_nodes: mirrors.as_ref().map(|mirrors| names(&mirrors.synchronised)),
         recoverable_slaves: mirrors.as_ref().map(|mirrors| names(&mirrors.recoverable)),
+        leader: members.as_ref().map(|_| record.leader.to_string()),
+        members: members.as_ref().map(|members| names(&members.all)),
+        online: members.as_ref().map(|members| names(&members.online)),
         sync_messages: api.node.synchronising(record).map(|sync| sync.done),
         message_stats: rates.map(|rates| rates.message_stats),
         backing_queue_status: backing,

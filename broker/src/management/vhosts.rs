@@ -88,7 +88,11 @@ fn metadata(body: &Body, before: VhostMetadata) -> Result<VhostMetadata, Failure
         None => before.default_queue_type,
         Some("undefined" | "") => None,
         Some(word) => {
-            let bad = || Failure::bad_request(format!("unknown default_queue_type '{word}', use 'classic'"));
+            let bad = || {
+                Failure::bad_request(format!(
+                    "unknown default_queue_type '{word}', use 'classic' or 'quorum'"
+                ))
+            };
             Some(word.parse().map_err(|_| bad())?)
         }
     };

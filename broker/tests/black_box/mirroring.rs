@@ -226,3 +226,26 @@ async fn a_queue_without_mirrors_is_not_synchronised() {
     );
     assert_eq!(machines.column(2, "plain", "slave_pids"), "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_queue_serves_while_a_majority_of_its_members_runs() {
+    let mut machines = Machines::cluster(3);
+    let arguments = FieldTable::from(std::collections::BTreeMap::from([(
+        "x-queue-type".into(),
+        lapin::types::AMQPValue::LongString("quorum".into()),
+    )]));
+    let channel_1 = channel(&machines, 1).await;
+    let declared = channel_1.queue_declare("test".into(), QueueDeclareOptions::durable(), arguments);
+    declared.await.unwrap();
+    machines.shows(2, "test", "members", &[ALL[0], ALL[1], ALL[2]]);
+    publish(&machines, 2, "test", 0..20).await;
+    machines.kill(1);
+    machines.shows(3, "test", "leader", &[ALL[1]]);
+    machines.shows(3, "test", "online", &[ALL[1], ALL[2]]);
+    publish(&machines, 3, "test", 20..40).await;
+    machines.shows(3, "test", "members", &[ALL[0], ALL[1], ALL[2]]);
+    machines.start_again(1);
+    machines.shows(1, "test", "online", &[ALL[0], ALL[1], ALL[2]]);
+    publish(&machines, 1, "test", 40..60).await;
+    assert_eq!(drain(&machines, 1, "test").await, (0..60).collect::<Vec<_>>());
+}

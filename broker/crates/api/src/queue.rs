@@ -93,6 +93,15 @@ pub struct Queue {
     /// Nodes with a copy that may be relied upon, when they run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recoverable_slaves: Option<Vec<String>>,
+    /// The node that leads it; quorum queues only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+    /// All nodes that have a copy; quorum queues only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<String>>,
+    /// Those of them that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<Vec<String>>,
     /// Messages that mirrors already have, while some are synchronised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync_messages: Option<u64>,

@@ -170,6 +170,7 @@ impl Asker<'_> {
         };
         self.catalog.check_home(queue)?;
         queue_rules::check_owner(queue, &self.client.owner())?;
+        queue_rules::check_deletable(queue, conditions)?;
         let command = Command::DeleteQueue(queue.id);
         match conditions == Conditions::default() {
             true => Ok(Decision::Commit(command)),

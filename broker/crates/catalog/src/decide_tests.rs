@@ -101,8 +101,7 @@ fn bad_queues_are_refused_before_they_exist() {
          queue q x-queue-type=quorum => {bad} property 'non-durable' for queue 'q' in vhost '/'
          queue q exclusive x-queue-type=quorum => {bad} property 'exclusive-owner' for queue 'q' in vhost '/'
          queue q auto_delete x-queue-type=stream => {bad} property 'auto-delete' for queue 'q' in vhost '/'
-         queue q durable x-queue-type=quorum => {bad} arg 'x-queue-type' for queue 'q' in vhost '/': queue type 'quorum' is not supported, use 'classic'
-         queue q durable x-queue-type=stream => {bad} arg 'x-queue-type' for queue 'q' in vhost '/': queue type 'stream' is not supported, use 'classic'
+         queue q durable x-queue-type=stream => {bad} arg 'x-queue-type' for queue 'q' in vhost '/': queue type 'stream' is not supported, use 'classic' or 'quorum'
          queue q passive => CH NOT_FOUND - no queue 'q' in vhost '/'"
     ));
 }

@@ -48,7 +48,7 @@ pub use definitions::{
 };
 pub use event::{Event, Loss};
 pub use image::{Image, ImageError};
-pub use mirror_queries::{MirrorNames, OnShutdown};
+pub use mirror_queries::{MemberNames, MirrorNames, OnShutdown};
 pub use mirrors::{MirrorAct, MirrorChange, MirrorRefusal, MirrorsProposal};
 pub use placement::{Locator, leader};
 pub use record::{

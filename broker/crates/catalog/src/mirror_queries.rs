@@ -20,6 +20,15 @@ pub struct MirrorNames {
     pub recoverable: Vec<NodeName>,
 }
 
+/// The nodes that have a copy of a quorum queue, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberNames {
+    /// All of them.
+    pub all: Vec<NodeName>,
+    /// Those that run.
+    pub online: Vec<NodeName>,
+}
+
 /// What becomes of a queue whose leader is about to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnShutdown {
@@ -76,6 +85,34 @@ impl Catalog {
         names
     }
 
+    /// The nodes that have a copy of the queue.
+    pub fn member_names(&self, queue: &QueueRecord) -> MemberNames {
+        let copies = queue.replicas.iter().flat_map(|replicas| &replicas.copies);
+        let mut nodes: Vec<_> = copies.filter_map(|copy| self.nodes.get(&copy.node)).collect();
+        nodes.sort_by_key(|node| &node.name);
+        let names = |wanted: &dyn Fn(bool) -> bool| {
+            let wanted = nodes.iter().filter(|node| wanted(node.up));
+            wanted.map(|node| node.name.clone()).collect()
+        };
+        MemberNames {
+            all: names(&|_| true),
+            online: names(&|is_up| is_up),
+        }
+    }
+
+    /// The quorum queues that could confirm nothing any more if the node stopped.
+    pub fn quorum_critical(&self, node: NodeUuid) -> impl Iterator<Item = &Arc<QueueRecord>> {
+        self.copies_on(node).filter(move |queue| {
+            let replicas = queue.replicas.iter().flat_map(|replicas| replicas.counted());
+            let others = replicas.filter(|copy| copy.node != node && running(&self.nodes, copy.node).is_some());
+            let majority = queue
+                .replicas
+                .as_ref()
+                .map_or(1, |replicas| replicas.copies.len() / 2 + 1);
+            queue.is_quorum() && others.count() < majority
+        })
+    }
+
     /// What the leader should propose because the policy names other nodes than its own. Copies that are to be added or
     /// taken away need no proposal.
     pub fn wanted(&self, queue: &QueueRecord) -> Option<MirrorAct> {
@@ -127,3 +164,7 @@ impl Catalog {
 fn promotes_always(queue: &QueueRecord) -> bool {
     queue.ha().and_then(|ha| ha.promote_on_failure) == Some(Promote::Always)
 }
+
+#[cfg(test)]
+#[path = "quorum_tests.rs"]
+mod tests;

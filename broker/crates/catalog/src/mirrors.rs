@@ -274,7 +274,9 @@ impl Catalog {
         let whole = |node: &NodeRecord| CopyState::InSync {
             incarnation: node.incarnation,
         };
-        let members = record.is_quorum().then(|| HaMode::Exactly(record.args.group_size.unwrap_or(GROUP_SIZE)));
+        let members = record
+            .is_quorum()
+            .then(|| HaMode::Exactly(record.args.group_size.unwrap_or(GROUP_SIZE)));
         let wish = self.wish_for(members.as_ref().or(record.ha_mode()));
         wish.place(&mut replicas, None, whole);
         if record.is_quorum() {

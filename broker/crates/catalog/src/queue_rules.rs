@@ -4,9 +4,10 @@
 
 use crate::command::QueueSpec;
 use crate::record::{Owner, QueueRecord};
+use crate::request::Conditions;
 use crate::state::Vhost;
 use crate::texts;
-use model::{QueueArgs, QueueKind, Refusal, Table, Value};
+use model::{QueueArgs, QueueKind, Refusal, ReplyCode, Table, Value};
 
 /// Compares a declaration with the queue that has the name.
 pub(crate) fn check_equivalent(queue: &QueueRecord, spec: &QueueSpec) -> Result<(), Refusal> {
@@ -66,6 +67,21 @@ pub(crate) fn check_new(spec: &QueueSpec) -> Result<QueueArgs, Refusal> {
         return Err(texts::kind_not_offered(args.kind, &title));
     }
     Ok(args)
+}
+
+/// A quorum queue is deleted whatever it holds and whoever uses it.
+pub(crate) fn check_deletable(queue: &QueueRecord, conditions: Conditions) -> Result<(), Refusal> {
+    let flag = match conditions {
+        _ if !queue.is_quorum() => return Ok(()),
+        Conditions { if_unused: true, .. } => "if-unused",
+        Conditions { if_empty: true, .. } => "if-empty",
+        Conditions { .. } => return Ok(()),
+    };
+    let text = format!(
+        "cannot delete {}. queue.delete operations with {flag} flag set are not supported by quorum queues",
+        queue.title()
+    );
+    Err(Refusal::connection(ReplyCode::NotImplemented, text))
 }
 
 /// Types that queues of this broker can have.

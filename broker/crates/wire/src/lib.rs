@@ -37,7 +37,7 @@ pub use method::{Method, MethodError, Publish, class_method_ids, decode_method};
 pub use names::method_name;
 pub use opening::{ANSWER, Opening, Version, protocol_header};
 pub use properties::{Properties, PropertiesError};
-pub use property_list::{with_expiration_replaced, with_headers_replaced, with_reply_to_replaced};
+pub use property_list::{with_expiration_replaced, with_header_number, with_headers_replaced, with_reply_to_replaced};
 pub use table::{TABLE_DEPTH_MAX, TableError, decode_table, encode_entry, encode_raw_entry, encode_table, raw_entries};
 
 /// Method structs, rare methods and constants, as `amq-protocol` names them.

@@ -5,6 +5,7 @@
 
 use crate::cursor::Cursor;
 use crate::layout::Field;
+use crate::table::raw_entries;
 use std::ops::Range;
 
 pub(crate) const CONTENT_TYPE: u16 = 1 << 15;
@@ -47,6 +48,37 @@ pub fn with_headers_replaced(properties: &[u8], headers: Option<&[u8]>) -> Vec<u
         Some([&length.to_be_bytes(), table].concat())
     });
     replaced(properties, HEADERS, octets)
+}
+
+/// The list with this whole number in its headers, instead of any other value of that name (of which at most 255 octets are
+/// kept).
+pub fn with_header_number(properties: &[u8], name: &str, number: i64) -> Vec<u8> {
+    let Some((flags, place)) = place_of(properties, HEADERS) else {
+        return properties.to_vec();
+    };
+    let table = match flags & HEADERS {
+        0 => &[],
+        _ => &properties[place.start + 4..place.end],
+    };
+    let is_named = |window: &[u8]| window == name.as_bytes();
+    let mut table = match table.windows(name.len().max(1)).any(is_named) {
+        true => without_entry(table, name.as_bytes()),
+        false => table.to_vec(),
+    };
+    table.extend_from_slice(&short(name.as_bytes()));
+    table.push(b'l');
+    table.extend_from_slice(&number.to_be_bytes());
+    with_headers_replaced(properties, Some(&table))
+}
+
+/// A table without the entries of this name.
+fn without_entry(table: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(table.len());
+    for (key, value) in raw_entries(table).filter(|(key, _)| *key != name) {
+        rest.extend_from_slice(&short(key));
+        rest.extend_from_slice(value);
+    }
+    rest
 }
 
 /// The list with another expiration (at most 255 octets are kept), or with none.
@@ -100,4 +132,32 @@ fn place_of(properties: &[u8], wanted: u16) -> Option<(u16, Range<usize>)> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Properties;
+    use model::{Table, Value};
+
+    fn numbered(headers: Option<Table>) -> Properties {
+        let properties = Properties {
+            content_type: Some("a/b".into()),
+            headers,
+            delivery_mode: Some(2),
+            ..Properties::default()
+        };
+        let octets = with_header_number(&properties.encode().unwrap(), "n", 7);
+        Properties::decode(&octets).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_put_into_the_headers_once_and_all_else_is_untouched() {
+        let number = ("n", Value::I64(7));
+        assert_eq!(numbered(None).headers, Some(Table::from([number.clone()])));
+        let own = Table::from([("n", "old".into()), ("own", Value::Bool(true))]);
+        let all = numbered(Some(own));
+        assert_eq!(all.headers, Some(Table::from([("own", Value::Bool(true)), number])));
+        assert_eq!((all.content_type.as_deref(), all.delivery_mode), (Some("a/b"), Some(2)));
+    }
 }

@@ -142,7 +142,7 @@ fn management() -> Vec<Key> {
         .doc("Whether operator policies cannot be changed over HTTP."),
         no_effect(
             "management.restrictions.quorum_queue_replica_operations.disabled",
-            "there are no quorum queues",
+            "members of quorum queues cannot be changed over HTTP",
         ),
         no_effect("management.sample_retention_policies.$section.$interval", STATISTICS),
         no_effect("management.db_cache_multiplier", STATISTICS),

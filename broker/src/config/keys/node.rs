@@ -101,8 +101,8 @@ fn queues() -> Vec<Key> {
             "mirroring_sync_max_throughput",
             "mirrors are synchronised while the queue serves, as fast as they take it",
         ),
-        no_effect("quorum_queue.*", "there are no quorum queues"),
-        no_effect("raft.*", "there are no quorum queues"),
+        no_effect("quorum_queue.*", "members of quorum queues are kept as mirrors are"),
+        no_effect("raft.*", "members of quorum queues are kept as mirrors are"),
         no_effect("stream.replication.*", "there are no streams"),
         no_effect(
             "vhost_restart_strategy",

@@ -35,7 +35,7 @@ fn syncing(record: &QueueRecord) -> Syncing {
     // 1 is RabbitMQ's way to say: as usual.
     let batch = ha.as_ref().and_then(|ha| ha.sync_batch_size).filter(|size| *size > 1);
     Syncing {
-        automatic: ha.and_then(|ha| ha.sync_automatic).unwrap_or(false),
+        automatic: record.is_quorum() || ha.and_then(|ha| ha.sync_automatic).unwrap_or(false),
         batch: batch.unwrap_or(BATCH),
     }
 }

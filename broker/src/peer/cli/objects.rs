@@ -2,7 +2,7 @@
 //!
 //! A column that would have to be guessed is not here, so the tool refuses it by name.
 
-use catalog::{Catalog, ExchangeRecord, MirrorNames, NodeName, Policy, QueueRecord, Vhost};
+use catalog::{Catalog, ExchangeRecord, MemberNames, MirrorNames, NodeName, Policy, QueueRecord, Vhost};
 use link::{Failure, Term};
 use model::{Table, Value};
 use routing::{Binding, Destination};
@@ -104,8 +104,6 @@ fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
         "message_bytes_persistent" => Term::count(ready.persistent_bytes + unacked.persistent_bytes),
         "consumers" => Term::count(counts.consumers),
         host::NUMBERS => host::numbers(view),
-        // Queues of other kinds have members.
-        "members" | "online" => Term::none(),
         _ => return None,
     })
 }
@@ -124,13 +122,15 @@ fn queue_place(node: &Node, view: &QueueView, column: &str) -> Option<Term> {
             Some(mirrors(node, record, |names| names.synchronised))
         }
         "recoverable_slaves" => Some(mirror_nodes(node, record)),
+        "members" => Some(members(node, record, |names| names.all)),
+        "online" => Some(members(node, record, |names| names.online)),
         _ => None,
     }
 }
 
 /// The mirrors of a queue as processes of their nodes; nothing where it is not mirrored.
 fn mirrors(node: &Node, record: &QueueRecord, which: impl Fn(MirrorNames) -> Vec<NodeName>) -> Term {
-    if record.replicas.is_none() {
+    if record.replicas.is_none() || record.is_quorum() {
         return Term::none();
     }
     let snapshot = node.snapshot();
@@ -141,8 +141,17 @@ fn mirrors(node: &Node, record: &QueueRecord, which: impl Fn(MirrorNames) -> Vec
     Term::List(which(snapshot.catalog.mirror_names(record)).iter().map(pid).collect())
 }
 
+/// The nodes that have a copy of a quorum queue; nothing for other queues.
+fn members(node: &Node, record: &QueueRecord, which: impl Fn(MemberNames) -> Vec<NodeName>) -> Term {
+    if !record.is_quorum() {
+        return Term::none();
+    }
+    let names = which(node.snapshot().catalog.member_names(record));
+    Term::List(names.iter().map(|name| Term::atom(&**name)).collect())
+}
+
 fn mirror_nodes(node: &Node, record: &QueueRecord) -> Term {
-    if record.replicas.is_none() {
+    if record.replicas.is_none() || record.is_quorum() {
         return Term::none();
     }
     let names = node.snapshot().catalog.mirror_names(record);
