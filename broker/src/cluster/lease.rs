@@ -8,30 +8,82 @@ use model::NodeUuid;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
+/// A node shows itself at least this often.
+const BEAT_MAX: Duration = Duration::from_secs(1);
+/// Clocks may run apart by so many thousandths.
+const DRIFT_PER_MILLE: u32 = 10;
+/// What a node had begun to write when its lease ended may take this long.
+const FLUSH: Duration = Duration::from_millis(500);
+
 /// Patience with silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// How long a node serves without an answer.
-    pub lease: Duration,
+    lease: Duration,
+    /// When the leader declares a silent node dead: later than that node has stopped serving by itself.
+    down_after: Duration,
+}
+
+/// Why times cannot be: which of them, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// A node would stop serving whenever another is elected to lead.
+    #[error("must be at least {0:?}, or no election is over before")]
+    TooShort(Duration),
+    /// A node could still serve when others take its place.
+    #[error("must be at most {0:?}, so that a node has stopped by itself when it is taken for dead")]
+    TooLong(Duration),
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience {
-            lease: Duration::from_secs(5),
-        }
+        Patience::of(Duration::from_secs(6))
     }
 }
 
 impl Patience {
-    /// How often a node shows itself.
-    pub fn beat(self) -> Duration {
-        self.lease / 5
+    /// A silent node is dead after this time, and serves as long by itself as that allows.
+    pub fn of(down_after: Duration) -> Self {
+        Patience {
+            lease: down_after * 5 / 6,
+            down_after,
+        }
     }
 
-    /// When the leader declares a silent node dead: later than that node has stopped serving by itself.
+    /// As `of`, for which an election must be over in time; with a lease of its own, if that is short enough.
+    ///
+    /// # Errors
+    /// What would be right, for the lease if there is one.
+    pub fn checked(down_after: Duration, lease: Option<Duration>, election_max: Duration) -> Result<Self, Unfit> {
+        let patience = Patience {
+            lease: lease.unwrap_or(Patience::of(down_after).lease),
+            down_after,
+        };
+        let (lease_min, lease_max) = (election_max * 5 / 4, Patience::lease_max(down_after));
+        // Whoever is elected meanwhile has to answer before it is over.
+        let is_short = patience.lease < election_max + patience.beat();
+        match lease {
+            None if is_short || patience.lease > lease_max => Err(Unfit::TooShort(lease_min * 6 / 5)),
+            Some(_) if is_short => Err(Unfit::TooShort(lease_min)),
+            Some(lease) if lease > lease_max => Err(Unfit::TooLong(lease_max)),
+            _ => Ok(patience),
+        }
+    }
+
+    /// lease * (1 + drift) + flush is at most down_after * (1 - drift).
+    fn lease_max(down_after: Duration) -> Duration {
+        let left = (down_after * (1000 - DRIFT_PER_MILLE) / 1000).saturating_sub(FLUSH);
+        left * 1000 / (1000 + DRIFT_PER_MILLE)
+    }
+
+    /// How often a node shows itself.
+    pub fn beat(self) -> Duration {
+        (self.lease / 5).min(BEAT_MAX)
+    }
+
+    /// When the leader declares a silent node dead.
     pub fn down_after(self) -> Duration {
-        self.lease + self.beat()
+        self.down_after
     }
 }
 
@@ -123,7 +175,7 @@ mod tests {
     #[test]
     fn a_node_stops_serving_before_its_leader_declares_it_dead() {
         let start = Instant::now();
-        let patience = Patience::default();
+        let patience = Patience::of(secs(6));
         let mut lease = Lease::over(start, patience);
         assert!(!lease.holds(start));
         lease.renew(start, Duration::ZERO);
@@ -131,6 +183,32 @@ mod tests {
         assert!(patience.down_after() > patience.lease);
         lease.renew(start + secs(1), secs(3));
         assert!(lease.holds(start + secs(4)), "an old answer takes nothing away");
+    }
+
+    #[test]
+    fn times_that_would_let_two_serve_or_nobody_are_refused_with_what_would_be_right() {
+        let check = |down_after: u64, lease: Option<u64>| {
+            let patience = Patience::checked(
+                Duration::from_millis(down_after),
+                lease.map(Duration::from_millis),
+                secs(3),
+            );
+            patience.map(|patience| (patience.lease.as_millis(), patience.beat().as_millis()))
+        };
+        assert_eq!(check(6000, None), Ok((5000, 1000)));
+        assert_eq!(check(60_000, None), Ok((50_000, 1000)));
+        assert_eq!(check(6000, Some(4000)), Ok((4000, 800)));
+        assert_eq!(check(4500, None), Ok((3750, 750)), "the least that will do");
+        assert_eq!(check(4400, None), Err(Unfit::TooShort(Duration::from_millis(4500))));
+        assert_eq!(
+            check(6000, Some(3000)),
+            Err(Unfit::TooShort(Duration::from_millis(3750)))
+        );
+        let Err(Unfit::TooLong(most)) = check(6000, Some(6000)) else {
+            panic!("a lease as long as that")
+        };
+        assert_eq!(check(6000, Some(most.as_millis() as u64)).map(|_| ()), Ok(()));
+        assert!(most.mul_f64(1.01) + FLUSH <= secs(6).mul_f64(0.99));
     }
 
     #[test]
@@ -151,7 +229,7 @@ mod tests {
         for command in [up(1), add(2), up(2), add(3), up(3), add(4)] {
             catalog.apply(command, &mut Vec::new()).unwrap();
         }
-        let (start, mut roll) = (Instant::now(), Roll::new(Patience::default()));
+        let (start, mut roll) = (Instant::now(), Roll::new(Patience::of(secs(6))));
         let dead = |roll: &Roll, at: u64| {
             let dead = roll.dead(NodeUuid(1), &catalog, start + secs(at));
             dead.iter()

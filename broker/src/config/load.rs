@@ -9,9 +9,12 @@ use super::node::{DataDirectory, NodeName};
 use super::plugins::Plugins;
 use super::settings::Config;
 use super::syntax::{self, Written, segments};
-use super::value::{NoneWord, Secret, Value};
+use super::value::{Milliseconds, NoneWord, Secret, Value};
 use super::variables::Variables;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cluster::{lease::Patience, raft::Timing};
 
 /// How far a node's admin port is above its AMQP port: 15680 is above 5672.
 const ADMIN_ABOVE_AMQP: u16 = 10_008;
@@ -43,6 +46,7 @@ pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, 
         loader.admin(&variables);
     }
     loader.plugins(environment, &variables);
+    loader.patience(&settings);
     match loader.problems.is_empty() {
         true => Ok(Loaded {
             config: loader.config,
@@ -170,6 +174,31 @@ impl Loader {
                     Some(index) => self.set(&keys[*index], written),
                     None => self.unknown(&keys, written),
                 }
+            }
+        }
+    }
+
+    /// Times that depend on each other.
+    fn patience(&mut self, written: &[Written]) {
+        let node = &self.config.node;
+        let (down_after, lease) = (
+            Duration::from_secs(node.down_after.into()),
+            node.lease.map(Milliseconds::duration),
+        );
+        match Patience::checked(down_after, lease, Timing::default().candidacy_max()) {
+            Ok(patience) => self.config.node.patience = patience,
+            Err(why) => {
+                let (key, value) = match node.lease {
+                    Some(lease) => ("cluster_lease", lease.0),
+                    None => ("net_ticktime", node.down_after.into()),
+                };
+                let set = written.iter().rfind(|set| set.key == key);
+                self.problems.push(Problem::BadValue {
+                    at: set.map_or(Origin::BuiltIn, |set| set.at.clone()),
+                    key: key.into(),
+                    value: value.to_string(),
+                    right: why.to_string(),
+                });
             }
         }
     }

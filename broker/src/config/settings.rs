@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::cluster::lease::Patience;
+
 /// Everything that a node is told at its start.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -58,6 +60,12 @@ pub struct Node {
     pub peer_port: u16,
     /// The name service of this host.
     pub names: NameService,
+    /// Seconds of silence after which a node is taken for dead.
+    pub down_after: u32,
+    /// How long a node serves without hearing of a majority; none is as long as the above allows.
+    pub lease: Option<Milliseconds>,
+    /// What both come to.
+    pub patience: Patience,
     /// Name of the cluster; none is the name of the first node.
     pub cluster_name: Option<String>,
     /// Configuration files that were read, in order.

@@ -32,6 +32,7 @@ fn another_value(key: &Key) -> String {
         ("management.path_prefix", "/broker"),
         ("prometheus.path", "/numbers"),
         ("queue_master_locator", "random"),
+        ("cluster_lease", "5200"),
     ];
     if let Some((_, value)) = by_name.iter().find(|(name, _)| *name == key.name) {
         return (*value).to_owned();

@@ -334,3 +334,26 @@ fn nodes_of_one_host_that_differ_in_their_amqp_ports_differ_in_all_ports() {
     assert_eq!(named.node.names.port, 14369);
     assert_eq!(named.node.names.addresses.len(), 2);
 }
+
+#[test]
+fn times_of_silence_fit_together_or_the_start_says_what_would_be_right() {
+    let patience = |text: &str| config(&with(text)).node.patience;
+    assert_eq!(patience("").down_after().as_secs(), 6);
+    let slow = patience("net_ticktime = 60");
+    assert_eq!((slow.down_after().as_secs(), slow.beat().as_millis()), (60, 1000));
+    assert_eq!(
+        patience("net_ticktime = 10\ncluster_lease = 4000").beat().as_millis(),
+        800
+    );
+    assert_eq!(
+        problems(&with("net_ticktime = 4")),
+        [format!(
+            "{MAIN}:1: net_ticktime = 4: must be at least 4.5s, or no election is over before"
+        )]
+    );
+    let late = problems(&with("cluster_lease = 6000"));
+    assert!(
+        late[0].starts_with(&format!("{MAIN}:1: cluster_lease = 6000: must be at most 5.3")),
+        "{late:?}"
+    );
+}

@@ -28,7 +28,6 @@ use super::{
 use crate::{
     cluster::{
         Identity, Machine, MetaStore, Outcome,
-        lease::Patience,
         presence::{Note, Presence},
         raft::{Opening, RaftStore, Timing},
         transport::{Introduction, Neighbourhood},
@@ -143,7 +142,7 @@ impl Node {
         };
         let meta = RaftStore::open(disk.clone(), META, opening).await?;
         let parts = (meta.clone(), driven.clone() as Arc<dyn Machine>);
-        let noted = (Patience::default(), note(disk.clone()));
+        let noted = (config.node.patience, note(disk.clone()));
         let presence = Presence::open(identity.clone(), parts, transport, neighbours, noted);
         presence.settle().await?;
         if manner.alone {

@@ -127,7 +127,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         proc_total: machine.threads_max,
         partitions: Vec::new(),
         rates_mode: config.management.rates_mode.word().to_owned(),
-        net_ticktime: 0,
+        net_ticktime: config.node.down_after.into(),
         db_dir: config.node.data.as_path().display().to_string(),
         log_files: log_files(api),
         config_files: config

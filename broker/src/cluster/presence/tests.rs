@@ -23,9 +23,10 @@ const TIMING: Timing = Timing {
     heartbeat_ms: 60,
     election_ms: (300, 600),
 };
-const PATIENCE: Patience = Patience {
-    lease: Duration::from_secs(2),
-};
+
+fn patience() -> Patience {
+    Patience::of(Duration::from_millis(2400))
+}
 
 /// A node with its disk, running or not.
 struct Seat {
@@ -116,7 +117,7 @@ impl Seat {
         let store = RaftStore::open(self.disk.clone(), "meta", opening).await.unwrap();
         let note: Note = Box::new(|_: &Status| Ok(()));
         let parts = (store.clone(), machine.clone() as Arc<dyn Machine>);
-        let presence = Presence::open(identity, parts, transport, &self.ether, (PATIENCE, note));
+        let presence = Presence::open(identity, parts, transport, &self.ether, (patience(), note));
         self.running = Some((presence, store, machine));
     }
 

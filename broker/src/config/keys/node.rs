@@ -134,7 +134,7 @@ fn definitions() -> Vec<Key> {
 
 fn cluster() -> Vec<Key> {
     let majority = "a node that no majority of its cluster answers pauses, whatever is set";
-    let lease = "a node that is silent for 6 seconds is taken for dead; that cannot be changed yet";
+    let lease = "how soon a silent node is missed is set by net_ticktime";
     let waits = "a node waits for a majority of its cluster, 30 seconds ten times";
     vec![
         key("cluster_name", |c: &mut Config, _, v| c.node.cluster_name = Some(v))
@@ -142,7 +142,13 @@ fn cluster() -> Vec<Key> {
         no_effect("cluster_partition_handling", majority),
         no_effect("cluster_partition_handling.pause_if_all_down.*", majority),
         no_effect("cluster_keepalive_interval", lease),
-        no_effect("net_ticktime", lease),
+        key("net_ticktime", |c: &mut Config, _, v| c.node.down_after = v)
+            .default("6")
+            .doc("Seconds of silence after which a node is taken for dead, at least 5; the same on all nodes. RabbitMQ's is 60."),
+        key("cluster_lease", |c: &mut Config, _, v| c.node.lease = Some(v)).doc(
+            "How long a node goes on serving without hearing of a majority; five sixths of net_ticktime when not set, and never so \
+             long that others could take its place before.",
+        ),
         no_effect("mnesia_table_loading_retry_timeout", waits),
         no_effect("mnesia_table_loading_retry_limit", waits),
         no_effect("metadata_store.khepri.*", waits),
