@@ -11,11 +11,11 @@ use catalog::Catalog;
 /// # Errors
 /// Why it is not wanted.
 pub fn judge(own: &Introduction, known: &Catalog, who: &Introduction) -> Result<(), Turned> {
-    if who.level < FEATURE_LEVEL_MIN {
-        return Err(Turned::TooOld {
-            theirs: who.level,
-            least: FEATURE_LEVEL_MIN,
-        });
+    // That of the release before whatever has led this cluster.
+    let least = FEATURE_LEVEL_MIN.max(known.level().saturating_sub(1));
+    if who.level < least {
+        let theirs = who.level;
+        return Err(Turned::TooOld { theirs, least });
     }
     let (name, node) = (who.name.clone(), who.node);
     if node == own.node {

@@ -146,6 +146,7 @@ impl Node {
         let presence = Presence::open(identity.clone(), parts, transport, neighbours, noted);
         presence.settle().await?;
         if manner.alone {
+            presence.begin_history().await?;
             Disk::remove(&disk, ALONE_FILE)?;
         }
         let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;

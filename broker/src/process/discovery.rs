@@ -271,6 +271,7 @@ mod tests {
             nodes: Vec::new(),
             leader: None,
             serving: true,
+            forced: catalog::Forced::default(),
         }))
     }
 

@@ -267,6 +267,10 @@ pub enum Command {
     Mirrors(MirrorsProposal),
     /// A copy that is not whole becomes the leader of a queue of which none that is can be had.
     ForcePromote(QueueId),
+    /// This node was made to go on without the others, who knew more perhaps: another history begins.
+    Forced(NodeUuid),
+    /// Whoever leads understands words of this level.
+    RaiseLevel(u32),
 }
 
 /// A process that is gone.

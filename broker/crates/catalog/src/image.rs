@@ -5,6 +5,7 @@
 
 use crate::command::{ExchangeSpec, PolicySpec, QueueSpec};
 use crate::definitions::{PermissionDefinition, TopicPermissionDefinition};
+use crate::history::Forced;
 use crate::policies::{for_exchange, for_queue, settings};
 use crate::record::{ExchangeRecord, NodeName, NodeRecord, QueueRecord, VhostLimits, VhostMetadata};
 use crate::replicas::Replicas;
@@ -32,6 +33,10 @@ pub struct Image {
     removed: Vec<NodeUuid>,
     #[serde(default)]
     replicas: Vec<(QueueId, Replicas)>,
+    #[serde(default)]
+    forced: Forced,
+    #[serde(default)]
+    level: u32,
     last_queue: QueueId,
     generation: Generation,
 }
@@ -70,6 +75,8 @@ impl Catalog {
             nodes: self.nodes().map(|node| node.as_ref().clone()).collect(),
             removed: self.removed.iter().copied().collect(),
             replicas: self.queues().filter_map(|queue| queue.replicas_image()).collect(),
+            forced: self.forced,
+            level: self.level,
             last_queue: self.last_queue,
             generation: self.generation,
         }
@@ -140,6 +147,8 @@ impl TryFrom<Image> for Catalog {
                 .map(|node| (node.uuid, Arc::new(node)))
                 .collect(),
             removed: image.removed.into_iter().collect(),
+            forced: image.forced,
+            level: image.level,
             last_queue: image.last_queue,
             generation: image.generation,
             ..Catalog::default()

@@ -20,6 +20,7 @@ mod event;
 mod exchange_rules;
 #[cfg(test)]
 mod fixture;
+mod history;
 mod image;
 mod mirror_queries;
 mod mirrors;
@@ -47,6 +48,7 @@ pub use definitions::{
     TopicPermissionDefinition, VhostDefinition,
 };
 pub use event::{Event, Loss};
+pub use history::Forced;
 pub use image::{Image, ImageError};
 pub use mirror_queries::{MemberNames, MirrorNames, OnShutdown};
 pub use mirrors::{MirrorAct, MirrorChange, MirrorRefusal, MirrorsProposal};

@@ -3,6 +3,7 @@
 //! Cloning is O(1) and a clone never changes: the host publishes one after each command. Only `apply` changes it.
 
 use crate::copy_index::CopyIndex;
+use crate::history::Forced;
 use crate::record::{ExchangeRecord, NodeRecord, Owner, Policy, QueueRecord, VhostLimits, VhostMetadata};
 use crate::texts;
 use access::Access;
@@ -97,6 +98,8 @@ pub struct Catalog {
     pub(crate) nodes: Nodes,
     /// Nodes that were removed; they never come back as they were.
     pub(crate) removed: OrdSet<NodeUuid>,
+    pub(crate) forced: Forced,
+    pub(crate) level: u32,
     pub(crate) last_queue: QueueId,
     pub(crate) generation: Generation,
 }

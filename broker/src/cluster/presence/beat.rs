@@ -9,7 +9,10 @@ use crate::cluster::{
 };
 use catalog::{Command, NodeRecord};
 use model::ReplyCode;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// How long a start waits for the others at a time, and how often.
@@ -75,11 +78,14 @@ impl Presence {
         if let Some(confirmed) = self.store.standing().confirmed {
             self.lease.lock().renew(confirmed, Duration::ZERO);
         }
-        let serves = self.lease.lock().holds(now) && self.own_record().is_some_and(|own| own.up);
+        let is_overruled = self.is_overruled.load(Ordering::Acquire);
+        let serves = !is_overruled && self.lease.lock().holds(now) && self.own_record().is_some_and(|own| own.up);
         self.serving.send_if_modified(|serving| {
             let changed = *serving != serves;
             match (changed, serves) {
                 (true, true) => tracing::info!("a majority of the cluster answers again: clients are served"),
+                // Why has been said.
+                (true, false) if is_overruled => {}
                 (true, false) => tracing::warn!(
                     "no majority of the cluster answers: clients are not served until one does. If the other nodes are \
                      lost for good, 'rabbitmqctl force_majority' makes this node go on without them"
@@ -100,6 +106,9 @@ impl Presence {
     /// # Errors
     /// When the others do not want it, or nobody could commit it in all that time.
     pub async fn settle(&self) -> anyhow::Result<()> {
+        if let Some(why) = self.overruled().await {
+            anyhow::bail!("{why}");
+        }
         let mut last = String::new();
         for left in (0..WAITS).rev() {
             let deadline = Instant::now() + WAIT;

@@ -8,7 +8,7 @@ use crate::cluster::{
     transport::{Introduction, Joined, Peer, Reply, Request, Wish},
     voters,
 };
-use catalog::{Answer, Command, NodeDeath, NodeKind};
+use catalog::{Answer, Command, Forced, NodeDeath, NodeKind};
 use model::NodeUuid;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -53,6 +53,9 @@ pub struct Status {
     /// This node serves clients.
     #[serde(default)]
     pub serving: bool,
+    /// How often the cluster was made to go on without some of its members.
+    #[serde(default)]
+    pub forced: Forced,
 }
 
 impl Status {
@@ -104,6 +107,7 @@ impl Presence {
             nodes,
             leader: self.store.leader().map(|leader| leader.name),
             serving: *self.serving.borrow(),
+            forced: catalog.forced(),
         }
     }
 

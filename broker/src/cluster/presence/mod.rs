@@ -5,6 +5,7 @@
 
 mod beat;
 mod commands;
+mod history;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -19,7 +20,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::{
     fmt, io,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
@@ -43,6 +44,8 @@ pub struct Presence {
     lease: Mutex<Lease>,
     roll: Mutex<Roll>,
     serving: watch::Sender<bool>,
+    /// The cluster was made to go on without this node.
+    is_overruled: AtomicBool,
     /// The members as they were last written down.
     noted: Mutex<Vec<NodeStatus>>,
     note: Note,
@@ -84,6 +87,7 @@ impl Presence {
             lease: Mutex::new(Lease::over(Instant::now(), patience)),
             roll: Mutex::new(Roll::new(patience)),
             serving: watch::Sender::new(true),
+            is_overruled: AtomicBool::new(false),
             noted: Mutex::default(),
             note,
             host: OnceLock::new(),

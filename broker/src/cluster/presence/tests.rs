@@ -303,6 +303,33 @@ async fn a_crash_of_one_of_two_stops_the_survivor_until_it_is_forced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_stopped_last_does_not_lead_beside_a_node_that_was_forced_to_go_on() {
+    let (ether, mut seats) = cluster(2).await;
+    seats[0].stop().await;
+    seats[1].until_votes(&[2]).await;
+    seats[1].declare("known to the last").await;
+    seats[1].stop().await;
+    seats[0].open(true).await;
+    seats[0].up().await;
+    seats[0].presence().begin_history().await.unwrap();
+    seats[0].declare("by force").await;
+    // It asks before it starts, if it can.
+    seats[1].open(false).await;
+    let refused = seats[1].presence().settle().await.unwrap_err().to_string();
+    assert!(refused.contains("was made to go on without node rabbit@2"), "{refused}");
+    seats[1].kill().await;
+    // It cannot, and leads alone, until the two meet.
+    let part = [(1, 2), (2, 1)].map(|(one, other)| (NodeUuid(one), NodeUuid(other)));
+    part.iter().for_each(|(from, to)| ether.cut(*from, *to));
+    seats[1].start().await;
+    seats[1].until_serving(true).await;
+    ether.heal();
+    seats[1].until_serving(false).await;
+    seats[0].declare("still").await;
+    assert!(*seats[0].presence().serving().borrow() && !seats[0].has("known to the last"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_went_on_do_not_mix_with_one_that_was_forced_to() {
     let (ether, mut seats) = cluster(3).await;
     let part = |ether: &Ether| {

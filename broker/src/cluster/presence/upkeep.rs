@@ -9,7 +9,7 @@ use crate::cluster::{
     voters,
 };
 use catalog::{Command, NodeDeath};
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{collections::BTreeMap, io, sync::atomic::Ordering, time::Duration};
 use tokio::time::Instant;
 
 /// How often it is looked whether there is something to do.
@@ -32,7 +32,7 @@ impl Presence {
             }
             led = leads;
             self.roll.lock().lead(leads, Instant::now());
-            if leads.is_some() {
+            if leads.is_some() && !self.is_overruled.load(Ordering::Acquire) {
                 // Who hears of no majority may be the one that is gone.
                 let is_followed = self.lease.lock().holds(Instant::now());
                 if is_followed {
@@ -40,6 +40,8 @@ impl Presence {
                 }
                 self.change_members().await;
                 if is_followed && Instant::now() >= next_look_around {
+                    self.check_history().await;
+                    self.raise_level().await;
                     self.bury_refused().await;
                     next_look_around = Instant::now() + LOOK_AROUND.min(self.patience.beat());
                 }

@@ -69,7 +69,8 @@ impl RaftStore {
         reply(answer, |answer| Reply::Append(messages::appended(answer)))
     }
 
-    fn votes_alone(&self) -> bool {
+    /// True if this node alone decides.
+    pub fn votes_alone(&self) -> bool {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
         let voters = metrics.membership_config.membership().get_joint_config();

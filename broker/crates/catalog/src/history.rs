@@ -1,0 +1,67 @@
+//! Which history of the cluster this is, and how far its words have come.
+//!
+//! A node that was forced to go on without the others begins another history than that of those who knew more: it says so
+//! in its first entry, so that the two can be told apart when they meet. The feature level only rises.
+
+use crate::apply::Change;
+use crate::command::Answer;
+use crate::state::Catalog;
+use model::NodeUuid;
+use serde::{Deserialize, Serialize};
+
+/// How often the cluster was made to go on without some of its members, and by whom last. The greater history wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Forced {
+    /// How often.
+    pub times: u64,
+    /// The node that went on.
+    pub by: NodeUuid,
+}
+
+impl Catalog {
+    /// How often the cluster was made to go on without some of its members.
+    pub fn forced(&self) -> Forced {
+        self.forced
+    }
+
+    /// The highest level of words that a leader of this cluster has understood; the first before any said so.
+    pub fn level(&self) -> u32 {
+        self.level.max(1)
+    }
+}
+
+impl Change<'_> {
+    pub(crate) fn force(&mut self, by: NodeUuid) -> Answer {
+        self.catalog.forced = Forced {
+            times: self.catalog.forced.times + 1,
+            by,
+        };
+        Answer::Done
+    }
+
+    pub(crate) fn raise_level(&mut self, level: u32) -> Answer {
+        self.catalog.level = self.catalog.level.max(level);
+        Answer::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Command;
+
+    #[test]
+    fn each_force_makes_a_greater_history_and_levels_only_rise_also_after_an_image() {
+        let mut catalog = Catalog::default();
+        let mut apply = |command| catalog.apply(command, &mut Vec::new()).map(|_| ()).unwrap();
+        apply(Command::Forced(NodeUuid(7)));
+        apply(Command::RaiseLevel(3));
+        apply(Command::RaiseLevel(2));
+        let first = catalog.forced();
+        assert_eq!((first.times, first.by, catalog.level()), (1, NodeUuid(7), 3));
+        let mut read = Catalog::try_from(catalog.image()).unwrap();
+        assert!(read == catalog);
+        read.apply(Command::Forced(NodeUuid(2)), &mut Vec::new()).unwrap();
+        assert!(read.forced() > first && first > Forced::default());
+    }
+}

@@ -1,0 +1,79 @@
+//! Whether the cluster was made to go on without this node while it was away: then two could lead, each on its own.
+//!
+//! Only a node that decides alone can be in that place; it asks the other members, before it starts and while it leads. Of
+//! two histories the one that was forced later, or by more, wins; the node of the other serves nobody and says what to do.
+
+use super::Presence;
+use crate::cluster::{
+    MetaStore,
+    transport::{FEATURE_LEVEL, Peer, Reply, Request},
+};
+use catalog::Command;
+use std::sync::atomic::Ordering;
+
+impl Presence {
+    /// This node goes on without the others: from now on what they know is another history.
+    ///
+    /// # Errors
+    /// When it cannot be committed.
+    pub async fn begin_history(&self) -> anyhow::Result<()> {
+        match self.store.propose(Command::Forced(self.identity.node)).await {
+            Ok(_) => Ok(()),
+            Err(refusal) => anyhow::bail!("that this node goes on alone could not be written down: {refusal}"),
+        }
+    }
+
+    /// Why this node must not lead, if another was forced to go on without it.
+    pub(super) async fn overruled(&self) -> Option<String> {
+        let catalog = self.machine.catalog();
+        let others = catalog.nodes().filter(|node| node.uuid != self.identity.node);
+        let others: Vec<Peer> = others
+            .map(|node| Peer {
+                node: Some(node.uuid),
+                name: node.name.to_string(),
+            })
+            .collect();
+        if others.is_empty() || !self.store.votes_alone() {
+            return None;
+        }
+        let own = catalog.forced();
+        let asked = others.iter().map(|peer| async move {
+            let looked = self.transport.call(peer, Request::Members, self.patience.beat()).await;
+            match looked {
+                Ok(Reply::Members(status)) if status.cluster == self.identity.cluster => {
+                    (status.forced > own).then_some(&peer.name)
+                }
+                _ => None,
+            }
+        });
+        let found = futures::future::join_all(asked).await;
+        let by = found.into_iter().flatten().next()?;
+        let name = &self.identity.name;
+        Some(format!(
+            "the cluster was made to go on without node {name}, and {by} belongs to what it is now: what only {name} knows \
+             is lost. Reset it with 'rabbitmqctl force_reset' and let it join again"
+        ))
+    }
+
+    /// Looks, while this node leads, whether it may.
+    pub(super) async fn check_history(&self) {
+        if self.is_overruled.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(why) = self.overruled().await {
+            tracing::error!("{why}");
+            self.is_overruled.store(true, Ordering::Release);
+            self.weigh();
+        }
+    }
+
+    /// A leader says what it understands, if the cluster has not heard of it.
+    pub(super) async fn raise_level(&self) {
+        if self.machine.catalog().level() >= FEATURE_LEVEL {
+            return;
+        }
+        if let Err(refusal) = self.store.propose(Command::RaiseLevel(FEATURE_LEVEL)).await {
+            tracing::debug!("the feature level stays: {refusal}");
+        }
+    }
+}
