@@ -19,7 +19,7 @@ const FLUSH: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// How long a node serves without an answer.
-    lease: Duration,
+    pub lease: Duration,
     /// When the leader declares a silent node dead: later than that node has stopped serving by itself.
     down_after: Duration,
 }
@@ -54,14 +54,14 @@ impl Patience {
     ///
     /// # Errors
     /// What would be right, for the lease if there is one.
-    pub fn checked(down_after: Duration, lease: Option<Duration>, election_max: Duration) -> Result<Self, Unfit> {
+    pub fn checked(down_after: Duration, lease: Option<Duration>, candidacy_max: Duration) -> Result<Self, Unfit> {
         let patience = Patience {
             lease: lease.unwrap_or(Patience::of(down_after).lease),
             down_after,
         };
-        let (lease_min, lease_max) = (election_max * 5 / 4, Patience::lease_max(down_after));
+        let (lease_min, lease_max) = (candidacy_max * 5 / 4, Patience::lease_max(down_after));
         // Whoever is elected meanwhile has to answer before it is over.
-        let is_short = patience.lease < election_max + patience.beat();
+        let is_short = patience.lease < candidacy_max + patience.beat();
         match lease {
             None if is_short || patience.lease > lease_max => Err(Unfit::TooShort(lease_min * 6 / 5)),
             Some(_) if is_short => Err(Unfit::TooShort(lease_min)),

@@ -342,13 +342,13 @@ fn times_of_silence_fit_together_or_the_start_says_what_would_be_right() {
     let slow = patience("net_ticktime = 60");
     assert_eq!((slow.down_after().as_secs(), slow.beat().as_millis()), (60, 1000));
     assert_eq!(
-        patience("net_ticktime = 10\ncluster_lease = 4000").beat().as_millis(),
-        800
+        patience("net_ticktime = 10\ncluster_lease = 4500").beat().as_millis(),
+        900
     );
     assert_eq!(
         problems(&with("net_ticktime = 4")),
         [format!(
-            "{MAIN}:1: net_ticktime = 4: must be at least 4.5s, or no election is over before"
+            "{MAIN}:1: net_ticktime = 4: must be at least 4.8s, or no election is over before"
         )]
     );
     let late = problems(&with("cluster_lease = 6000"));
