@@ -4,10 +4,12 @@
 //! in its first entry, so that the two can be told apart when they meet. The feature level only rises.
 
 use crate::apply::Change;
-use crate::command::Answer;
+use crate::command::{Answer, NodeDeath};
+use crate::record::NodeRecord;
 use crate::state::Catalog;
 use model::NodeUuid;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How often the cluster was made to go on without some of its members, and by whom last. The greater history wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,12 +33,19 @@ impl Catalog {
 }
 
 impl Change<'_> {
+    /// The others are down: it does not wait for their votes, and they say so when they are back.
     pub(crate) fn force(&mut self, by: NodeUuid) -> Answer {
         self.catalog.forced = Forced {
             times: self.catalog.forced.times + 1,
             by,
         };
-        Answer::Done
+        let others = self.catalog.nodes.values().filter(|node| node.up && node.uuid != by);
+        let death = |node: &Arc<NodeRecord>| NodeDeath {
+            node: node.uuid,
+            incarnation: node.incarnation,
+        };
+        let deaths: Vec<NodeDeath> = others.map(death).collect();
+        self.node_down(&deaths)
     }
 
     pub(crate) fn raise_level(&mut self, level: u32) -> Answer {
@@ -63,5 +72,33 @@ mod tests {
         assert!(read == catalog);
         read.apply(Command::Forced(NodeUuid(2)), &mut Vec::new()).unwrap();
         assert!(read.forced() > first && first > Forced::default());
+    }
+
+    #[test]
+    fn who_goes_on_by_force_counts_the_others_as_down() {
+        let mut catalog = Catalog::default();
+        for node in [1, 2] {
+            let (node, name) = (NodeUuid(node), format!("rabbit@{node}").into());
+            if node != NodeUuid(1) {
+                let kind = crate::NodeKind::Disc;
+                let add = Command::AddNode {
+                    node,
+                    name: crate::NodeName::clone(&name),
+                    kind,
+                };
+                catalog.apply(add, &mut Vec::new()).unwrap();
+            }
+            let up = Command::NodeUp {
+                node,
+                name,
+                incarnation: 1,
+                boot_id: 1,
+                mirrors: false,
+            };
+            catalog.apply(up, &mut Vec::new()).unwrap();
+        }
+        catalog.apply(Command::Forced(NodeUuid(2)), &mut Vec::new()).unwrap();
+        let up: Vec<u128> = catalog.nodes().filter(|node| node.up).map(|node| node.uuid.0).collect();
+        assert_eq!(up, [2]);
     }
 }

@@ -127,6 +127,15 @@ impl Seat {
         presence.run();
     }
 
+    /// Goes on without the others.
+    async fn force(&mut self) {
+        self.open(true).await;
+        let (presence, ..) = self.running.as_ref().unwrap();
+        until("its start is committed", async || presence.announce().await.is_ok()).await;
+        presence.begin_history().await.unwrap();
+        presence.run();
+    }
+
     async fn start(&mut self) {
         self.open(false).await;
         self.up().await;
@@ -292,8 +301,7 @@ async fn a_crash_of_one_of_two_stops_the_survivor_until_it_is_forced() {
     seats[1].kill().await;
     seats[0].until_serving(false).await;
     seats[0].kill().await;
-    seats[0].open(true).await;
-    seats[0].up().await;
+    seats[0].force().await;
     assert!(seats[0].has("known to both"));
     seats[0].declare("by force").await;
     seats[0].until_up(&[1]).await;
@@ -309,9 +317,7 @@ async fn who_was_stopped_last_does_not_lead_beside_a_node_that_was_forced_to_go_
     seats[1].until_votes(&[2]).await;
     seats[1].declare("known to the last").await;
     seats[1].stop().await;
-    seats[0].open(true).await;
-    seats[0].up().await;
-    seats[0].presence().begin_history().await.unwrap();
+    seats[0].force().await;
     seats[0].declare("by force").await;
     // It asks before it starts, if it can.
     seats[1].open(false).await;
@@ -341,8 +347,7 @@ async fn nodes_that_went_on_do_not_mix_with_one_that_was_forced_to() {
     part(&ether);
     seats[1].declare("without one").await;
     seats[0].kill().await;
-    seats[0].open(true).await;
-    seats[0].up().await;
+    seats[0].force().await;
     seats[0].declare("by force").await;
     ether.heal();
     for number in 0..20 {
