@@ -39,6 +39,9 @@ struct Running {
 #[derive(Debug)]
 pub struct Services {
     node: Arc<Node>,
+    samples: Arc<observe::Samples>,
+    /// What the management API tells other nodes, whether or not it is served here.
+    pages: axum::Router,
     running: Mutex<BTreeMap<Service, Running>>,
 }
 
@@ -85,10 +88,18 @@ impl Waiting {
 impl Services {
     /// None yet.
     pub fn new(node: Arc<Node>) -> Arc<Self> {
+        let samples = Arc::new(observe::Samples::default());
         Arc::new(Services {
+            pages: management::pages(node.clone(), samples.clone()),
             node,
+            samples,
             running: Mutex::default(),
         })
+    }
+
+    /// What the management API tells other nodes.
+    pub fn pages(&self) -> &axum::Router {
+        &self.pages
     }
 
     /// Serves what was bound, until the node stops or the plugin is disabled.
@@ -105,13 +116,12 @@ impl Services {
         let routes = match service {
             Service::Prometheus => observe::scrape_routes(self.node.clone()),
             Service::Management => {
-                let samples = Arc::new(observe::Samples::default());
-                let sampling = observe::sample(samples.clone(), self.node.clone());
+                let sampling = observe::sample(self.samples.clone(), self.node.clone());
                 let stopped = stop.clone();
                 tasks.push(tokio::spawn(async move {
                     stopped.run_until_cancelled(sampling).await;
                 }));
-                management::routes(self.node.clone(), samples)
+                management::routes(self.node.clone(), self.samples.clone())
             }
         };
         let ports: Vec<Port> = bound.iter().map(Bound::port).collect();

@@ -41,6 +41,8 @@ pub struct Client {
     /// It holds nothing any more.
     has_left: AtomicBool,
     profile: RwLock<Option<Profile>>,
+    /// On a leg: the node that the client is connected to, and its connection there.
+    home: OnceLock<(catalog::NodeName, ConnectionId)>,
     /// Said in the handshake, for the log.
     said: OnceLock<Said>,
     /// Who waits to be told about the channels.
@@ -110,6 +112,7 @@ impl Client {
             is_blocked: AtomicBool::new(false),
             has_left: AtomicBool::new(false),
             profile: RwLock::new(None),
+            home: OnceLock::new(),
             said: OnceLock::new(),
             curious: Mutex::default(),
             wake: Wake(Arc::new(move || attention.notify_one())),
@@ -141,6 +144,17 @@ impl Client {
         self.frame_max.store(profile.tuned.frame_max, Ordering::Relaxed);
         self.cancel_notices.store(cancel_notices, Ordering::Relaxed);
         *self.profile.write() = Some(profile);
+    }
+
+    /// This serves a client of another node.
+    pub fn serves(&self, node: catalog::NodeName, connection: ConnectionId) {
+        // A leg is opened once.
+        let _ = self.home.set((node, connection));
+    }
+
+    /// On a leg: the node that the client is connected to, and its connection there.
+    pub fn home(&self) -> Option<&(catalog::NodeName, ConnectionId)> {
+        self.home.get()
     }
 
     /// What is known of an open connection.

@@ -140,6 +140,7 @@ pub async fn serve_leg(node: Arc<Node>, socket: Socket, opening: Opening) {
     ));
     // Its own task tells of cancelled consumers.
     client.opened(opening.profile(), false);
+    client.serves(opening.node.clone(), opening.connection);
     node.served_legs().enter(opening.origin, &client).await;
     node.legs().enter(client.clone());
     let mut task = Task::new(node, client, now);

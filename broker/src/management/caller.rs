@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Api, failure::Failure};
+use super::{Api, elsewhere::OnBehalf, failure::Failure};
 
 /// An authenticated user with at least one of the management tags.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ pub struct Caller {
 }
 
 /// A caller with the tag `monitoring` or `administrator`.
-#[derive(Clone, Copy, Debug)]
-pub struct Monitor;
+#[derive(Clone, Debug)]
+pub struct Monitor(pub Caller);
 
 /// A caller with the tag `policymaker` or `administrator`.
 #[derive(Clone, Debug)]
@@ -146,9 +146,20 @@ fn authenticate(headers: &HeaderMap, from: IpAddr, api: &Api) -> Result<Caller, 
     }
 }
 
+/// Somebody whom another node has let in.
+fn introduced(api: &Api, name: &str) -> Result<Caller, Failure> {
+    let user = api.node.snapshot().catalog.access().user(name).cloned();
+    Ok(Caller {
+        user: user.ok_or_else(Failure::login_failed)?,
+    })
+}
+
 impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
+        if let Some(OnBehalf(name)) = parts.extensions.get() {
+            return introduced(api, name);
+        }
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         // The service always says whom it serves; if it did not, nobody would pass for local.
         let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
@@ -161,7 +172,7 @@ impl FromRequestParts<Arc<Api>> for Monitor {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
         let caller = Caller::from_request_parts(parts, api).await?;
         match caller.is_monitor() {
-            true => Ok(Monitor),
+            true => Ok(Monitor(caller)),
             false => Err(Failure::not_authorised("Not monitor user")),
         }
     }

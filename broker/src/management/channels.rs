@@ -15,6 +15,7 @@ use super::{
     client_stats,
     connections::{self, Open},
     consumers,
+    elsewhere::Elsewhere,
     failure::Failure,
     list::Parameters,
     stats::Asked,
@@ -84,22 +85,28 @@ fn shape(api: &Api, row: &Row, asked: Asked) -> Channel {
     }
 }
 
-async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
     let rows = rows(&api, connections::seen(&api, &caller)).await;
-    query.pages(rows, |row| &row.name, |row| shape(&api, row, Asked::default()))
+    pages(&api, &caller, &others, &query, rows).await
+}
+
+async fn pages(api: &Api, caller: &Caller, others: &Elsewhere, query: &Parameters, rows: Vec<Row>) -> Outcome {
+    let build = |row: &Row| shape(api, row, Asked::default());
+    others.pages((api, caller), query, rows, |row| &row.name, build).await
 }
 
 async fn of_vhost(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(vhost): Path<String>,
+    others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
     let vhost = caller.look_into(&api, &vhost)?;
     let mut opens = connections::seen(&api, &caller);
     opens.retain(|open| open.profile.vhost == vhost);
     let rows = rows(&api, opens).await;
-    query.pages(rows, |row| &row.name, |row| shape(&api, row, Asked::default()))
+    pages(&api, &caller, &others, &query, rows).await
 }
 
 /// `/connections/{name}/channels`
@@ -107,22 +114,43 @@ pub async fn of_connection(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(name): Path<String>,
+    others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
-    let rows = rows(&api, vec![connections::find(&api, &caller, &name)?]).await;
+    let open = match connections::find(&api, &caller, &name) {
+        Ok(open) => open,
+        Err(missing) => return others.one((&api, &caller), &query, missing).await,
+    };
+    let rows = rows(&api, vec![open]).await;
     query.pages(rows, |row| &row.name, |row| shape(&api, row, Asked::default()))
 }
 
-async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, query: Parameters) -> Outcome {
+async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    others: Elsewhere,
+    query: Parameters,
+) -> Outcome {
     // A channel's name is its connection's and its number in brackets.
     let connection = name.rsplit_once(" (").map_or("", |(connection, _)| connection);
-    let rows = rows(&api, vec![connections::find(&api, &caller, connection)?]).await;
+    let open = match connections::find(&api, &caller, connection) {
+        Ok(open) => open,
+        Err(missing) => return others.one((&api, &caller), &query, missing).await,
+    };
+    let rows = rows(&api, vec![open]).await;
     let row = rows
         .iter()
         .find(|row| row.name == name)
         .ok_or_else(Failure::not_found)?;
+    let mut consumers = consumers_on(&api, row);
+    let there = others.about("/consumers").rows(&api, &caller).await;
+    let there = there
+        .into_iter()
+        .filter_map(|shown| serde_json::from_value::<api::Consumer>(shown).ok());
+    consumers.extend(there.filter(|consumer| consumer.channel_details.name == row.name));
     query.one(Channel {
-        consumer_details: Some(consumers_on(&api, row)),
+        consumer_details: Some(consumers),
         deliveries: Some(Vec::new()),
         publishes: Some(Vec::new()),
         ..shape(&api, row, Asked::of(&query)?)

@@ -15,12 +15,15 @@ use super::{
     answer::{self, Outcome},
     caller::{Administrator, Caller},
     channels, client_stats,
+    elsewhere::Elsewhere,
     failure::Failure,
     list::Parameters,
     stats::Asked,
 };
 use crate::host::{Client, Profile};
 
+/// The header that says why a connection is closed.
+pub const REASON_HEADER: &str = "x-reason";
 /// Said to clients whose administrator gave no reason.
 const REASON: &str = "Closed via management plugin";
 
@@ -117,40 +120,61 @@ fn shape(api: &Api, open: &Open, asked: Asked) -> Connection {
     }
 }
 
-async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
-    query.pages(
-        seen(&api, &caller),
-        |open| &open.name,
-        |open| shape(&api, open, Asked::default()),
-    )
+async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
+    let rows = seen(&api, &caller);
+    pages(&api, &caller, &others, &query, rows).await
+}
+
+async fn pages(api: &Api, caller: &Caller, others: &Elsewhere, query: &Parameters, rows: Vec<Open>) -> Outcome {
+    let build = |open: &Open| shape(api, open, Asked::default());
+    others.pages((api, caller), query, rows, |open| &open.name, build).await
 }
 
 async fn of_vhost(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(vhost): Path<String>,
+    others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
     let vhost: VhostName = caller.look_into(&api, &vhost)?;
     let mut rows = seen(&api, &caller);
     rows.retain(|open| open.profile.vhost == vhost);
-    query.pages(rows, |open| &open.name, |open| shape(&api, open, Asked::default()))
+    pages(&api, &caller, &others, &query, rows).await
 }
 
-async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, query: Parameters) -> Outcome {
-    query.one(shape(&api, &find(&api, &caller, &name)?, Asked::of(&query)?))
+async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    others: Elsewhere,
+    query: Parameters,
+) -> Outcome {
+    match find(&api, &caller, &name) {
+        Ok(open) => query.one(shape(&api, &open, Asked::of(&query)?)),
+        Err(missing) => others.one((&api, &caller), &query, missing).await,
+    }
 }
 
 fn reason(headers: &HeaderMap) -> &str {
     headers
-        .get("x-reason")
+        .get(REASON_HEADER)
         .and_then(|reason| reason.to_str().ok())
         .unwrap_or(REASON)
 }
 
 /// Others than administrators may close their own.
-async fn close(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<String>, headers: HeaderMap) -> Outcome {
-    let open = find(&api, &caller, &name)?;
+async fn close(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    others: Elsewhere,
+    headers: HeaderMap,
+) -> Outcome {
+    let open = match find(&api, &caller, &name) {
+        Ok(open) => open,
+        Err(missing) => return others.one((&api, &caller), &Parameters::default(), missing).await,
+    };
     if !caller.is_administrator() && open.profile.user != caller.user.name {
         return Err(Failure::not_authorised("User not authorised to access object"));
     }
@@ -158,16 +182,23 @@ async fn close(State(api): State<Arc<Api>>, caller: Caller, Path(name): Path<Str
     answer::done()
 }
 
-async fn of_user(State(api): State<Arc<Api>>, caller: Caller, Path(user): Path<String>, query: Parameters) -> Outcome {
+async fn of_user(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(user): Path<String>,
+    others: Elsewhere,
+    query: Parameters,
+) -> Outcome {
     let mut rows = seen(&api, &caller);
     rows.retain(|open| open.profile.user.as_str() == user);
-    query.pages(rows, |open| &open.name, |open| shape(&api, open, Asked::default()))
+    pages(&api, &caller, &others, &query, rows).await
 }
 
 async fn close_all(
     State(api): State<Arc<Api>>,
     Administrator(caller): Administrator,
     Path(user): Path<String>,
+    others: Elsewhere,
     headers: HeaderMap,
 ) -> Outcome {
     for open in seen(&api, &caller) {
@@ -175,5 +206,6 @@ async fn close_all(
             api.node.close_client(&open.client, reason(&headers));
         }
     }
+    others.tell(&api, &caller).await;
     answer::done()
 }

@@ -9,7 +9,7 @@ use axum::{
 use catalog::QueueRecord;
 use std::sync::Arc;
 
-use super::{Api, answer::Outcome, caller::Caller, failure::Failure, list::Parameters};
+use super::{Api, answer::Outcome, caller::Caller, elsewhere::Elsewhere, failure::Failure, list::Parameters};
 use crate::host::ConsumerView;
 
 /// The routes of this resource.
@@ -40,7 +40,7 @@ pub fn shape(api: &Api, view: &ConsumerView) -> Consumer {
             name: format!("{connection} ({})", view.consumer.channel),
             number: view.consumer.channel,
             connection_name: connection,
-            node: api.node.name().to_string(),
+            node: client.home().map_or(api.node.name(), |(node, _)| node).to_string(),
             peer_host: client.peer.ip().to_string(),
             peer_port: client.peer.port(),
             user: user.unwrap_or_default(),
@@ -59,23 +59,32 @@ fn all<'a>(api: &Api, queues: impl Iterator<Item = &'a Arc<QueueRecord>>) -> Vec
     views.map(|view| shape(api, &view)).collect()
 }
 
-async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+/// With those of queues that other nodes lead.
+async fn show(api: &Api, caller: &Caller, others: &Elsewhere, query: &Parameters, own: Vec<Consumer>) -> Outcome {
+    let there = others.rows(api, caller).await;
+    let own = own.iter().map(|own| serde_json::to_value(own).unwrap_or_default());
+    query.all(own.chain(there))
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
     let seen = snapshot
         .catalog
         .vhosts()
         .filter(|vhost| caller.sees(&api, vhost.name()));
-    query.all(all(&api, seen.flat_map(|vhost| vhost.queues())))
+    let own = all(&api, seen.flat_map(|vhost| vhost.queues()));
+    show(&api, &caller, &others, &query, own).await
 }
 
 async fn of_vhost(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(vhost): Path<String>,
+    others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
     let vhost = caller.look_into(&api, &vhost)?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
-    query.all(all(&api, found.queues()))
+    show(&api, &caller, &others, &query, all(&api, found.queues())).await
 }

@@ -20,6 +20,7 @@ mod definitions;
 mod definitions_boot;
 mod definitions_export;
 mod definitions_import;
+mod elsewhere;
 mod exchanges;
 mod failure;
 mod features;
@@ -54,6 +55,7 @@ use crate::{
     observe::Samples,
 };
 pub use definitions_boot::import as import_definitions;
+pub use elsewhere::answer as answer_node;
 use failure::Failure;
 pub use features::ENABLED as FEATURE_FLAGS;
 pub use policies::shape as policy_shape;
@@ -75,10 +77,15 @@ pub fn bind(config: &Config) -> anyhow::Result<Vec<Bound>> {
     http::bind_all(config, &config.management.listener, "management", ["http", "https"])
 }
 
-/// The whole API and its page.
-pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
-    let api = Arc::new(Api { node, samples });
-    let resources = Router::new()
+/// What the API tells other nodes.
+pub fn pages(node: Arc<Node>, samples: Arc<Samples>) -> Router {
+    resources()
+        .fallback(|| async { Failure::not_found() })
+        .with_state(Arc::new(Api { node, samples }))
+}
+
+fn resources() -> Router<Arc<Api>> {
+    Router::new()
         .merge(aliveness::routes())
         .merge(attention::routes())
         .merge(auth::routes())
@@ -105,12 +112,17 @@ pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
         .merge(user_limits::routes())
         .merge(users::routes())
         .merge(vhost_limits::routes())
-        .merge(vhosts::routes());
+        .merge(vhosts::routes())
+}
+
+/// The whole API and its page.
+pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
+    let api = Arc::new(Api { node, samples });
     let prefix = api.node.config().management.path_prefix.clone();
     Router::new()
         .merge(ui::routes(&prefix))
         .merge(cli::routes(&prefix))
-        .nest(&format!("{prefix}/api"), resources)
+        .nest(&format!("{prefix}/api"), resources())
         .fallback(|| async { Failure::not_found() })
         .layer(middleware::from_fn_with_state(api.clone(), headers::add))
         .with_state(api)

@@ -6,13 +6,15 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
+use catalog::{NodeKind, NodeRecord};
 use serde_json::json;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Api,
     answer::Outcome,
     caller::Monitor,
+    elsewhere::Elsewhere,
     failure::Failure,
     list::Parameters,
     overview::{contexts, exchange_types},
@@ -91,6 +93,12 @@ fn io(api: &Api) -> NodeIo {
     }
 }
 
+fn own_kind(api: &Api) -> &'static str {
+    let snapshot = api.node.snapshot();
+    let record = snapshot.catalog.node(api.node.identity().node);
+    kind(record.map_or(NodeKind::Disc, |record| record.kind))
+}
+
 fn shape(api: &Api, span: Option<Span>) -> Node {
     let course = course(api, span);
     let config = api.node.config();
@@ -101,7 +109,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
     let clients = api.node.clients().count() as u64;
     Node {
         name: api.node.name().to_string(),
-        kind: "disc".to_owned(),
+        kind: own_kind(api).to_owned(),
         running: true,
         uptime: api.node.now().0.saturating_sub(api.node.started_at().0),
         run_queue: 0,
@@ -164,8 +172,30 @@ fn own_context(context: Context) -> Context {
     }
 }
 
-async fn list(State(api): State<Arc<Api>>, _: Monitor, query: Parameters) -> Outcome {
-    query.all([shape(&api, Asked::of(&query)?.node)])
+/// A member that does not answer: what the others know of it.
+fn absent(record: &NodeRecord) -> serde_json::Value {
+    json!({"name": &*record.name, "type": kind(record.kind), "running": false, "partitions": [], "cluster_links": []})
+}
+
+fn kind(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Disc => "disc",
+        NodeKind::Ram => "ram",
+    }
+}
+
+/// All members by name, each as it shows itself.
+async fn list(State(api): State<Arc<Api>>, Monitor(caller): Monitor, others: Elsewhere, query: Parameters) -> Outcome {
+    let own = shape(&api, Asked::of(&query)?.node);
+    if others.is_asked_by_node() {
+        return query.all([own]);
+    }
+    let mut shown: BTreeMap<String, serde_json::Value> = others.by_name(&api, &caller).await;
+    for record in api.node.snapshot().catalog.nodes() {
+        shown.entry(record.name.to_string()).or_insert_with(|| absent(record));
+    }
+    shown.insert(own.name.clone(), serde_json::to_value(own).unwrap_or_default());
+    query.all(shown.into_values())
 }
 
 /// Whether a path means this node.
@@ -179,14 +209,42 @@ pub fn is_this(api: &Api, node: &str) -> Result<(), Failure> {
     }
 }
 
-async fn one(State(api): State<Arc<Api>>, _: Monitor, Path(node): Path<String>, query: Parameters) -> Outcome {
-    is_this(&api, &node)?;
-    query.one(shape(&api, Asked::of(&query)?.node))
+async fn one(
+    State(api): State<Arc<Api>>,
+    Monitor(caller): Monitor,
+    Path(node): Path<String>,
+    others: Elsewhere,
+    query: Parameters,
+) -> Outcome {
+    if is_this(&api, &node).is_ok() {
+        return query.one(shape(&api, Asked::of(&query)?.node));
+    }
+    let record = member(&api, &node)?;
+    let shown = others.of_node(&api, &caller, &node).await;
+    query.one(shown.unwrap_or_else(|| absent(&record)))
+}
+
+fn member(api: &Api, node: &str) -> Result<Arc<NodeRecord>, Failure> {
+    let snapshot = api.node.snapshot();
+    snapshot
+        .catalog
+        .node_by_name(node)
+        .cloned()
+        .ok_or_else(Failure::not_found)
 }
 
 /// Only the whole is known; it is told under the names that tools add up.
-async fn memory(State(api): State<Arc<Api>>, _: Monitor, Path(node): Path<String>, query: Parameters) -> Outcome {
-    is_this(&api, &node)?;
+async fn memory(
+    State(api): State<Arc<Api>>,
+    Monitor(caller): Monitor,
+    Path(node): Path<String>,
+    others: Elsewhere,
+    query: Parameters,
+) -> Outcome {
+    if let Err(missing) = is_this(&api, &node) {
+        let shown = others.of_node(&api, &caller, &node).await;
+        return query.one(shown.ok_or(missing)?);
+    }
     let rss = alarms::memory_used().unwrap_or_default();
     query.one(json!({"memory": {"strategy": "rss", "total": {"rss": rss, "allocated": rss, "erlang": rss}}}))
 }

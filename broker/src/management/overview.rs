@@ -11,6 +11,8 @@ use super::{
     answer::Outcome,
     caller::Caller,
     cluster_name, connections,
+    elsewhere::Elsewhere,
+    failure::Failure,
     list::Parameters,
     stats::{self, Asked, Sum},
 };
@@ -149,11 +151,39 @@ fn object_totals(api: &Api, caller: &Caller, queues: &QueueReading) -> ObjectTot
     }
 }
 
-async fn read(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+/// Adds what other nodes show of themselves; queues are counted already.
+fn add_others(own: &mut Overview, others: Vec<Overview>) {
+    fn names(numbers: &'static [(&'static str, NodeNumber)]) -> impl Iterator<Item = &'static str> {
+        numbers.iter().map(|(name, _)| *name)
+    }
+    for other in others {
+        own.object_totals.channels += other.object_totals.channels;
+        own.object_totals.connections += other.object_totals.connections;
+        own.message_stats.add(&other.message_stats, names(&ROUTING));
+        if let (Some(churn), Some(theirs)) = (&mut own.churn_rates, &other.churn_rates) {
+            churn.add(theirs, names(&CHURN));
+        }
+        if let (Some(listeners), Some(theirs)) = (&mut own.listeners, other.listeners) {
+            listeners.extend(theirs);
+        }
+        if let (Some(contexts), Some(theirs)) = (&mut own.contexts, other.contexts) {
+            contexts.extend(theirs);
+        }
+    }
+}
+
+async fn read(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
+    let there = others.shown(&api, &caller).await;
     api.node.look_around().await;
+    let mut own = of_this_node(&api, &caller, &query)?;
+    add_others(&mut own, there);
+    query.one(own)
+}
+
+fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overview, Failure> {
     let config = &api.node.config().management;
-    let asked = Asked::of(&query)?;
-    let (sum, reading) = sums(&api, &caller, asked);
+    let asked = Asked::of(query)?;
+    let (sum, reading) = sums(api, caller, asked);
     let course = Course {
         change: (config.rates_mode != RatesMode::None).then(|| api.samples.of_node()),
         past: asked.rates.map(|span| api.samples.past_of_node(span)),
@@ -168,7 +198,7 @@ async fn read(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
     }
     let statistics = !(config.disable_stats || query.is_true("disable_stats"));
     let totals = statistics || config.enable_queue_totals || query.is_true("enable_queue_totals");
-    query.one(Overview {
+    Ok(Overview {
         management_version: RABBITMQ_VERSION.to_owned(),
         rates_mode: config.rates_mode.word().to_owned(),
         sample_retention_policies: SampleRetention::default(),
@@ -176,7 +206,7 @@ async fn read(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
         product_version: env!("CARGO_PKG_VERSION").to_owned(),
         product_name: "Warren".to_owned(),
         rabbitmq_version: RABBITMQ_VERSION.to_owned(),
-        cluster_name: cluster_name::of(&api),
+        cluster_name: cluster_name::of(api),
         erlang_version: String::new(),
         erlang_full_version: String::new(),
         disable_stats: !statistics,
@@ -184,10 +214,10 @@ async fn read(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) ->
         message_stats: if statistics { message_stats } else { Rates::default() },
         churn_rates: statistics.then_some(churn),
         queue_totals: if totals { sum.queue_totals } else { Rates::default() },
-        object_totals: object_totals(&api, &caller, &reading),
+        object_totals: object_totals(api, caller, &reading),
         statistics_db_event_queue: 0,
         node: caller.is_monitor().then(|| api.node.name().to_string()),
-        listeners: caller.is_monitor().then(|| listeners(&api)),
-        contexts: caller.is_monitor().then(|| contexts(&api)),
+        listeners: caller.is_monitor().then(|| listeners(api)),
+        contexts: caller.is_monitor().then(|| contexts(api)),
     })
 }

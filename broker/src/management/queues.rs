@@ -17,6 +17,7 @@ use super::{
     body::Body,
     caller::{Caller, Policymaker},
     consumers,
+    elsewhere::Elsewhere,
     failure::Failure,
     list::{Key, Parameters},
     messages,
@@ -249,9 +250,15 @@ async fn one(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path((vhost, queue)): Path<(String, String)>,
+    others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
     let record = find(&api, &caller, &vhost, &queue)?;
+    if api.node.snapshot().is_remote(&record)
+        && let Some(shown) = others.of_node(&api, &caller, &record.leader).await
+    {
+        return query.one(shown);
+    }
     api.node.look_around().await;
     let consumers = api.node.consumers_of(&record);
     query.one(Queue {

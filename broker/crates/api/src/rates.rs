@@ -48,6 +48,19 @@ pub struct Counted {
 }
 
 impl Series {
+    fn and(&self, other: &Series) -> Series {
+        let pairs = self.samples.iter().zip(&other.samples);
+        let sum = |(one, two): (&Sample, &Sample)| Sample {
+            sample: one.sample + two.sample,
+            timestamp: one.timestamp,
+        };
+        Series {
+            samples: pairs.map(sum).collect(),
+            avg_rate: self.avg_rate + other.avg_rate,
+            avg: self.avg + other.avg,
+        }
+    }
+
     /// The series of these samples, the newest first.
     pub fn of(samples: Vec<Sample>) -> Self {
         let (Some(newest), Some(oldest)) = (samples.first(), samples.last()) else {
@@ -60,6 +73,20 @@ impl Series {
             avg_rate: if seconds > 0.0 { change / seconds } else { 0.0 },
             avg: sum / samples.len() as f64,
             samples,
+        }
+    }
+}
+
+impl Rate {
+    /// Both together; a past of another shape is left out.
+    fn and(&self, other: &Rate) -> Rate {
+        let series = match (&self.series, &other.series) {
+            (Some(one), Some(two)) if one.samples.len() == two.samples.len() => Some(one.and(two)),
+            (own, _) => own.clone(),
+        };
+        Rate {
+            rate: self.rate + other.rate,
+            series,
         }
     }
 }
@@ -97,6 +124,19 @@ impl Rates {
     pub fn set_with_rate(&mut self, name: &str, total: u64, rate: impl Into<Rate>) {
         let details = Some(rate.into());
         self.0.insert(name.to_owned(), Counted { total, details });
+    }
+
+    /// Adds these numbers of another node.
+    pub fn add<'a>(&mut self, other: &Rates, names: impl Iterator<Item = &'a str>) {
+        for name in names {
+            let Some(theirs) = other.0.get(name) else { continue };
+            let own = self.0.entry(name.to_owned()).or_default();
+            own.total += theirs.total;
+            own.details = match (&own.details, &theirs.details) {
+                (Some(one), Some(two)) => Some(one.and(two)),
+                (one, two) => one.clone().or_else(|| two.clone()),
+            };
+        }
     }
 
     /// Whether no number is there.

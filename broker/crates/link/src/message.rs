@@ -29,6 +29,21 @@ pub enum Scope {
     User(String),
     /// All.
     All,
+    /// Of those, the ones of the node that is asked.
+    Here(Box<Scope>),
+}
+
+/// What the management API of one node is asked by another, for itself alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// `GET` or `DELETE`.
+    pub method: String,
+    /// Below the API's own path, with the query.
+    pub path: String,
+    /// In whose name; that node has let them in.
+    pub user: String,
+    /// Why something is closed.
+    pub reason: Option<String>,
 }
 
 /// What is listed.
@@ -226,6 +241,8 @@ pub enum Request {
     ForceMajority,
     /// Who belongs to the cluster, and what all of it has.
     ClusterStatus,
+    /// What the management API answers: the text in pieces, at the end the status.
+    Page(Page),
     /// The plugins that there are, and which of them run.
     Plugins,
     /// These plugins shall run, and those they bring along; answers which were started and stopped.

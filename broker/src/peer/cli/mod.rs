@@ -11,6 +11,7 @@ mod cluster;
 mod lifecycle;
 mod list;
 mod objects;
+mod pages;
 mod parameters;
 mod plugins;
 mod queues;
@@ -57,6 +58,7 @@ async fn answer(tcp: &mut TcpStream, process: &Process, request: Request) -> io:
         (Some(outcome), _) => reply(tcp, &last(outcome)).await?,
         (None, Some(app)) if request == Request::Backup => backup::send(tcp, &app.node).await?,
         (None, Some(app)) => match request {
+            Request::Page(page) => pages::send(tcp, &app, page).await?,
             Request::SetPlugins { explicit } => reply(tcp, &last(plugins::set(&app, explicit).await)).await?,
             other => ask_app(tcp, &app, other).await?,
         },
@@ -141,8 +143,8 @@ fn execute(node: &Node, request: Request) -> Outcome {
             if_unused,
         } => queues::delete(node, &vhost, &name, catalog::Conditions { if_unused, if_empty }),
         Request::SyncQueue { vhost, name, wanted } => queues::synchronise(node, &vhost, &name, wanted),
-        Request::CloseConnection { pid, reason } => clients::close(node, &pid, &reason),
-        Request::CloseConnections { scope, limit, reason } => clients::close_all(node, &scope, limit, &reason),
+        Request::CloseConnection { pid, reason } => clients::close(node, pid, reason),
+        Request::CloseConnections { scope, limit, reason } => clients::close_all(node, scope, limit, reason),
         Request::SetMemoryWatermark { level } => alarms::set_memory(node, &level),
         Request::SetDiskFreeLimit { level } => alarms::set_disk(node, &level),
         Request::Status => Ok(status::status(node)),
@@ -151,6 +153,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         // Answered in many frames, elsewhere, or by the process.
         Request::List { .. }
         | Request::Backup
+        | Request::Page(_)
         | Request::IsRunning
         | Request::IsBooting
         | Request::Pid

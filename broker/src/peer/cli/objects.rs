@@ -8,7 +8,10 @@ use model::{Table, Value};
 use routing::{Binding, Destination};
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use super::{clients::pid, list::Rows};
+use super::{
+    clients::{channel_pid, pid},
+    list::Rows,
+};
 use crate::host::{self, ChannelView, Client, Node, QueueView};
 
 /// Parts of this node that are named like processes: queues are counted apart from connections.
@@ -206,7 +209,7 @@ pub(super) fn consumers(node: &Node, catalog: &Catalog, name: &str, rows: &mut R
             rows.add(|column| {
                 Some(match column {
                     "queue_name" => Term::text(record.name.as_str()),
-                    "channel_pid" => Term::Pid(pid(node, consumer.client.id.0, consumer.channel.into())),
+                    "channel_pid" => Term::Pid(channel_pid(node, &consumer.client, consumer.channel)),
                     "consumer_tag" => Term::text(&*consumer.tag),
                     "ack_required" => Term::Bool(!view.no_ack),
                     "prefetch_count" => Term::count(view.prefetch),
