@@ -30,6 +30,8 @@ use tokio::net::TcpListener;
 
 #[path = "legs_broken_tests.rs"]
 mod broken;
+#[path = "lists_tests.rs"]
+mod lists;
 
 /// A node with its ports.
 struct Served {
