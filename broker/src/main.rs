@@ -69,6 +69,8 @@ enum Command {
 /// What the command line tools have done to files by the server's code.
 const OFFLINE: ctl::Offline = ctl::Offline {
     rename: offline::rename,
+    members: members_at_rest,
+    forget: offline::forget,
     plugins: plugins_at_rest,
     enable_plugins: offline::enable_plugins,
 };
@@ -97,6 +99,12 @@ fn main() -> ExitCode {
             Command::Perf { arguments } => perf::main(std::iter::once("perf".to_owned()).chain(arguments)),
         },
     }
+}
+
+/// Who belongs to the cluster as far as the stopped node knows.
+fn members_at_rest() -> Result<ctl::Members, (u8, String)> {
+    let offline::Members { own, is_disc, all } = offline::members()?;
+    Ok(ctl::Members { own, is_disc, all })
 }
 
 /// All plugins, and those that the file names.

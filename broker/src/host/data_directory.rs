@@ -27,6 +27,8 @@ const LOCK_FILE: &str = "lock";
 pub const MEMBERS_FILE: &str = "members.json";
 /// There when the next start is to go on without the other members.
 pub const ALONE_FILE: &str = "force_load";
+/// The names of nodes that the next start removes from the cluster.
+const FORGOTTEN_FILE: &str = "forgotten.json";
 /// There while a reset is under way: whoever opens the directory then finishes it.
 const RESET_FILE: &str = "reset";
 /// Where the log of the definitions is kept.
@@ -470,6 +472,18 @@ impl DataDirectory {
         disk::replace(&self.disk, ".", ALONE_FILE, b"").map_err(place.io("marking it to start without others"))
     }
 
+    /// The next start removes this node from the cluster.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn forget_at_next_start(&self, name: &str) -> Result<(), DataError> {
+        let place = Place(&self.path);
+        let mut names = forgotten(&self.disk).map_err(place.io("reading forgotten.json"))?;
+        names.push(name.to_owned());
+        let octets = serde_json::to_vec(&names).map_err(|error| place.identity(error.to_string()))?;
+        disk::replace(&self.disk, ".", FORGOTTEN_FILE, &octets).map_err(place.io("writing forgotten.json"))
+    }
+
     /// Forgets all that the node was and held: it is this member of this cluster now, and its next start waits for it.
     ///
     /// # Errors
@@ -520,6 +534,29 @@ impl DataDirectory {
         let place = Place(&self.path);
         disk::replace(&self.disk, ".", RESET_FILE, b"").map_err(place.io("marking it for a reset"))?;
         place.empty()
+    }
+}
+
+/// The nodes that this start removes from the cluster.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn forgotten(disk: &FsDisk) -> io::Result<Vec<String>> {
+    match disk::read_all(disk, FORGOTTEN_FILE) {
+        Ok(octets) => Ok(serde_json::from_slice(&octets)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// They have been removed.
+///
+/// # Errors
+/// The system refuses.
+pub fn nobody_is_forgotten(disk: &FsDisk) -> io::Result<()> {
+    match disk::Disk::remove(disk, FORGOTTEN_FILE) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -104,6 +104,17 @@ fn note(disk: FsDisk) -> Note {
     })
 }
 
+/// Removes the nodes that an operator wants to be forgotten. One that cannot be is told of; the start goes on.
+async fn forget(disk: &FsDisk, presence: &Presence) -> anyhow::Result<()> {
+    for name in data_directory::forgotten(disk)? {
+        match presence.forget(&name).await {
+            Ok(()) => tracing::info!("node {name} was removed from the cluster"),
+            Err(why) => tracing::warn!("node {name} was not removed from the cluster: {why}"),
+        }
+    }
+    Ok(data_directory::nobody_is_forgotten(disk)?)
+}
+
 /// Opens what is kept of the messages of queues that survive a restart; the rest is forgotten.
 pub(super) fn keep(config: &Config, catalog: &Catalog, epoch: Epoch) -> anyhow::Result<Found> {
     Keeping::open(config.node.data.as_path(), epoch, &kept_queues(catalog))
@@ -147,6 +158,7 @@ impl Node {
         presence.settle().await?;
         if manner.alone {
             presence.begin_history().await?;
+            forget(&disk, &presence).await?;
             Disk::remove(&disk, ALONE_FILE)?;
         }
         let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;

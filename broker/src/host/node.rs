@@ -44,7 +44,7 @@ use super::{
     loads::Pages,
     message::Message,
     mirrors::{self, CopyCell, Mirrors},
-    offers::{limits, limits_of_legs},
+    offers::{limits, limits_of_legs, named},
     recent_history::Histories,
     retire::Retirements,
     route::Route,
@@ -82,8 +82,8 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Node {
     config: Config,
-    limits: Arc<session::Limits>,
-    limits_with_certificate: Arc<session::Limits>,
+    limits: ArcSwap<session::Limits>,
+    limits_with_certificate: ArcSwap<session::Limits>,
     limits_of_legs: Arc<session::Limits>,
     name: Arc<str>,
     identity: Identity,
@@ -319,8 +319,8 @@ impl Node {
             identity,
             meta,
             presence,
-            limits: Arc::new(limits(&config, false)),
-            limits_with_certificate: Arc::new(limits(&config, true)),
+            limits: ArcSwap::from_pointee(limits(&config, false)),
+            limits_with_certificate: ArcSwap::from_pointee(limits(&config, true)),
             limits_of_legs: Arc::new(limits_of_legs(&config)),
             catalog: Mutex::new(empty.clone()),
             snapshot: ArcSwap::from_pointee(empty),
@@ -374,12 +374,12 @@ impl Node {
 
     /// What connections are offered and allowed.
     pub fn limits(&self) -> Arc<session::Limits> {
-        self.limits.clone()
+        named(&self.limits, &self.cluster_name())
     }
 
     /// The same for a client that has proved a certificate.
     pub fn limits_with_certificate(&self) -> Arc<session::Limits> {
-        self.limits_with_certificate.clone()
+        named(&self.limits_with_certificate, &self.cluster_name())
     }
 
     /// The same for a leg: its client is limited where it is.

@@ -1,11 +1,16 @@
 //! What connections are offered and allowed: frames, channels, heartbeats, mechanisms, and how the server presents itself.
 //!
-//! Follows from the configuration alone.
+//! Follows from the configuration, and from what the cluster is called.
 
+use arc_swap::ArcSwap;
 use model::{Table, Value};
+use std::sync::Arc;
 
 use super::node::RABBITMQ_VERSION;
 use crate::config::{Config, Mechanism};
+
+/// Under which the server tells what its cluster is called.
+const CLUSTER_NAME: &str = "cluster_name";
 
 /// Limits of a client's connection.
 pub(super) fn limits(config: &Config, has_certificate: bool) -> session::Limits {
@@ -46,11 +51,28 @@ pub(super) fn limits_of_legs(config: &Config) -> session::Limits {
     }
 }
 
+/// The same under the name that the cluster has now.
+pub(super) fn named(limits: &ArcSwap<session::Limits>, name: &str) -> Arc<session::Limits> {
+    let present = limits.load_full();
+    let properties = &present.server_properties;
+    if properties.get(CLUSTER_NAME).and_then(Value::as_text) == Some(name) {
+        return present;
+    }
+    let mut renewed = session::Limits::clone(&present);
+    let pairs = renewed.server_properties.0.iter_mut();
+    for (_, value) in pairs.filter(|(key, _)| key == CLUSTER_NAME) {
+        *value = name.into();
+    }
+    let renewed = Arc::new(renewed);
+    limits.store(renewed.clone());
+    renewed
+}
+
 fn server_properties(config: &Config) -> Table {
     let cluster = config.node.cluster_name.as_deref().unwrap_or(config.node.name.as_str());
     Table::from([
         ("capabilities", Value::Table(session::server_capabilities())),
-        ("cluster_name", cluster.into()),
+        (CLUSTER_NAME, cluster.into()),
         ("copyright", "Copyright (c) the Warren maintainers".into()),
         ("information", "Licensed under the Apache License 2.0".into()),
         ("platform", Value::from(concat!("Warren ", env!("CARGO_PKG_VERSION")))),

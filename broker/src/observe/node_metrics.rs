@@ -180,8 +180,7 @@ pub fn who(page: &mut Page, scrape: &Scrape<'_>) {
         let found = snapshot.catalog.global_parameter(parameter);
         found.and_then(|value| value.as_text().map(str::to_owned))
     };
-    let configured = node.config().node.cluster_name.clone();
-    let cluster = given("cluster_name").or(configured).unwrap_or_else(|| name.to_owned());
+    let cluster = node.cluster_name();
     let permanent = given("internal_cluster_id").unwrap_or_default();
     let build: Labels<'_> = &[
         ("rabbitmq_version", RABBITMQ_VERSION),

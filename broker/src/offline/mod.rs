@@ -6,6 +6,7 @@
 mod archive;
 mod backup;
 mod check;
+mod forget;
 mod plugins;
 mod rename;
 mod report;
@@ -13,12 +14,16 @@ mod restore;
 mod vhost;
 
 pub use backup::{Backup, of_directory as back_up_directory};
+pub use forget::{forget, members};
 pub use plugins::{enable as enable_plugins, plugins};
 pub use rename::rename;
 pub use vhost::back_up_vhost;
 
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+
+/// What is to be told, or exit code and complaint.
+pub type Told = Result<String, (u8, String)>;
 
 /// The exit code of what could not be done.
 const FAILED: u8 = 1;

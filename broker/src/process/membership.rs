@@ -26,6 +26,9 @@ pub enum MembershipError {
     /// The node belongs to no cluster but its own.
     #[error("Non-clustered nodes can only be disc nodes.")]
     Alone,
+    /// The node that was asked belongs to a cluster without this one.
+    #[error("The nodes provided do not have this node as part of the cluster.")]
+    Stranger,
     /// The cluster does not want it, or cannot be asked.
     #[error(transparent)]
     Cluster(#[from] OutsideError),
@@ -114,6 +117,21 @@ impl Process {
         let (node, status) = Self::member(&state)?;
         outside::leave(&*self.guest(Some(node)), &status.peers(node), node).await?;
         Ok(state.directory.reset()?)
+    }
+
+    /// Learns from another node who belongs to the cluster.
+    ///
+    /// # Errors
+    /// When the app runs, that node cannot be asked, or it knows nothing of this one; nothing was changed then.
+    pub async fn learn_members(&self, from: &str) -> Result<(), MembershipError> {
+        let state = self.state.lock().await;
+        stopped(&state)?;
+        let node = state.directory.node()?;
+        let status = outside::look(&*self.guest(node), from).await?;
+        match status.nodes.iter().any(|member| Some(member.node) == node) {
+            true => Ok(state.directory.note_members(&status)?),
+            false => Err(MembershipError::Stranger),
+        }
     }
 
     /// The node may decide, or only listens, from its next start on.

@@ -5,7 +5,11 @@ use crate::{
     broker::PATIENCE,
     machines::{ALL, Machines},
 };
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 #[test]
 fn three_machines_become_a_cluster_and_one_leaves_it_again() {
@@ -140,4 +144,136 @@ fn a_node_that_lost_the_majority_goes_on_alone_when_it_is_forced_to() {
         machines.ctl(3, &["forget_cluster_node", lost]);
     }
     machines.becomes(3, "Disk Nodes", &ALL[2..]);
+}
+
+/// Of two nodes the last one stopped has to come back first; the other is let go on without it, and then it may not.
+#[test]
+fn a_node_that_was_stopped_first_is_made_to_boot_and_the_last_one_does_not_lead_beside_it() {
+    let machines = Machines::start(2);
+    machines.join(2, ALL[0]);
+    machines.becomes(1, "Running Nodes", &ALL[..2]);
+    machines.ctl(1, &["stop_app"]);
+    machines.becomes(2, "Running Nodes", &ALL[1..2]);
+    machines.ctl(2, &["add_vhost", "known to the last"]);
+    let running = machines.refused(2, &["force_boot"]);
+    assert_eq!(running.0, 64, "{running:?}");
+    machines.ctl(2, &["stop_app"]);
+    machines.ctl(1, &["force_boot"]);
+    machines.ctl(1, &["start_app"]);
+    machines.becomes(1, "Running Nodes", &ALL[..1]);
+    assert!(!machines.ctl(1, &["-q", "list_vhosts"]).contains("known to the last"));
+    let refused = machines.call(2, &["start_app"]);
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        errors.contains("the cluster was made to go on without node mq2@localhost"),
+        "{errors}"
+    );
+    // What it says to do.
+    machines.ctl(2, &["force_reset"]);
+    machines.ctl(1, &["forget_cluster_node", ALL[1]]);
+    machines.ctl(2, &["join_cluster", ALL[0]]);
+    machines.ctl(2, &["start_app"]);
+    machines.becomes(2, "Running Nodes", &ALL[..2]);
+}
+
+/// The process of the node ends, as a stopped host's.
+fn stop_process(machines: &mut Machines, number: usize) {
+    machines.ctl(number, &["stop"]);
+    machines.nodes[number - 1].process.wait().unwrap();
+}
+
+#[test]
+fn a_node_that_does_not_run_forgets_one_that_is_lost_and_goes_on_without_it() {
+    let mut machines = Machines::start(2);
+    machines.join(2, ALL[0]);
+    machines.becomes(1, "Running Nodes", &ALL[..2]);
+    machines.ctl(1, &["add_user", "ann", "secret"]);
+    let forget = ["forget_cluster_node", "--offline", ALL[1]];
+    let running = machines.call(1, &forget);
+    assert_eq!(running.status.code(), Some(64));
+    let errors = String::from_utf8_lossy(&running.stderr).into_owned();
+    assert!(
+        errors.contains("this command requires the target node to be stopped"),
+        "{errors}"
+    );
+    stop_process(&mut machines, 1);
+    machines.becomes(2, "Running Nodes", &ALL[1..2]);
+    let (exit, text) = machines.refused(1, &forget);
+    assert_eq!(exit, 69);
+    assert!(
+        text.starts_with("{:removing_node_from_offline_node, 'To remove a node remotely"),
+        "{text}"
+    );
+    machines.nodes[1].process.kill().unwrap();
+    machines.nodes[1].process.wait().unwrap();
+    let stranger = machines.refused(1, &["forget_cluster_node", "--offline", ALL[2]]);
+    let text = "{:not_a_cluster_node, 'The node selected is not in the cluster.'}";
+    assert_eq!(stranger, (69, text.to_owned()));
+    let told = machines.ctl(1, &forget);
+    assert_eq!(told, format!("Removing node {} from the cluster\n", ALL[1]));
+    machines.start_again(1);
+    machines.becomes(1, "Disk Nodes", &ALL[..1]);
+    machines.becomes(1, "Running Nodes", &ALL[..1]);
+    assert!(machines.ctl(1, &["-q", "list_users"]).contains("ann"));
+}
+
+#[test]
+fn a_stopped_node_learns_from_a_new_member_who_belongs_to_the_cluster() {
+    let machines = Machines::start(3);
+    machines.join(2, ALL[0]);
+    machines.becomes(1, "Running Nodes", &ALL[..2]);
+    machines.ctl(1, &["stop_app"]);
+    machines.join(3, ALL[1]);
+    machines.becomes(3, "Running Nodes", &ALL[1..]);
+    machines.ctl(2, &["stop_app"]);
+    machines.ctl(2, &["reset"]);
+    machines.ctl(2, &["start_app"]);
+    let (exit, text) = machines.refused(1, &["update_cluster_nodes", ALL[1]]);
+    let stranger = "{:inconsistent_cluster, 'The nodes provided do not have this node as part of the cluster.'}";
+    assert_eq!((exit, text.as_str()), (69, stranger));
+    let itself = machines.refused(1, &["update_cluster_nodes", ALL[0]]);
+    assert!(
+        itself.1.contains("cannot cluster node with itself: mq1@localhost"),
+        "{itself:?}"
+    );
+    let told = machines.ctl(1, &["update_cluster_nodes", ALL[2]]);
+    assert_eq!(told, format!("Will seed {} from {} on next start\n", ALL[0], ALL[2]));
+    machines.ctl(1, &["start_app"]);
+    machines.becomes(1, "Running Nodes", &[ALL[0], ALL[2]]);
+}
+
+/// What a node tells a client first.
+fn greeting(machines: &Machines, number: usize) -> Vec<u8> {
+    let mut tcp = TcpStream::connect(("127.0.0.1", machines.nodes[number - 1].amqp)).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    tcp.write_all(b"AMQP\x00\x00\x09\x01").unwrap();
+    let mut head = [0; 7];
+    tcp.read_exact(&mut head).unwrap();
+    let octets = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
+    let mut method = vec![0; octets as usize];
+    tcp.read_exact(&mut method).unwrap();
+    method
+}
+
+#[test]
+fn clients_of_every_node_are_told_what_the_cluster_is_called() {
+    let machines = Machines::start(2);
+    machines.join(2, ALL[0]);
+    machines.becomes(1, "Running Nodes", &ALL[..2]);
+    for (name, number) in [(ALL[0], 1), (ALL[0], 2), ("sea", 1), ("sea", 2)] {
+        if name == "sea" {
+            machines.ctl(1, &["set_cluster_name", "sea"]);
+        }
+        let told = [
+            b"\x0ccluster_nameS\x00\x00\x00",
+            &[name.len() as u8][..],
+            name.as_bytes(),
+        ]
+        .concat();
+        let deadline = Instant::now() + PATIENCE;
+        while !greeting(&machines, number).windows(told.len()).any(|part| part == told) {
+            assert!(Instant::now() < deadline, "mq{number} does not say {name}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }

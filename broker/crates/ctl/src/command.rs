@@ -84,10 +84,25 @@ pub type Told = Result<String, (u8, String)>;
 pub struct Offline {
     /// Gives the node another name: its old and its new one.
     pub rename: fn(from: &str, to: &str) -> Told,
+    /// Who belongs to its cluster.
+    pub members: fn() -> Result<Members, (u8, String)>,
+    /// Has its next start remove another node from the cluster, and go on without the rest.
+    pub forget: fn(name: &str) -> Told,
     /// The plugins that there are, with what the file says of them.
     pub plugins: fn() -> Result<Plugins, String>,
     /// Writes the file of enabled plugins.
     pub enable_plugins: fn(explicit: &[String]) -> Result<(), String>,
+}
+
+/// Who belongs to the cluster of a node that does not run, as far as it knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// The node itself.
+    pub own: String,
+    /// It may decide.
+    pub is_disc: bool,
+    /// All, by name.
+    pub all: Vec<String>,
 }
 
 /// The plugins of a node.
@@ -197,6 +212,8 @@ pub(crate) struct Command {
     pub(crate) offline: Option<OfflineRun>,
     /// Does it with or without a node, instead of `run`.
     pub(crate) by_itself: Option<ByItself>,
+    /// The option without which that is not done.
+    pub(crate) by_itself_with: Option<&'static str>,
     /// Does it.
     pub(crate) run: fn(&mut Session<'_>) -> Result<Output, Problem>,
 }
@@ -223,6 +240,7 @@ impl Command {
             banner: |_, _, _| String::new(),
             offline: None,
             by_itself: None,
+            by_itself_with: None,
             run,
         }
     }
@@ -298,6 +316,12 @@ impl Command {
     pub(crate) const fn of(mut self, tools: &'static [Tool]) -> Self {
         self.tools = tools;
         self
+    }
+
+    /// With this option it finds out for itself whether there is a node to ask.
+    pub(crate) const fn by_itself_with(mut self, option: &'static str, run: ByItself) -> Self {
+        self.by_itself_with = Some(option);
+        self.by_itself(run)
     }
 
     /// It finds out for itself whether there is a node to ask.

@@ -21,6 +21,6 @@ mod options;
 mod problem;
 mod run;
 
-pub use command::{Offline, Plugin, Plugins, Told};
+pub use command::{Members, Offline, Plugin, Plugins, Told};
 pub use image::{NoCopy, NodeChoice, Piece, copy_node};
 pub use run::{Tool, main};

@@ -86,7 +86,10 @@ fn run(tool: Tool, line: &[String], offline: &Offline) -> Result<(), Problem> {
         return say(help::of(tool, command));
     }
     let arguments: Vec<String> = options.arguments.iter().skip(1).cloned().collect();
-    let done = check(command, &options, &arguments).and_then(|()| match (command.offline, command.by_itself) {
+    let by_itself = command
+        .by_itself
+        .filter(|_| command.by_itself_with.is_none_or(|option| options.flag(option)));
+    let done = check(command, &options, &arguments).and_then(|()| match (command.offline, by_itself) {
         (Some(run), _) => execute_offline(command, run, (&options, &arguments), offline),
         (None, Some(run)) => execute_by_itself(run, (&options, &arguments), offline),
         (None, None) => execute(command, &options, &arguments),

@@ -233,6 +233,8 @@ pub enum Request {
     Join { seed: String, ram: bool },
     /// `forget_cluster_node`
     Forget { node: String, offline: bool },
+    /// `update_cluster_nodes`
+    UpdateNodes { seed: String },
     /// `change_cluster_node_type`
     ChangeNodeType { ram: bool },
     /// `force_boot`

@@ -21,6 +21,11 @@ pub(super) async fn execute(process: &Process, request: &Request) -> Option<Outc
     let done = match request {
         Request::Join { seed, ram } => join(process, seed, kind(*ram)).await,
         Request::Forget { node, offline } => forget(process, node, *offline).await,
+        Request::UpdateNodes { seed } => process
+            .learn_members(seed)
+            .await
+            .map_err(unlearnt)
+            .map(|()| Term::none()),
         Request::ChangeNodeType { ram } => change(process, kind(*ram)).await,
         Request::Reset { force: false } => leave(process).await?,
         Request::ForceBoot => process.force_boot().await.map_err(failure).map(|()| Term::none()),
@@ -55,6 +60,25 @@ fn failure(error: MembershipError) -> Failure {
         MembershipError::Alone => worded("not_clustered", "Non-clustered nodes can only be disc nodes."),
         MembershipError::Cluster(OutsideError::Unreachable { source, .. }) => Failure::Unreachable(source.to_string()),
         other => Failure::Refused(other.to_string()),
+    }
+}
+
+/// Why the members could not be learnt from another node.
+fn unlearnt(error: MembershipError) -> Failure {
+    let inconsistent = || {
+        worded(
+            "inconsistent_cluster",
+            "The nodes provided do not have this node as part of the cluster.",
+        )
+    };
+    match error {
+        MembershipError::Stranger => inconsistent(),
+        MembershipError::Cluster(OutsideError::Unreachable { source, .. }) if is_removed(&source) => inconsistent(),
+        MembershipError::Cluster(OutsideError::Unreachable { .. }) => worded(
+            "cannot_discover_cluster",
+            "The nodes provided are either offline or not running",
+        ),
+        other => failure(other),
     }
 }
 

@@ -163,6 +163,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         | Request::Reset { .. }
         | Request::Join { .. }
         | Request::Forget { .. }
+        | Request::UpdateNodes { .. }
         | Request::ChangeNodeType { .. }
         | Request::ForceBoot
         | Request::ForceMajority

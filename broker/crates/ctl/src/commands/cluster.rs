@@ -3,11 +3,11 @@
 //! What nodes may do is the nodes' matter; here are the checks of arguments, the waits, and the pages.
 
 use crate::client::Client;
-use crate::command::{App, Command, Output, Session, flag};
+use crate::command::{App, Command, Output, Scene, Session, flag};
 use crate::commands::cluster_page;
 use crate::node::Target;
 use crate::problem::{CONFIG, DATA, Problem, SOFTWARE, UNAVAILABLE};
-use link::{Failure, Request, Term};
+use link::{Cookie, Failure, Request, Term};
 use std::time::{Duration, Instant};
 
 const CLUSTER: &str = "Cluster";
@@ -73,9 +73,10 @@ pub(super) const COMMANDS: &[Command] = &[
     .banner(|target, _, _| format!("Making node {} decide alone ...", target.name))
     .under(CLUSTER),
     Command::new("forget_cluster_node", |session| {
-        let (node, offline) = (session.argument(0), session.options.flag("offline"));
+        let (node, offline) = (session.argument(0), false);
         session.ask(&Request::Forget { node, offline }).map(|_| Output::Nothing)
     })
+    .by_itself_with("offline", forget_offline)
     .help(
         "[--offline] <existing_cluster_member_node>",
         "Removes a node from the cluster, for ever: it must be reset before it can join again",
@@ -99,6 +100,21 @@ pub(super) const COMMANDS: &[Command] = &[
         .app(App::Stopped)
         .banner(|target, _, args| format!("Clustering node {} with {}", target.name, args[0]))
         .under(CLUSTER),
+    Command::new("update_cluster_nodes", |session| {
+        let (seed, own) = (full_name(session), &session.target.name);
+        if seed == *own {
+            return Err(with_itself(own));
+        }
+        session.ask(&Request::UpdateNodes { seed }).map(|_| Output::Nothing)
+    })
+    .help(
+        "<seed_node>",
+        "Lets a stopped member learn from another who belongs to the cluster, before it starts",
+    )
+    .takes(1, 1)
+    .app(App::Stopped)
+    .banner(|target, _, args| format!("Will seed {} from {} on next start", target.name, args[0]))
+    .under(CLUSTER),
     Command::new("set_cluster_name", |session| {
         let value = crate::format::json(&Term::text(session.argument(0)));
         let name = "cluster_name".to_owned();
@@ -150,11 +166,58 @@ fn await_online_nodes(session: &mut Session<'_>) -> Result<Output, Problem> {
     }
 }
 
+fn with_itself(own: &str) -> Problem {
+    Problem::error(SOFTWARE, format!("Error: cannot cluster node with itself: {own}"))
+}
+
+/// A node that does not run forgets one that is lost. All other nodes must be down: they might know more.
+fn forget_offline(scene: &Scene<'_>) -> Result<Output, Problem> {
+    let lost = &scene.arguments[0];
+    let cookie = crate::client::cookie(scene.options.text("erlang-cookie"))?;
+    if Client::connect(scene.target, &cookie).is_ok() {
+        return Err(Failure::ProcessRunning.into());
+    }
+    let problem = |(exit, text)| Problem::plain(exit, text);
+    let members = (scene.offline.members)().map_err(problem)?;
+    if !scene.options.quiet() && !scene.format.is_for_machines() {
+        println!("Removing node {lost} from the cluster");
+    }
+    if !members.all.contains(lost) || *lost == members.own {
+        return Err(worded("not_a_cluster_node", "The node selected is not in the cluster."));
+    }
+    let mut others = members.all.iter().filter(|name| *name != lost && **name != members.own);
+    if !members.is_disc || others.any(|other| is_running(other, &cookie)) {
+        return Err(worded(
+            "removing_node_from_offline_node",
+            "To remove a node remotely from an offline node, the node you are removing from must be a disc node and all \
+             the other nodes must be offline.",
+        ));
+    }
+    (scene.offline.forget)(lost).map_err(problem)?;
+    Ok(Output::Nothing)
+}
+
+fn worded(word: &str, text: &str) -> Problem {
+    Problem::from(Failure::Cluster {
+        word: word.to_owned(),
+        text: text.to_owned(),
+    })
+}
+
+fn is_running(name: &str, cookie: &Cookie) -> bool {
+    let Ok(target) = Target::other(name) else { return false };
+    let Ok(mut client) = Client::connect(&target, cookie) else {
+        return false;
+    };
+    client.set_deadline(Instant::now().checked_add(Duration::from_secs(10)));
+    let answer = client.ask(&Request::IsRunning, |_| Ok(()));
+    matches!(answer, Ok(Ok(Term::Bool(true))))
+}
+
 fn join_cluster(session: &mut Session<'_>) -> Result<Output, Problem> {
     let (seed, own) = (full_name(session), session.target.name.clone());
     if seed == own {
-        let text = format!("Error: cannot cluster node with itself: {own}");
-        return Err(Problem::error(SOFTWARE, text));
+        return Err(with_itself(&own));
     }
     let cookie = crate::client::cookie(session.options.text("erlang-cookie"))?;
     let words = |failure| match failure {

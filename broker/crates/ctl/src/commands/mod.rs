@@ -123,7 +123,6 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "shovel_status",
     "suspend_listeners",
     "tls_versions",
-    "update_cluster_nodes",
     "update_vhost_metadata",
 ];
 
