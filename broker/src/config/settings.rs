@@ -58,6 +58,10 @@ pub struct Node {
     pub cookie: Option<Secret>,
     /// Port for peers and the command line.
     pub peer_port: u16,
+    /// Whether nodes speak TLS to each other.
+    pub peer_tls: BetweenNodes,
+    /// With which certificates.
+    pub peer_tls_options: TlsOptions,
     /// The name service of this host.
     pub names: NameService,
     /// Seconds of silence after which a node is taken for dead.
@@ -136,6 +140,18 @@ pub struct TlsOptions {
     pub peer_cert_required: bool,
     /// Versions by name; empty is every version that is safe.
     pub versions: BTreeMap<String, TlsVersion>,
+}
+
+words! {
+    /// Whether nodes speak TLS to each other.
+    BetweenNodes {
+        /// They do not.
+        None = "none",
+        /// They take TLS, and speak none themselves: for a change node by node.
+        Offered = "offered",
+        /// Nothing else.
+        Required = "required",
+    }
 }
 
 words! {

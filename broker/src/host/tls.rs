@@ -5,7 +5,7 @@
 use anyhow::Context;
 use parking_lot::Mutex;
 use rustls::{
-    RootCertStore, ServerConfig, ServerConnection,
+    ClientConfig, RootCertStore, ServerConfig, ServerConnection,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
@@ -28,8 +28,11 @@ pub struct Certificates {
 #[derive(Debug)]
 struct Loaded {
     config: Arc<ServerConfig>,
-    stamps: Vec<Option<SystemTime>>,
+    stamps: Stamps,
 }
+
+/// When the files were changed.
+pub type Stamps = Vec<Option<SystemTime>>;
 
 impl Certificates {
     /// Reads certificate, key and authorities. `keys` is how the settings begin, such as `ssl_options`.
@@ -78,12 +81,17 @@ fn files(options: &TlsOptions) -> [Option<&PathBuf>; 3] {
     ]
 }
 
-fn stamps(options: &TlsOptions) -> Vec<Option<SystemTime>> {
+/// When the files of these options were changed.
+pub fn stamps(options: &TlsOptions) -> Stamps {
     let modified = |path: &PathBuf| std::fs::metadata(path).and_then(|facts| facts.modified()).ok();
     files(options).into_iter().map(|path| path.and_then(modified)).collect()
 }
 
-fn server_config(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<ServerConfig>> {
+/// The accepting end of connections.
+///
+/// # Errors
+/// A file is not named, or cannot be used.
+pub fn server_config(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<ServerConfig>> {
     let chain = certificates(required(&options.cert_file, keys, "certfile")?)?;
     let key = private_key(required(&options.key_file, keys, "keyfile")?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -98,11 +106,25 @@ fn server_config(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<ServerC
     Ok(Arc::new(config))
 }
 
+/// The connecting end of connections on which both show a certificate of the same authority.
+///
+/// # Errors
+/// A file is not named, or cannot be used.
+pub fn client_config(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<ClientConfig>> {
+    let chain = certificates(required(&options.cert_file, keys, "certfile")?)?;
+    let key = private_key(required(&options.key_file, keys, "keyfile")?)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&versions(options))?;
+    let config = builder
+        .with_root_certificates(authorities(options, keys)?)
+        .with_client_auth_cert(chain, key)
+        .context("certificate and key do not fit together")?;
+    Ok(Arc::new(config))
+}
+
 fn required<'a>(path: &'a Option<PathBuf>, keys: &str, last: &str) -> anyhow::Result<&'a Path> {
     path.as_deref().with_context(|| {
-        format!(
-            "{keys}.{last} is not set: a TLS listener needs certfile and keyfile, and cacertfile to check peers against"
-        )
+        format!("{keys}.{last} is not set: TLS needs certfile and keyfile, and cacertfile to check peers against")
     })
 }
 
@@ -117,13 +139,17 @@ fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path).with_context(|| format!("cannot read a private key from {}", path.display()))
 }
 
-fn verifier(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+fn authorities(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<RootCertStore>> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(required(&options.ca_file, keys, "cacertfile")?)? {
         roots.add(authority)?;
     }
+    Ok(Arc::new(roots))
+}
+
+fn verifier(options: &TlsOptions, keys: &str) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = WebPkiClientVerifier::builder_with_provider(authorities(options, keys)?, provider);
     let builder = if options.peer_cert_required {
         builder
     } else {

@@ -3,13 +3,25 @@
 //! Every secret that this node accepts is tried, the current one first: peers may be at different points of a rotation.
 
 use link::{Channel, Cookie, HANDSHAKE_BYTES_MAX, Hello, Verdict};
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 
-use super::stream::{read_frame, write_frame};
+use super::{
+    stream::{read_frame, write_frame},
+    tls::PeerTls,
+};
 
 /// Longest time for connecting and for each word of the handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who a node shows itself to be where it connects.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The secrets to try, the current one first.
+    pub secrets: Vec<Cookie>,
+    /// How to speak TLS; none for who never does.
+    pub tls: Option<Arc<PeerTls>>,
+}
 
 /// Connects to the node `to` at one of its addresses, and proves one of the secrets.
 ///
@@ -20,12 +32,13 @@ pub async fn enter(
     channel: Channel,
     from: &str,
     to: &str,
-    secrets: &[Cookie],
+    own: &Credentials,
 ) -> io::Result<TcpStream> {
+    let tls = own.tls.as_deref();
     let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{to} has no address"));
     for address in addresses {
-        for secret in secrets {
-            match tokio::time::timeout(PATIENCE, enter_at(*address, channel, (from, to), secret)).await {
+        for secret in &own.secrets {
+            match tokio::time::timeout(PATIENCE, enter_at(*address, channel, (from, to), (secret, tls))).await {
                 Ok(Ok(tcp)) => return Ok(tcp),
                 Ok(Err(error)) => {
                     let other_secret = error.kind() == io::ErrorKind::PermissionDenied;
@@ -48,10 +61,13 @@ async fn enter_at(
     address: SocketAddr,
     channel: Channel,
     (from, to): (&str, &str),
-    secret: &Cookie,
+    (secret, tls): (&Cookie, Option<&PeerTls>),
 ) -> io::Result<TcpStream> {
     let mut tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
+    if let Some(tls) = tls {
+        tcp = tls.connect(tcp, to).await?;
+    }
     let hello = Hello::new(channel, from, to);
     say(&mut tcp, &hello).await?;
     let challenge = match hear(&mut tcp).await? {

@@ -60,8 +60,8 @@ impl host::Dial for Dialer {
         let to = to.to_owned();
         Box::pin(async move {
             let addresses = resolver.resolve(&to).await?;
-            let secrets = peers.secrets().map_err(io::Error::other)?;
-            let mut tcp = enter(&addresses, Channel::Client, &own_name, &to, &secrets).await?;
+            let own = peers.credentials().map_err(io::Error::other)?;
+            let mut tcp = enter(&addresses, Channel::Client, &own_name, &to, &own).await?;
             tune(&tcp)?;
             say(&mut tcp, &opening).await?;
             match hear(&mut tcp).await? {
@@ -79,8 +79,8 @@ impl host::Dial for Dialer {
         let to = to.to_owned();
         Box::pin(async move {
             let addresses = resolver.resolve(&to).await?;
-            let secrets = peers.secrets().map_err(io::Error::other)?;
-            mirrors::dial(addresses, (&own_name, &to), secrets, opening).await
+            let own = peers.credentials().map_err(io::Error::other)?;
+            mirrors::dial(addresses, (&own_name, &to), own, opening).await
         })
     }
 
@@ -94,8 +94,8 @@ impl host::Dial for Dialer {
         let to = to.to_owned();
         Box::pin(async move {
             let addresses = resolver.resolve(&to).await?;
-            let secrets = peers.secrets().map_err(io::Error::other)?;
-            let mut tcp = enter(&addresses, Channel::Cli, &own_name, &to, &secrets).await?;
+            let own = peers.credentials().map_err(io::Error::other)?;
+            let mut tcp = enter(&addresses, Channel::Cli, &own_name, &to, &own).await?;
             let question = link::encode(&request)?;
             write_frame(&mut tcp, &question, REQUEST_BYTES_MAX, PATIENCE).await?;
             loop {

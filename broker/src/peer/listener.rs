@@ -22,10 +22,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cli, legs, mirrors,
+    cli,
+    enter::Credentials,
+    legs, mirrors,
     node::{self, Serving, TcpTransport},
     secret::Secrets,
     stream::{read_frame, write_frame},
+    tls::PeerTls,
 };
 use crate::{
     cluster::{
@@ -47,6 +50,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 /// The peer port's state.
 pub struct Peers {
     secrets: Secrets,
+    tls: Arc<PeerTls>,
     patience: Duration,
     handshakes: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
@@ -72,6 +76,7 @@ impl Peers {
     pub fn new(node: &crate::config::Node) -> anyhow::Result<Self> {
         Ok(Peers {
             secrets: Secrets::prepare(node).context("the cluster's shared secret")?,
+            tls: Arc::new(PeerTls::prepare(node.peer_tls, &node.peer_tls_options)?),
             patience: HANDSHAKE_PATIENCE,
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
             sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
@@ -96,6 +101,17 @@ impl Peers {
     /// When the current one cannot be read.
     pub fn secrets(&self) -> Result<Vec<Cookie>, CookieError> {
         self.secrets.accepted()
+    }
+
+    /// Who this node shows itself to be where it connects.
+    ///
+    /// # Errors
+    /// When the current secret cannot be read.
+    pub fn credentials(&self) -> Result<Credentials, CookieError> {
+        Ok(Credentials {
+            secrets: self.secrets()?,
+            tls: Some(self.tls.clone()),
+        })
     }
 
     /// Handshakes and introductions refused since the start, here and by others.
@@ -131,7 +147,7 @@ pub struct Neighbours {
 impl Neighbourhood for Neighbours {
     fn transport(&self, own: Introduction) -> Arc<dyn Transport> {
         let peers = self.peers.clone();
-        TcpTransport::new(own, Arc::new(move || peers.secrets()), self.resolver.clone())
+        TcpTransport::new(own, Arc::new(move || peers.credentials()), self.resolver.clone())
     }
 
     fn attach(&self, service: Arc<dyn Service>, ended: CancellationToken) {
@@ -173,15 +189,20 @@ async fn accept(
 }
 
 async fn greet(
-    mut tcp: TcpStream,
+    tcp: TcpStream,
     peer: SocketAddr,
     slot: Option<OwnedSemaphorePermit>,
     peers: Arc<Peers>,
     process: Arc<Process>,
 ) {
-    let shaken = tokio::time::timeout(peers.patience, shake_hands(&mut tcp, &peers, process.name())).await;
+    let shaking = async {
+        let mut tcp = peers.tls.accept(tcp, peer).await?;
+        let proven = shake_hands(&mut tcp, &peers, process.name()).await?;
+        Ok((tcp, proven))
+    };
+    let shaken: Result<Result<_, String>, _> = tokio::time::timeout(peers.patience, shaking).await;
     drop(slot);
-    let proven = match shaken {
+    let (tcp, proven) = match shaken {
         Ok(Ok(proven)) => proven,
         Ok(Err(why)) => return peers.refuse(peer, &why),
         Err(_) => return peers.refuse(peer, "the handshake took too long"),

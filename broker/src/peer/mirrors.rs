@@ -3,14 +3,14 @@
 //! What goes over a link afterwards is the host's. A node that is no member, or another start than the definitions know, is
 //! turned away with a sentence.
 
-use link::{Channel, Cookie, MIRROR_OPENING_BYTES_MAX, MIRROR_VERSION, MirrorOpening, MirrorVerdict};
+use link::{Channel, MIRROR_OPENING_BYTES_MAX, MIRROR_VERSION, MirrorOpening, MirrorVerdict};
 use model::NodeUuid;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 
 use super::{
-    enter::enter,
+    enter::{Credentials, enter},
     legs::tune,
     stream::{read_frame, write_frame},
 };
@@ -23,10 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn dial(
     addresses: Vec<SocketAddr>,
     (own_name, to): (&str, &str),
-    secrets: Vec<Cookie>,
+    own: Credentials,
     opening: MirrorOpening,
 ) -> io::Result<(TcpStream, NodeUuid, u64)> {
-    let mut tcp = enter(&addresses, Channel::Mirror, own_name, to, &secrets).await?;
+    let mut tcp = enter(&addresses, Channel::Mirror, own_name, to, &own).await?;
     tune(&tcp)?;
     say(&mut tcp, &opening).await?;
     match hear(&mut tcp).await? {

@@ -11,6 +11,7 @@ pub mod names;
 mod node;
 mod secret;
 mod stream;
+mod tls;
 
 pub use enter::enter;
 pub use legs::Dialer;

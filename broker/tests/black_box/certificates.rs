@@ -43,8 +43,12 @@ impl Authority {
 
     /// A certificate for `CN=name,O=Corp`, good for servers on this host and for clients.
     pub(crate) fn sign(&self, name: &str) -> Pair {
+        self.sign_for(name, &format!("{name}.example"))
+    }
+
+    fn sign_for(&self, name: &str, host: &str) -> Pair {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(["127.0.0.1".to_owned(), format!("{name}.example")]).unwrap();
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned(), host.to_owned()]).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "Corp");
         params.distinguished_name.push(DnType::CommonName, name);
@@ -56,7 +60,15 @@ impl Authority {
 
     /// Writes the files of a server whose clients are signed by this authority as well.
     pub(crate) fn equip(&self, directory: &Path) {
-        let server = self.sign("server");
+        self.write(directory, self.sign("server"));
+    }
+
+    /// Writes the files of a node on this host.
+    pub(crate) fn equip_host(&self, directory: &Path, host: &str) {
+        self.write(directory, self.sign_for("node", host));
+    }
+
+    fn write(&self, directory: &Path, server: Pair) {
         fs::write(directory.join("ca.pem"), &self.pem).unwrap();
         fs::write(directory.join("server.pem"), server.certificate).unwrap();
         fs::write(directory.join("server.key"), server.key).unwrap();

@@ -3,6 +3,7 @@
 
 use crate::{
     broker::PATIENCE,
+    certificates::Authority,
     machines::{ALL, Machines},
 };
 use std::{
@@ -276,4 +277,41 @@ fn clients_of_every_node_are_told_what_the_cluster_is_called() {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+#[test]
+fn nodes_that_require_tls_of_each_other_form_a_cluster_and_turn_away_who_has_no_certificate_of_theirs() {
+    let (own, other) = (Authority::new("own"), Authority::new("other"));
+    let directories = [&own, &own, &other].map(|authority| {
+        let directory = tempfile::tempdir().unwrap();
+        authority.equip_host(directory.path(), "localhost");
+        directory
+    });
+    let settings = directories.iter().map(|directory| {
+        let file = |key: &str, name: &str| {
+            let path = directory.path().join(name);
+            format!("distribution.ssl_options.{key} = {}\n", path.display())
+        };
+        let files = [
+            ("cacertfile", "ca.pem"),
+            ("certfile", "server.pem"),
+            ("keyfile", "server.key"),
+        ];
+        let files: String = files.into_iter().map(|(key, name)| file(key, name)).collect();
+        format!("distribution.tls = required\n{files}")
+    });
+    let machines = Machines::start_with(settings.collect());
+    machines.join(2, ALL[0]);
+    machines.becomes(1, "Running Nodes", &ALL[..2]);
+    assert_eq!(declare(&machines, 1, "q").unwrap(), 0);
+    publish(&machines, 2, "q", 2);
+    assert_eq!(declare(&machines, 2, "q").unwrap(), 1);
+    machines.ctl(3, &["stop_app"]);
+    let refused = machines.refused(3, &["join_cluster", ALL[0]]);
+    assert_eq!(refused.0, 69, "{refused:?}");
+    assert!(
+        machines.log(1).contains("rejected: TLS handshake: "),
+        "{}",
+        machines.log(1)
+    );
 }

@@ -35,6 +35,12 @@ impl Drop for Machine {
 
 impl Machines {
     pub(crate) fn start(count: usize) -> Self {
+        Self::start_with(vec![String::new(); count])
+    }
+
+    /// One machine for each of these settings.
+    pub(crate) fn start_with(settings: Vec<String>) -> Self {
+        let count = settings.len();
         let [names] = free_addresses();
         let mut machines = Machines {
             home: tempfile::tempdir().unwrap(),
@@ -48,8 +54,8 @@ impl Machines {
         for tool in ["rabbitmq-server", "rabbitmqctl"] {
             symlink(env!("CARGO_BIN_EXE_warren"), machines.path(tool)).unwrap();
         }
-        for number in 1..=count {
-            machines.add(&format!("mq{number}@localhost"));
+        for (number, settings) in (1..).zip(&settings) {
+            machines.add_with(&format!("mq{number}@localhost"), settings);
         }
         for number in 1..=count {
             machines.until_it_listens(number);
@@ -63,8 +69,12 @@ impl Machines {
     }
 
     pub(crate) fn add(&mut self, name: &str) {
+        self.add_with(name, "");
+    }
+
+    fn add_with(&mut self, name: &str, settings: &str) {
         let [amqp, peers, admin] = free_addresses().map(|address| address.port());
-        let settings = format!("admin.tcp.port = {admin}\nlisteners.tcp.1 = 127.0.0.1:{amqp}\n");
+        let settings = format!("admin.tcp.port = {admin}\nlisteners.tcp.1 = 127.0.0.1:{amqp}\n{settings}");
         fs::write(self.path(&format!("{name}.conf")), settings).unwrap();
         let process = self.spawn(name, amqp, peers);
         self.nodes.push(Machine {

@@ -215,6 +215,8 @@ pub enum Request {
     IsRunning,
     /// All that `status` shows.
     Status,
+    /// The same of another node, as that one tells this one.
+    StatusOf { node: String },
     /// A copy of all that the node keeps, at one moment.
     Backup,
     /// `stop`, `shutdown`: answers with the process id, then the process ends.

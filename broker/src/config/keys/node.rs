@@ -142,6 +142,24 @@ fn cluster() -> Vec<Key> {
         no_effect("cluster_partition_handling", majority),
         no_effect("cluster_partition_handling.pause_if_all_down.*", majority),
         no_effect("cluster_keepalive_interval", lease),
+        key("distribution.tls", |c: &mut Config, _, v| c.node.peer_tls = v)
+            .default("none")
+            .doc(
+                "Whether nodes speak TLS to each other. offered: TLS is taken and not asked for, while nodes are changed one after the \
+                 other. required: nothing else; tools are used on the node's own host.",
+            ),
+        key("distribution.ssl_options.cacertfile", |c: &mut Config, _, v: PathBuf| {
+            c.node.peer_tls_options.ca_file = Some(v)
+        })
+        .doc("Authority of all nodes' certificates, PEM. Read again when it changes, as the other two."),
+        key("distribution.ssl_options.certfile", |c: &mut Config, _, v: PathBuf| {
+            c.node.peer_tls_options.cert_file = Some(v)
+        })
+        .doc("Certificate chain that a node shows to others, both when it connects and when they do; it names the node's host, PEM."),
+        key("distribution.ssl_options.keyfile", |c: &mut Config, _, v: PathBuf| {
+            c.node.peer_tls_options.key_file = Some(v)
+        })
+        .doc("Its private key, PEM, not encrypted."),
         key("net_ticktime", |c: &mut Config, _, v| c.node.down_after = v)
             .default("6")
             .doc("Seconds of silence after which a node is taken for dead, at least 5; the same on all nodes. RabbitMQ's is 60."),

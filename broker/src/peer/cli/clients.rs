@@ -59,7 +59,7 @@ pub(super) fn close(node: &Node, pid: String, reason: String) -> Outcome {
 }
 
 /// Has another node do it. Requests are performed where blocking is allowed.
-fn ask(node: &Node, to: &str, request: Request) -> Outcome {
+pub(super) fn ask(node: &Node, to: &str, request: Request) -> Outcome {
     tokio::runtime::Handle::current().block_on(node.ask_node(to, request, None))
 }
 

@@ -148,6 +148,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         Request::SetMemoryWatermark { level } => alarms::set_memory(node, &level),
         Request::SetDiskFreeLimit { level } => alarms::set_disk(node, &level),
         Request::Status => Ok(status::status(node)),
+        Request::StatusOf { node: name } => clients::ask(node, &name, Request::Status),
         Request::ClusterStatus => Ok(cluster::status(node)),
         Request::Plugins => Ok(plugins::told(node)),
         // Answered in many frames, elsewhere, or by the process.

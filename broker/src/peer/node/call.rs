@@ -5,7 +5,7 @@
 //! answered any more is given up, because after a cut cable TCP itself would try again only ever more seldom.
 
 use futures::future::BoxFuture;
-use link::{Channel, Cookie, CookieError};
+use link::{Channel, CookieError};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ use crate::{
         transport::{CALL_BYTES_MAX, FEATURE_LEVEL_MIN, Introduction, Peer, Reply, Request, Transport, Turned},
     },
     peer::{
-        enter::enter,
+        enter::{Credentials, enter},
         stream::{read_frame, write_frame},
     },
 };
@@ -46,13 +46,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// The first pause after a node could not be reached, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// The secrets to prove, read anew for each connection.
-pub type Secrets = Arc<dyn Fn() -> Result<Vec<Cookie>, CookieError> + Send + Sync>;
+/// Who the node shows itself to be, read anew for each connection.
+pub type Own = Arc<dyn Fn() -> Result<Credentials, CookieError> + Send + Sync>;
 
 /// The way to all other nodes.
 pub struct TcpTransport {
     own: Introduction,
-    secrets: Secrets,
+    credentials: Own,
     resolver: Arc<dyn Resolver>,
     lines: Mutex<BTreeMap<Peer, Arc<Line>>>,
     stopped: CancellationToken,
@@ -95,11 +95,11 @@ struct Connection {
 
 impl TcpTransport {
     /// A node's way to others. Its connections end with it.
-    pub fn new(own: Introduction, secrets: Secrets, resolver: Arc<dyn Resolver>) -> Arc<Self> {
+    pub fn new(own: Introduction, credentials: Own, resolver: Arc<dyn Resolver>) -> Arc<Self> {
         let stopped = CancellationToken::new();
         Arc::new(TcpTransport {
             own,
-            secrets,
+            credentials,
             resolver,
             lines: Mutex::default(),
             _stop: stopped.clone().drop_guard(),
@@ -168,8 +168,8 @@ impl TcpTransport {
 
     async fn connect(&self, to: &Peer) -> io::Result<Arc<Connection>> {
         let addresses = self.resolver.resolve(&to.name).await?;
-        let secrets = (self.secrets)().map_err(io::Error::other)?;
-        let mut tcp = enter(&addresses, Channel::Node, &self.own.name, &to.name, &secrets).await?;
+        let credentials = (self.credentials)().map_err(io::Error::other)?;
+        let mut tcp = enter(&addresses, Channel::Node, &self.own.name, &to.name, &credentials).await?;
         let theirs = introduce(&mut tcp, &self.own).await?;
         judge(&self.own, to, &theirs)?;
         let (reader, writer) = tcp.into_split();

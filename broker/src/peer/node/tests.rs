@@ -10,7 +10,7 @@ use crate::{
         transport::{FEATURE_LEVEL, Introduction, Peer, Reply, Request, Service, Transport, Turned},
     },
     config,
-    peer::{Peers, listener::shake_hands},
+    peer::{Peers, enter::Credentials, listener::shake_hands},
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
 use futures::future::BoxFuture;
@@ -83,8 +83,13 @@ fn introduction(number: u128, name: &str) -> Introduction {
 }
 
 fn transport(own: Introduction, secret: &'static str, book: &Book) -> Arc<TcpTransport> {
-    let secrets = move || Ok(vec![Cookie::new(secret, "test")?]);
-    TcpTransport::new(own, Arc::new(secrets), Arc::new(book.clone()))
+    let credentials = move || {
+        Ok(Credentials {
+            secrets: vec![Cookie::new(secret, "test")?],
+            tls: None,
+        })
+    };
+    TcpTransport::new(own, Arc::new(credentials), Arc::new(book.clone()))
 }
 
 fn peer(number: u128, name: &str) -> Peer {

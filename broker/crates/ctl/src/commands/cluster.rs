@@ -132,12 +132,18 @@ fn bad_type() -> Problem {
     Problem::arguments(DATA, "Bad argument: The node type must be either disc or ram.")
 }
 
-/// A node's own report: from this connection, or from another node's that takes the same secret. One that does not answer
-/// is left out.
+/// A node's own report: from this connection, from another node's that takes the same secret, or through this node's. One
+/// that does not answer is left out.
 fn status_of(session: &mut Session<'_>, name: &str) -> Option<Term> {
     if name == session.target.name {
         return session.ask(&Request::Status).ok();
     }
+    let node = name.to_owned();
+    let asked = status_from(session, name);
+    asked.or_else(|| session.ask(&Request::StatusOf { node }).ok())
+}
+
+fn status_from(session: &Session<'_>, name: &str) -> Option<Term> {
     let target = Target::other(name).ok()?;
     let cookie = crate::client::cookie(session.options.text("erlang-cookie")).ok()?;
     let mut client = Client::connect(&target, &cookie).ok()?;
