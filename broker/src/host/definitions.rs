@@ -19,7 +19,7 @@ use store::{
 
 use super::{
     cell::QueueCell,
-    data_directory::{ALONE_FILE, MEMBERS_FILE, META, Manner},
+    data_directory::{self, ALONE_FILE, MEMBERS_FILE, META, Manner},
     first_start,
     keeping::{Found, Keeping, end_at_once},
     limits,

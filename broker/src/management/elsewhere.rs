@@ -40,23 +40,27 @@ const FRAMES_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub struct OnBehalf(pub String);
 
-/// The other nodes, and what they are to be asked; nothing when another node asks.
+/// The other nodes, and what they are to be asked.
 #[derive(Clone, Debug)]
-pub struct Elsewhere(Option<link::Page>);
+pub struct Elsewhere {
+    question: link::Page,
+    /// Another node asks: it gets what this one has.
+    is_here_alone: bool,
+}
 
 impl FromRequestParts<Arc<Api>> for Elsewhere {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Infallible> {
-        if parts.extensions.get::<OnBehalf>().is_some() {
-            return Ok(Elsewhere(None));
-        }
         let reason = parts.headers.get(REASON_HEADER);
-        Ok(Elsewhere(Some(link::Page {
-            method: parts.method.to_string(),
-            path: format!("{}{}", parts.uri.path(), ages(parts.uri.query().unwrap_or_default())),
-            user: String::new(),
-            reason: reason.and_then(|reason| reason.to_str().ok()).map(str::to_owned),
-        })))
+        Ok(Elsewhere {
+            question: link::Page {
+                method: parts.method.to_string(),
+                path: format!("{}{}", parts.uri.path(), ages(parts.uri.query().unwrap_or_default())),
+                user: String::new(),
+                reason: reason.and_then(|reason| reason.to_str().ok()).map(str::to_owned),
+            },
+            is_here_alone: parts.extensions.get::<OnBehalf>().is_some(),
+        })
     }
 }
 
@@ -106,13 +110,16 @@ impl Answered {
 }
 
 impl Elsewhere {
-    /// The same for another question.
+    /// The same for another question, which the others are asked in any case.
     pub fn about(&self, path: &str) -> Self {
-        Elsewhere(self.0.clone().map(|page| link::Page {
-            method: "GET".to_owned(),
-            path: path.to_owned(),
-            ..page
-        }))
+        Elsewhere {
+            question: link::Page {
+                method: "GET".to_owned(),
+                path: path.to_owned(),
+                ..self.question.clone()
+            },
+            is_here_alone: false,
+        }
     }
 
     /// The rows of other nodes.
@@ -142,7 +149,7 @@ impl Elsewhere {
 
     /// True if another node asks: it gets what this one has.
     pub fn is_asked_by_node(&self) -> bool {
-        self.0.is_none()
+        self.is_here_alone
     }
 
     /// A list of the whole cluster, in the order of names; `own` is this node's share in that order.
@@ -183,6 +190,9 @@ impl Elsewhere {
 
     /// What one other node says; nothing if that one does not answer.
     pub async fn of_node(&self, api: &Api, caller: &Caller, node: &str) -> Option<Value> {
+        if self.is_here_alone {
+            return None;
+        }
         let snapshot = api.node.snapshot();
         let node = snapshot.other_nodes().into_iter().find(|other| **other == *node)?;
         let answered = self.ask(api, caller, &node).await?;
@@ -195,7 +205,8 @@ impl Elsewhere {
     }
 
     async fn ask_all(&self, api: &Api, caller: &Caller) -> Vec<Answered> {
-        let others = api.node.snapshot().other_nodes();
+        let mut others = api.node.snapshot().other_nodes();
+        others.retain(|_| !self.is_here_alone);
         let asked = others.iter().map(|node| self.ask(api, caller, node));
         futures::future::join_all(asked).await.into_iter().flatten().collect()
     }
@@ -203,7 +214,7 @@ impl Elsewhere {
     async fn ask(&self, api: &Api, caller: &Caller, node: &NodeName) -> Option<Answered> {
         let page = link::Page {
             user: caller.user.name.to_string(),
-            ..self.0.clone()?
+            ..self.question.clone()
         };
         let path = page.path.clone();
         let asked = tokio::time::timeout(PATIENCE, ask(api, page, node)).await;

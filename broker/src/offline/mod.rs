@@ -14,7 +14,7 @@ mod restore;
 mod vhost;
 
 pub use backup::{Backup, of_directory as back_up_directory};
-pub use forget::{forget, members};
+pub use forget::{Members, forget, members};
 pub use plugins::{enable as enable_plugins, plugins};
 pub use rename::rename;
 pub use vhost::back_up_vhost;

@@ -55,7 +55,7 @@ impl Machines {
             symlink(env!("CARGO_BIN_EXE_warren"), machines.path(tool)).unwrap();
         }
         for (number, settings) in (1..).zip(&settings) {
-            machines.add_with(&format!("mq{number}@localhost"), settings);
+            machines.add(&format!("mq{number}@localhost"), settings);
         }
         for number in 1..=count {
             machines.until_it_listens(number);
@@ -68,11 +68,7 @@ impl Machines {
         self.home.path().join(name)
     }
 
-    pub(crate) fn add(&mut self, name: &str) {
-        self.add_with(name, "");
-    }
-
-    fn add_with(&mut self, name: &str, settings: &str) {
+    fn add(&mut self, name: &str, settings: &str) {
         let [amqp, peers, admin] = free_addresses().map(|address| address.port());
         let settings = format!("admin.tcp.port = {admin}\nlisteners.tcp.1 = 127.0.0.1:{amqp}\n{settings}");
         fs::write(self.path(&format!("{name}.conf")), settings).unwrap();

@@ -82,8 +82,7 @@ impl Catalog {
             Command::AddNode { node, name, kind } => change.add_node(node, name, kind),
             Command::SetNodeKind { node, kind } => change.set_node_kind(node, kind),
             Command::RemoveNode(node) => change.remove_node(node),
-            Command::Forced(by) => Ok(change.force(by)),
-            Command::RaiseLevel(level) => Ok(change.raise_level(level)),
+            Command::History(turn) => Ok(change.turn(turn)),
             Command::Mirrors(proposal) => Ok(change.mirrors(&proposal)),
             Command::ForcePromote(queue) => change.force_promote(queue),
         }

@@ -267,10 +267,17 @@ pub enum Command {
     Mirrors(MirrorsProposal),
     /// A copy that is not whole becomes the leader of a queue of which none that is can be had.
     ForcePromote(QueueId),
+    /// The cluster goes another way than before.
+    History(Turn),
+}
+
+/// What makes the cluster another than it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Turn {
     /// This node was made to go on without the others, who knew more perhaps: another history begins.
     Forced(NodeUuid),
     /// Whoever leads understands words of this level.
-    RaiseLevel(u32),
+    Level(u32),
 }
 
 /// A process that is gone.

@@ -4,7 +4,7 @@
 //! in its first entry, so that the two can be told apart when they meet. The feature level only rises.
 
 use crate::apply::Change;
-use crate::command::{Answer, NodeDeath};
+use crate::command::{Answer, NodeDeath, Turn};
 use crate::record::NodeRecord;
 use crate::state::Catalog;
 use model::NodeUuid;
@@ -33,8 +33,15 @@ impl Catalog {
 }
 
 impl Change<'_> {
+    pub(crate) fn turn(&mut self, turn: Turn) -> Answer {
+        match turn {
+            Turn::Forced(by) => self.force(by),
+            Turn::Level(level) => self.raise_level(level),
+        }
+    }
+
     /// The others are down: it does not wait for their votes, and they say so when they are back.
-    pub(crate) fn force(&mut self, by: NodeUuid) -> Answer {
+    fn force(&mut self, by: NodeUuid) -> Answer {
         self.catalog.forced = Forced {
             times: self.catalog.forced.times + 1,
             by,
@@ -48,7 +55,7 @@ impl Change<'_> {
         self.node_down(&deaths)
     }
 
-    pub(crate) fn raise_level(&mut self, level: u32) -> Answer {
+    fn raise_level(&mut self, level: u32) -> Answer {
         self.catalog.level = self.catalog.level.max(level);
         Answer::Done
     }
@@ -63,14 +70,15 @@ mod tests {
     fn each_force_makes_a_greater_history_and_levels_only_rise_also_after_an_image() {
         let mut catalog = Catalog::default();
         let mut apply = |command| catalog.apply(command, &mut Vec::new()).map(|_| ()).unwrap();
-        apply(Command::Forced(NodeUuid(7)));
-        apply(Command::RaiseLevel(3));
-        apply(Command::RaiseLevel(2));
+        apply(Command::History(Turn::Forced(NodeUuid(7))));
+        apply(Command::History(Turn::Level(3)));
+        apply(Command::History(Turn::Level(2)));
         let first = catalog.forced();
         assert_eq!((first.times, first.by, catalog.level()), (1, NodeUuid(7), 3));
         let mut read = Catalog::try_from(catalog.image()).unwrap();
         assert!(read == catalog);
-        read.apply(Command::Forced(NodeUuid(2)), &mut Vec::new()).unwrap();
+        read.apply(Command::History(Turn::Forced(NodeUuid(2))), &mut Vec::new())
+            .unwrap();
         assert!(read.forced() > first && first > Forced::default());
     }
 
@@ -97,7 +105,9 @@ mod tests {
             };
             catalog.apply(up, &mut Vec::new()).unwrap();
         }
-        catalog.apply(Command::Forced(NodeUuid(2)), &mut Vec::new()).unwrap();
+        catalog
+            .apply(Command::History(Turn::Forced(NodeUuid(2))), &mut Vec::new())
+            .unwrap();
         let up: Vec<u128> = catalog.nodes().filter(|node| node.up).map(|node| node.uuid.0).collect();
         assert_eq!(up, [2]);
     }

@@ -41,7 +41,7 @@ mod topology;
 
 pub use bindings::properties_key;
 pub use check::{Open, check_channel, check_enter, check_publish, check_read};
-pub use command::{Answer, Command, ExchangeSpec, NodeDeath, PolicySpec, QueueSpec};
+pub use command::{Answer, Command, ExchangeSpec, NodeDeath, PolicySpec, QueueSpec, Turn};
 pub use decide::decide;
 pub use definitions::{
     BindingDefinition, Definitions, ExchangeDefinition, PermissionDefinition, QueueDefinition,

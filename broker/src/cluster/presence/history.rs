@@ -8,7 +8,7 @@ use crate::cluster::{
     MetaStore,
     transport::{FEATURE_LEVEL, Peer, Reply, Request},
 };
-use catalog::Command;
+use catalog::{Command, Turn};
 use std::sync::atomic::Ordering;
 
 impl Presence {
@@ -17,7 +17,11 @@ impl Presence {
     /// # Errors
     /// When it cannot be committed.
     pub async fn begin_history(&self) -> anyhow::Result<()> {
-        match self.store.propose(Command::Forced(self.identity.node)).await {
+        match self
+            .store
+            .propose(Command::History(Turn::Forced(self.identity.node)))
+            .await
+        {
             Ok(_) => Ok(()),
             Err(refusal) => anyhow::bail!("that this node goes on alone could not be written down: {refusal}"),
         }
@@ -72,7 +76,7 @@ impl Presence {
         if self.machine.catalog().level() >= FEATURE_LEVEL {
             return;
         }
-        if let Err(refusal) = self.store.propose(Command::RaiseLevel(FEATURE_LEVEL)).await {
+        if let Err(refusal) = self.store.propose(Command::History(Turn::Level(FEATURE_LEVEL))).await {
             tracing::debug!("the feature level stays: {refusal}");
         }
     }

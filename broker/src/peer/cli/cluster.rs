@@ -74,10 +74,6 @@ fn unlearnt(error: MembershipError) -> Failure {
     match error {
         MembershipError::Stranger => inconsistent(),
         MembershipError::Cluster(OutsideError::Unreachable { source, .. }) if is_removed(&source) => inconsistent(),
-        MembershipError::Cluster(OutsideError::Unreachable { .. }) => worded(
-            "cannot_discover_cluster",
-            "The nodes provided are either offline or not running",
-        ),
         other => failure(other),
     }
 }

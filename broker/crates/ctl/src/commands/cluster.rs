@@ -105,7 +105,8 @@ pub(super) const COMMANDS: &[Command] = &[
         if seed == *own {
             return Err(with_itself(own));
         }
-        session.ask(&Request::UpdateNodes { seed }).map(|_| Output::Nothing)
+        let request = Request::UpdateNodes { seed: seed.clone() };
+        ask_about(session, &seed, &request).map(|_| Output::Nothing)
     })
     .help(
         "<seed_node>",
@@ -220,28 +221,33 @@ fn is_running(name: &str, cookie: &Cookie) -> bool {
     matches!(answer, Ok(Ok(Term::Bool(true))))
 }
 
+/// Asks for something that the node asks another for.
+fn ask_about(session: &mut Session<'_>, other: &str, request: &Request) -> Result<Term, Problem> {
+    let cookie = crate::client::cookie(session.options.text("erlang-cookie"))?;
+    let own = &session.target.name;
+    session.ask_or(request, |failure| match failure {
+        // The same is found from here, most times, and explained.
+        Failure::Unreachable(why) => match Target::other(other) {
+            Ok(target) => match Client::connect(&target, &cookie) {
+                Err(problem) => problem,
+                Ok(_) => Problem::error(UNAVAILABLE, format!("node {own} cannot reach {other}: {why}")),
+            },
+            Err(why) => Problem::plain(CONFIG, why),
+        },
+        other => other.into(),
+    })
+}
+
 fn join_cluster(session: &mut Session<'_>) -> Result<Output, Problem> {
     let (seed, own) = (full_name(session), session.target.name.clone());
     if seed == own {
         return Err(with_itself(&own));
     }
-    let cookie = crate::client::cookie(session.options.text("erlang-cookie"))?;
-    let words = |failure| match failure {
-        // The same is found from here, most times, and explained.
-        Failure::Unreachable(why) => match Target::other(&seed) {
-            Ok(target) => match Client::connect(&target, &cookie) {
-                Err(problem) => problem,
-                Ok(_) => Problem::error(UNAVAILABLE, format!("node {own} cannot reach {seed}: {why}")),
-            },
-            Err(why) => Problem::plain(CONFIG, why),
-        },
-        other => other.into(),
-    };
     let request = Request::Join {
         seed: seed.clone(),
         ram: session.options.flag("ram"),
     };
-    match session.ask_or(&request, words)? {
+    match ask_about(session, &seed, &request)? {
         Term::Atom(word) if word == "already_member" => {
             Ok(Output::Text("The node is already a member of this cluster".to_owned()))
         }
