@@ -106,16 +106,15 @@ impl Presence {
     /// # Errors
     /// When the others do not want it, or nobody could commit it in all that time.
     pub async fn settle(&self) -> anyhow::Result<()> {
-        if let Some(why) = self.overruled().await {
-            anyhow::bail!("{why}");
-        }
+        self.must_not_be_overruled().await?;
         let mut last = String::new();
         for left in (0..WAITS).rev() {
             let deadline = Instant::now() + WAIT;
             while Instant::now() < deadline {
                 let announced = tokio::time::timeout_at(deadline, self.announce()).await;
                 match announced {
-                    Ok(Ok(())) => return Ok(()),
+                    // Only now it may know who the others are.
+                    Ok(Ok(())) => return self.must_not_be_overruled().await,
                     Ok(Err(AnnounceError::Later(why))) => {
                         last = why;
                         tokio::time::sleep(PAUSE).await;

@@ -59,6 +59,14 @@ impl Presence {
         ))
     }
 
+    /// Looks, while this node starts, whether it may.
+    pub(super) async fn must_not_be_overruled(&self) -> anyhow::Result<()> {
+        match self.overruled().await {
+            Some(why) => Err(anyhow::Error::msg(why)),
+            None => Ok(()),
+        }
+    }
+
     /// Looks, while this node leads, whether it may.
     pub(super) async fn check_history(&self) {
         if self.is_overruled.load(Ordering::Acquire) {

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const CLUSTER: &str = "Cluster";
 /// How often the cluster is looked at by who waits for nodes.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long it is tried to find a node that should be down.
+const LOOK_FOR: Duration = Duration::from_secs(5);
 /// Seconds that are waited for nodes unless said otherwise.
 const ONLINE_SECONDS: i64 = 300;
 
@@ -211,10 +213,16 @@ fn worded(word: &str, text: &str) -> Problem {
     })
 }
 
+/// A node that cannot be found is looked for again: when a node of this host stops, another takes over the name service.
 fn is_running(name: &str, cookie: &Cookie) -> bool {
-    let Ok(target) = Target::other(name) else { return false };
-    let Ok(mut client) = Client::connect(&target, cookie) else {
-        return false;
+    let deadline = Instant::now() + LOOK_FOR;
+    let connect = || Client::connect(&Target::other(name).ok()?, cookie).ok();
+    let mut client = loop {
+        match connect() {
+            Some(client) => break client,
+            None if Instant::now() > deadline => return false,
+            None => std::thread::sleep(LOOK),
+        }
     };
     client.set_deadline(Instant::now().checked_add(Duration::from_secs(10)));
     let answer = client.ask(&Request::IsRunning, |_| Ok(()));
