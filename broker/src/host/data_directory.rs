@@ -506,13 +506,7 @@ impl DataDirectory {
     /// # Errors
     /// The file cannot be read.
     pub fn members(&self) -> Result<Option<Status>, DataError> {
-        let place = Place(&self.path);
-        match disk::read_all(&self.disk, MEMBERS_FILE) {
-            // Written by this program; what cannot be read says nothing.
-            Ok(octets) => Ok(serde_json::from_slice(&octets).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(place.io("reading members.json")(error)),
-        }
+        noted_members(&self.disk).map_err(Place(&self.path).io("reading members.json"))
     }
 
     /// Writes that down.
@@ -534,6 +528,19 @@ impl DataDirectory {
         let place = Place(&self.path);
         disk::replace(&self.disk, ".", RESET_FILE, b"").map_err(place.io("marking it for a reset"))?;
         place.empty()
+    }
+}
+
+/// Who belonged to the cluster when this node last knew.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn noted_members(disk: &FsDisk) -> io::Result<Option<Status>> {
+    match disk::read_all(disk, MEMBERS_FILE) {
+        // Written by this program; what cannot be read says nothing.
+        Ok(octets) => Ok(serde_json::from_slice(&octets).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

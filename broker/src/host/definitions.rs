@@ -155,6 +155,9 @@ impl Node {
         let parts = (meta.clone(), driven.clone() as Arc<dyn Machine>);
         let noted = (config.node.patience, note(disk.clone()));
         let presence = Presence::open(identity.clone(), parts, transport, neighbours, noted);
+        if let Some(status) = data_directory::noted_members(&disk)? {
+            presence.remember(status);
+        }
         presence.settle().await?;
         if manner.alone {
             presence.begin_history().await?;

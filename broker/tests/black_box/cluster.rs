@@ -100,6 +100,8 @@ fn a_queue_of_the_main_node_is_away_while_that_is_stopped_and_back_with_its_pers
     machines.join(2, ALL[0]);
     machines.becomes(1, "Running Nodes", &ALL[..2]);
     assert_eq!(declare(&machines, 1, "q").unwrap(), 0);
+    // Known there as well before it is published to.
+    assert_eq!(declare(&machines, 2, "q").unwrap(), 0);
     publish(&machines, 1, "q", 1);
     publish(&machines, 2, "q", 2);
     assert_eq!(declare(&machines, 2, "q").unwrap(), 2);
@@ -304,6 +306,8 @@ fn nodes_that_require_tls_of_each_other_form_a_cluster_and_turn_away_who_has_no_
     machines.join(2, ALL[0]);
     machines.becomes(1, "Running Nodes", &ALL[..2]);
     assert_eq!(declare(&machines, 1, "q").unwrap(), 0);
+    // Known there as well before it is published to.
+    assert_eq!(declare(&machines, 2, "q").unwrap(), 0);
     publish(&machines, 2, "q", 2);
     assert_eq!(declare(&machines, 2, "q").unwrap(), 1);
     machines.ctl(3, &["stop_app"]);

@@ -8,8 +8,9 @@ use crate::cluster::{
     transport::{Introduction, Peer, Reply, Request, Turned},
 };
 use catalog::{Command, NodeRecord};
-use model::ReplyCode;
+use model::{NodeUuid, ReplyCode};
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -133,16 +134,17 @@ impl Presence {
         )
     }
 
+    /// The others as far as this node knows: of those who came while it was away it may have been told.
     fn others(&self) -> Vec<Peer> {
         let members = self.store.membership().members.into_iter();
+        let members = members.map(|(node, member)| (node, member.name));
+        let noted = self.noted.lock().clone();
+        let noted = noted.into_iter().map(|noted| (noted.node, noted.name));
+        let mut all: BTreeMap<NodeUuid, String> = noted.chain(members).collect();
         // A member by this node's own name is who it was before it lost its disk: it would meet itself there.
-        let is_other = |name: &str| name != self.identity.name.as_str();
-        let others = members.filter(|(node, member)| *node != self.identity.node && is_other(&member.name));
-        let peer = |(node, member): (model::NodeUuid, crate::cluster::log::Member)| Peer {
-            node: Some(node),
-            name: member.name,
-        };
-        others.map(peer).collect()
+        all.retain(|node, name| *node != self.identity.node && *name != self.identity.name);
+        let peer = |(node, name)| Peer { node: Some(node), name };
+        all.into_iter().map(peer).collect()
     }
 
     /// Has this process's start committed. One try: while others start, there may be nobody to commit it yet.

@@ -99,6 +99,13 @@ impl Presence {
         presence
     }
 
+    /// Who belonged to the cluster when it was last written down.
+    pub fn remember(&self, status: Status) {
+        if status.cluster == self.identity.cluster {
+            *self.noted.lock() = status.nodes;
+        }
+    }
+
     /// Shows itself and keeps the members, until it is stopped. The node is up when this begins.
     pub fn run(self: &Arc<Self>) {
         // The commit that made it up came from a majority just now.

@@ -194,7 +194,7 @@ fn forget_offline(scene: &Scene<'_>) -> Result<Output, Problem> {
     if !members.all.contains(lost) || *lost == members.own {
         return Err(worded("not_a_cluster_node", "The node selected is not in the cluster."));
     }
-    let mut others = members.all.iter().filter(|name| *name != lost && **name != members.own);
+    let mut others = members.all.iter().filter(|name| **name != members.own);
     if !members.is_disc || others.any(|other| is_running(other, &cookie)) {
         return Err(worded(
             "removing_node_from_offline_node",
