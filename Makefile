@@ -89,7 +89,7 @@ test-e2e: image ## the operator and the image on a real Kubernetes
 
 .PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition soak-sim soak-mirror
 SOAK_DIR ?= $(WARREN_CACHE)/soak
-# The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge), MESSAGES, QUEUES (single or mirrored)
+# The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge), MESSAGES, QUEUES (single, mirrored or quorum)
 # and RATE in messages a second.
 SERVER ?= warren
 QUEUES ?= single
@@ -128,7 +128,7 @@ soak-backlog: build ## MESSAGES=10000000 held in every queue mode in less than 1
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/soak --server $(SERVER) backlog --messages $(or $(MESSAGES),10000000) --dir $(SOAK_DIR)
 
-soak-partition: build ## N=100 rounds by SEED= of kills, partitions and frozen nodes against three nodes; QUEUES=mirrored, SERVER=rabbitmq; as root
+soak-partition: build ## N=100 rounds by SEED= of kills, partitions and frozen nodes against three nodes; QUEUES=mirrored or quorum, SERVER=rabbitmq; as root
 	@hack/need setpriv ip nft tc
 	@[ $(SERVER) = warren ] || hack/need rabbitmq-server
 	@$(BUILD_RUNNERS)

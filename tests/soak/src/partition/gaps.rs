@@ -50,7 +50,7 @@ pub(crate) fn longest(confirms: &[u64], from: u64, to: u64) -> u64 {
 pub(crate) fn allowed(trouble: &Trouble, side: Side, queues: Queues) -> Option<u64> {
     let promised = match side {
         Side::Bystander => true,
-        Side::Leader => queues == Queues::Mirrored,
+        Side::Leader => queues != Queues::Single,
         Side::Own => false,
     };
     let patience = match trouble {

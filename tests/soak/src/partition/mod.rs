@@ -217,7 +217,7 @@ impl Campaign {
             let node = &self.cluster.nodes[0];
             node.ctl(&self.cluster.net, &["set_policy", "part", PATTERN, policy])?;
         }
-        round::declare(&self.lanes())?;
+        round::declare(&self.lanes(), self.options.queues)?;
         Ok(())
     }
 

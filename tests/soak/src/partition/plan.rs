@@ -18,6 +18,8 @@ pub(crate) enum Queues {
     Single,
     /// Mirrored on all nodes by a policy: served as long as any two are there.
     Mirrored,
+    /// Of that type, with a member on every node: served as long as any two are there.
+    Quorum,
 }
 
 /// What a campaign may do.
@@ -191,7 +193,8 @@ fn draw(dice: &mut Dice, setting: Setting) -> Trouble {
     if !setting.delays {
         weights[10] = 0;
     }
-    if setting.queues == Queues::Single {
+    // A node that comes back blank is no member of a quorum queue any more.
+    if setting.queues != Queues::Mirrored {
         weights[14] = 0;
     }
     match dice.weighted(&weights) {

@@ -12,7 +12,7 @@ use crate::client::{Connection, Failure};
 use crate::dice::Dice;
 use crate::finding::{Fault, Finding};
 use crate::method::{self, DURABLE};
-use amq_protocol::types::FieldTable;
+use amq_protocol::types::{AMQPValue, FieldTable};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,11 +50,15 @@ struct Stage<'a> {
 }
 
 /// Declares each queue at the node that is to lead it.
-pub(super) fn declare(lanes: &[Lane]) -> Result<()> {
+pub(super) fn declare(lanes: &[Lane], queues: Queues) -> Result<()> {
+    let mut arguments = FieldTable::default();
+    if queues == Queues::Quorum {
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    }
     for lane in lanes {
         let mut connection = Connection::open_at(amqp(lane.leader), PATIENCE)?;
         connection.open_channel(1)?;
-        connection.call(1, method::declare(&lane.queue, false, DURABLE, FieldTable::default()))?;
+        connection.call(1, method::declare(&lane.queue, false, DURABLE, arguments.clone()))?;
     }
     Ok(())
 }
