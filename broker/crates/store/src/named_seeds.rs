@@ -262,3 +262,26 @@ fn a_page_file_never_has_the_number_of_one_that_was_promised_and_is_gone() {
     };
     wherever_the_power_goes(promised_file_is_gone, act, &(1..=SHORTER).collect::<Vec<_>>());
 }
+
+/// Found by kills of whole clusters: a mirror fetches older messages after newer ones, so a page's positions are in no order.
+#[test]
+fn what_is_gone_of_a_page_whose_positions_are_in_no_order_stays_gone() {
+    let mut kept = Kept::new();
+    for newer_first in [[5..=9, 1..=3], [2..=9, 1..=1]] {
+        let queue_ends = newer_first.clone().map(|seqs| *seqs.end()).into_iter().max();
+        for seqs in newer_first {
+            kept.enqueue(QUEUE, seqs);
+        }
+        kept.sync().unwrap();
+        // A start moves all into pages, in the order of the log.
+        kept = Kept::open(kept.disk.after_kill());
+        kept.settle();
+        kept.remove(QUEUE, 2..=2);
+        kept.remove(QUEUE, 6..=7);
+        kept.sync().unwrap();
+        let again = Kept::open(kept.disk.after_kill());
+        assert_eq!(again.opened.queues[&QueueId(QUEUE)].last_seq.0, queue_ends.unwrap());
+        assert!(found(kept.disk.after_kill()).iter().all(|seq| ![2, 6, 7].contains(seq)));
+        kept = Kept::new();
+    }
+}

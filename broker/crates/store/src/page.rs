@@ -173,7 +173,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Adds the next message; positions ascend.
+    /// Adds a message; positions come in any order.
     pub(crate) fn push(&mut self, seq: Seq, epoch: Epoch, expires: Millis, persistent: bool, content: &Content<'_>) {
         self.entries.push(PageEntry {
             seq,

@@ -364,11 +364,13 @@ impl PageReader<'_> {
         for entry in entries.iter().filter(is_there) {
             there.insert(entry.seq, entry.seq);
         }
-        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+        // In no order: a mirror fetches older messages after newer ones.
+        let seqs = entries.iter().map(|entry| entry.seq);
+        if let (Some(first), Some(last)) = (seqs.clone().min(), seqs.max()) {
             let queue = found.queues.entry(head.queue).or_default();
-            queue.last_seq = queue.last_seq.max(last.seq);
+            queue.last_seq = queue.last_seq.max(last);
             let all = self.log.removed.get(&head.queue);
-            removed.extend(all.into_iter().flat_map(|runs| runs.within(first.seq, last.seq)));
+            removed.extend(all.into_iter().flat_map(|runs| runs.within(first, last)));
         }
         let page = NewPage {
             queue: head.queue,
