@@ -1,6 +1,7 @@
 //! Command line, environment and files to one [`Config`]: find the files, read the settings, obey the table of keys.
 //! Later settings win. Everything that is wrong is reported together, so that one start shows it all.
 
+use super::classic;
 use super::command_line::ServerArgs;
 use super::environment::Environment;
 use super::error::{Origin, Problem, Problems};
@@ -84,6 +85,10 @@ impl Loader {
         let mut all = Vec::new();
         for path in self.files(args, environment, variables) {
             match environment.read(&path) {
+                Ok(text) if is_classic(&path) => {
+                    self.classic(&path, &text, &mut all);
+                    self.config.node.config_files.push(path);
+                }
                 Ok(text) => {
                     let (mut found, mut wrong) = syntax::conf(&path, &text);
                     all.append(&mut found);
@@ -96,7 +101,7 @@ impl Loader {
                 }),
             }
         }
-        self.refuse_advanced(environment, variables);
+        self.advanced(environment, variables, &mut all);
         let listeners_set = all.iter().any(|written| written.key.starts_with("listeners.tcp"));
         all.extend(variables.settings(listeners_set));
         all
@@ -139,18 +144,30 @@ impl Loader {
         files
     }
 
-    /// A file of Erlang terms is refused unless it says nothing.
-    fn refuse_advanced(&mut self, environment: &dyn Environment, variables: &Variables<'_>) {
+    /// The file of Erlang terms that RabbitMQ reads after all others.
+    fn advanced(&mut self, environment: &dyn Environment, variables: &Variables<'_>, all: &mut Vec<Written>) {
         let named = variables.value("RABBITMQ_ADVANCED_CONFIG_FILE");
-        let path = PathBuf::from(named.unwrap_or_else(|| "/etc/rabbitmq/advanced.config".into()));
-        let Ok(text) = environment.read(&path) else { return };
-        let terms: String = text
-            .lines()
-            .map(|line| line.split('%').next().unwrap_or_default().trim())
-            .collect();
-        if !matches!(terms.as_str(), "" | "[].") {
-            let why = "it holds Erlang terms, which are not read; say the same in rabbitmq.conf and empty this file";
-            self.problems.push(Problem::Unreadable { path, why: why.into() });
+        let asked = PathBuf::from(named.unwrap_or_else(|| "/etc/rabbitmq/advanced.config".into()));
+        let with = PathBuf::from(format!("{}.config", asked.display()));
+        for path in [asked, with] {
+            let Ok(text) = environment.read(&path) else { continue };
+            self.classic(&path, &text, all);
+            self.config.node.config_files.push(path);
+            return;
+        }
+    }
+
+    /// Settings written as Erlang terms replace what they name, as a whole.
+    fn classic(&mut self, path: &Path, text: &str, all: &mut Vec<Written>) {
+        match classic::read(path, text) {
+            Ok(read) => {
+                let is_replaced =
+                    |written: &Written| read.replaced.iter().any(|prefix| written.key.starts_with(prefix));
+                all.retain(|written| !is_replaced(written));
+                all.extend(read.settings);
+                self.warnings.extend(read.warnings);
+            }
+            Err(problem) => self.problems.push(problem),
         }
     }
 
@@ -349,14 +366,18 @@ impl Loader {
     }
 }
 
-/// `asked` itself when it has the extension, else with `.conf`.
+/// `asked` itself when it has an extension of its kind, else with `.conf`, or with `.config` where there is no such file.
 fn candidates(asked: &Path) -> Vec<PathBuf> {
-    let mut with = asked.as_os_str().to_owned();
-    with.push(".conf");
-    match asked.extension().is_some_and(|extension| extension == "conf") {
+    let with = |extension: &str| PathBuf::from(format!("{}.{extension}", asked.display()));
+    match asked.extension().is_some_and(|extension| extension == "conf") || is_classic(asked) {
         true => vec![asked.to_owned()],
-        false => vec![with.into(), asked.to_owned()],
+        false => vec![with("conf"), with("config"), asked.to_owned()],
     }
+}
+
+/// Whether a file holds Erlang terms.
+fn is_classic(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "config")
 }
 
 /// The row for this key: the one that matches with the fewest `$` and without a last `*`, if there is one.

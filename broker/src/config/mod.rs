@@ -3,6 +3,7 @@
 //! Only this room knows the syntax (I8). Nothing reads a file of settings or a variable later, and nothing here opens
 //! a socket or creates a file.
 
+mod classic;
 mod command_line;
 mod environment;
 mod error;
@@ -16,6 +17,7 @@ mod settings;
 mod syntax;
 #[cfg(test)]
 mod table_tests;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -477,6 +477,17 @@ pub struct Log {
     pub exchange: LogExchange,
     /// Level of a category: `default`, `connection`, `channel`, `queue` and so on.
     pub levels: BTreeMap<String, LogLevel>,
+    /// Categories whose lines go to a file of their own instead of the log file.
+    pub categories: BTreeMap<String, CategoryFile>,
+}
+
+/// A file for the lines of one category.
+#[derive(Clone, Debug, Default)]
+pub struct CategoryFile {
+    /// The file; none is the log file.
+    pub path: Option<PathBuf>,
+    /// When it is put aside.
+    pub rotation: Rotation,
 }
 
 /// Log lines on the console.
@@ -643,6 +654,14 @@ impl Log {
             Some(FileTarget::Path(path)) => Some(self.directory.join(path)),
             None => (!self.console.enabled).then(|| self.directory.join(format!("{node}.log"))),
         }
+    }
+
+    /// The categories with files of their own.
+    pub fn category_files(&self) -> impl Iterator<Item = (&str, PathBuf, Rotation)> {
+        self.categories.iter().filter_map(|(category, own)| {
+            let path = self.directory.join(own.path.as_ref()?);
+            Some((category.as_str(), path, own.rotation))
+        })
     }
 }
 

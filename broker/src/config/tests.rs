@@ -3,7 +3,7 @@
 
 use super::keys::{Effect, keys};
 use super::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const MAIN: &str = "/etc/rabbitmq/rabbitmq.conf";
 
@@ -273,11 +273,58 @@ fn a_tls_port_alone_switches_the_plain_port_off() {
 }
 
 #[test]
-fn erlang_terms_are_refused_unless_they_say_nothing() {
+fn erlang_terms_replace_what_was_said_before_and_are_judged_like_it() {
     let file = "/etc/rabbitmq/advanced.config";
-    let said = problems(&Fixed::new().file(file, "[{rabbit, []}]."));
-    assert!(said[0].starts_with(&format!("{file}: ")), "{said:?}");
-    loaded(&Fixed::new().file(file, "% nothing\n[].\n"));
+    let world = with("listeners.tcp.default = 5672\nheartbeat = 60\nchannel_max = 5").file(
+        file,
+        "[{rabbit, [{tcp_listeners, [1]}, {heartbeat, 30}, {consumer_timeout, undefined}, {x, 1}]}].",
+    );
+    let loaded = loaded(&world);
+    let ports: Vec<u16> = loaded
+        .config
+        .listeners
+        .tcp
+        .values()
+        .map(|address| address.port)
+        .collect();
+    assert_eq!(ports, [1]);
+    assert_eq!(
+        (loaded.config.amqp.heartbeat_s, loaded.config.amqp.channels_max),
+        (30, 5)
+    );
+    assert!(loaded.config.queues.ack_timeout.0 > 1_000_000_000_000);
+    assert!(
+        loaded.warnings.iter().any(|said| said.contains("{x, …}")),
+        "{:?}",
+        loaded.warnings
+    );
+    assert!(
+        loaded
+            .config
+            .node
+            .config_files
+            .iter()
+            .any(|path| path == Path::new(file))
+    );
+    let said = problems(&Fixed::new().file(file, "[{rabbit, [{heartbeat, often}]}]."));
+    assert!(said[0].contains("heartbeat = often"), "{said:?}");
+    let said = problems(&Fixed::new().file(file, "[{rabbit,\n [}]."));
+    assert!(
+        said[0].starts_with(&format!("{file}: ")) && said[0].contains("line 2"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_classic_file_is_read_where_there_is_no_other() {
+    let world = Fixed::new().file("/etc/rabbitmq/rabbitmq.config", "[{rabbit, [{heartbeat, 7}]}].");
+    assert_eq!(config(&world).amqp.heartbeat_s, 7);
+    let named = Fixed::new()
+        .file("/mine.config", "[{rabbit, [{heartbeat, 8}]}].")
+        .set("RABBITMQ_CONFIG_FILE", "/mine");
+    assert_eq!(config(&named).amqp.heartbeat_s, 8);
+    let both = world.file("/etc/rabbitmq/rabbitmq.conf", "heartbeat = 9");
+    assert_eq!(config(&both).amqp.heartbeat_s, 9);
 }
 
 #[test]

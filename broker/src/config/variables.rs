@@ -47,7 +47,7 @@ pub const KNOWN: [(&str, &str); 22] = [
     ),
     (
         "ADVANCED_CONFIG_FILE",
-        "File of Erlang terms; only an empty one is accepted.",
+        "File of Erlang terms that is read after all others. Default /etc/rabbitmq/advanced.config.",
     ),
     (
         "ENABLED_PLUGINS_FILE",

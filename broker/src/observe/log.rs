@@ -19,7 +19,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -27,6 +27,7 @@ use tracing_subscriber::{
     filter::Targets,
     layer::{Context, SubscriberExt},
     registry::Registry,
+    reload,
 };
 
 pub use feed::publish as publish_log;
@@ -43,6 +44,13 @@ pub struct LogError {
     path: PathBuf,
     source: io::Error,
 }
+
+/// Which lines an output takes, and how that is changed.
+type Filter = reload::Layer<Targets, Registry>;
+type Switch = (Share, reload::Handle<Targets, Registry>);
+
+/// The filters of the process's outputs.
+static SWITCHES: OnceLock<Vec<Switch>> = OnceLock::new();
 
 type Output = Box<dyn Layer<Registry> + Send + Sync>;
 
@@ -62,37 +70,90 @@ impl LogFiles {
 /// # Errors
 /// When the log file cannot be opened.
 pub fn start(log: &Log, node: &NodeName) -> Result<LogFiles, LogError> {
-    let (outputs, files) = outputs(log, node)?;
-    let subscriber = tracing_subscriber::registry().with(outputs);
+    let (outputs, files, switches) = outputs(log, node)?;
     // A second call would be a mistake of ours, and the first one's outputs stay.
+    let _ = SWITCHES.set(switches);
+    let subscriber = tracing_subscriber::registry().with(outputs);
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(files)
 }
 
-fn outputs(log: &Log, node: &NodeName) -> Result<(Vec<Output>, LogFiles), LogError> {
-    let (mut outputs, mut files) = (Vec::new(), LogFiles::default());
+/// Every output takes lines of this level and worse from now on, of whatever category.
+pub fn set_log_level(level: LogLevel) {
+    let levels = BTreeMap::from([(DEFAULT.to_owned(), level)]);
+    for (share, switch) in SWITCHES.get().into_iter().flatten() {
+        if let Err(why) = switch.reload(targets(&share.levels(&levels), None)) {
+            tracing::warn!("an output keeps its log level: {why}");
+        }
+    }
+}
+
+type Outputs = (Vec<Output>, LogFiles, Vec<Switch>);
+
+fn outputs(log: &Log, node: &NodeName) -> Result<Outputs, LogError> {
+    let (mut outputs, mut files, mut switches) = (Vec::new(), LogFiles::default(), Vec::new());
+    let mut filter = |share: Share, floor| {
+        let (filter, switch) = reload::Layer::new(targets(&share.levels(&log.levels), floor));
+        switches.push((share, switch));
+        filter
+    };
     if log.console.enabled {
         let console = Sink::Console(log.console.stream);
         outputs.push(output(
             console,
             &log.console.shape,
-            targets(&log.levels, log.console.level),
+            filter(Share::All, log.console.level),
         ));
     }
     if let Some(path) = log.file_path(node) {
         let file = Arc::new(Mutex::new(open(&path, log.file.rotation)?));
         files.0.push(file.clone());
+        let own = log.category_files().map(|(category, ..)| category.to_owned()).collect();
         outputs.push(output(
             Sink::File(file),
             &log.file.shape,
-            targets(&log.levels, log.file.level),
+            filter(Share::Without(own), log.file.level),
         ));
+    }
+    for (category, path, rotation) in log.category_files() {
+        let file = Arc::new(Mutex::new(open(&path, rotation)?));
+        files.0.push(file.clone());
+        let own = filter(Share::Only(category.to_owned()), None);
+        outputs.push(output(Sink::File(file), &log.file.shape, own));
     }
     if log.exchange.is_on {
         let shape = &log.exchange.shape;
-        outputs.push(output(Sink::Exchange, shape, targets(&log.levels, log.exchange.level)));
+        outputs.push(output(Sink::Exchange, shape, filter(Share::All, log.exchange.level)));
     }
-    Ok((outputs, files))
+    Ok((outputs, files, switches))
+}
+
+/// The categories that an output takes.
+#[derive(Clone, Debug)]
+enum Share {
+    All,
+    /// Others have files of their own.
+    Without(Vec<String>),
+    Only(String),
+}
+
+impl Share {
+    /// What these levels come to for the output.
+    fn levels(&self, of: &BTreeMap<String, LogLevel>) -> BTreeMap<String, LogLevel> {
+        let none = |category: &str| (category.to_owned(), LogLevel::None);
+        match self {
+            Share::All => of.clone(),
+            Share::Without(others) => {
+                let mut levels = of.clone();
+                levels.extend(others.iter().map(|category| none(category)));
+                levels
+            }
+            Share::Only(category) => {
+                let own = of.get(category).or_else(|| of.get(DEFAULT)).copied();
+                BTreeMap::from([none(DEFAULT), (category.clone(), own.unwrap_or_default())])
+            }
+        }
+    }
 }
 
 /// Where the lines of one output go.
@@ -128,7 +189,7 @@ impl<S: Subscriber> Layer<S> for Shaped {
     }
 }
 
-fn output(sink: Sink, shape: &LogShape, targets: Targets) -> Output {
+fn output(sink: Sink, shape: &LogShape, targets: Filter) -> Output {
     let shape = shape.clone();
     Shaped { sink, shape }.with_filter(targets).boxed()
 }
@@ -170,8 +231,11 @@ mod tests {
 
     /// What the file holds after one line of each kind, with these settings.
     fn written(settings: &str) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = format!("log.dir = {}\nlog.file = a.log\n{settings}", folder.path().display());
+        written_in(tempfile::tempdir().unwrap().path(), settings)
+    }
+
+    fn written_in(folder: &Path, settings: &str) -> String {
+        let settings = format!("log.dir = {}\nlog.file = a.log\n{settings}", folder.display());
         let world = Fixed::new().file("/etc/rabbitmq/rabbitmq.conf", &settings);
         let config = load(&ServerArgs::default(), &world).unwrap().config;
         let subscriber = tracing_subscriber::registry().with(outputs(&config.log, &config.node.name).unwrap().0);
@@ -180,7 +244,7 @@ mod tests {
             tracing::debug!("looked");
             tracing::info!(target: "connection", peer = "1.2.3.4", "accepted");
         });
-        std::fs::read_to_string(folder.path().join("a.log")).unwrap()
+        std::fs::read_to_string(folder.join("a.log")).unwrap()
     }
 
     #[test]
@@ -203,6 +267,23 @@ mod tests {
             let seen = ["started", "looked", "accepted"].map(|word| text.contains(word));
             assert_eq!((seen[0], seen[1], seen[2]), expected, "{settings}: {text}");
         }
+    }
+
+    #[test]
+    fn a_category_with_a_file_of_its_own_goes_there_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = written_in(
+            folder.path(),
+            "log.connection.file = connections.log\nlog.channel.file = channels.log",
+        );
+        let connections = std::fs::read_to_string(folder.path().join("connections.log")).unwrap();
+        assert!(text.contains("started") && !text.contains("accepted"), "{text}");
+        assert!(
+            connections.contains("accepted") && !connections.contains("started"),
+            "{connections}"
+        );
+        let channels = std::fs::read_to_string(folder.path().join("channels.log"));
+        assert_eq!(channels.unwrap(), "");
     }
 
     #[test]

@@ -18,7 +18,7 @@ const RABBITMQ_BIN: &str = "/usr/lib/rabbitmq/bin";
 /// Limits small enough for a behaviour to reach, the same on every server that we start.
 const LIMITS: &str = "consumer_timeout = 25000\nmax_message_size = 2097152\n";
 
-/// What RabbitMQ takes only in its other configuration file: how often it looks for late acknowledgements.
+/// What RabbitMQ takes only in its other configuration file, and Warren there as well: how often it looks for late acknowledgements.
 const ADVANCED: &str = "[{rabbit, [{channel_tick_interval, 1000}]}].\n";
 
 /// What is switched on in both: the management API, and the exchange types that RabbitMQ has as plugins.
@@ -97,13 +97,7 @@ pub fn rabbitmq() -> Result<Host> {
          log.file = false\n{LIMITS}",
         ports.amqp, ports.management
     );
-    let mut env = rabbitmq_env(dir.path(), &ports, &config, PLUGINS)?;
-    let advanced = dir.path().join("advanced.config");
-    fs::write(&advanced, ADVANCED)?;
-    env.push((
-        "RABBITMQ_ADVANCED_CONFIG_FILE".to_owned(),
-        advanced.display().to_string(),
-    ));
+    let env = rabbitmq_env(dir.path(), &ports, &config, PLUGINS)?;
     let names = Command::new("epmd")
         .args(["-port", &ports.names.to_string()])
         .envs(env.clone())
@@ -146,6 +140,7 @@ fn rabbitmq_env(dir: &Path, ports: &Ports, config: &str, plugins: &str) -> Resul
         ("RABBITMQ_LOG_BASE", dir.join("log").display().to_string()),
         ("RABBITMQ_CONF_ENV_FILE", "/dev/null".to_owned()),
         ("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf", config)?),
+        ("RABBITMQ_ADVANCED_CONFIG_FILE", file("advanced.config", ADVANCED)?),
         ("RABBITMQ_ENABLED_PLUGINS_FILE", file("enabled_plugins", plugins)?),
     ];
     Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
@@ -159,7 +154,7 @@ pub fn warren(binary: &Path, with_management: bool) -> Result<Host> {
     let (dir, ports) = (tempfile::tempdir()?, Ports::free()?);
     let config = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\nadmin.tcp.port = {}\n\
-         consumer_max_per_channel = 30\nchannel_tick_interval = 1000\n{LIMITS}",
+         consumer_max_per_channel = 30\n{LIMITS}",
         ports.amqp, ports.management, ports.admin
     );
     let env = rabbitmq_env(dir.path(), &ports, &config, PLUGINS)?;

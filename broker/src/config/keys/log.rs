@@ -3,7 +3,7 @@
 
 use super::{Key, key, no_effect, only};
 use crate::config::{
-    settings::{Config, FileTarget, LogShape, RotationDate},
+    settings::{Config, FileTarget, LogShape, Rotation, RotationDate},
     value::{ByteSize, Value},
 };
 use std::path::PathBuf;
@@ -84,15 +84,14 @@ pub(super) fn keys() -> Vec<Key> {
     all.extend(exchange());
     for category in ["default"].into_iter().chain(CATEGORIES) {
         all.push(level(category));
-        all.push(no_effect(
-            &format!("log.{category}.file"),
-            "all categories go to the same outputs",
-        ));
-        all.push(no_effect(
-            &format!("log.{category}.rotation.$what"),
-            "all categories go to the same outputs; see log.file.rotation",
-        ));
     }
+    for category in CATEGORIES {
+        all.extend(category_file(category));
+    }
+    all.extend(["log.default.file", "log.default.rotation.$what"].map(|name| {
+        let why = "lines of no other category go to the log file; see log.file and log.file.rotation";
+        no_effect(name, why)
+    }));
     all.extend(others());
     all
 }
@@ -131,27 +130,42 @@ fn shape(output: &str, of: fn(&mut Config) -> &mut LogShape) -> Vec<Key> {
     ]
 }
 
-fn rotation() -> Vec<Key> {
+/// When a file is put aside, and how many of those are kept.
+fn rotation(of_file: &str, of: impl Fn(&mut Config) -> &mut Rotation + Copy + Send + Sync + 'static) -> Vec<Key> {
+    let name = |rest: &str| format!("log.{of_file}.rotation.{rest}");
     vec![
-        key("log.file.rotation.size", |c: &mut Config, _, v: ByteSize| {
-            c.log.file.rotation.octets = Some(v.0).filter(|octets| *octets > 0);
+        key(name("size"), move |c: &mut Config, _, v: ByteSize| {
+            of(c).octets = Some(v.0).filter(|octets| *octets > 0);
         })
         .doc("Size at which the file is put aside as NAME.0; 0 is never."),
-        key("log.file.rotation.date", |c: &mut Config, _, v: Date| {
-            c.log.file.rotation.date = v.0;
+        key(name("date"), move |c: &mut Config, _, v: Date| {
+            of(c).date = v.0;
         })
         .doc("When it is put aside: daily at an hour, weekly, monthly, or hourly at a minute, in UTC."),
-        key("log.file.rotation.count", |c: &mut Config, _, v| {
-            c.log.file.rotation.count = v;
+        key(name("count"), move |c: &mut Config, _, v| {
+            of(c).count = v;
         })
         .default("0")
         .doc("Files that are kept beside the current one; with 0 that one is begun anew."),
         only(
-            "log.file.rotation.compress",
+            &name("compress"),
             &["false"],
             "files that were put aside are not compressed by the node",
         ),
     ]
+}
+
+fn category_file(category: &'static str) -> Vec<Key> {
+    let mut all = vec![
+        key(format!("log.{category}.file"), move |c: &mut Config, _, v: PathBuf| {
+            c.log.categories.entry(category.to_owned()).or_default().path = Some(v);
+        })
+        .doc("File for the lines of this category, which the log file then does not get."),
+    ];
+    all.extend(rotation(category, move |c| {
+        &mut c.log.categories.entry(category.to_owned()).or_default().rotation
+    }));
+    all
 }
 
 fn exchange() -> Vec<Key> {
@@ -214,7 +228,7 @@ fn file() -> Vec<Key> {
         key("log.file.level", |c: &mut Config, _, v| c.log.file.level = Some(v)).doc("Least level there."),
     ];
     all.extend(shape("file", |c| &mut c.log.file.shape));
-    all.extend(rotation());
+    all.extend(rotation("file", |c| &mut c.log.file.rotation));
     all
 }
 
