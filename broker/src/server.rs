@@ -19,14 +19,18 @@ use crate::{
         data_directory,
         listener::{self, Port},
     },
-    http, observe, peer,
+    http, management, observe, peer,
     process::{Process, Ways},
 };
 
 /// Runs `warren server`. Exit code 0 after an orderly stop, 1 if the node could not start or serve.
 pub fn main(args: &ServerArgs) -> ExitCode {
     if args.print_config_reference {
-        print_reference();
+        print_page(&config::reference_page());
+        return ExitCode::SUCCESS;
+    }
+    if args.print_openapi {
+        print_page(&management::openapi());
         return ExitCode::SUCCESS;
     }
     if args.session
@@ -50,10 +54,10 @@ pub fn main(args: &ServerArgs) -> ExitCode {
     }
 }
 
-/// The reference goes to standard output, to be read or redirected.
+/// A page goes to standard output, to be read or redirected.
 #[expect(clippy::print_stdout, reason = "the page is what was asked for")]
-fn print_reference() {
-    print!("{}", config::reference_page());
+fn print_page(page: &str) {
+    print!("{page}");
 }
 
 /// What keeps a node from starting goes to standard error: the log may not be up.

@@ -21,4 +21,7 @@ pub struct ServerArgs {
     /// Print the reference of all settings and exit.
     #[arg(long)]
     pub print_config_reference: bool,
+    /// Print the management API as an OpenAPI document and exit.
+    #[arg(long)]
+    pub print_openapi: bool,
 }

@@ -28,12 +28,17 @@ use super::{
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
-    let between = "/bindings/{vhost}/e/{source}/{kind}/{destination}";
     Router::new()
         .route("/bindings", get(list))
         .route("/bindings/{vhost}", get(of_vhost))
-        .route(between, get(of_ends).post(bind))
-        .route(&format!("{between}/{{key}}"), get(one).delete(unbind))
+        .route(
+            "/bindings/{vhost}/e/{source}/{kind}/{destination}",
+            get(of_ends).post(bind),
+        )
+        .route(
+            "/bindings/{vhost}/e/{source}/{kind}/{destination}/{key}",
+            get(one).delete(unbind),
+        )
 }
 
 fn shape(vhost: &VhostName, binding: &routing::Binding) -> Binding {

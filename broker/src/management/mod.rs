@@ -30,6 +30,7 @@ mod health;
 mod list;
 mod messages;
 mod nodes;
+mod openapi;
 mod operator_policies;
 mod overview;
 mod parameters;
@@ -54,10 +55,12 @@ use crate::{
     http::{self, Bound},
     observe::Samples,
 };
-pub use definitions_boot::import as import_definitions;
+pub use definitions_boot::{import as import_definitions, import_whole as import_all_definitions};
+pub use definitions_export::whole as all_definitions;
 pub use elsewhere::answer as answer_node;
 use failure::Failure;
 pub use features::ENABLED as FEATURE_FLAGS;
+pub use openapi::text as openapi;
 pub use policies::shape as policy_shape;
 
 /// What handlers work with.
@@ -100,6 +103,7 @@ fn resources() -> Router<Arc<Api>> {
         .merge(global_parameters::routes())
         .merge(health::routes())
         .merge(nodes::routes())
+        .merge(openapi::routes())
         .merge(operator_policies::routes())
         .merge(overview::routes())
         .merge(parameters::routes())

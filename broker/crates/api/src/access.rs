@@ -1,6 +1,7 @@
 //! Users and what they may do. Password hashes are part of the API; passwords are never answered.
 //! Hashes are opaque here; who checks them lives elsewhere.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 pub type Limits = BTreeMap<String, i64>;
 
 /// `GET /users/{user}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct User {
     /// Name.
     pub name: String,
@@ -23,7 +24,7 @@ pub struct User {
 }
 
 /// `GET /whoami`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WhoAmI {
     /// Name.
     pub name: String,
@@ -32,7 +33,7 @@ pub struct WhoAmI {
 }
 
 /// `GET /permissions/{vhost}/{user}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Permission {
     /// Who.
     pub user: String,
@@ -47,7 +48,7 @@ pub struct Permission {
 }
 
 /// `GET /topic-permissions/{vhost}/{user}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TopicPermission {
     /// Who.
     pub user: String,
@@ -62,7 +63,7 @@ pub struct TopicPermission {
 }
 
 /// `GET /user-limits`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserLimits {
     /// Who.
     pub user: String,

@@ -2,17 +2,18 @@
 //!
 //! What is a concern and how grave it is, is decided by the server; here is only how it is told.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What there is to look at, the gravest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attention {
     /// One item for each kind of concern.
     pub items: Vec<Concern>,
 }
 
 /// How grave a concern is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something does not work.
@@ -22,7 +23,7 @@ pub enum Severity {
 }
 
 /// A kind of concern with what it concerns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Concern {
     /// Such as `memory_alarm`. Those of queues are also values of the parameter `attention` of `/queues`.
     pub kind: String,
@@ -35,7 +36,7 @@ pub struct Concern {
 }
 
 /// A node or a queue with the numbers that are the reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Troubled {
     /// The node, or the node that leads the queue.
     pub node: String,

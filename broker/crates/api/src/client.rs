@@ -2,11 +2,12 @@
 //! A value of a single object that lists leave out is optional.
 
 use crate::{Arguments, QueueRef, Rate, Rates};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// `GET /connections/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connection {
     /// `peer:port -> host:port`.
     pub name: String,
@@ -73,7 +74,7 @@ pub struct Connection {
 }
 
 /// The connection of a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionDetails {
     /// Its name.
     pub name: String,
@@ -84,7 +85,7 @@ pub struct ConnectionDetails {
 }
 
 /// `GET /channels/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Channel {
     /// Its connection's name and ` (number)`.
     pub name: String,
@@ -138,7 +139,7 @@ pub struct Channel {
 }
 
 /// The channel of a consumer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelDetails {
     /// Name.
     pub name: String,
@@ -157,7 +158,7 @@ pub struct ChannelDetails {
 }
 
 /// `GET /consumers`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Consumer {
     /// Tag.
     pub consumer_tag: String,

@@ -3,12 +3,13 @@
 
 use crate::exchange::DestinationType;
 use crate::{Arguments, GlobalParameter, Limits, Parameter, Permission, Policy, TopicPermission};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A definitions file of a whole broker or of one virtual host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Definitions {
     /// Version that wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +56,7 @@ pub struct Definitions {
 }
 
 /// A user in a definitions file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UserDefinition {
     /// Name.
     pub name: String,
@@ -77,7 +78,7 @@ pub struct UserDefinition {
 }
 
 /// A virtual host in a definitions file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VhostDefinition {
     /// Name.
     pub name: String,
@@ -96,7 +97,7 @@ pub struct VhostDefinition {
 }
 
 /// A queue in a definitions file; exclusive ones are never there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueDefinition {
     /// Name.
     pub name: String,
@@ -118,7 +119,7 @@ pub struct QueueDefinition {
 }
 
 /// An exchange in a definitions file; built-in ones are never there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExchangeDefinition {
     /// Name.
     pub name: String,
@@ -143,7 +144,7 @@ pub struct ExchangeDefinition {
 }
 
 /// A binding in a definitions file; those of the default exchange are never there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BindingDefinition {
     /// The exchange.
     pub source: String,

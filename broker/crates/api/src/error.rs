@@ -1,11 +1,12 @@
 //! What the API answers instead of what was asked for. The words in `error` are compatibility, both spellings of
 //! "authorised" included.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The body of an answer that is no success.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiError {
     /// The kind, such as `bad_request`.
     pub error: String,

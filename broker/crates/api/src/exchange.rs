@@ -2,11 +2,12 @@
 //! Neither is checked here: a shape may hold what no broker would accept.
 
 use crate::{Arguments, Rates};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// `GET /exchanges/{vhost}/{exchange}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Exchange {
     /// Name.
     pub name: String,
@@ -40,7 +41,7 @@ pub struct Exchange {
 }
 
 /// What a binding leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DestinationType {
     /// A queue.
@@ -50,7 +51,7 @@ pub enum DestinationType {
 }
 
 /// `GET /bindings/{vhost}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Binding {
     /// The exchange.
     pub source: String,

@@ -1,11 +1,12 @@
 //! Health checks. A failed one is answered with status 503 and says what is missing.
 //! What is healthy is decided by the node, never here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// Healthy.
@@ -15,7 +16,7 @@ pub enum HealthStatus {
 }
 
 /// An alarm that is on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alarm {
     /// On which node.
     pub node: String,
@@ -24,7 +25,7 @@ pub struct Alarm {
 }
 
 /// `GET /health/checks/...`; each check fills what it knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// The verdict.
     pub status: HealthStatus,
@@ -49,6 +50,12 @@ pub struct Health {
     /// Protocols that are there instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocols: Option<Vec<String>>,
+    /// Certificates that are or will be out of date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<Vec<Value>>,
+    /// Queues that depend on the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queues: Option<Vec<Value>>,
 }
 
 impl Health {
@@ -64,6 +71,8 @@ impl Health {
             missing: None,
             ports: None,
             protocols: None,
+            expired: None,
+            queues: None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! What a node tells on its admin port about the cluster it belongs to.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `GET /cluster`: the cluster as this node has applied it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Membership {
     /// Drawn when the cluster was formed; never another afterwards.
     pub cluster_id: String,
@@ -16,7 +17,7 @@ pub struct Membership {
 }
 
 /// A node of the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterMember {
     /// `rabbit@host`.
     pub name: String,

@@ -1,11 +1,12 @@
 //! Publishing and getting over HTTP: for people who look, not for programs that work.
 //! Bodies that are no UTF-8 travel as base64.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// Body of `POST /exchanges/{vhost}/{exchange}/publish`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Publish {
     /// AMQP properties by name.
     pub properties: Map<String, Value>,
@@ -18,14 +19,14 @@ pub struct Publish {
 }
 
 /// Its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Published {
     /// Whether a queue took it.
     pub routed: bool,
 }
 
 /// An item of the answer of `POST /queues/{vhost}/{queue}/get`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GotMessage {
     /// Octets of the whole body.
     pub payload_bytes: u64,

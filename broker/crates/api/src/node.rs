@@ -2,11 +2,12 @@
 //! Numbers that only an Erlang runtime has are left out rather than invented.
 
 use crate::Rate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Something with a name and a description: exchange types, ways to log in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Described {
     /// Name.
     pub name: String,
@@ -17,7 +18,7 @@ pub struct Described {
 }
 
 /// A part of the broker with its version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Application {
     /// Name.
     pub name: String,
@@ -28,7 +29,7 @@ pub struct Application {
 }
 
 /// A listener.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Listener {
     /// Node.
     pub node: String,
@@ -43,7 +44,7 @@ pub struct Listener {
 }
 
 /// An HTTP application.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Context {
     /// Node; left out in a node's own list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +61,7 @@ pub struct Context {
 }
 
 /// What happened to the files of messages. Times are milliseconds in the mean, sizes octets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct NodeIo {
     /// Reads.
@@ -82,7 +83,7 @@ pub struct NodeIo {
 }
 
 /// `GET /nodes/{node}`. Times are milliseconds, sizes octets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
     /// `rabbit@host`.
     pub name: String,

@@ -2,10 +2,11 @@
 //! totals of their own virtual hosts, and neither listeners nor contexts.
 
 use crate::{Context, Described, Listener, Rates};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many there are; what the user may not see is left out and counts as zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ObjectTotals {
     /// Channels.
@@ -21,7 +22,7 @@ pub struct ObjectTotals {
 }
 
 /// Seconds for which samples are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleRetention {
     /// Of the whole.
     pub global: Vec<u64>,
@@ -32,7 +33,7 @@ pub struct SampleRetention {
 }
 
 /// `GET /overview`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Overview {
     /// Version of RabbitMQ that the API is compatible with.
     pub management_version: String,

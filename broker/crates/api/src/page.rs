@@ -1,10 +1,11 @@
 //! A part of a long list, as the parameters `page` and `page_size` ask for it.
 //! Without them a list is a plain array, which needs no shape.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One page of a list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {
     /// How many the filter left.
     pub filtered_count: usize,

@@ -1,11 +1,12 @@
 //! Policies, operator policies and parameters. A definition is kept as JSON: what it means is decided where it is applied.
 //! An unknown `apply-to` does not read, so it cannot be stored.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What a policy applies to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApplyTo {
     /// Queues and exchanges.
@@ -24,7 +25,7 @@ pub enum ApplyTo {
 }
 
 /// `GET /policies/{vhost}/{name}`, and the same for operator policies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {
     /// Where.
     pub vhost: String,
@@ -43,7 +44,7 @@ pub struct Policy {
 }
 
 /// `GET /parameters/{component}/{vhost}/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Parameter {
     /// Such as `vhost-limits`.
     pub component: String,
@@ -56,7 +57,7 @@ pub struct Parameter {
 }
 
 /// `GET /global-parameters/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GlobalParameter {
     /// Name.
     pub name: String,
@@ -65,7 +66,7 @@ pub struct GlobalParameter {
 }
 
 /// `GET /policies/{vhost}/{name}` on the admin port: a policy, and what it does to the objects of its virtual host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyReport {
     /// The policy; absent when there is none of that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,7 +89,7 @@ pub struct PolicyReport {
 }
 
 /// How many mirrors the queues of a policy have. The leader's own copy is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MirrorCounts {
     /// That the policy asks for, as far as there are nodes.
     pub desired: u64,
@@ -101,7 +102,7 @@ pub struct MirrorCounts {
 }
 
 /// A policy that objects obey in place of another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShadowingPolicy {
     /// Its name.
     pub name: String,

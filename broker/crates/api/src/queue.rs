@@ -2,11 +2,12 @@
 //! Absent numbers read as zero.
 
 use crate::{Arguments, Consumer, Rates};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A queue in another object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueRef {
     /// Name.
     pub name: String,
@@ -15,7 +16,7 @@ pub struct QueueRef {
 }
 
 /// The connection that owns an exclusive queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OwnerDetails {
     /// Its name.
     pub name: String,
@@ -26,7 +27,7 @@ pub struct OwnerDetails {
 }
 
 /// `GET /queues/{vhost}/{queue}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Queue {
     /// Name.
     pub name: String,
@@ -126,7 +127,7 @@ pub struct Queue {
 }
 
 /// How a queue keeps its messages, as far as that is the same here as in RabbitMQ. Rates are per second.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackingQueueStatus {
     /// `default` or `lazy`.
     pub mode: String,
@@ -143,7 +144,7 @@ pub struct BackingQueueStatus {
 }
 
 /// Messages of a queue.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Ready and unacknowledged.
     #[serde(default)]

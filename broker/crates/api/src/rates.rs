@@ -2,14 +2,16 @@
 //!
 //! A number that never happened is left out, and clients take it as zero.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// How fast a number changes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
     /// Per second.
     pub rate: f64,
@@ -19,7 +21,7 @@ pub struct Rate {
 }
 
 /// What a number was, the newest value first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     /// Equally far apart.
     pub samples: Vec<Sample>,
@@ -30,7 +32,7 @@ pub struct Series {
 }
 
 /// A value and its time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// The value.
     pub sample: u64,
@@ -142,6 +144,22 @@ impl Rates {
     /// Whether no number is there.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Any numbers by their names, and their changes beside them.
+impl JsonSchema for Rates {
+    fn schema_name() -> Cow<'static, str> {
+        "Rates".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let change = generator.subschema_for::<Rate>();
+        json_schema!({
+            "type": "object",
+            "description": "Numbers by name, and the change of each under its name with _details",
+            "additionalProperties": {"anyOf": [{"type": "integer"}, change]},
+        })
     }
 }
 

@@ -2,12 +2,13 @@
 //! Limits have their own shape, as they have their own path.
 
 use crate::{Limits, Rates};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// `GET /vhosts/{vhost}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Vhost {
     /// Name.
     pub name: String,
@@ -32,7 +33,7 @@ pub struct Vhost {
 }
 
 /// `GET /vhost-limits`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VhostLimits {
     /// Where.
     pub vhost: String,
