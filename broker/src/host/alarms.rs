@@ -52,6 +52,9 @@ pub struct Alarms {
     /// Held by whoever measures and judges, so that a look by an old watermark never ends after one by a new.
     memory_look: Mutex<()>,
     disk_look: Mutex<()>,
+    /// Set by an administrator, whatever is measured.
+    memory_by_hand: AtomicBool,
+    disk_by_hand: AtomicBool,
     /// The store found no room at the last look.
     store_full: AtomicBool,
     /// Nodes that have an alarm on.
@@ -78,6 +81,8 @@ impl Alarms {
             disk: AtomicBool::new(false),
             memory_level: Mutex::new(Level::of(resources.memory(), total)),
             disk_level: Mutex::new(Level::of(resources.disk(), total)),
+            memory_by_hand: AtomicBool::new(false),
+            disk_by_hand: AtomicBool::new(false),
             store_full: AtomicBool::new(false),
             others: Mutex::default(),
             others_memory: AtomicBool::new(false),
@@ -256,6 +261,18 @@ impl Node {
         self.look_at_disk();
     }
 
+    /// Sets the memory alarm whatever is measured, or leaves it to the measure again.
+    pub fn force_memory_alarm(&self, on: bool) {
+        self.alarms().memory_by_hand.store(on, Ordering::Relaxed);
+        self.look_at_memory();
+    }
+
+    /// The same for disk space.
+    pub fn force_disk_alarm(&self, on: bool) {
+        self.alarms().disk_by_hand.store(on, Ordering::Relaxed);
+        self.look_at_disk();
+    }
+
     /// Measures and judges; true if the watermark is near. What cannot be measured is not judged.
     fn look_at_memory(&self) -> bool {
         let alarms = self.alarms();
@@ -266,7 +283,8 @@ impl Node {
         };
         alarms.memory_used.store(used, Ordering::Relaxed);
         let what = format!("memory resource limit alarm: {used} octets used, limit {limit}");
-        self.judge(&alarms.memory, used > limit || limit == 0, &what);
+        let by_hand = alarms.memory_by_hand.load(Ordering::Relaxed);
+        self.judge(&alarms.memory, by_hand || used > limit || limit == 0, &what);
         used.saturating_mul(2) > limit
     }
 
@@ -283,7 +301,8 @@ impl Node {
         let full = self.store().is_full();
         alarms.store_full.store(full, Ordering::Relaxed);
         let what = format!("disk resource limit alarm: {free} octets free, limit {limit}");
-        self.judge(&alarms.disk, full || free < limit, &what);
+        let by_hand = alarms.disk_by_hand.load(Ordering::Relaxed);
+        self.judge(&alarms.disk, by_hand || full || free < limit, &what);
         full || free < limit.saturating_mul(2)
     }
 

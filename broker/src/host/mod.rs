@@ -3,11 +3,13 @@
 //! Here things are done and nothing is decided. The data path is described in ARCHITECTURE.md, "The life of a publish".
 
 pub mod alarms;
+mod attempts;
 mod batch;
 #[cfg(test)]
 mod by_hand;
 mod cell;
 mod certificate_name;
+pub mod certificates;
 mod client;
 mod clients;
 mod connection;
@@ -15,6 +17,7 @@ mod consumers;
 mod content;
 mod control;
 mod counters;
+mod critical;
 pub mod data_directory;
 mod dead_letter;
 mod definitions;

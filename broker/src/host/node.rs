@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     alarms::Alarms,
+    attempts::Attempts,
     cell::{QueueCell, Work},
     client::Client,
     clients::Clients,
@@ -82,8 +83,8 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Node {
     config: Config,
-    limits: ArcSwap<session::Limits>,
-    limits_with_certificate: ArcSwap<session::Limits>,
+    pub(super) limits: ArcSwap<session::Limits>,
+    pub(super) limits_with_certificate: ArcSwap<session::Limits>,
     limits_of_legs: Arc<session::Limits>,
     name: Arc<str>,
     identity: Identity,
@@ -114,6 +115,7 @@ pub struct Node {
     alarms: Alarms,
     pub(super) ports: Mutex<Vec<Port>>,
     pub(super) plugins: ArcSwap<Plugins>,
+    pub(super) attempts_before: Mutex<Attempts>,
     stopping: CancellationToken,
     started: AtomicBool,
     started_at: Millis,
@@ -343,6 +345,7 @@ impl Node {
             alarms: Alarms::new(&config.resources),
             ports: Mutex::default(),
             plugins: ArcSwap::from_pointee(config.plugins.clone()),
+            attempts_before: Mutex::default(),
             stopping: CancellationToken::new(),
             started: AtomicBool::new(false),
             started_at: Millis(base),

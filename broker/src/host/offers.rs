@@ -1,12 +1,12 @@
 //! What connections are offered and allowed: frames, channels, heartbeats, mechanisms, and how the server presents itself.
 //!
-//! Follows from the configuration, and from what the cluster is called.
+//! Follows from the configuration, from what the cluster is called, and from what an administrator changes while the node runs.
 
 use arc_swap::ArcSwap;
 use model::{Table, Value};
 use std::sync::Arc;
 
-use super::node::RABBITMQ_VERSION;
+use super::node::{Node, RABBITMQ_VERSION};
 use crate::config::{Config, Mechanism};
 
 /// Under which the server tells what its cluster is called.
@@ -66,6 +66,17 @@ pub(super) fn named(limits: &ArcSwap<session::Limits>, name: &str) -> Arc<sessio
     let renewed = Arc::new(renewed);
     limits.store(renewed.clone());
     renewed
+}
+
+impl Node {
+    /// Connections that come are offered so many channels, until the node stops.
+    pub fn set_channel_max(&self, channels: u16) {
+        for limits in [&self.limits, &self.limits_with_certificate] {
+            let mut changed = session::Limits::clone(&limits.load());
+            changed.channel_max = channels;
+            limits.store(Arc::new(changed));
+        }
+    }
 }
 
 fn server_properties(config: &Config) -> Table {

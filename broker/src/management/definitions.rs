@@ -80,7 +80,7 @@ async fn load(
     octets.object()?;
     let read: Definitions =
         serde_json::from_slice(&octets.0).map_err(|error| Failure::bad_request(error.to_string()))?;
-    let commands = definitions_import::commands(api, &caller.user.name, read, vhost)?;
+    let commands = definitions_import::commands(&api.node, &caller.user.name, read, vhost)?;
     let done = api.node.commit_all(commands).await;
     done.map_err(|refusal| failure::instead(refusal.clone(), || Failure::bad_request(refusal.text)))?;
     answer::done()

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Api, definitions_import};
+use super::definitions_import;
 use crate::host::Node;
 
 /// Who imports, where a definition wants to know.
@@ -49,12 +49,16 @@ fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 async fn import_file(node: &Arc<Node>, file: &Path) -> anyhow::Result<()> {
     let read: Definitions = serde_json::from_slice(&fs::read(file)?)?;
-    let api = Api {
-        node: node.clone(),
-        samples: Arc::default(),
-    };
+    import_whole(node, read).await
+}
+
+/// Imports a whole file for whoever may do everything.
+///
+/// # Errors
+/// What is refused, in RabbitMQ's words where it has some; what came before stays.
+pub async fn import_whole(node: &Node, read: Definitions) -> anyhow::Result<()> {
     let importer = IMPORTER.parse().context("the importer's name")?;
-    let commands = definitions_import::commands(&api, &importer, read, None);
+    let commands = definitions_import::commands(node, &importer, read, None);
     let commands = commands.map_err(|failure| anyhow::anyhow!(failure.reason()))?;
     node.commit_all(commands)
         .await

@@ -10,7 +10,6 @@ use routing::{Binding, Destination};
 use serde_json::{Map, Value};
 
 use super::{
-    Api,
     body::{Body, table, tags},
     failure::Failure,
     global_parameters,
@@ -18,7 +17,7 @@ use super::{
     permissions::{bad_name, check_pattern},
     users,
 };
-use crate::host::hash_algorithm;
+use crate::host::{Node, hash_algorithm};
 
 type Read<T> = Result<T, Failure>;
 
@@ -26,21 +25,21 @@ type Read<T> = Result<T, Failure>;
 ///
 /// # Errors
 /// 400 for the first item that cannot be.
-pub fn commands(api: &Api, user: &UserName, file: Definitions, vhost: Option<&str>) -> Read<Vec<Command>> {
+pub fn commands(node: &Node, user: &UserName, file: Definitions, vhost: Option<&str>) -> Read<Vec<Command>> {
     let limits = other_parameters(&file, vhost)?;
     let read = Reader {
-        api,
+        node,
         file: &file,
         vhost,
     };
     let definitions = read.definitions()?;
-    let mut commands = definitions.commands(&api.node.snapshot().catalog, api.node.name(), user);
+    let mut commands = definitions.commands(&node.snapshot().catalog, node.name(), user);
     commands.extend(limits);
     Ok(commands)
 }
 
 struct Reader<'a> {
-    api: &'a Api,
+    node: &'a Node,
     file: &'a Definitions,
     vhost: Option<&'a str>,
 }
@@ -110,7 +109,7 @@ impl Reader<'_> {
     }
 
     fn user(&self, own: &UserDefinition) -> Read<access::User> {
-        let config = &self.api.node.config().access;
+        let config = &self.node.config().access;
         let name: UserName = own.name.parse().map_err(bad_name)?;
         let password = match (&own.password, own.password_hash.as_deref()) {
             (Some(password), None | Some("")) => {
@@ -141,7 +140,7 @@ impl Reader<'_> {
     /// A file says nothing about tracing: it stays as it is.
     fn vhost_definition(&self, own: &api::VhostDefinition) -> Read<catalog::VhostDefinition> {
         let mut read = vhost(own)?;
-        let snapshot = self.api.node.snapshot();
+        let snapshot = self.node.snapshot();
         let before = snapshot.catalog.vhost(&own.name);
         read.metadata.tracing = before.is_some_and(|before| before.metadata().tracing);
         Ok(read)
@@ -160,7 +159,7 @@ impl Reader<'_> {
             .any(|old| version.starts_with(old));
         Ok(match is_old {
             true => HashAlgorithm::Md5,
-            false => hash_algorithm(self.api.node.config().access.password_hashing),
+            false => hash_algorithm(self.node.config().access.password_hashing),
         })
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use super::{Api, answer::Outcome, caller::Caller, failure::Failure};
-use crate::host::AlarmsOn;
+use crate::host::{AlarmsOn, Node, certificates};
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
@@ -21,13 +21,13 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/health/checks/local-alarms", get(local_alarms))
         .route(
             "/health/checks/certificate-expiration/{within}/{unit}",
-            get(certificates),
+            get(check_certificates),
         )
         .route("/health/checks/port-listener/{port}", get(port))
         .route("/health/checks/protocol-listener/{protocol}", get(protocol))
         .route("/health/checks/virtual-hosts", get(virtual_hosts))
-        .route("/health/checks/node-is-mirror-sync-critical", get(single_node))
-        .route("/health/checks/node-is-quorum-critical", get(single_node))
+        .route("/health/checks/node-is-mirror-sync-critical", get(mirror_sync_critical))
+        .route("/health/checks/node-is-quorum-critical", get(quorum_critical))
         .route("/healthchecks/node", get(node))
         .route("/healthchecks/node/{node}", get(named_node))
 }
@@ -74,14 +74,49 @@ async fn virtual_hosts(_: Caller) -> Outcome {
 }
 
 /// Nothing depends on a node that is alone.
-async fn single_node(_: Caller) -> Outcome {
+fn single_node() -> Outcome {
     verdict(Health {
         reason: Some("single node cluster".to_owned()),
         ..Health::ok()
     })
 }
 
-async fn certificates(State(api): State<Arc<Api>>, _: Caller, Path((within, unit)): Path<(String, String)>) -> Outcome {
+async fn mirror_sync_critical(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
+    let reason = "There are classic mirrored queues without online synchronised mirrors";
+    critical(&api, Node::mirror_sync_critical, reason)
+}
+
+async fn quorum_critical(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
+    let reason = "There are quorum queues that would lose their quorum if the target node is shut down";
+    critical(&api, Node::quorum_critical, reason)
+}
+
+/// Fails if queues depend on the node.
+fn critical(api: &Api, which: fn(&Node) -> Vec<Arc<catalog::QueueRecord>>, reason: &str) -> Outcome {
+    if api.node.is_alone() {
+        return single_node();
+    }
+    let queues: Vec<Value> = which(&api.node).iter().map(|queue| named(queue)).collect();
+    verdict(match queues.is_empty() {
+        true => Health::ok(),
+        false => Health {
+            queues: Some(queues),
+            ..Health::failed(reason)
+        },
+    })
+}
+
+fn named(queue: &catalog::QueueRecord) -> Value {
+    let (name, vhost) = (queue.name.as_str(), queue.vhost.as_str());
+    serde_json::json!({"name": name, "readable_name": format!("queue '{name}' in vhost '{vhost}'"),
+        "type": queue.args.kind.as_str(), "virtual_host": vhost})
+}
+
+async fn check_certificates(
+    State(api): State<Arc<Api>>,
+    _: Caller,
+    Path((within, unit)): Path<(String, String)>,
+) -> Outcome {
     let days_in = match unit.as_str() {
         "days" => 1,
         "weeks" => 7,
@@ -98,12 +133,26 @@ async fn certificates(State(api): State<Arc<Api>>, _: Caller, Path((within, unit
         .ok()
         .and_then(|n| n.checked_mul(days_in))
         .ok_or_else(bad)?;
-    match api.node.config().listeners.tls.is_empty() {
-        true => verdict(Health::ok()),
-        false => Err(Failure::bad_request(format!(
-            "certificates of TLS listeners are not looked into yet, not even for {within_days} days"
-        ))),
-    }
+    let found = certificates::of_listeners(api.node.config(), &api.node.plugins());
+    let found = found.map_err(|why| Failure::bad_request(format!("{why:#}")))?;
+    let until = (api.node.now().0 / 1000).saturating_add(u64::from(within_days) * 86_400);
+    let expiring = found
+        .into_iter()
+        .filter(|one| u64::try_from(one.not_after).is_ok_and(|at| at <= until));
+    let expiring: Vec<Value> = expiring.map(expired).collect();
+    verdict(match expiring.is_empty() {
+        true => Health::ok(),
+        false => Health {
+            expired: Some(expiring),
+            ..Health::failed("Certificates expiring")
+        },
+    })
+}
+
+/// A certificate that is or will be out of date.
+fn expired(one: certificates::Found) -> Value {
+    serde_json::json!({"name": one.key, "certfile": one.file.display().to_string(), "subject": one.subject,
+        "issuer": one.issuer, "certfile_expires_on": one.not_after})
 }
 
 async fn port(State(api): State<Arc<Api>>, _: Caller, Path(port): Path<String>) -> Outcome {

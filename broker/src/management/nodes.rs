@@ -32,6 +32,7 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/nodes", get(list))
         .route("/nodes/{node}", get(one))
         .route("/nodes/{node}/memory", get(memory))
+        .route("/nodes/{node}/memory/relative", get(memory_relative))
 }
 
 fn mechanisms(api: &Api) -> Vec<Described> {
@@ -65,7 +66,11 @@ fn log_files(api: &Api) -> Vec<String> {
         .console
         .enabled
         .then(|| format!("<{}>", config.log.console.stream.word()));
-    file.into_iter().chain(console).collect()
+    let own = config
+        .log
+        .category_files()
+        .map(|(_, path, _)| path.display().to_string());
+    file.into_iter().chain(own).chain(console).collect()
 }
 
 /// How the numbers of the machine change; `past` is what they were, if that was asked for.
@@ -233,7 +238,7 @@ fn member(api: &Api, node: &str) -> Result<Arc<NodeRecord>, Failure> {
         .ok_or_else(Failure::not_found)
 }
 
-/// Only the whole is known; it is told under the names that tools add up.
+/// What is known of the memory, under the names that tools add up.
 async fn memory(
     State(api): State<Arc<Api>>,
     Monitor(caller): Monitor,
@@ -245,6 +250,34 @@ async fn memory(
         let shown = others.of_node(&api, &caller, &node).await;
         return query.one(shown.ok_or(missing)?);
     }
-    let rss = alarms::memory_used().unwrap_or_default();
-    query.one(json!({"memory": {"strategy": "rss", "total": {"rss": rss, "allocated": rss, "erlang": rss}}}))
+    let memory = observe::memory(&api.node);
+    let rss = memory.total;
+    query.one(json!({"memory": {
+        "queue_procs": memory.queues,
+        "connection_writers": memory.outboxes,
+        "other_system": memory.other(),
+        "strategy": "rss",
+        "total": {"rss": rss, "allocated": rss, "erlang": rss},
+    }}))
+}
+
+async fn memory_relative(
+    State(api): State<Arc<Api>>,
+    Monitor(caller): Monitor,
+    Path(node): Path<String>,
+    others: Elsewhere,
+    query: Parameters,
+) -> Outcome {
+    if let Err(missing) = is_this(&api, &node) {
+        let shown = others.of_node(&api, &caller, &node).await;
+        return query.one(shown.ok_or(missing)?);
+    }
+    let memory = observe::memory(&api.node);
+    let share = |octets: u64| (octets * 100).checked_div(memory.total).unwrap_or_default();
+    query.one(json!({"memory": {
+        "queue_procs": share(memory.queues),
+        "connection_writers": share(memory.outboxes),
+        "other_system": share(memory.other()),
+        "total": 100,
+    }}))
 }

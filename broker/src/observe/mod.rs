@@ -7,6 +7,7 @@ mod exposition;
 mod history;
 mod log;
 mod machine;
+mod memory;
 mod metrics;
 mod node_metrics;
 mod prometheus;
@@ -15,8 +16,9 @@ mod reading;
 mod samples;
 
 pub use history::{Past, Span};
-pub use log::{LogError, LogFiles, publish_log, start as start_log};
+pub use log::{LogError, LogFiles, publish_log, set_log_level, start as start_log};
 pub use machine::{Machine, look};
+pub use memory::{Memory, memory};
 pub use prometheus::{bind as bind_scrapes, routes as scrape_routes};
 pub use reading::{ChannelId, QueueReading, Reading};
 pub use samples::{Change, Samples, WholeReading, sample};

@@ -243,7 +243,8 @@ pub fn coarse(page: &mut Page, scrape: &Scrape<'_>) {
 pub fn limits(page: &mut Page, scrape: &Scrape<'_>) {
     let node = scrape.node;
     let machine = look();
-    let gauges: [(&str, u64, &str); 7] = [
+    let away = node.snapshot().catalog.nodes().filter(|other| !other.up).count();
+    let gauges: [(&str, u64, &str); 9] = [
         (
             "process_max_fds",
             machine.descriptors_max,
@@ -274,6 +275,16 @@ pub fn limits(page: &mut Page, scrape: &Scrape<'_>) {
             "alarms_free_disk_space_watermark",
             node.alarms().disk().into(),
             "is 1 if free disk space watermark alarm is in effect",
+        ),
+        (
+            "alarms_file_descriptor_limit",
+            (machine.descriptors_used >= machine.descriptors_max).into(),
+            "is 1 if file descriptor limit alarm is in effect",
+        ),
+        (
+            "unreachable_cluster_peers_count",
+            away as u64,
+            "Number of peers in the cluster the current node cannot reach.",
         ),
     ];
     for (name, value, help) in gauges {

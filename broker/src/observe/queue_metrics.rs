@@ -39,7 +39,7 @@ const COARSE: [OfQueue; 3] = [
 ];
 
 /// All others but the consumers.
-const HELD: [OfQueue; 12] = [
+const HELD: [OfQueue; 13] = [
     (
         "queue_messages_bytes",
         |c| c.ready.bytes + c.unacked.bytes,
@@ -94,6 +94,11 @@ const HELD: [OfQueue; 12] = [
         "queue_messages_paged_out_bytes",
         |c| c.paged.bytes,
         "Size in bytes of messages paged out to disk",
+    ),
+    (
+        "queue_consumer_utilisation",
+        |c| u64::from(c.ready.messages == 0 && c.consumers > 0),
+        "Same as consumer capacity",
     ),
     (
         "queue_consumer_capacity",

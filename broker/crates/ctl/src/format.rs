@@ -5,7 +5,7 @@
 
 use crate::options::Options;
 use crate::problem::{Problem, UNAVAILABLE, USAGE};
-use link::Term;
+use link::{Term, atom_text as atom};
 use std::io::{self, BufWriter, Stdout, Write};
 
 /// An output format.
@@ -218,14 +218,6 @@ pub(crate) fn erlang(term: &Term) -> String {
             };
             format!("[{}]", rows.iter().map(triple).collect::<Vec<_>>().join(","))
         }
-    }
-}
-
-fn atom(word: &str) -> String {
-    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@');
-    match plain && word.starts_with(|c: char| c.is_ascii_lowercase()) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\\', "\\\\").replace('\'', "\\'")),
     }
 }
 

@@ -151,6 +151,13 @@ impl Options {
         self.text("vhost").unwrap_or("/")
     }
 
+    /// The same for another virtual host.
+    pub(crate) fn with_vhost(&self, vhost: &str) -> Self {
+        let mut options = self.clone();
+        options.values.insert("vhost", vhost.to_owned());
+        options
+    }
+
     /// No informational lines.
     pub(crate) fn quiet(&self) -> bool {
         self.flag("quiet") || self.flag("silent")

@@ -146,12 +146,22 @@ fn first_argument(line: &[String]) -> Option<String> {
 fn local(tool: Tool, name: &str, options: &Options) -> Option<Result<(), Problem>> {
     match name {
         "version" => Some(say(commands::VERSION)),
+        "autocomplete" => Some(complete(tool, options.arguments.get(1).map_or("", String::as_str))),
         "help" => Some(match options.arguments.get(1) {
             None => say(help::overview(tool)),
             Some(name) => find(tool, name).map(|command| println!("{}", help::of(tool, command))),
         }),
         _ => None,
     }
+}
+
+/// The commands that begin so, for shells.
+fn complete(tool: Tool, prefix: &str) -> Result<(), Problem> {
+    let mut names: Vec<&str> = tool.commands().map(|command| command.name).collect();
+    names.extend(["autocomplete", "help", "version"]);
+    names.sort_unstable();
+    let matching: Vec<&str> = names.into_iter().filter(|name| name.starts_with(prefix)).collect();
+    say(matching.join("\n"))
 }
 
 fn find(tool: Tool, name: &str) -> Result<&'static Command, Problem> {

@@ -34,4 +34,4 @@ pub use names::{
     NAME_HEADER_BYTES, NAME_REQUEST_BYTES_MAX, NAME_SERVICE_PORT, NAMES_BYTES_MAX, NameRequest, is_registered,
     names_answer, names_in, port_answer, port_in, registered, registered_bytes,
 };
-pub use term::Term;
+pub use term::{Term, atom_text};

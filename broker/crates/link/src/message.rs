@@ -83,6 +83,8 @@ pub enum Listing {
     Channels,
     /// Consumers of a virtual host.
     Consumers(String),
+    /// Feature flags.
+    FeatureFlags,
     /// Of such a list, what the node that is asked has itself.
     Here(Box<Listing>),
 }
@@ -251,6 +253,47 @@ pub enum Request {
     Plugins,
     /// These plugins shall run, and those they bring along; answers which were started and stopped.
     SetPlugins { explicit: Vec<String> },
+    /// All definitions as JSON: rows of one text each, which put together are the document.
+    ExportDefinitions,
+    /// A piece of a definitions file that is to be imported.
+    DefinitionsPiece { text: String },
+    /// The definitions file is whole: import it.
+    ImportDefinitions,
+    /// `enable_feature_flag`
+    EnableFeatureFlag { name: String },
+    /// `set_log_level`
+    SetLogLevel { level: String },
+    /// The last lines of the log file.
+    LogTail { lines: u64 },
+    /// The settings that are in force.
+    Environment,
+    /// Mirrored queues that would lose messages if this node stopped; nothing if the node is alone.
+    MirrorSyncCritical,
+    /// Quorum queues that would lose their majority if this node stopped; nothing if the node is alone.
+    QuorumCritical,
+    /// The certificates of the TLS listeners.
+    Certificates,
+    /// The versions of TLS and the cipher suites that there are.
+    TlsFeatures,
+    /// Log-ins that were tried, by protocol.
+    AuthAttempts,
+    /// They are counted anew.
+    ResetAuthAttempts,
+    /// A password as it is kept.
+    HashPassword { password: String },
+    /// The addresses of a host, as the node's system knows them.
+    Resolve { host: String, family: u8 },
+    /// `update_vhost_metadata`; what is not said stays.
+    UpdateVhost {
+        name: String,
+        description: Option<String>,
+        tags: Option<Vec<String>>,
+        default_queue_type: Option<String>,
+    },
+    /// Most channels that connections are offered from now on.
+    SetChannelMax { channels: u16 },
+    /// An alarm set by hand, until it is cleared by hand.
+    ForceAlarm { resource: String, on: bool },
 }
 
 /// Why a request is refused, as far as tools tell it apart.

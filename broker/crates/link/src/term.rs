@@ -36,6 +36,15 @@ pub enum Term {
     Table(Vec<(String, String, Term)>),
 }
 
+/// A word as Erlang prints it: in quotes unless it is plain.
+pub fn atom_text(word: &str) -> String {
+    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@');
+    match plain && word.starts_with(|c: char| c.is_ascii_lowercase()) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\\', "\\\\").replace('\'', "\\'")),
+    }
+}
+
 impl Term {
     /// No value: shown as an empty field.
     pub fn none() -> Self {

@@ -8,7 +8,7 @@ use link::{Failure, Listing, Reply, Request, Term};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-use super::{Outcome, existing_user, existing_vhost, objects, parameters::model_level};
+use super::{Outcome, existing_user, existing_vhost, features, objects, parameters::model_level};
 use crate::host::Node;
 
 /// Octets of text in one piece; as JSON it is at most six times as long.
@@ -122,7 +122,7 @@ fn list_definitions(node: &Node, catalog: &Catalog, what: Listing, rows: &mut Ro
             .try_for_each(|user| rows.add(|column| user_column(user, column))),
         Listing::Vhosts => catalog
             .vhosts()
-            .try_for_each(|vhost| rows.add(|column| vhost_column(vhost, column))),
+            .try_for_each(|vhost| rows.add(|column| vhost_column(node, vhost, column))),
         Listing::Permissions(vhost) => {
             let vhost = existing_vhost(node, &vhost)?;
             permissions(catalog, rows, |of, _| *of == vhost)
@@ -154,6 +154,9 @@ fn list_definitions(node: &Node, catalog: &Catalog, what: Listing, rows: &mut Ro
                 _ => None,
             })
         }),
+        Listing::FeatureFlags => {
+            features::flags().try_for_each(|flag| rows.add(|column| features::flag_column(flag, column)))
+        }
         Listing::VhostLimits(vhost) => vhost_limits(node, catalog, vhost.as_deref(), rows),
         Listing::UserLimits(user) => user_limits(node, catalog, user.as_deref(), rows),
         _ => Err(Failure::Unknown),
@@ -168,7 +171,7 @@ fn user_column(user: &User, column: &str) -> Option<Term> {
     }
 }
 
-fn vhost_column(vhost: &Vhost, column: &str) -> Option<Term> {
+fn vhost_column(node: &Node, vhost: &Vhost, column: &str) -> Option<Term> {
     let metadata = vhost.metadata();
     let kind = metadata.default_queue_type.map_or("undefined", |kind| kind.as_str());
     match column {
@@ -177,6 +180,16 @@ fn vhost_column(vhost: &Vhost, column: &str) -> Option<Term> {
         "tags" => Some(Term::List(metadata.tags.iter().map(Term::atom).collect())),
         "default_queue_type" => Some(Term::atom(kind)),
         "tracing" => Some(Term::Bool(metadata.tracing)),
+        // A virtual host is served by every node that runs.
+        "cluster_state" => {
+            let others = node.snapshot().other_nodes();
+            let names = std::iter::once(node.name().to_string()).chain(others.iter().map(ToString::to_string));
+            Some(Term::List(
+                names
+                    .map(|name| Term::text(format!("{{{}, running}}", link::atom_text(&name))))
+                    .collect(),
+            ))
+        }
         _ => None,
     }
 }

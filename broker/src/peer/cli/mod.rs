@@ -6,10 +6,15 @@
 mod access;
 mod alarms;
 mod backup;
+mod certificates;
 mod clients;
 mod cluster;
+mod definitions;
+mod environment;
+mod features;
 mod lifecycle;
 mod list;
+mod logs;
 mod objects;
 mod pages;
 mod parameters;
@@ -39,13 +44,28 @@ type Outcome = Result<Term, Failure>;
 
 /// Serves one tool until it leaves.
 pub async fn serve(mut tcp: TcpStream, process: &Process) -> io::Result<()> {
+    let mut pieces = definitions::Pieces::default();
     while let Some(octets) = read_frame(&mut tcp, REQUEST_BYTES_MAX, PATIENCE).await? {
         match link::decode(&octets) {
+            Ok(Request::DefinitionsPiece { text }) => reply(&mut tcp, &last(pieces.take(&text))).await?,
+            Ok(Request::ImportDefinitions) => import(&mut tcp, process, pieces.whole()).await?,
             Ok(request) => answer(&mut tcp, process, request).await?,
             Err(_) => reply(&mut tcp, &Reply::Failed(Failure::Unknown)).await?,
         }
     }
     Ok(())
+}
+
+async fn import(tcp: &mut TcpStream, process: &Process, text: String) -> io::Result<()> {
+    let outcome = match process.running() {
+        None => Err(Failure::AppStopped),
+        Some(app) => {
+            let node = app.node.clone();
+            let work = app.handle.spawn(async move { definitions::import(&node, &text).await });
+            work.await.map_err(io::Error::other)?
+        }
+    };
+    reply(tcp, &last(outcome)).await
 }
 
 async fn answer(tcp: &mut TcpStream, process: &Process, request: Request) -> io::Result<()> {
@@ -96,6 +116,7 @@ fn stop() -> io::Result<()> {
 fn perform(node: &Node, request: Request, frames: &mpsc::Sender<Reply>) {
     let outcome = match request {
         Request::List { what, columns } => list::list(node, what, &columns, frames),
+        Request::ExportDefinitions => definitions::export(node, frames),
         other => execute(node, other),
     };
     // Without a receiver the tool is gone, and nobody waits for the answer.
@@ -124,6 +145,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         Request::AddVhost { .. }
         | Request::DeleteVhost { .. }
         | Request::SetVhostTags { .. }
+        | Request::UpdateVhost { .. }
         | Request::Trace { .. } => vhosts::execute(node, request),
         Request::SetPolicy { .. }
         | Request::ClearPolicy { .. }
@@ -150,25 +172,36 @@ fn execute(node: &Node, request: Request) -> Outcome {
         Request::Status => Ok(status::status(node)),
         Request::StatusOf { node: name } => clients::ask(node, &name, Request::Status),
         Request::ClusterStatus => Ok(cluster::status(node)),
+        other => answer_question(node, other),
+    }
+}
+
+/// Questions about the node, and what is switched while it runs.
+fn answer_question(node: &Node, request: Request) -> Outcome {
+    match request {
         Request::Plugins => Ok(plugins::told(node)),
+        Request::EnableFeatureFlag { name } => features::enable(&name),
+        Request::SetLogLevel { level } => logs::set_level(&level),
+        Request::LogTail { lines } => logs::tail(node, lines),
+        Request::Environment => Ok(environment::environment(node)),
+        Request::MirrorSyncCritical => Ok(queues::critical(node, Node::mirror_sync_critical)),
+        Request::QuorumCritical => Ok(queues::critical(node, Node::quorum_critical)),
+        Request::Certificates => certificates::certificates(node),
+        Request::TlsFeatures => Ok(certificates::features()),
+        Request::AuthAttempts => Ok(features::auth_attempts(node)),
+        Request::ResetAuthAttempts => {
+            node.reset_auth_attempts();
+            Ok(Term::none())
+        }
+        Request::HashPassword { password } => Ok(features::hash(node, &password)),
+        Request::Resolve { host, family } => features::resolve(&host, family),
+        Request::SetChannelMax { channels } => {
+            node.set_channel_max(channels);
+            Ok(Term::none())
+        }
+        Request::ForceAlarm { resource, on } => features::force_alarm(node, &resource, on),
         // Answered in many frames, elsewhere, or by the process.
-        Request::List { .. }
-        | Request::Backup
-        | Request::Page(_)
-        | Request::IsRunning
-        | Request::IsBooting
-        | Request::Pid
-        | Request::Stop
-        | Request::StartApp
-        | Request::StopApp
-        | Request::Reset { .. }
-        | Request::Join { .. }
-        | Request::Forget { .. }
-        | Request::UpdateNodes { .. }
-        | Request::ChangeNodeType { .. }
-        | Request::ForceBoot
-        | Request::ForceMajority
-        | Request::SetPlugins { .. } => Err(Failure::Unknown),
+        _ => Err(Failure::Unknown),
     }
 }
 
@@ -176,6 +209,10 @@ fn execute(node: &Node, request: Request) -> Outcome {
 fn name<T: std::str::FromStr<Err = model::NameError>>(text: &str) -> Result<T, Failure> {
     text.parse()
         .map_err(|error: model::NameError| Failure::Refused(error.to_string()))
+}
+
+fn map<const N: usize>(pairs: [(&str, Term); N]) -> Term {
+    Term::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 fn refused(refusal: Refusal) -> Failure {

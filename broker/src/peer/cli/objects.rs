@@ -13,6 +13,7 @@ use super::{
     list::Rows,
 };
 use crate::host::{self, ChannelView, Client, Node, QueueView};
+use crate::observe::QueueReading;
 
 /// Parts of this node that are named like processes: queues are counted apart from connections.
 const QUEUE_PART: u64 = 1 << 32;
@@ -77,7 +78,9 @@ pub(super) fn queues(node: &Node, catalog: &Catalog, name: &str, rows: &mut Rows
         let view = node.queue_view(record);
         rows.add(|column| match column {
             "state" if is_away => Some(Term::atom("down")),
-            _ => queue_column(&view, column).or_else(|| queue_place(node, &view, column)),
+            _ => queue_column(&view, column)
+                .or_else(|| in_memory(&view, column))
+                .or_else(|| queue_place(node, &view, column)),
         })
     })
 }
@@ -107,6 +110,27 @@ fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
         "message_bytes_persistent" => Term::count(ready.persistent_bytes + unacked.persistent_bytes),
         "consumers" => Term::count(counts.consumers),
         host::NUMBERS => host::numbers(view),
+        _ => return None,
+    })
+}
+
+/// What of a queue is in memory, and how its consumers keep up.
+fn in_memory(view: &QueueView, column: &str) -> Option<Term> {
+    let (ready, unacked, paged) = (view.counts.ready, view.counts.unacked, view.counts.paged);
+    let reading = QueueReading {
+        counts: view.counts,
+        counters: view.counters,
+    };
+    Some(match column {
+        "messages_ready_ram" => Term::count(ready.messages.saturating_sub(paged.messages)),
+        "messages_unacknowledged_ram" => Term::count(unacked.messages),
+        "messages_ram" => Term::count((ready.messages + unacked.messages).saturating_sub(paged.messages)),
+        "message_bytes_ram" => Term::count((ready.bytes + unacked.bytes).saturating_sub(paged.bytes)),
+        "memory" => Term::count(reading.memory_bytes()),
+        "consumer_utilisation" | "consumer_capacity" => match view.counts.consumers {
+            0 => Term::Integer(0),
+            _ => Term::Float(if ready.messages == 0 { 1.0 } else { 0.0 }),
+        },
         _ => return None,
     })
 }
@@ -243,7 +267,13 @@ fn socket_column(node: &Node, client: &Client, column: &str) -> Option<Term> {
         "channels" => Term::count(client.outbox().lock().channels().count()),
         "protocol" => Term::text("AMQP 0-9-1"),
         "recv_oct" => Term::count(client.received.load(Relaxed)),
+        "recv_cnt" => Term::count(client.traffic().reads),
         "send_oct" => Term::count(client.outbox().sent.load(Relaxed)),
+        "send_cnt" => Term::count(client.traffic().writes),
+        "send_pend" => Term::count(client.outbox().waiting_bytes()),
+        // What RabbitMQ shows of a connection without TLS, or of one whose details are not kept.
+        "ssl_protocol" | "ssl_key_exchange" | "ssl_cipher" | "ssl_hash" | "peer_cert_subject" | "peer_cert_issuer"
+        | "peer_cert_validity" => Term::none(),
         "connected_at" => Term::count(client.connected_at.0),
         _ => return None,
     })
@@ -297,6 +327,7 @@ fn channel_column(channel: &ChannelView, column: &str) -> Option<Term> {
         "consumer_count" => Term::count(channel.consumers),
         "messages_unacknowledged" => Term::count(channel.unacked),
         "messages_uncommitted" => Term::count(channel.uncommitted),
+        "messages_unconfirmed" => Term::count(channel.unconfirmed),
         "acks_uncommitted" => Term::count(channel.uncommitted_acks),
         "prefetch_count" => Term::count(channel.prefetch),
         "global_prefetch_count" => Term::count(channel.global_prefetch),

@@ -2,7 +2,7 @@
 
 use link::{Failure, Term};
 
-use super::Outcome;
+use super::{Outcome, map};
 use crate::{config::Plugins, host::Node, process::Running};
 
 /// All plugins, those that are named in the file, and the file.
@@ -10,7 +10,7 @@ pub(super) fn told(node: &Node) -> Term {
     let plugins = node.plugins();
     let running = plugins.enabled();
     let known = Plugins::known().map(|plugin| {
-        map(vec![
+        map([
             ("name", Term::atom(plugin.name)),
             ("description", Term::text(plugin.description)),
             (
@@ -20,7 +20,7 @@ pub(super) fn told(node: &Node) -> Term {
             ("running", Term::Bool(running.contains(plugin.name))),
         ])
     });
-    map(vec![
+    map([
         ("known", Term::List(known.collect())),
         ("explicit", names(&plugins.explicit)),
         (
@@ -38,7 +38,7 @@ pub(super) async fn set(app: &Running, explicit: Vec<String>) -> Outcome {
     let switched = app.handle.spawn(async move { services.switch(plugins).await }).await;
     let refused = |why: anyhow::Error| Failure::Refused(format!("{why:#}"));
     let switched = switched.map_err(|why| refused(why.into()))?.map_err(refused)?;
-    Ok(map(vec![
+    Ok(map([
         ("started", names(&switched.started)),
         ("stopped", names(&switched.stopped)),
     ]))
@@ -46,8 +46,4 @@ pub(super) async fn set(app: &Running, explicit: Vec<String>) -> Outcome {
 
 fn names<'a>(names: impl IntoIterator<Item = &'a String>) -> Term {
     Term::List(names.into_iter().map(Term::atom).collect())
-}
-
-fn map(pairs: Vec<(&str, Term)>) -> Term {
-    Term::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }

@@ -60,3 +60,15 @@ pub(super) fn delete(node: &Node, vhost: &str, name: &str, conditions: Condition
     }
     deleted.map(|_| Term::count(ready))
 }
+
+/// The names of the queues that depend on this node, or nothing if there is no other node.
+pub(super) fn critical(node: &Node, which: fn(&Node) -> Vec<Arc<catalog::QueueRecord>>) -> Term {
+    if node.is_alone() {
+        return Term::none();
+    }
+    let row = |record: &catalog::QueueRecord| {
+        let name = format!("queue '{}' in vhost '{}'", record.name.as_str(), record.vhost.as_str());
+        Term::text(name)
+    };
+    Term::List(which(node).iter().map(|record| row(record)).collect())
+}

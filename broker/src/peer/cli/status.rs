@@ -5,14 +5,12 @@
 use link::Term;
 use std::{fs, net::SocketAddr, sync::atomic::Ordering::Relaxed};
 
+use super::map;
 use crate::{
     config::Watermark,
     host::{Node, RABBITMQ_VERSION, listener::Port},
+    observe,
 };
-
-fn map<const N: usize>(pairs: [(&str, Term); N]) -> Term {
-    Term::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-}
 
 fn texts(items: impl IntoIterator<Item = impl Into<String>>) -> Term {
     Term::List(items.into_iter().map(Term::text).collect())
@@ -117,8 +115,14 @@ fn file_descriptors(node: &Node) -> Term {
 }
 
 fn memory(node: &Node) -> Term {
-    let used = Term::count(node.alarms().memory_used.load(Relaxed));
-    map([("strategy", Term::atom("rss")), ("total", map([("rss", used)]))])
+    let memory = observe::memory(node);
+    map([
+        ("other_system", Term::count(memory.other())),
+        ("queue_procs", Term::count(memory.queues)),
+        ("connection_writers", Term::count(memory.outboxes)),
+        ("strategy", Term::atom("rss")),
+        ("total", map([("rss", Term::count(memory.total))])),
+    ])
 }
 
 fn log_files(node: &Node) -> Term {
@@ -127,7 +131,8 @@ fn log_files(node: &Node) -> Term {
         .file_path(&node.config().node.name)
         .map(|path| path.display().to_string());
     let console = log.console.enabled.then(|| "<stdout>".to_owned());
-    texts(file.into_iter().chain(console))
+    let own = log.category_files().map(|(_, path, _)| path.display().to_string());
+    texts(file.into_iter().chain(own).chain(console))
 }
 
 fn listener(node: &Node, port: &Port) -> Term {

@@ -16,22 +16,37 @@ pub(super) fn execute(node: &Node, request: Request) -> Outcome {
             tags,
             default_queue_type,
         } => {
-            let kind = default_queue_type.map(|kind| kind.parse());
             let metadata = VhostMetadata {
                 description,
                 tags,
-                default_queue_type: kind
-                    .transpose()
-                    .map_err(|error: model::UnknownQueueType| Failure::Refused(error.to_string()))?,
+                default_queue_type: queue_type(default_queue_type)?,
                 tracing: false,
             };
             add(node, &name, metadata)
         }
         Request::DeleteVhost { name } => commit(node, Command::DeleteVhost(existing_vhost(node, &name)?)),
         Request::SetVhostTags { vhost, tags } => edit(node, &vhost, |metadata| metadata.tags = tags),
+        Request::UpdateVhost {
+            name,
+            description,
+            tags,
+            default_queue_type,
+        } => {
+            let kind = queue_type(default_queue_type)?;
+            edit(node, &name, |metadata| {
+                metadata.description = description.unwrap_or_else(|| std::mem::take(&mut metadata.description));
+                metadata.tags = tags.unwrap_or_else(|| std::mem::take(&mut metadata.tags));
+                metadata.default_queue_type = kind.or(metadata.default_queue_type);
+            })
+        }
         Request::Trace { vhost, on } => edit(node, &vhost, |metadata| metadata.tracing = on),
         _ => Err(Failure::Unknown),
     }
+}
+
+fn queue_type(word: Option<String>) -> Result<Option<model::QueueKind>, Failure> {
+    let read = word.map(|word| word.parse()).transpose();
+    read.map_err(|error: model::UnknownQueueType| Failure::Refused(error.to_string()))
 }
 
 /// One that exists stays as it is, which is no error.

@@ -14,6 +14,7 @@ const FILES: &[(&str, &str)] = &[
     ("access", include_str!("../../cli/access.cli")),
     ("objects", include_str!("../../cli/objects.cli")),
     ("checks", include_str!("../../cli/checks.cli")),
+    ("definitions", include_str!("../../cli/definitions.cli")),
     ("plugins", include_str!("../../cli/plugins.cli")),
     ("rabbitmqadmin", include_str!("../../cli/rabbitmqadmin.cli")),
     ("use", include_str!("../../cli/use.cli")),

@@ -6,6 +6,7 @@ use crate::command::{App, Command, Output, Session};
 use crate::commands::status::{alarm_lines, at, listeners, of_listeners};
 use crate::format;
 use crate::problem::{DATA, Problem, UNAVAILABLE};
+use crate::run::Tool;
 use link::{Request, Term};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -97,20 +98,20 @@ pub(super) const COMMANDS: &[Command] = &[
     .in_diagnostics()
     .banner(|target, _, _| format!("Checking if RabbitMQ is running on node {} ...", target.name))
     .under(CHECKS),
-    Command::new("check_if_node_is_mirror_sync_critical", alone)
+    Command::new("check_if_node_is_mirror_sync_critical", mirror_sync_critical)
         .help(
             USAGE,
             "Fails if mirrored queues would lose their only synchronised copy with this node",
         )
-        .in_diagnostics()
+        .of(&[Tool::Diagnostics, Tool::Queues])
         .banner(|target, _, _| {
             let name = &target.name;
             format!("Checking if node {name} is critical for data safety of any classic mirrored queues ...")
         })
         .under(CHECKS),
-    Command::new("check_if_node_is_quorum_critical", alone)
+    Command::new("check_if_node_is_quorum_critical", quorum_critical)
         .help(USAGE, "Fails if quorum queues would lose their quorum with this node")
-        .in_diagnostics()
+        .of(&[Tool::Diagnostics, Tool::Queues])
         .banner(|target, _, _| {
             format!(
                 "Checking if node {} is critical for quorum of any quorum queues ...",
@@ -218,12 +219,43 @@ fn is_running(session: &mut Session<'_>) -> Result<bool, Problem> {
     Ok(session.ask(&Request::IsRunning)? == Term::Bool(true))
 }
 
-/// Nodes of this version are alone, so none is missed by others.
-fn alone(session: &mut Session<'_>) -> Result<Output, Problem> {
-    session.ask(&Request::IsRunning)?;
+/// What is said of a node that no other could miss.
+fn alone(session: &Session<'_>) -> Output {
     let name = &session.target.name;
     let text = format!("Node {name} seems to be the only one in a single node cluster, the check does not apply");
-    Ok(Output::Text(text))
+    Output::Text(text)
+}
+
+fn mirror_sync_critical(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let none = "no classic mirrored queues without online synchronised mirrors";
+    critical(
+        session,
+        &Request::MirrorSyncCritical,
+        none,
+        "its only synchronised replica (master)",
+    )
+}
+
+fn quorum_critical(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let none = "no quorum queues with minimum quorum";
+    critical(session, &Request::QuorumCritical, none, "quorum")
+}
+
+/// Fails if a queue depends on the node; `lost` is what it would lose.
+fn critical(session: &mut Session<'_>, request: &Request, none: &str, lost: &str) -> Result<Output, Problem> {
+    let Term::List(queues) = session.ask(request)? else {
+        return Ok(alone(session));
+    };
+    let name = &session.target.name;
+    if queues.is_empty() {
+        return Ok(Output::Text(format!("Node {name} reported {none}")));
+    }
+    let line = |queue: &Term| {
+        let queue = format::text(queue);
+        format!("{queue} would lose {lost} if node {name} is stopped")
+    };
+    let lines: Vec<String> = queues.iter().map(line).collect();
+    Err(Problem::error(UNAVAILABLE, lines.join("\n")))
 }
 
 fn not_running(session: &Session<'_>) -> String {
@@ -253,7 +285,7 @@ fn check_alarms(session: &mut Session<'_>, none: &str) -> Result<Output, Problem
                 ok,
             ))
         }
-        false => Err(Problem::plain(UNAVAILABLE, lines.join("\n"))),
+        false => Err(Problem::error(UNAVAILABLE, lines.join("\n"))),
     }
 }
 

@@ -3,23 +3,62 @@
 //! There is no Erlang here: everything else is refused by name, never guessed.
 
 use crate::command::{Command, Output, Session};
+use crate::commands::status::shown;
+use crate::format;
 use crate::problem::{Problem, USAGE};
-use link::{Request, Term};
+use link::{Request, Term, atom_text as atom};
 
-/// What is known, as it is compared: without spaces.
-const KNOWN: [&str; 3] = ["node().", "rabbit_mnesia:dir().", "rabbit:data_dir()."];
+/// What is known, as it is told to those who ask for more.
+const KNOWN: &str = "node(). rabbit_mnesia:dir(). rabbit:data_dir(). rabbit_nodes:cluster_name(). \
+                     application:set_env(rabbit,channel_max,N). rabbit_alarm:set_alarm({{resource_limit,memory,node()},[]}). \
+                     rabbit_alarm:clear_alarm({resource_limit,memory,node()}). and the same of disk";
+
+/// An expression that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Expression {
+    Node,
+    DataDirectory,
+    ClusterName,
+    ChannelMax(u16),
+    Alarm { resource: &'static str, on: bool },
+}
+
+impl Expression {
+    /// Spaces mean nothing in any of them.
+    fn read(text: &str) -> Option<Self> {
+        let text: String = text.split_whitespace().collect();
+        let channels = || {
+            let rest = text.strip_prefix("application:set_env(rabbit,channel_max,")?;
+            rest.strip_suffix(").")?.parse().ok().map(Expression::ChannelMax)
+        };
+        let alarm = || {
+            let set = |resource| format!("rabbit_alarm:set_alarm({{{{resource_limit,{resource},node()}},[]}}).");
+            let clear = |resource| format!("rabbit_alarm:clear_alarm({{resource_limit,{resource},node()}}).");
+            ["memory", "disk"].into_iter().find_map(|resource| match &text {
+                known if *known == set(resource) => Some(Expression::Alarm { resource, on: true }),
+                known if *known == clear(resource) => Some(Expression::Alarm { resource, on: false }),
+                _ => None,
+            })
+        };
+        match text.as_str() {
+            "node()." => Some(Expression::Node),
+            "rabbit_mnesia:dir()." | "rabbit:data_dir()." => Some(Expression::DataDirectory),
+            "rabbit_nodes:cluster_name()." => Some(Expression::ClusterName),
+            _ => channels().or_else(alarm),
+        }
+    }
+}
 
 pub(super) const COMMANDS: &[Command] = &[Command::new("eval", eval)
     .help(
         "<expression>",
-        "Answers node(). and rabbit_mnesia:dir(). as Erlang would; there is no Erlang here for more",
+        "Answers the few expressions that scripts ask as Erlang would; there is no Erlang here for more",
     )
     .takes(1, 1)
     .checked(|_, arguments| match arguments {
-        [expression] if !KNOWN.contains(&without_spaces(expression).as_str()) => {
+        [expression] if Expression::read(expression).is_none() => {
             let text = format!(
-                "Error:\nWarren cannot evaluate Erlang: '{expression}' is not among what it answers, which is {}",
-                KNOWN.join(" ")
+                "Error:\nWarren cannot evaluate Erlang: '{expression}' is not among what it answers, which is {KNOWN}"
             );
             Err(Problem::plain(USAGE, text))
         }
@@ -27,38 +66,34 @@ pub(super) const COMMANDS: &[Command] = &[Command::new("eval", eval)
     })
     .under("Operations")];
 
-fn without_spaces(expression: &str) -> String {
-    expression.split_whitespace().collect()
-}
-
 fn eval(session: &mut Session<'_>) -> Result<Output, Problem> {
-    let expression = without_spaces(&session.argument(0));
-    if expression == "node()." {
-        let name = session.target.name.clone();
-        session.ask(&Request::IsRunning)?;
-        return Ok(Output::Both(atom(&name), Term::atom(name)));
-    }
-    let status = session.ask(&Request::Status)?;
-    let directory = match status {
-        Term::Map(pairs) => pairs.into_iter().find(|(key, _)| key == "data_directory"),
-        _ => None,
-    };
-    match directory {
-        Some((_, Term::Binary(path))) => Ok(Output::Both(string(&path), Term::text(path))),
-        _ => Err(Problem::error(
-            crate::problem::UNAVAILABLE,
-            "the node does not tell its data directory",
-        )),
-    }
-}
-
-/// An atom as Erlang prints it.
-fn atom(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@');
-    match plain {
-        true => name.to_owned(),
-        false => format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'")),
+    let done = || Output::Both("ok".to_owned(), Term::atom("ok"));
+    match Expression::read(&session.argument(0)) {
+        None => Err(Problem::error(USAGE, "the expression is not known")),
+        Some(Expression::Node) => {
+            let name = session.target.name.clone();
+            session.ask(&Request::IsRunning)?;
+            Ok(Output::Both(atom(&name), Term::atom(name)))
+        }
+        Some(Expression::DataDirectory) => {
+            let status = session.ask(&Request::Status)?;
+            let path = shown(&status, &["data_directory"]);
+            Ok(Output::Both(string(&path), Term::text(path)))
+        }
+        Some(Expression::ClusterName) => {
+            let cluster = session.ask(&Request::ClusterStatus)?;
+            let name = Term::text(shown(&cluster, &["cluster_name"]));
+            Ok(Output::Both(format::erlang(&name), name))
+        }
+        Some(Expression::ChannelMax(channels)) => {
+            session.ask(&Request::SetChannelMax { channels })?;
+            Ok(done())
+        }
+        Some(Expression::Alarm { resource, on }) => {
+            let resource = resource.to_owned();
+            session.ask(&Request::ForceAlarm { resource, on })?;
+            Ok(done())
+        }
     }
 }
 
@@ -76,6 +111,30 @@ mod tests {
         assert_eq!(atom("rabbit@node3"), "rabbit@node3");
         assert_eq!(atom("rabbit@my-host"), "'rabbit@my-host'");
         assert_eq!(string("/var/lib/a \"b\""), r#""/var/lib/a \"b\"""#);
-        assert_eq!(without_spaces(" rabbit_mnesia:dir( ) . "), "rabbit_mnesia:dir().");
+    }
+
+    #[test]
+    fn what_is_known_is_known_with_any_spaces_and_nothing_else() {
+        let on = |resource, on| Some(Expression::Alarm { resource, on });
+        for (text, expected) in [
+            (" rabbit_mnesia:dir( ) . ", Some(Expression::DataDirectory)),
+            (
+                "application:set_env(rabbit, channel_max, 100).",
+                Some(Expression::ChannelMax(100)),
+            ),
+            ("application:set_env(rabbit, channel_max, -1).", None),
+            ("application:set_env(rabbit, frame_max, 1).", None),
+            (
+                "rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).",
+                on("memory", true),
+            ),
+            (
+                "rabbit_alarm:clear_alarm({resource_limit, disk, node()}).",
+                on("disk", false),
+            ),
+            ("1 + 1.", None),
+        ] {
+            assert_eq!(Expression::read(text), expected, "{text}");
+        }
     }
 }

@@ -3,19 +3,25 @@
 //! What RabbitMQ has and this broker does not is named here, so that it is refused and not taken for a typing error.
 
 mod alarms;
+mod certificates;
 mod checks;
 mod cluster;
 mod cluster_page;
+mod definitions;
+mod environment;
 mod eval;
+mod features;
 mod lifecycle;
 mod limits;
 mod lists;
+mod logs;
 mod operations;
 mod parameters;
 mod permissions;
 mod plugins;
 mod policies;
 mod rename;
+mod report;
 mod status;
 mod users;
 mod vhosts;
@@ -28,7 +34,7 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 15] = [
+const GROUPS: [&[Command]; 21] = [
     lifecycle::COMMANDS,
     cluster::COMMANDS,
     rename::COMMANDS,
@@ -44,6 +50,12 @@ const GROUPS: [&[Command]; 15] = [
     operations::COMMANDS,
     eval::COMMANDS,
     plugins::COMMANDS,
+    certificates::COMMANDS,
+    definitions::COMMANDS,
+    environment::COMMANDS,
+    features::COMMANDS,
+    logs::COMMANDS,
+    report::COMMANDS,
 ];
 
 /// All commands, limits with their subjects.
@@ -57,10 +69,6 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "add_signing_key",
     "add_super_stream",
     "add_uaa_key",
-    "autocomplete",
-    "certificates",
-    "check_certificate_expiration",
-    "cipher_suites",
     "clear_auth_backend_cache",
     "command_line_arguments",
     "consistent_hash_exchange_ring_state",
@@ -72,34 +80,23 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "disable_auth_attempt_source_tracking",
     "discover_peers",
     "enable_auth_attempt_source_tracking",
-    "enable_feature_flag",
     "encode",
-    "environment",
     "erlang_cookie_sources",
-    "erlang_version",
     "eval_file",
     "exec",
-    "export_definitions",
     "federation_status",
     "force_gc",
-    "hash_password",
     "hipe_compile",
-    "import_definitions",
     "list_ciphers",
     "list_deprecated_features",
-    "list_feature_flags",
     "list_hashes",
     "list_mqtt_connections",
     "list_network_interfaces",
-    "list_node_auth_attempt_stats",
     "list_stomp_connections",
     "list_stream_connections",
     "list_unresponsive_queues",
-    "log_location",
-    "log_tail",
     "log_tail_stream",
     "maybe_stuck",
-    "memory_breakdown",
     "observer",
     "os_env",
     "quorum_status",
@@ -107,23 +104,15 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "reconcile_vhosts",
     "remote_shell",
     "remove_classic_queue_mirroring_from_policies",
-    "report",
-    "reset_node_auth_attempt_metrics",
     "reset_stats_db",
-    "resolve_hostname",
     "resolver_info",
     "restart_federation_link",
     "restart_shovel",
-    "restart_vhost",
     "resume_listeners",
-    "rotate_logs",
     "runtime_thread_stats",
     "schema_info",
-    "set_log_level",
     "shovel_status",
     "suspend_listeners",
-    "tls_versions",
-    "update_vhost_metadata",
 ];
 
 /// How a list is shown.

@@ -4,6 +4,7 @@
 
 use crate::command::{App, Command, Output, Session, text};
 use crate::format;
+use crate::options::Options;
 use crate::problem::{Problem, USAGE};
 use link::{Request, Term};
 
@@ -39,22 +40,27 @@ pub(super) const COMMANDS: &[Command] = &[
         "Shows what the node is and holds",
     )
     .with(&[text("unit")])
-    .checked(|options, _| match options.text("unit") {
-        None | Some("bytes" | "mb" | "gb") => Ok(()),
-        Some(other) => {
-            let text = format!("\"unit '{other}' is not supported. Please use one of: bytes, mb, gb\"");
-            Err(Problem::arguments(USAGE, text))
-        }
-    })
+    .checked(|options, _| check_unit(options))
     .in_both()
     .banner(|target, _, _| format!("Status of node {} ...", target.name))
     .under(MONITORING),
 ];
 
-/// Unit of octets: its name and size.
-type Unit = (&'static str, f64);
+/// Whether the unit is one.
+pub(super) fn check_unit(options: &Options) -> Result<(), Problem> {
+    match options.text("unit") {
+        None | Some("bytes" | "mb" | "gb") => Ok(()),
+        Some(other) => {
+            let text = format!("\"unit '{other}' is not supported. Please use one of: bytes, mb, gb\"");
+            Err(Problem::arguments(USAGE, text))
+        }
+    }
+}
 
-fn unit(session: &Session<'_>) -> Unit {
+/// Unit of octets: its name and size.
+pub(super) type Unit = (&'static str, f64);
+
+pub(super) fn unit(session: &Session<'_>) -> Unit {
     match session.options.text("unit") {
         Some("bytes") => ("bytes", 1.0),
         Some("mb") => ("mb", 1e6),
@@ -82,10 +88,36 @@ pub(super) fn items<'a>(term: &'a Term, key: &str) -> &'a [Term] {
 }
 
 fn size(term: &Term, path: &[&str], unit: Unit) -> String {
-    let octets = match at(term, path) {
-        Some(Term::Integer(octets)) => *octets as f64,
-        _ => 0.0,
+    match at(term, path) {
+        Some(Term::Integer(octets)) => sized(*octets, unit),
+        _ => sized(0, unit),
+    }
+}
+
+/// What the memory is used for: name, octets and share of all in parts of a hundred, the most first.
+pub(super) fn memory_parts(status: &Term) -> Vec<(String, i64, f64)> {
+    let total = match at(status, &["memory", "total", "rss"]) {
+        Some(Term::Integer(octets)) if *octets > 0 => *octets as f64,
+        _ => return Vec::new(),
     };
+    let Some(Term::Map(pairs)) = at(status, &["memory"]) else {
+        return Vec::new();
+    };
+    let part = |(name, value): &(String, Term)| match value {
+        Term::Integer(octets) => {
+            let percent = (*octets as f64 / total * 10_000.0).round() / 100.0;
+            Some((name.clone(), *octets, percent))
+        }
+        _ => None,
+    };
+    let mut parts: Vec<_> = pairs.iter().filter_map(part).collect();
+    parts.sort_by_key(|(_, octets, _)| std::cmp::Reverse(*octets));
+    parts
+}
+
+/// Octets as RabbitMQ rounds them.
+pub(super) fn sized(octets: i64, unit: Unit) -> String {
+    let octets = octets as f64;
     match unit.0 {
         "bytes" => format!("{octets} bytes"),
         name => {
@@ -178,12 +210,15 @@ fn memory(status: &Term, unit: Unit) -> String {
         Some(share) => format!("{} of available memory, computed to: ", format::text(share)),
         None => String::new(),
     };
+    let parts = memory_parts(status).into_iter();
+    let parts = parts.map(|(name, octets, percent)| format!("{name}: {} ({percent:?} %)", sized(octets, unit)));
     format!(
-        "{}Total memory used: {}\nCalculation strategy: {}\nMemory high watermark setting: {setting}{}",
+        "{}Total memory used: {}\nCalculation strategy: {}\nMemory high watermark setting: {setting}{}\n\n{}",
         heading("Memory"),
         size(status, &["memory", "total", "rss"], unit),
         shown(status, &["vm_memory_calculation_strategy"]),
-        size(status, &["vm_memory_high_watermark_limit"], unit)
+        size(status, &["vm_memory_high_watermark_limit"], unit),
+        parts.collect::<Vec<_>>().join("\n")
     )
 }
 

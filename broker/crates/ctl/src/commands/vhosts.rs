@@ -4,10 +4,18 @@
 
 use crate::command::{ANY, Command, Output, text};
 use crate::commands::List;
-use link::{Listing, Request};
+use crate::problem::{Problem, SOFTWARE};
+use link::{Failure, Listing, Request};
 
 const VHOSTS: &str = "Virtual hosts";
-const COLUMNS: &[&str] = &["name", "description", "tags", "default_queue_type", "tracing"];
+const COLUMNS: &[&str] = &[
+    "name",
+    "description",
+    "tags",
+    "default_queue_type",
+    "tracing",
+    "cluster_state",
+];
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("add_vhost", |session| {
@@ -43,6 +51,52 @@ pub(super) const COMMANDS: &[Command] = &[
         .in_both()
         .banner(|_, _, _| "Listing vhosts ...".into())
         .under("Access Control"),
+    Command::new("update_vhost_metadata", |session| {
+        let tags = session.options.text("tags").map(|tags| {
+            let tags = tags.split(',').map(|tag| tag.trim().to_owned());
+            tags.filter(|tag| !tag.is_empty()).collect()
+        });
+        let request = Request::UpdateVhost {
+            name: session.argument(0),
+            description: session.options.text("description").map(str::to_owned),
+            tags,
+            default_queue_type: session.options.text("default-queue-type").map(str::to_owned),
+        };
+        session.ask(&request).map(|_| Output::Nothing)
+    })
+    .help(
+        "<vhost> [--description <description>] [--tags \"<tag1>,<tag2>,<...>\"] [--default-queue-type <quorum|classic|stream>]",
+        "Updates metadata (tags, description, default queue type) a virtual host",
+    )
+    .takes(1, 1)
+    .with(&[text("description"), text("tags"), text("default-queue-type")])
+    .banner(|_, _, args| format!("Updating metadata of vhost \"{}\" ...", args[0]))
+    .under(VHOSTS),
+    Command::new("restart_vhost", |session| {
+        let (vhost, node) = (session.vhost(), session.target.name.clone());
+        let request = Request::List {
+            what: Listing::Permissions(vhost.clone()),
+            columns: Vec::new(),
+        };
+        let missing = |failure| match failure {
+            Failure::NoSuchVhost(name) => Problem::error(
+                SOFTWARE,
+                format!("Failed to start vhost '{name}' on node '{node}'Reason: {{:no_such_vhost, \"{name}\"}}"),
+            ),
+            other => other.into(),
+        };
+        session.list(&request, |_| Ok(()))?.map_err(missing)?;
+        // A virtual host is served whenever its node runs.
+        Ok(Output::Text(format!(
+            "Vhost '{vhost}' is already running on node '{}'",
+            session.target.name
+        )))
+    })
+    .help("[--vhost <vhost>]", "Restarts a failed vhost data stores and queues")
+    .banner(|target, options, _| {
+        format!("Trying to restart vhost '{}' on node '{}' ...", options.vhost(), target.name)
+    })
+    .under(VHOSTS),
     Command::new("set_vhost_tags", |session| {
         let (vhost, tags) = (session.argument(0), session.arguments[1..].to_vec());
         session.ask(&Request::SetVhostTags { vhost, tags }).map(|_| Output::Nothing)

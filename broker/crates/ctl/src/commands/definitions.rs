@@ -1,0 +1,129 @@
+//! `export_definitions` and `import_definitions`: everything that the broker was told, to and from a file of this machine.
+//!
+//! The document is the management API's; it travels in pieces, so it may be larger than one message.
+
+use crate::command::{Command, Output, Session, flag, text};
+use crate::options::Options;
+use crate::problem::{DATA, Problem, UNAVAILABLE};
+use link::{Failure, Request, Term};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+const DEFINITIONS: &str = "Definitions";
+/// Octets of one piece of a file; as JSON it is at most six times as long.
+const PIECE_BYTES: usize = 128 * 1024;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("export_definitions", export)
+        .help(
+            "<file_path | \"-\"> [--format <json | erlang>] [--timeout <timeout>]",
+            "Exports definitions in JSON",
+        )
+        .takes(1, 1)
+        .with(&[text("format")])
+        .checked(|options, args| {
+            check_format(options)?;
+            check_folder(&args[0])
+        })
+        .banner(|_, _, args| match args[0].as_str() {
+            "-" => String::new(),
+            file => format!("Exporting definitions in JSON to a file at \"{file}\" ..."),
+        })
+        .under(DEFINITIONS),
+    Command::new("import_definitions", import)
+        .help(
+            "<file_path | \"-\"> [--format <json | erlang>] [--skip-if-unchanged] [--timeout <timeout>]",
+            "Imports definitions in JSON",
+        )
+        .takes(0, 1)
+        .with(&[text("format"), flag("skip-if-unchanged")])
+        .checked(|options, args| {
+            check_format(options)?;
+            match args {
+                [file] if file != "-" && !Path::new(file).exists() => {
+                    let text = format!("Bad argument: File {file} does not exist");
+                    Err(Problem::arguments(DATA, text))
+                }
+                _ => Ok(()),
+            }
+        })
+        .banner(|_, _, args| match args {
+            [file] if file != "-" => format!("Importing definitions in JSON from a file at \"{file}\" ..."),
+            _ => "Importing definitions in JSON from standard input ...".to_owned(),
+        })
+        .under(DEFINITIONS),
+];
+
+fn check_format(options: &Options) -> Result<(), Problem> {
+    match options.text("format") {
+        None => Ok(()),
+        Some(word) if word.eq_ignore_ascii_case("json") => Ok(()),
+        Some(word) => Err(Problem::arguments(
+            DATA,
+            format!("Bad argument: Format should be json, {word} is not written or read by Warren"),
+        )),
+    }
+}
+
+fn check_folder(file: &str) -> Result<(), Problem> {
+    let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if file != "-" && !folder.is_dir() => {
+            let text = format!("Bad argument: Directory {} does not exist", folder.display());
+            Err(Problem::arguments(DATA, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn export(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let mut document = String::new();
+    session.list(&Request::ExportDefinitions, |row| {
+        if let Some(Term::Binary(piece)) = row.first() {
+            document.push_str(piece);
+        }
+        Ok(())
+    })??;
+    let file = session.argument(0);
+    let written = match file.as_str() {
+        // Nothing follows the document, as RabbitMQ has it.
+        "-" => io::stdout().lock().write_all(document.as_bytes()),
+        file => fs::write(file, &document),
+    };
+    written.map_err(|why| Problem::error(UNAVAILABLE, format!("cannot write {file}: {why}")))?;
+    Ok(match file.as_str() {
+        "-" => Output::Printed,
+        _ => Output::Nothing,
+    })
+}
+
+fn import(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let file = session.argument(0);
+    let read = match file.as_str() {
+        "" | "-" => {
+            let mut text = String::new();
+            io::stdin().lock().read_to_string(&mut text).map(|_| text)
+        }
+        file => fs::read_to_string(file),
+    };
+    let document = read.map_err(|why| Problem::error(DATA, format!("cannot read {file}: {why}")))?;
+    if let Err(why) = serde_json::from_str::<serde::de::IgnoredAny>(&document) {
+        let text = format!("Failed to deserialise input (format: JSON) (error: {why})");
+        return Err(Problem::error(DATA, text));
+    }
+    let mut rest = document.as_str();
+    while !rest.is_empty() {
+        let (piece, tail) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES));
+        session.ask(&Request::DefinitionsPiece { text: piece.to_owned() })?;
+        rest = tail;
+    }
+    session.ask_or(&Request::ImportDefinitions, |failure| match failure {
+        Failure::BadJson => Problem::error(DATA, "the document is no definitions file"),
+        other => other.into(),
+    })?;
+    // The words that scripts wait for; here the import is done when they are said.
+    Ok(Output::Text(
+        "Successfully started definition import. This process is asynchronous and can take some time.".to_owned(),
+    ))
+}

@@ -1,0 +1,147 @@
+//! What a node was told and where it is: settings in force, log-ins that were tried, names that are looked up, memory.
+
+use crate::command::{Command, Output, Session, flag, text};
+use crate::commands::status::{at, check_unit, memory_parts, shown, sized, unit};
+use crate::format;
+use crate::problem::{DATA, Problem};
+use link::{Failure, Request, Term};
+
+const CONFIGURATION: &str = "Configuration and Environment";
+const MONITORING: &str = "Monitoring, observability and health checks";
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("environment", |session| {
+        let environment = session.ask(&Request::Environment)?;
+        Ok(Output::Both(page(&environment), environment))
+    })
+    .help(
+        "",
+        "Displays the name and value of each setting that the node honours, by application",
+    )
+    .in_both()
+    .banner(|target, _, _| format!("Application environment of node {} ...", target.name))
+    .under(CONFIGURATION),
+    Command::new("erlang_version", |session| {
+        let status = session.ask(&Request::Status)?;
+        Ok(Output::Text(shown(&status, &["erlang_version"])))
+    })
+    .help("", "Displays what the node runs on in place of Erlang/OTP")
+    .with(&[flag("details"), flag("offline")])
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Asking node {} for its Erlang/OTP version...", target.name))
+    .under(MONITORING),
+    Command::new("memory_breakdown", |session| {
+        let status = session.ask(&Request::Status)?;
+        let unit = unit(session);
+        let parts = memory_parts(&status);
+        let lines = parts
+            .iter()
+            .map(|(name, octets, percent)| format!("{name}: {} ({percent:?}%)", sized(*octets, unit)));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let json = parts.iter().map(|(name, octets, percent)| {
+            let pairs = [("bytes", Term::Integer(*octets)), ("percentage", Term::Float(*percent))];
+            let pairs = pairs.map(|(key, value)| (key.to_owned(), value));
+            (name.clone(), Term::Map(pairs.to_vec()))
+        });
+        Ok(Output::Both(text, Term::Map(json.collect())))
+    })
+    .help(
+        "[--unit <unit>]",
+        "Provides a memory usage breakdown on the target node",
+    )
+    .with(&[text("unit")])
+    .checked(|options, _| check_unit(options))
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Reporting memory breakdown on node {}...", target.name))
+    .under(MONITORING),
+    Command::new("list_node_auth_attempt_stats", attempts)
+        .help("[--by-source]", "Lists authentication attempts on the target node")
+        .with(&[flag("by-source")])
+        .in_both()
+        .banner(|target, _, _| format!("Listing authentication\n attempts for node \"{}\" ...", target.name))
+        .under(MONITORING),
+    Command::new("reset_node_auth_attempt_metrics", |session| {
+        session.ask(&Request::ResetAuthAttempts).map(|_| Output::Nothing)
+    })
+    .help("", "Resets auth attempt metrics on the target node")
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Reset auth attempt metrics on node {} ...", target.name))
+    .under(CONFIGURATION),
+    Command::new("resolve_hostname", |session| {
+        let host = session.argument(0);
+        let family = if is_six(session.options.text("address-family")) {
+            6
+        } else {
+            4
+        };
+        let words = |failure| match failure {
+            Failure::Refused(text) => Problem::error(DATA, text),
+            other => other.into(),
+        };
+        let found = session.ask_or(&Request::Resolve { host, family }, words)?;
+        let lines: Vec<String> = match &found {
+            Term::List(items) => items.iter().map(format::text).collect(),
+            _ => Vec::new(),
+        };
+        Ok(Output::Both(lines.join("\n"), found))
+    })
+    .help(
+        "<hostname> [--address-family <ipv4 | ipv6>]",
+        "Resolves a hostname to a set of addresses",
+    )
+    .takes(1, 1)
+    .with(&[text("address-family")])
+    .in_diagnostics()
+    .banner(|target, options, args| {
+        let family = if is_six(options.text("address-family")) {
+            "IPv6"
+        } else {
+            "IPv4"
+        };
+        format!(
+            "Asking node {} to resolve hostname {} to {family} addresses...",
+            target.name, args[0]
+        )
+    })
+    .under(CONFIGURATION),
+];
+
+fn is_six(family: Option<&str>) -> bool {
+    family.is_some_and(|family| family.eq_ignore_ascii_case("ipv6"))
+}
+
+/// Applications and their settings as Erlang's terms, a setting on each line.
+pub(super) fn page(environment: &Term) -> String {
+    let Term::Map(applications) = environment else {
+        return format::erlang(environment);
+    };
+    let application = |(name, settings): &(String, Term)| match settings {
+        Term::Map(pairs) => {
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| format!("{{{key},{}}}", format::erlang(value)));
+            format!("{{{name},\n     [{}]}}", pairs.collect::<Vec<_>>().join(",\n      "))
+        }
+        other => format!("{{{name},{}}}", format::erlang(other)),
+    };
+    let applications: Vec<String> = applications.iter().map(application).collect();
+    format!("[{}]", applications.join(",\n "))
+}
+
+fn attempts(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let counted = session.ask(&Request::AuthAttempts)?;
+    let none = format!("Node {} reported no authentication attempt stats", session.target.name);
+    let has_some = at(&counted, &["auth_attempts"]) != Some(&Term::Integer(0));
+    if !has_some || session.options.flag("by-source") {
+        return Ok(Output::Both(none, Term::List(Vec::new())));
+    }
+    let columns = [
+        "protocol",
+        "auth_attempts",
+        "auth_attempts_failed",
+        "auth_attempts_succeeded",
+    ];
+    let values = columns.map(|column| shown(&counted, &[column]));
+    let text = format!("{}\n{}", columns.join("\t"), values.join("\t"));
+    Ok(Output::Both(text, Term::List(vec![counted])))
+}

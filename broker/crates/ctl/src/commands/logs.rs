@@ -1,0 +1,82 @@
+//! The node's log: where it is, its last lines, which lines are written.
+
+use crate::command::{Command, Output, Session, flag};
+use crate::commands::status::items;
+use crate::format;
+use crate::options::{Kind, short};
+use crate::problem::{Problem, UNAVAILABLE};
+use link::{Request, Term};
+
+const CONFIGURATION: &str = "Configuration and Environment";
+const MONITORING: &str = "Monitoring, observability and health checks";
+/// The levels that can be set while a node runs.
+const LEVELS: [&str; 6] = ["debug", "info", "warning", "error", "critical", "none"];
+/// Lines that are shown unless said.
+const LINES: i64 = 50;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("set_log_level", |session| {
+        let level = session.argument(0);
+        session.ask(&Request::SetLogLevel { level }).map(|_| Output::Nothing)
+    })
+    .help("<log_level>", "Sets log level in the running node")
+    .takes(1, 1)
+    .checked(|_, args| match LEVELS.contains(&args[0].as_str()) {
+        true => Ok(()),
+        false => {
+            let (level, known) = (&args[0], LEVELS.join(", "));
+            let text = format!("level {level} is not supported. Try one of {known}");
+            Err(Problem::error(UNAVAILABLE, text))
+        }
+    })
+    .banner(|_, _, args| format!("Setting log level to \"{}\" ...", args[0]))
+    .under(CONFIGURATION),
+    Command::new("rotate_logs", |_| {
+        let text = "This command does not rotate logs anymore [deprecated]";
+        Err(Problem::error(UNAVAILABLE, text))
+    })
+    .help(
+        "",
+        "DEPRECATED. Logs are rotated by the node, or by whoever moves them away and sends SIGHUP",
+    )
+    .under("Deprecated"),
+    Command::new("log_location", |session| {
+        let status = session.ask(&Request::Status)?;
+        let files = items(&status, "log_files").iter().map(format::text);
+        let shown = if session.options.flag("all") { usize::MAX } else { 1 };
+        let files: Vec<String> = files.take(shown).collect();
+        let text = files.join("\n");
+        Ok(Output::Both(
+            text,
+            Term::List(files.into_iter().map(Term::text).collect()),
+        ))
+    })
+    .help("[--all|-a]", "Shows log file location(s) on target node")
+    .with(&[short("all", 'a', Kind::Flag)])
+    .in_diagnostics()
+    .banner(|target, _, _| format!("Log file location(s) on node {} ...", target.name))
+    .under(CONFIGURATION),
+    Command::new("log_tail", tail)
+        .help(
+            "[--number|-N <number>]",
+            "Prints the last N lines of the log on the node",
+        )
+        .with(&[short("number", 'N', Kind::Number), flag("all")])
+        .in_diagnostics()
+        .banner(|target, options, _| {
+            let number = options.number("number").unwrap_or(LINES);
+            format!("Last {number} log lines on node {} ...", target.name)
+        })
+        .under(MONITORING),
+];
+
+fn tail(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let number = session.options.number("number").unwrap_or(LINES);
+    let lines = u64::try_from(number).unwrap_or(0);
+    let lines = match session.ask(&Request::LogTail { lines })? {
+        Term::List(lines) => lines,
+        other => vec![other],
+    };
+    let text: Vec<String> = lines.iter().map(format::text).collect();
+    Ok(Output::Both(text.join("\n"), Term::List(lines)))
+}

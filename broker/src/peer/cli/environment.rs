@@ -1,0 +1,83 @@
+//! The settings that are in force, under the names that they have in RabbitMQ's application environment.
+//!
+//! Only what this broker honours is told; a password never.
+
+use link::Term;
+
+use super::map;
+use crate::{
+    config::{Config, ListenAddress, Watermark},
+    host::Node,
+};
+
+/// All applications with their settings.
+pub(super) fn environment(node: &Node) -> Term {
+    let config = node.config();
+    map([
+        ("rabbit", rabbit(node, config)),
+        ("rabbitmq_management", management(config)),
+        (
+            "rabbitmq_prometheus",
+            map([
+                ("path", Term::text(&config.prometheus.path)),
+                ("return_per_object_metrics", Term::Bool(config.prometheus.per_object)),
+                ("tcp_config", ports(config.prometheus.listener.plain())),
+                ("ssl_config", ports(config.prometheus.listener.tls())),
+            ]),
+        ),
+    ])
+}
+
+fn rabbit(node: &Node, config: &Config) -> Term {
+    let (amqp, access) = (&config.amqp, &config.access);
+    let listeners = |all: &std::collections::BTreeMap<String, ListenAddress>| {
+        Term::List(all.values().map(|address| Term::text(address.to_string())).collect())
+    };
+    let texts = |all: &mut dyn Iterator<Item = String>| Term::List(all.map(Term::text).collect());
+    map([
+        (
+            "auth_mechanisms",
+            texts(&mut access.mechanisms.values().map(|one| one.word().to_owned())),
+        ),
+        ("channel_max", Term::count(node.limits().channel_max)),
+        ("consumer_timeout", Term::count(config.queues.ack_timeout.0)),
+        ("data_dir", Term::text(config.node.data.as_path().display().to_string())),
+        ("default_user", Term::text(access.default_user.to_string())),
+        ("default_vhost", Term::text(access.default_vhost.to_string())),
+        ("disk_free_limit", mark(node.alarms().disk_level().mark)),
+        (
+            "enabled_plugins_file",
+            Term::text(config.node.enabled_plugins_file.display().to_string()),
+        ),
+        ("frame_max", Term::count(amqp.frame_bytes_max)),
+        ("heartbeat", Term::count(amqp.heartbeat_s)),
+        ("max_message_size", Term::count(amqp.message_bytes_max.0)),
+        ("ssl_listeners", listeners(&config.listeners.tls)),
+        ("tcp_listeners", listeners(&config.listeners.tcp)),
+        ("vm_memory_high_watermark", mark(node.alarms().memory_level().mark)),
+    ])
+}
+
+fn management(config: &Config) -> Term {
+    let management = &config.management;
+    map([
+        ("path_prefix", Term::text(&management.path_prefix)),
+        ("rates_mode", Term::atom(management.rates_mode.word())),
+        ("tcp_config", ports(management.listener.plain())),
+        ("ssl_config", ports(management.listener.tls())),
+    ])
+}
+
+fn ports(address: Option<ListenAddress>) -> Term {
+    match address {
+        Some(address) => map([("port", Term::count(address.port))]),
+        None => Term::List(Vec::new()),
+    }
+}
+
+fn mark(mark: Watermark) -> Term {
+    match mark {
+        Watermark::Absolute(bytes) => Term::count(bytes.0),
+        Watermark::Relative(share) => Term::Float(share),
+    }
+}
