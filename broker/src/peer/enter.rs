@@ -14,6 +14,10 @@ use super::{
 /// Longest time for connecting and for each word of the handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Longest time for connecting alone. After a network has been away the kernel asks ever more rarely; who asks anew is heard at
+/// once. One question may be lost.
+const CONNECT_PATIENCE: Duration = Duration::from_millis(1500);
+
 /// Who a node shows itself to be where it connects.
 #[derive(Debug)]
 pub struct Credentials {
@@ -63,7 +67,7 @@ async fn enter_at(
     (from, to): (&str, &str),
     (secret, tls): (&Cookie, Option<&PeerTls>),
 ) -> io::Result<TcpStream> {
-    let mut tcp = TcpStream::connect(address).await?;
+    let mut tcp = tokio::time::timeout(CONNECT_PATIENCE, TcpStream::connect(address)).await??;
     tcp.set_nodelay(true)?;
     if let Some(tls) = tls {
         tcp = tls.connect(tcp, to).await?;

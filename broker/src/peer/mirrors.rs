@@ -18,6 +18,9 @@ use crate::host::{self, Node};
 
 /// Longest time for one word.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A link whose octets are not acknowledged for this long is broken: a new one is heard as soon as the network is back, while the
+/// kernel would repeat itself ever more rarely.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(4);
 
 /// Opens a link to the mirrors of the node `to`.
 pub(super) async fn dial(
@@ -27,7 +30,7 @@ pub(super) async fn dial(
     opening: MirrorOpening,
 ) -> io::Result<(TcpStream, NodeUuid, u64)> {
     let mut tcp = enter(&addresses, Channel::Mirror, own_name, to, &own).await?;
-    tune(&tcp)?;
+    tune(&tcp, UNACKNOWLEDGED_MAX)?;
     say(&mut tcp, &opening).await?;
     match hear(&mut tcp).await? {
         MirrorVerdict::Welcome { uuid, incarnation } => {
@@ -51,7 +54,7 @@ async fn hear<T: DeserializeOwned>(tcp: &mut TcpStream) -> io::Result<T> {
 
 /// Serves a leader whose node has proven the secret.
 pub(super) async fn serve(mut tcp: TcpStream, node: Arc<Node>) -> io::Result<()> {
-    tune(&tcp)?;
+    tune(&tcp, UNACKNOWLEDGED_MAX)?;
     let words: MirrorOpening = hear(&mut tcp).await?;
     match leader(&node, &words) {
         Ok(uuid) => {
