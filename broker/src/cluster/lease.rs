@@ -119,6 +119,8 @@ pub struct Roll {
     /// Since when it leads, and in which term; nobody was heard before.
     since: Option<(u64, Instant)>,
     heard: BTreeMap<NodeUuid, Instant>,
+    /// Which process of a node was seen to be up, and since when.
+    seen: BTreeMap<NodeUuid, (u64, Instant)>,
 }
 
 impl Roll {
@@ -128,6 +130,7 @@ impl Roll {
             patience,
             since: None,
             heard: BTreeMap::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -137,6 +140,19 @@ impl Roll {
         if term != self.since.map(|(term, _)| term) {
             self.since = term.map(|term| (term, now));
             self.heard.clear();
+            self.seen.clear();
+        }
+    }
+
+    /// These are up. A process that has come since this node leads gets a full period to show itself in.
+    pub fn see(&mut self, catalog: &Catalog, now: Instant) {
+        let Some((_, since)) = self.since else { return };
+        let from = if self.seen.is_empty() { since } else { now };
+        for node in catalog.nodes().filter(|node| node.up) {
+            let known = self.seen.get(&node.uuid).map(|(incarnation, _)| *incarnation);
+            if known != Some(node.incarnation) {
+                self.seen.insert(node.uuid, (node.incarnation, from));
+            }
         }
     }
 
@@ -151,9 +167,12 @@ impl Roll {
             return Vec::new();
         };
         let up = catalog.nodes().filter(|node| node.up && node.uuid != own);
-        let silent = up.filter(|node| match self.heard.get(&node.uuid) {
-            Some(heard) => now.duration_since(*heard) >= self.patience.down_after(),
-            None => now.duration_since(since) >= self.patience.lease,
+        let silent = up.filter(|node| {
+            let seen = self.seen.get(&node.uuid).map_or(since, |(_, at)| *at);
+            match self.heard.get(&node.uuid) {
+                None if seen <= since => now.duration_since(since) >= self.patience.lease,
+                heard => now.duration_since(seen.max(*heard.unwrap_or(&seen))) >= self.patience.down_after(),
+            }
         });
         let death = |node: &std::sync::Arc<catalog::NodeRecord>| NodeDeath {
             node: node.uuid,
@@ -245,5 +264,36 @@ mod tests {
         assert_eq!(dead(&roll, 10), [(2, 4), (3, 4)]);
         roll.lead(Some(8), start + secs(10));
         assert!(dead(&roll, 14).is_empty());
+    }
+
+    #[test]
+    fn a_process_that_came_late_gets_a_full_period_to_show_itself() {
+        let mut catalog = Catalog::default();
+        let up = |node: u128, incarnation: u64| Command::NodeUp {
+            node: NodeUuid(node),
+            name: format!("rabbit@{node}").into(),
+            incarnation,
+            boot_id: 1,
+            mirrors: false,
+        };
+        let add = Command::AddNode {
+            node: NodeUuid(2),
+            name: "rabbit@2".into(),
+            kind: NodeKind::Disc,
+        };
+        for command in [up(1, 1), add] {
+            catalog.apply(command, &mut Vec::new()).unwrap();
+        }
+        let (start, mut roll) = (Instant::now(), Roll::new(Patience::of(secs(6))));
+        roll.lead(Some(7), start);
+        roll.see(&catalog, start);
+        for (incarnation, at) in [(1, 100), (2, 104)] {
+            catalog.apply(up(2, incarnation), &mut Vec::new()).unwrap();
+            roll.see(&catalog, start + secs(at));
+            assert!(roll.dead(NodeUuid(1), &catalog, start + secs(at + 5)).is_empty());
+            assert_eq!(roll.dead(NodeUuid(1), &catalog, start + secs(at + 6)).len(), 1);
+            // The process after it is not measured by what was heard of this one.
+            roll.hear(NodeUuid(2), start + secs(at));
+        }
     }
 }

@@ -164,6 +164,9 @@ impl Node {
             forget(&disk, &presence).await?;
             Disk::remove(&disk, ALONE_FILE)?;
         }
+        // Reading what queues held may take longer than others are patient.
+        presence.run();
+        tokio::task::yield_now().await;
         let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;
         let parts: (Arc<dyn MetaStore>, _) = (meta, Some(presence.clone()));
         let node = driven.run(Node::new(config, identity, parts, (keeping, pages)), queues);
@@ -171,7 +174,6 @@ impl Node {
         if node.snapshot().catalog.is_blank() && node.config().load_definitions.is_none() {
             first_start::define(&node).await?;
         }
-        presence.run();
         Ok(node)
     }
 

@@ -32,6 +32,7 @@ impl Presence {
             }
             led = leads;
             self.roll.lock().lead(leads, Instant::now());
+            self.roll.lock().see(&self.machine.catalog(), Instant::now());
             if leads.is_some() && !self.is_overruled.load(Ordering::Acquire) {
                 // Who hears of no majority may be the one that is gone.
                 let is_followed = self.lease.lock().holds(Instant::now());
