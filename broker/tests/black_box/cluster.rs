@@ -110,10 +110,19 @@ fn a_queue_of_the_main_node_is_away_while_that_is_stopped_and_back_with_its_pers
     let refused = declare(&machines, 2, "q").unwrap_err().to_string();
     let text = "home node 'mq1@localhost' of durable queue 'q' in vhost '/' is down or inaccessible";
     assert!(refused.contains(text), "{refused}");
-    let listed = machines.ctl(2, &["-q", "list_queues", "name", "state"]);
-    assert!(listed.contains("q\tdown"), "{listed}");
+    assert_eq!(declare(&machines, 2, "own").unwrap(), 0);
+    let listed = |options: &[&str]| {
+        let all = [&["-q", "list_queues", "--no-table-headers", "name", "state"], options].concat();
+        machines.ctl(2, &all)
+    };
+    assert_eq!(listed(&[]).lines().count(), 2);
+    assert_eq!(listed(&["--offline"]), "q\tdown\n");
+    assert_eq!(listed(&["--online"]), "own\trunning\n");
+    assert_eq!(listed(&["--local"]), "own\trunning\n");
     machines.ctl(1, &["start_app"]);
     machines.becomes(2, "Running Nodes", &ALL[..2]);
+    assert_eq!(listed(&["--online"]).lines().count(), 2);
+    assert_eq!(listed(&["--local"]), "own\trunning\n");
     // What was in memory is gone, as it is with a restart.
     assert_eq!(declare(&machines, 2, "q").unwrap(), 1);
 }

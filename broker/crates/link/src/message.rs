@@ -46,6 +46,17 @@ pub struct Page {
     pub reason: Option<String>,
 }
 
+/// Which queues are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Which {
+    /// Those of nodes that are there.
+    Online,
+    /// Those whose nodes are away.
+    Offline,
+    /// Those of the node that is asked.
+    Local,
+}
+
 /// What is listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Listing {
@@ -73,6 +84,8 @@ pub enum Listing {
     UserLimits(Option<String>),
     /// Queues of a virtual host.
     Queues(String),
+    /// Some queues of a virtual host.
+    QueuesThat(String, Which),
     /// Exchanges of a virtual host.
     Exchanges(String),
     /// Bindings of a virtual host.

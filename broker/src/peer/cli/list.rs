@@ -4,7 +4,7 @@
 
 use ::access::{Permissions, TopicPermissions, User};
 use catalog::{Catalog, Policy, Vhost};
-use link::{Failure, Listing, Reply, Request, Term};
+use link::{Failure, Listing, Reply, Request, Term, Which};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -74,10 +74,14 @@ pub(super) fn list(node: &Node, what: Listing, columns: &[String], frames: &mpsc
         Listing::Here(what) => (*what, false),
         what => (what, true),
     };
-    let others = is_whole.then(|| Listing::Here(Box::new(what.clone())));
-    let has_share = is_live(&what);
+    let others = share(&what).filter(|_| is_whole);
     match what {
-        Listing::Queues(vhost) => objects::queues(node, &catalog, &vhost, &mut rows)?,
+        // Queues whose nodes are away are listed once, by the node that the tool asks.
+        Listing::Queues(vhost) => {
+            let which = (!is_whole).then_some(Which::Local);
+            objects::queues(node, &catalog, &vhost, which, &mut rows)?;
+        }
+        Listing::QueuesThat(vhost, which) => objects::queues(node, &catalog, &vhost, Some(which), &mut rows)?,
         Listing::Exchanges(vhost) => objects::exchanges(&catalog, &vhost, &mut rows)?,
         Listing::Bindings(vhost) => objects::bindings(&catalog, &vhost, &mut rows)?,
         Listing::Consumers(vhost) => objects::consumers(node, &catalog, &vhost, &mut rows)?,
@@ -86,18 +90,20 @@ pub(super) fn list(node: &Node, what: Listing, columns: &[String], frames: &mpsc
         definitions => list_definitions(node, &catalog, definitions, &mut rows)?,
     }
     rows.send()?;
-    if let Some(theirs) = others.filter(|_| has_share) {
+    if let Some(theirs) = others {
         ask_others(node, &theirs, columns, frames);
     }
     Ok(Term::none())
 }
 
-/// True for lists of which each node has its own share.
-fn is_live(what: &Listing) -> bool {
-    matches!(
-        what,
-        Listing::Queues(_) | Listing::Consumers(_) | Listing::Connections | Listing::Channels
-    )
+/// What other nodes are asked for; nothing where this one has all.
+fn share(what: &Listing) -> Option<Listing> {
+    let theirs = match what {
+        Listing::QueuesThat(vhost, Which::Online) => Listing::Queues(vhost.clone()),
+        Listing::Queues(_) | Listing::Consumers(_) | Listing::Connections | Listing::Channels => what.clone(),
+        _ => return None,
+    };
+    Some(Listing::Here(Box::new(theirs)))
 }
 
 /// The other nodes' shares. A node that does not answer is missing in the list and named in the log.

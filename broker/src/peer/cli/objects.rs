@@ -3,7 +3,7 @@
 //! A column that would have to be guessed is not here, so the tool refuses it by name.
 
 use catalog::{Catalog, ExchangeRecord, MemberNames, MirrorNames, NodeName, Policy, QueueRecord, Vhost};
-use link::{Failure, Term};
+use link::{Failure, Term, Which};
 use model::{Table, Value};
 use routing::{Binding, Destination};
 use std::sync::{Arc, atomic::Ordering::Relaxed};
@@ -65,16 +65,28 @@ fn vhost<'a>(catalog: &'a Catalog, name: &str) -> impl Iterator<Item = &'a Arc<V
     catalog.vhost(name).into_iter()
 }
 
-pub(super) fn queues(node: &Node, catalog: &Catalog, name: &str, rows: &mut Rows<'_>) -> Result<(), Failure> {
+/// All queues that this node can list, or some: each is listed by the node that leads it, and those whose nodes are away by
+/// any.
+pub(super) fn queues(
+    node: &Node,
+    catalog: &Catalog,
+    name: &str,
+    which: Option<Which>,
+    rows: &mut Rows<'_>,
+) -> Result<(), Failure> {
     let mut all = vhost(catalog, name).flat_map(|vhost| vhost.queues());
     let snapshot = node.snapshot();
     let is_up = |record: &catalog::QueueRecord| snapshot.is_led(record);
     all.try_for_each(|record| {
-        // The node that leads a queue lists it; one that is away cannot.
-        if snapshot.is_remote(record) && is_up(record) {
+        let is_away = snapshot.is_remote(record);
+        let is_wanted = match which {
+            None => true,
+            Some(Which::Offline) => is_away,
+            Some(Which::Online | Which::Local) => !is_away,
+        };
+        if !is_wanted || (is_away && is_up(record)) {
             return Ok(());
         }
-        let is_away = snapshot.is_remote(record);
         let view = node.queue_view(record);
         rows.add(|column| match column {
             "state" if is_away => Some(Term::atom("down")),

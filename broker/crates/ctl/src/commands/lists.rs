@@ -2,9 +2,9 @@
 //!
 //! Only columns that the node knows are named; the others are refused as unknown.
 
-use crate::command::Command;
+use crate::command::{Command, flag};
 use crate::commands::List;
-use link::Listing;
+use link::{Listing, Which};
 
 const MONITORING: &str = "Monitoring, observability and health checks";
 const QUEUES: &[&str] = &[
@@ -179,10 +179,17 @@ pub(super) const COMMANDS: &[Command] = &[
     .banner(|_, options, _| format!("Listing exchanges for vhost {} ...", options.vhost()))
     .under(MONITORING),
     Command::new("list_queues", |session| {
-        let what = Listing::Queues(session.vhost());
+        let (vhost, has) = (session.vhost(), |name| session.options.flag(name));
+        let what = match (has("local"), has("online"), has("offline")) {
+            (true, ..) => Listing::QueuesThat(vhost, Which::Local),
+            (false, true, false) => Listing::QueuesThat(vhost, Which::Online),
+            (false, false, true) => Listing::QueuesThat(vhost, Which::Offline),
+            (false, true, true) | (false, false, false) => Listing::Queues(vhost),
+        };
         List::asked(session).print(session, what)
     })
     .columns(QUEUES, 2)
+    .with(&[flag("online"), flag("offline"), flag("local")])
     .help(
         "[--vhost <vhost>] [--online] [--offline] [--local] [--no-table-headers] [<column>, ...] [--timeout <timeout>]",
         "Lists the queues of a virtual host",
