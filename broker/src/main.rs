@@ -78,6 +78,9 @@ const OFFLINE: ctl::Offline = ctl::Offline {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let called = arguments.first().map_or("warren", |path| file_name(path)).to_owned();
+    if called != "rabbitmq-server" {
+        ctl::know_variables(config::variables_of_file(&config::Process));
+    }
     if let Some(tool) = ctl::Tool::called(&called) {
         return ctl::main(tool, &arguments[1..], &OFFLINE);
     }

@@ -12,6 +12,7 @@ use super::settings::Config;
 use super::syntax::{self, Written, segments};
 use super::value::{Milliseconds, NoneWord, Secret, Value};
 use super::variables::Variables;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,6 +62,12 @@ pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, 
 pub fn enabled_plugins_file(environment: &dyn Environment) -> PathBuf {
     // What is wrong with the file of variables is told by a start.
     plugins_file(&Variables::of(environment, &mut Vec::new()))
+}
+
+/// What `rabbitmq-env.conf` says, for the command line.
+pub fn variables_of_file(environment: &dyn Environment) -> BTreeMap<String, String> {
+    // What is wrong with it is told by a start.
+    Variables::of(environment, &mut Vec::new()).of_file()
 }
 
 fn plugins_file(variables: &Variables<'_>) -> PathBuf {

@@ -30,7 +30,7 @@ pub use environment::{Environment, Process};
 pub use error::{Origin, Problem, Problems};
 pub use formation::{Discovery, Formation, NodeType};
 pub use keys::LOG_CATEGORIES;
-pub use load::{Loaded, enabled_plugins_file, load};
+pub use load::{Loaded, enabled_plugins_file, load, variables_of_file};
 pub use node::{DataDirectory, NodeName};
 pub use plugins::Plugins;
 pub use reference::page as reference_page;

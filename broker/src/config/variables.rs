@@ -99,6 +99,11 @@ impl<'a> Variables<'a> {
         all
     }
 
+    /// What the file of variables says.
+    pub fn of_file(self) -> BTreeMap<String, String> {
+        self.file
+    }
+
     /// The value of the variable with this full name.
     pub fn value(&self, name: &str) -> Option<String> {
         let short = name.strip_prefix("RABBITMQ_").unwrap_or(name);

@@ -23,4 +23,5 @@ mod run;
 
 pub use command::{Members, Offline, Plugin, Plugins, Told};
 pub use image::{NoCopy, NodeChoice, Piece, copy_node};
+pub use node::know_variables;
 pub use run::{Tool, main};

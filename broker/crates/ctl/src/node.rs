@@ -1,10 +1,13 @@
-//! Which node is meant and how its peer port is known: options, then the environment, then RabbitMQ's defaults.
+//! Which node is meant and how its peer port is known: options, then the environment, then `rabbitmq-env.conf`, then
+//! RabbitMQ's defaults.
 //!
 //! A port that the environment gives is that of the environment's own node; others are asked for by name.
 
 use crate::names::Place;
 use crate::options::Options;
+use std::collections::BTreeMap;
 use std::env;
+use std::sync::OnceLock;
 
 /// The node to talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +87,38 @@ pub(crate) fn host_name(long: bool) -> String {
     }
 }
 
-/// A variable that is set and not empty.
+/// The variables of `rabbitmq-env.conf`, with or without their prefix.
+static OF_FILE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+
+/// What `rabbitmq-env.conf` says, for as long as the process lives. Call it before anything else.
+pub fn know_variables(of_file: BTreeMap<String, String>) {
+    // A second call would be a mistake of ours, and what the first one said stays.
+    let _ = OF_FILE.set(of_file);
+}
+
+/// A variable that is set and not empty, in the environment or else in the file.
 pub(crate) fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
+    let own = env::var(name).ok().filter(|value| !value.is_empty());
+    own.or_else(|| in_file(OF_FILE.get()?, name))
+}
+
+fn in_file(file: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    let short = name.strip_prefix("RABBITMQ_").unwrap_or(name);
+    file.get(name).or_else(|| file.get(short)).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_names_variables_with_or_without_their_prefix() {
+        let pairs = [("NODENAME", "a"), ("RABBITMQ_NODE_PORT", "1"), ("ERL_EPMD_PORT", "2")];
+        let file: BTreeMap<String, String> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let found = |name: &str| in_file(&file, name);
+        assert_eq!(found("RABBITMQ_NODENAME").as_deref(), Some("a"));
+        assert_eq!(found("RABBITMQ_NODE_PORT").as_deref(), Some("1"));
+        assert_eq!(found("ERL_EPMD_PORT").as_deref(), Some("2"));
+        assert_eq!(found("RABBITMQ_DIST_PORT"), None);
+    }
 }
