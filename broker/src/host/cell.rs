@@ -255,9 +255,11 @@ impl QueueCell {
     /// or that another node leads by now and sees to itself.
     pub fn forget_letters(&self, arrived: impl IntoIterator<Item = Seq>) {
         let mut held = self.hold();
-        if !held.dead {
-            arrived.into_iter().for_each(|seq| held.journal.removed(seq, seq, true));
-        }
+        self.letters.let_go(arrived.into_iter().inspect(|seq| {
+            if !held.dead {
+                held.journal.removed(*seq, *seq, true);
+            }
+        }));
     }
 
     /// Notes when the timer must look; true if that is earlier than it knew.

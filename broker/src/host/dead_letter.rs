@@ -1,46 +1,96 @@
 //! One dead letter: what it says of its death, and the queues that it goes to.
 //!
-//! Runs when no queue is locked, as an errand. Nobody is there to be told of a refusal.
+//! Runs when no queue is locked, as an errand. Nobody is there to be told of a refusal. Where a mirrored queue has to do with
+//! it, as its source or as its target, it is taken out of its source only when it is safe where it went (R19).
 
 use model::{DeadLetter, Seq};
 use queue::{Death, Published};
 use session::Publication;
 use std::sync::Arc;
+use store::Lsn;
 
 use super::{
-    cell::QueueCell,
+    cell::{CellSink, QueueCell},
     client::Client,
-    errands::Errand,
+    errands::{Errand, Line},
+    keeping::Keeping,
     legs::{Arrival, Remote},
     letters::Dead,
     message::Arriving,
+    mirrors::Reach,
     node::Node,
     route::Route,
 };
 
 /// What became of a dead letter, with the queues that it met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Routed {
-    /// It arrived.
-    Here(usize),
+    /// It arrived, and is safe there when this is.
+    Here(usize, Landed),
     /// It goes to other nodes too, and is taken out of the store when it has arrived there.
     Far(usize),
     /// It would become several while there is no disk space for more.
     NotNow,
 }
 
+/// When letters are safe in queues of this node.
+#[derive(Debug, Default)]
+pub struct Landed {
+    at: Lsn,
+    reaches: Vec<Reach>,
+}
+
+impl Landed {
+    fn note(&mut self, sink: &CellSink<'_>) {
+        let safe = sink.safe;
+        self.at = self.at.max(safe.lsn);
+        if let Some(stream) = sink.journal.stream().filter(|_| safe.held > 0) {
+            self.wait_for(Reach::of(stream, safe.held, safe.durable));
+        }
+    }
+
+    fn wait_for(&mut self, reach: Reach) {
+        if !self.reaches.iter_mut().any(|known| known.include(&reach)) {
+            self.reaches.push(reach);
+        }
+    }
+
+    /// These too.
+    pub fn and(&mut self, other: Landed) {
+        self.at = self.at.max(other.at);
+        other.reaches.into_iter().for_each(|reach| self.wait_for(reach));
+    }
+
+    /// True if the log alone does not keep the order: mirrors of the target are waited for, or those of the source, which
+    /// are told of the letter's leaving, and there is something on the way to the disk.
+    pub fn is_waited_for(&self, source_is_mirrored: bool) -> bool {
+        !self.reaches.is_empty() || source_is_mirrored && self.at > Lsn::default()
+    }
+
+    /// Waits until they are safe; false if nobody will ever know.
+    pub async fn settle(self, keeping: &Keeping) -> bool {
+        keeping.until_durable(self.at).await;
+        for reach in self.reaches {
+            if !reach.reached().await {
+                return false;
+            }
+        }
+        true
+    }
+}
+
 impl Node {
     /// Sends a message that died to where its queue's dead letters go.
     pub(super) fn route_dead_letter(
         &self,
-        (from, target): (&Arc<QueueCell>, Option<&DeadLetter>),
+        (from, target, is_mirrored): (&Arc<QueueCell>, Option<&DeadLetter>, bool),
         dead: &Dead,
         touched: &mut Vec<Arc<Client>>,
         caused: &mut Vec<Errand>,
     ) -> Routed {
         let (message, why) = (&dead.message, dead.why);
         let Some(target) = target else {
-            return Routed::Here(0);
+            return Routed::Here(0, Landed::default());
         };
         let death = session::Death {
             queue: from.name.as_str(),
@@ -71,13 +121,16 @@ impl Node {
         }
         self.keep_or_drop(&route, &publication);
         let is_cycle = |name: &str| why != Death::Rejected && session::is_cycle(&letter.headers, name);
-        self.enqueue_letter(&route, &publication, is_cycle, touched, caused);
+        let landed = self.enqueue_letter(&route, &publication, is_cycle, touched, caused);
         let remotes = route.remotes.iter().filter_map(|remote| remote.without(is_cycle));
         let remotes: Vec<Remote> = remotes.collect();
         if remotes.is_empty() {
-            return Routed::Here(route.cells.len());
+            return Routed::Here(route.cells.len(), landed);
         }
-        self.send_far(&remotes, &publication, &arrival_of(from, dead.stored));
+        let line = is_mirrored.then(|| self.line().clone());
+        let arrival = arrival_of(from, dead.stored, line);
+        self.send_far(&remotes, &publication, &arrival);
+        self.arrive_when_safe(landed, is_mirrored, arrival);
         Routed::Far(route.cells.len() + remotes.len())
     }
 
@@ -89,15 +142,29 @@ impl Node {
         is_cycle: impl Fn(&str) -> bool,
         touched: &mut Vec<Arc<Client>>,
         caused: &mut Vec<Errand>,
-    ) {
+    ) -> Landed {
         let mut scratch = Vec::new();
         let mut arriving = Arriving::new(publication, &route.cells, &mut scratch);
+        let mut landed = Landed::default();
         for cell in &route.cells {
             if is_cycle(cell.name.as_str()) {
                 cell.tell_of_cycle();
                 continue;
             }
-            self.enqueue(cell, &mut arriving, touched, caused);
+            self.enqueue(cell, &mut arriving, &mut landed, (touched, caused));
+        }
+        landed
+    }
+
+    /// It has arrived at other nodes and here only when it is safe here as well.
+    fn arrive_when_safe(&self, landed: Landed, is_mirrored: bool, arrival: Arc<Arrival>) {
+        if landed.is_waited_for(is_mirrored) {
+            let keeping = self.keeping().clone();
+            tokio::spawn(async move {
+                if !landed.settle(&keeping).await {
+                    arrival.lose();
+                }
+            });
         }
     }
 
@@ -106,11 +173,13 @@ impl Node {
         &self,
         cell: &Arc<QueueCell>,
         arriving: &mut Arriving<'_>,
-        touched: &mut Vec<Arc<Client>>,
-        errands: &mut Vec<Errand>,
+        landed: &mut Landed,
+        (touched, errands): (&mut Vec<Arc<Client>>, &mut Vec<Errand>),
     ) -> Option<Published> {
         self.on_cell(cell, touched, errands, |work| {
-            (!work.dead).then(|| work.queue.publish(work.now, arriving, &mut work.sink))
+            let published = (!work.dead).then(|| work.queue.publish(work.now, arriving, &mut work.sink));
+            landed.note(&work.sink);
+            published
         })
     }
 
@@ -118,7 +187,11 @@ impl Node {
     pub fn publish_to_cells(&self, cells: &[Arc<QueueCell>], publication: &Publication<'_>) -> usize {
         let (mut touched, mut errands, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
         let mut arriving = Arriving::new(publication, cells, &mut scratch);
-        let taken = |cell: &&Arc<QueueCell>| self.enqueue(cell, &mut arriving, &mut touched, &mut errands).is_some();
+        let taken = |cell: &&Arc<QueueCell>| {
+            let left = (&mut touched, &mut errands);
+            self.enqueue(cell, &mut arriving, &mut Landed::default(), left)
+                .is_some()
+        };
         let count = cells.iter().filter(taken).count();
         self.run_errands(errands, &mut touched);
         self.flush(&mut touched);
@@ -126,13 +199,13 @@ impl Node {
     }
 }
 
-/// A dead letter that arrives at other nodes is taken out of its source; one that is lost comes back there with the next
-/// start, if it was stored.
-fn arrival_of(from: &Arc<QueueCell>, stored: Option<Seq>) -> Arc<Arrival> {
+/// A dead letter that arrives at other nodes is taken out of its source. One that is lost is sent once more by a mirrored
+/// queue; in another it comes back with the next start, if it was stored.
+fn arrival_of(from: &Arc<QueueCell>, stored: Option<Seq>, line: Option<Arc<Line>>) -> Arc<Arrival> {
     let from = from.clone();
-    Arrival::with(Box::new(move |has_arrived| {
-        if has_arrived {
-            from.forget_letters(stored);
-        }
+    Arrival::with(Box::new(move |has_arrived| match (has_arrived, line) {
+        (true, _) => from.forget_letters(stored),
+        (false, Some(line)) => line.send_again(stored.map(|seq| (from, seq)).into_iter().collect()),
+        (false, None) => from.letters.let_go(stored),
     }))
 }

@@ -18,14 +18,16 @@ use tokio::sync::Notify;
 use super::{
     cell::QueueCell,
     client::Client,
-    dead_letter::Routed,
-    letters::{Letters, Sent, Slice},
+    dead_letter::{Landed, Routed},
+    letters::{Dead, Letters, Sent, Slice},
     node::Node,
     trace::Sighting,
 };
 
 /// How long the line rests when nothing in it can be done, or the disk is behind.
 const REST: Duration = Duration::from_millis(20);
+/// How long a letter waits that is sent once more.
+const SEND_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// What has to be done once no queue is locked.
 #[derive(Debug)]
@@ -66,6 +68,22 @@ impl Line {
         }
     }
 
+    /// Letters are sent once more, in a while: the queues that they went to are led elsewhere now.
+    pub fn send_again(self: &Arc<Self>, letters: Vec<(Arc<QueueCell>, Seq)>) {
+        let line = self.clone();
+        // While the node goes down they stay where they are.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
+            tokio::time::sleep(SEND_AGAIN_AFTER).await;
+            for (from, seq) in letters {
+                from.letters.send_again(seq);
+                line.join(from);
+            }
+        });
+    }
+
     fn next(&self) -> Option<Arc<QueueCell>> {
         let cell = self.cells.lock().pop_front()?;
         cell.letters.leave_line();
@@ -77,8 +95,48 @@ impl Line {
     }
 }
 
-/// Messages that have arrived where they were to go, and leave their queue's store and mirrors when the slice is over.
-type Moved = Vec<(Arc<QueueCell>, Seq)>;
+/// Messages that have arrived where they were to go, and leave their queue's store and mirrors ...
+#[derive(Default)]
+struct Moved {
+    /// ... when the slice is over, ...
+    now: Vec<(Arc<QueueCell>, Seq)>,
+    /// ... or when they are safe there.
+    later: Vec<(Arc<QueueCell>, Seq)>,
+    landed: Landed,
+}
+
+impl Moved {
+    /// One of a queue that is here alone goes behind its letter in the log: there is no moment in which it is in neither
+    /// queue. Mirrors are not told so by the log.
+    fn add(&mut self, from: &Arc<QueueCell>, dead: &Dead, landed: Landed, is_mirrored: bool) {
+        let moved = dead.stored.map(|seq| (from.clone(), seq));
+        if landed.is_waited_for(is_mirrored) {
+            self.later.extend(moved);
+            self.landed.and(landed);
+        } else {
+            self.now.extend(moved);
+        }
+    }
+
+    fn settle(self, node: &Node) {
+        forget(&self.now);
+        if !self.later.is_empty() {
+            let (keeping, line) = (node.keeping().clone(), node.line().clone());
+            tokio::spawn(async move {
+                match self.landed.settle(&keeping).await {
+                    true => forget(&self.later),
+                    false => line.send_again(self.later),
+                }
+            });
+        }
+    }
+}
+
+fn forget(moved: &[(Arc<QueueCell>, Seq)]) {
+    for run in moved.chunk_by(|(a, _), (b, _)| Arc::ptr_eq(a, b)) {
+        run[0].0.forget_letters(run.iter().map(|(_, seq)| *seq));
+    }
+}
 
 /// Works the line off until the node stops.
 pub async fn run(node: Arc<Node>) {
@@ -121,7 +179,7 @@ impl Node {
 
     fn run_slice(&self, errands: Vec<Errand>, slice: &mut Slice, touched: &mut Vec<Arc<Client>>) {
         let mut open: VecDeque<Errand> = errands.into();
-        let mut moved = Moved::new();
+        let mut moved = Moved::default();
         while let Some(errand) = open.pop_front() {
             let mut caused = Vec::new();
             match errand {
@@ -132,9 +190,7 @@ impl Node {
             }
             open.extend(caused);
         }
-        for run in moved.chunk_by(|(a, _), (b, _)| Arc::ptr_eq(a, b)) {
-            run[0].0.forget_letters(run.iter().map(|(_, seq)| *seq));
-        }
+        moved.settle(self);
     }
 
     fn send_letters(
@@ -145,17 +201,18 @@ impl Node {
         touched: &mut Vec<Arc<Client>>,
         caused: &mut Vec<Errand>,
     ) {
-        let target = from.hold().dead_letter.clone();
+        let held = from.hold();
+        let (target, is_mirrored) = (held.dead_letter.clone(), held.journal.stream().is_some());
+        drop(held);
         from.letters.route(slice, |dead, slice| {
-            let routed = self.route_dead_letter((from, target.as_ref()), dead, touched, caused);
+            let routed = self.route_dead_letter((from, target.as_ref(), is_mirrored), dead, touched, caused);
             let copies = match routed {
                 Routed::NotNow => return Sent::NotNow,
-                Routed::Here(copies) => {
-                    // Behind the letter in the log: there is no moment in which the message is in neither queue. What
-                    // goes to other nodes is taken out when it has arrived.
-                    moved.extend(dead.stored.map(|seq| (from.clone(), seq)));
+                Routed::Here(copies, landed) => {
+                    moved.add(from, dead, landed, is_mirrored);
                     copies
                 }
+                // Taken out when it has arrived there.
                 Routed::Far(copies) => copies,
             };
             slice.spend(copies, dead.message.body().len());

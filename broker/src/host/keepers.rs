@@ -10,8 +10,8 @@ use smallvec::smallvec;
 use std::sync::Arc;
 
 use super::{
-    client::Client, content, delayed, errands::Errand, legs::Arrival, message::Arriving, node::Node, node::Snapshot,
-    recent_history, route::Route, stored::Stored,
+    client::Client, content, dead_letter::Landed, delayed, errands::Errand, legs::Arrival, message::Arriving,
+    node::Node, node::Snapshot, recent_history, route::Route, stored::Stored,
 };
 
 /// An exchange, by name. A new one of the same name begins empty.
@@ -123,7 +123,7 @@ impl Node {
         let mut scratch = Vec::new();
         let mut arriving = Arriving::new(publication, &route.cells, &mut scratch);
         for cell in &route.cells {
-            self.enqueue(cell, &mut arriving, touched, errands);
+            self.enqueue(cell, &mut arriving, &mut Landed::default(), (touched, errands));
         }
         self.send_far(&route.remotes, publication, &Arrival::unheard());
     }

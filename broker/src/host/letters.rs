@@ -8,7 +8,7 @@ use model::Seq;
 use parking_lot::Mutex;
 use queue::Death;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -29,7 +29,7 @@ const LOW: usize = 512;
 const MANY: usize = 1_024;
 
 /// A message that died.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Dead {
     /// The message.
     pub message: Message,
@@ -95,6 +95,9 @@ pub enum Sent {
 #[derive(Debug, Default)]
 struct Waiting {
     dead: VecDeque<Dead>,
+    /// Sent, and not known to be safe where they went. The store and the mirrors have them still.
+    leaving: BTreeMap<Seq, Dead>,
+    /// Of both.
     octets: u64,
     /// The queue stands in the node's line.
     in_line: bool,
@@ -111,10 +114,17 @@ pub struct Letters {
     of_node: Arc<AtomicU64>,
 }
 
+impl Waiting {
+    fn count(&self) -> usize {
+        self.dead.len() + self.leaving.len()
+    }
+}
+
 impl Letters {
     /// Looks at those that the store or mirrors still have in their places.
     pub fn each_stored(&self, mut each: impl FnMut(Seq, &Dead)) {
-        for dead in &self.waiting.lock().dead {
+        let waiting = self.waiting.lock();
+        for dead in waiting.leaving.values().chain(&waiting.dead) {
             dead.stored.into_iter().for_each(|seq| each(seq, dead));
         }
     }
@@ -146,7 +156,7 @@ impl Letters {
     /// True if one more message may die; else the queue counts as held up. `is_enough`: enough have died at once.
     pub fn has_room(&self, is_enough: bool) -> bool {
         let mut waiting = self.waiting.lock();
-        let has_room = waiting.dead.len() < LETTERS_MAX
+        let has_room = waiting.count() < LETTERS_MAX
             && waiting.octets < LETTER_BYTES_MAX
             && self.of_node.load(Ordering::Relaxed) < NODE_BYTES_MAX;
         waiting.held_up |= is_enough || !has_room;
@@ -159,30 +169,57 @@ impl Letters {
         while !slice.is_over()
             && let Some(dead) = self.next()
         {
-            if each(&dead, slice) == Sent::NotNow {
-                return self.put_back(dead);
+            match each(&dead, slice) {
+                Sent::NotNow => return self.put_back(dead),
+                Sent::Done if dead.stored.is_none() => self.lighten(&mut self.waiting.lock(), &dead),
+                Sent::Done => {}
             }
-            self.of_node.fetch_sub(dead.octets(), Ordering::Relaxed);
         }
     }
 
+    /// The next one, which may arrive before it is known to be sent.
     fn next(&self) -> Option<Dead> {
         let mut waiting = self.waiting.lock();
         let dead = waiting.dead.pop_front()?;
-        waiting.octets -= dead.octets();
+        if let Some(seq) = dead.stored {
+            waiting.leaving.insert(seq, dead.clone());
+        }
         Some(dead)
     }
 
     fn put_back(&self, dead: Dead) {
         let mut waiting = self.waiting.lock();
-        waiting.octets += dead.octets();
+        dead.stored.and_then(|seq| waiting.leaving.remove(&seq));
         waiting.dead.push_front(dead);
+    }
+
+    fn lighten(&self, waiting: &mut Waiting, dead: &Dead) {
+        waiting.octets -= dead.octets();
+        self.of_node.fetch_sub(dead.octets(), Ordering::Relaxed);
+    }
+
+    /// Nobody will ever know whether one is safe where it went: it is sent once more.
+    pub fn send_again(&self, seq: Seq) {
+        let mut waiting = self.waiting.lock();
+        if let Some(dead) = waiting.leaving.remove(&seq) {
+            waiting.dead.push_back(dead);
+        }
+    }
+
+    /// They are safe where they went, or are looked for there no more.
+    pub fn let_go(&self, gone: impl IntoIterator<Item = Seq>) {
+        let mut waiting = self.waiting.lock();
+        for seq in gone {
+            if let Some(dead) = waiting.leaving.remove(&seq) {
+                self.lighten(&mut waiting, &dead);
+            }
+        }
     }
 
     /// True if the queue was held up and there is room again: it must be told.
     pub fn may_go_on(&self) -> bool {
         let mut waiting = self.waiting.lock();
-        let is_low = waiting.dead.len() <= LOW && self.of_node.load(Ordering::Relaxed) < NODE_BYTES_MAX;
+        let is_low = waiting.count() <= LOW && self.of_node.load(Ordering::Relaxed) < NODE_BYTES_MAX;
         is_low && std::mem::take(&mut waiting.held_up)
     }
 
@@ -214,5 +251,58 @@ impl Drop for Letters {
     fn drop(&mut self) {
         let left = self.waiting.get_mut().octets;
         self.of_node.fetch_sub(left, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::{Content, StoredMessage};
+
+    fn dead(seq: Option<u64>) -> Dead {
+        let content = Content {
+            exchange: b"",
+            routing_key: b"k",
+            properties: &[0, 0],
+            body: b"letter",
+        };
+        Dead {
+            message: Message::of(&content, true),
+            stored: seq.map(Seq),
+            why: Death::Rejected,
+        }
+    }
+
+    fn in_their_places(letters: &Letters) -> Vec<Seq> {
+        letters.stored().collect()
+    }
+
+    #[test]
+    fn a_letter_is_in_its_place_until_it_is_known_to_be_safe_where_it_went() {
+        let (of_node, mut sent) = (Arc::new(AtomicU64::new(0)), Vec::new());
+        let letters = Letters::new(of_node.clone());
+        for dead in [dead(Some(1)), dead(None), dead(Some(2))] {
+            letters.push(dead);
+        }
+        letters.route(&mut Slice::new(), |dead, _| {
+            sent.push(dead.stored);
+            if dead.stored == Some(Seq(2)) {
+                Sent::NotNow
+            } else {
+                Sent::Done
+            }
+        });
+        assert_eq!(sent, [Some(Seq(1)), None, Some(Seq(2))]);
+        assert_eq!(in_their_places(&letters), [Seq(1), Seq(2)]);
+        letters.let_go([Seq(1)]);
+        letters.route(&mut Slice::new(), |_, _| Sent::Done);
+        letters.send_again(Seq(2));
+        letters.route(&mut Slice::new(), |_, _| Sent::Done);
+        assert_eq!(in_their_places(&letters), [Seq(2)], "sent twice, and safe nowhere");
+        letters.let_go([Seq(2), Seq(3)]);
+        assert_eq!(
+            (in_their_places(&letters), of_node.load(Ordering::Relaxed)),
+            (vec![], 0)
+        );
     }
 }

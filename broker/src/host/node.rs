@@ -104,7 +104,7 @@ pub struct Node {
     pub(super) dialer: OnceLock<Arc<dyn Dial>>,
     timers: Timers,
     retirements: Retirements,
-    line: Line,
+    line: Arc<Line>,
     keeping: Arc<Keeping>,
     /// For the task that gives pages back to their queues.
     pages: Mutex<Option<Pages>>,
@@ -335,7 +335,7 @@ impl Node {
             dialer: OnceLock::new(),
             timers: Timers::default(),
             retirements: Retirements::default(),
-            line: Line::default(),
+            line: Arc::default(),
             keeping,
             pages: Mutex::new(Some(pages)),
             delayed: Delayed::default(),
@@ -436,7 +436,7 @@ impl Node {
     }
 
     /// Queues whose dead letters wait to be routed.
-    pub fn line(&self) -> &Line {
+    pub fn line(&self) -> &Arc<Line> {
         &self.line
     }
 

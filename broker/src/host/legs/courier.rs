@@ -65,7 +65,8 @@ impl Arrival {
         })
     }
 
-    fn lose(&self) {
+    /// It will not arrive everywhere.
+    pub fn lose(&self) {
         self.is_lost.store(true, Ordering::Release);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::super::{
     cell::{Held, QueueCell},
+    letters::Dead,
     message::Message,
     node::Node,
 };
@@ -151,23 +152,26 @@ fn send_some(led: &Led, link: &Link, wanted: &[(Seq, Seq)]) -> Peeked {
     if held.dead {
         return Peeked::default();
     }
-    // One that has died is where its letter is. It dies again when another leads before that has arrived.
     led.cell.letters.each_stored(|seq, dead| {
         if wanted.iter().any(|(first, last)| (*first..=*last).contains(&seq)) {
-            let dies_again = dead.why == Death::Expired;
-            let place = Copied {
-                seq,
-                level: 0,
-                expires: if dies_again { Millis(0) } else { queue::NEVER },
-                delivery_count: 0,
-                delivered: true,
-                message: (),
-            };
-            say(led, link, &place, &dead.message);
+            say(led, link, &in_its_place(seq, dead), &dead.message);
         }
     });
     held.queue
         .peek(wanted, SLICE_BYTES, |copied| say(led, link, &copied, copied.message))
+}
+
+/// One that has died is where its letter is. It dies again when another leads before that has arrived.
+pub(super) fn in_its_place(seq: Seq, dead: &Dead) -> Copied<Message> {
+    let dies_again = dead.why == Death::Expired;
+    Copied {
+        seq,
+        level: 0,
+        expires: if dies_again { Millis(0) } else { queue::NEVER },
+        delivery_count: 0,
+        delivered: true,
+        message: dead.message.clone(),
+    }
 }
 
 fn send_page(led: &Led, link: &Link, page: &PageWanted, messages: Vec<store::Paged<Message>>) -> Vec<(Seq, Seq)> {

@@ -33,6 +33,11 @@ impl Reach {
         is_same
     }
 
+    /// Waits for another's operations as well; false if they are of another stream.
+    pub fn include(&mut self, other: &Reach) -> bool {
+        self.extend(&other.stream, other.held, other.durable)
+    }
+
     /// True once every copy has them.
     pub fn is_there(&self) -> bool {
         self.stream.is_reached(self.held, self.durable)

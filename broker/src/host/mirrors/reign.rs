@@ -18,8 +18,8 @@ use super::super::{
     message::Message,
     node::{Node, Snapshot},
 };
-use super::copies::StoreSink;
 use super::{CopyCell, Led, Stream, Syncing, record_of};
+use super::{bases::in_its_place, copies::StoreSink};
 
 /// Positions of a reign: what is enqueued in it is numbered from here.
 const REIGN_BITS: u32 = 44;
@@ -171,7 +171,14 @@ impl Node {
             stream.end();
         }
         let empty = Queue::new(settings(record), record.auto_delete, self.now());
-        let (copy, consumers) = std::mem::replace(&mut held.queue, empty).demote();
+        let (mut copy, consumers) = std::mem::replace(&mut held.queue, empty).demote();
+        // What died and has not arrived lives again: this copy may lead again.
+        let mut sink = StoreSink::new(self.keeping(), record.id);
+        cell.letters.each_stored(|seq, dead| {
+            let is_new = copy.enqueue(in_its_place(seq, dead), &mut sink);
+            debug_assert!(is_new, "what died is in its queue no more");
+        });
+        drop(sink);
         let mut errands = Vec::new();
         let mut work = held.work(cell, touched, &mut errands, self.now());
         for consumer in consumers {
