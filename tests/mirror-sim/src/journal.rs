@@ -1,10 +1,10 @@
 //! A led queue's line to the log and to its mirrors, as the broker has it: enqueues are told at once, the rest when a command
 //! is over, all in the queue's order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mirror::{Leader, Progress, Record, Word};
-use model::{Epoch, Generation, Millis, NodeUuid, PageId, QueueId, Seq};
+use model::{Epoch, Generation, Millis, NodeUuid, PageId, QueueId, Runs, Seq};
 use queue::{Death, Delivery, DirectSink, Paged, Queue, Retire, Sink, Slot, Stamp, Stored, Taken};
 
 use crate::judge::Judge;
@@ -63,6 +63,52 @@ pub struct Journal {
     pub holds: BTreeMap<Seq, Letter>,
     /// What consumers have and have not settled.
     pub out: Vec<Slot>,
+    /// Messages that died and are to go to another queue, in order.
+    pub letters: VecDeque<Died>,
+    /// Those that went, and are not known to be safe there.
+    pub leaving: Vec<Leaving>,
+}
+
+/// A message that died.
+#[derive(Clone, Copy, Debug)]
+pub struct Died {
+    /// It.
+    pub letter: Letter,
+    /// Its place, of which the log or mirrors know.
+    pub stored: Option<Seq>,
+    /// Its time was over.
+    pub expired: bool,
+}
+
+impl Died {
+    /// It dies again when another leads before its letter is safe.
+    pub fn expires(&self) -> Millis {
+        if self.expired { Millis(0) } else { queue::NEVER }
+    }
+}
+
+/// A letter on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaving {
+    /// The message.
+    pub died: Died,
+    /// Where it went.
+    pub to: Landed,
+}
+
+/// A letter in the queue that it went to.
+#[derive(Clone, Copy, Debug)]
+pub struct Landed {
+    /// At which place that is led.
+    pub at: usize,
+    /// By which start of the node.
+    pub incarnation: u64,
+    /// The queue.
+    pub queue: QueueId,
+    /// In which reign.
+    pub epoch: Epoch,
+    /// When it is safe there.
+    pub safe: Safe,
 }
 
 /// Everything that a command on a led queue may touch.
@@ -190,10 +236,10 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Of a queue.
-    pub fn of(queue: &Queue<Letter, u32>) -> Self {
+    /// Of a queue, with what died and has not gone.
+    pub fn of(queue: &Queue<Letter, u32>, journal: &Journal) -> Self {
         Inventory {
-            runs: queue.runs(Seq(0), usize::MAX),
+            runs: places(queue, journal),
             returned: queue.returns(Seq(0), Seq(u64::MAX)),
             delivered: (0..).zip(queue.delivered_to().iter().copied()).collect(),
         }
@@ -210,6 +256,16 @@ impl Inventory {
         links.say(to, queue, &Word::Delivered { pos, levels });
         links.say(to, queue, &Word::AllListed);
     }
+}
+
+/// What is in its place, dead or alive.
+pub fn places(queue: &Queue<Letter, u32>, journal: &Journal) -> Vec<(Seq, Seq)> {
+    let mut runs = Runs::default();
+    for (first, last) in queue.runs(Seq(0), usize::MAX) {
+        runs.insert(first, last);
+    }
+    journal.died().for_each(|(seq, _)| runs.insert(seq, seq));
+    runs.iter().collect()
 }
 
 /// Tells what lives: ranges that follow each other.
@@ -238,6 +294,23 @@ impl Journal {
             delivered,
             holds,
             out: Vec::new(),
+            letters: VecDeque::new(),
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Messages that died and are in their places still.
+    pub fn died(&self) -> impl Iterator<Item = (Seq, Died)> + '_ {
+        let leaving = self.leaving.iter().map(|leaving| leaving.died);
+        let all = self.letters.iter().copied().chain(leaving);
+        all.filter_map(|died| Some((died.stored?, died)))
+    }
+
+    /// A letter is safe where it went, or goes nowhere.
+    pub fn forget_letter(&mut self, died: Died) {
+        if let Some(seq) = died.stored {
+            self.holds.remove(&seq);
+            self.gone.push((seq, seq));
         }
     }
 
@@ -297,8 +370,9 @@ impl Journal {
             };
             stream.tell(links, self.queue, false, word);
         }
-        let gone = std::mem::take(&mut self.gone);
+        let mut gone = std::mem::take(&mut self.gone);
         if !gone.is_empty() {
+            gone.sort_unstable();
             log.append(Note::Remove(self.queue, gone.clone()));
             if let Some(stream) = &mut self.stream {
                 let word = |pos| Word::Remove {
@@ -378,7 +452,15 @@ impl Sink<Letter, u32> for LedSink<'_> {
         true
     }
 
-    fn dead_letter(&mut self, _message: Letter, _stored: Option<Seq>, _why: Death) {}
+    fn dead_letter(&mut self, letter: Letter, stored: Option<Seq>, why: Death) {
+        self.shore.judge.died(letter.id);
+        let expired = why == Death::Expired;
+        self.journal.letters.push_back(Died {
+            letter,
+            stored,
+            expired,
+        });
+    }
 
     fn removed(&mut self, first: Seq, last: Seq, _persistent: bool) {
         let gone: Vec<Seq> = self.journal.holds.range(first..=last).map(|(seq, _)| *seq).collect();

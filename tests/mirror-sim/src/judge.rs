@@ -23,6 +23,10 @@ pub struct Publish {
     pub confirmed: Option<Epoch>,
     /// Somebody has taken it, or its time was over.
     pub gone: bool,
+    /// It died, and is to be in its queue or in the one that its letters go to.
+    pub died: bool,
+    /// There, at last.
+    pub landed: Option<QueueId>,
 }
 
 /// The judge.
@@ -80,9 +84,28 @@ impl Judge {
         self.publishes[id as usize].gone = true;
     }
 
+    /// A message has died.
+    pub fn died(&mut self, id: u32) {
+        self.publishes[id as usize].died = true;
+        self.count("messages that died");
+    }
+
+    /// One that died is in another queue.
+    pub fn landed(&mut self, id: u32, queue: QueueId) {
+        self.publishes[id as usize].landed = Some(queue);
+    }
+
+    /// Confirmed messages that died and that nobody has taken: at least one queue has to have them.
+    pub fn letters(&self) -> impl Iterator<Item = (u32, &Publish)> {
+        let is_owed = |publish: &Publish| publish.died && !publish.gone && publish.persistent;
+        let all = (0..).zip(&self.publishes);
+        all.filter(move |(_, publish)| is_owed(publish) && publish.confirmed.is_some())
+    }
+
     /// A queue is deleted.
     pub fn deleted(&mut self, queue: QueueId) {
-        let all = self.publishes.iter_mut().filter(|publish| publish.queue == queue);
+        let is_there = |publish: &&mut Publish| publish.queue == queue || publish.landed == Some(queue);
+        let all = self.publishes.iter_mut().filter(is_there);
         all.for_each(|publish| publish.gone = true);
     }
 
@@ -113,7 +136,7 @@ impl Judge {
             let was_alone = publish.confirmed == Some(Epoch(0));
             let is_given_up = before.is_some_and(|epoch| publish.confirmed < Some(epoch));
             let excused = !publish.persistent && (was_alone || is_given_up);
-            publish.confirmed.is_some() && !publish.gone && !excused
+            publish.confirmed.is_some() && !publish.gone && !publish.died && !excused
         })
     }
 
@@ -122,13 +145,13 @@ impl Judge {
         let mut last: BTreeMap<u32, Seq> = BTreeMap::new();
         for (seq, letter) in held {
             let twice = last.insert(letter.id, *seq).is_some();
-            if twice {
+            if twice && !self.publishes[letter.id as usize].died {
                 return self.breaks(|| format!("P4: publish {} is twice in {queue:?}", letter.id));
             }
         }
         let mut latest: BTreeMap<(NodeUuid, u64), (Seq, u64)> = BTreeMap::new();
         for (id, publish) in (0..).zip(&self.publishes) {
-            let Some(seq) = last.get(&id).filter(|_| publish.confirmed.is_some()) else {
+            let Some(seq) = last.get(&id).filter(|_| publish.confirmed.is_some() && !publish.died) else {
                 continue;
             };
             let before = latest.insert(publish.origin, (*seq, publish.number));

@@ -10,6 +10,7 @@ pub mod copies;
 pub mod draw;
 pub mod journal;
 pub mod judge;
+pub mod letters;
 pub mod life;
 pub mod links;
 pub mod log;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use catalog::{Catalog, Command, Event, QueueRecord, Replicas};
 use mirror::{Leader, Record, State, Timing};
 use model::{Epoch, Millis, NodeUuid, QueueId, Seq};
-use queue::{Copy, Dedup, Queue, Restored, Settings, Slot, Subscription};
+use queue::{Copied, Copy, Dedup, Queue, Restored, Settings, Slot, Subscription};
 
 use crate::copies::{CopyCell, CopyEffects};
 use crate::journal::{Journal, LedSink, Safe, Shore, Stream};
@@ -134,6 +134,21 @@ fn known_of(is_new: bool, without: Option<Rule>) -> Dedup {
     match is_new || without == Some(Rule::UnknownIsRefused) {
         true => Dedup::default(),
         false => Dedup::partial(),
+    }
+}
+
+/// What died and is not safe elsewhere lives again in a copy, which may lead again.
+fn revive(journal: &Journal, copy: &mut Copy<Letter>, effects: &mut CopyEffects<'_>) {
+    for (seq, died) in journal.died() {
+        let copied = Copied {
+            seq,
+            level: 0,
+            expires: died.expires(),
+            delivery_count: 0,
+            delivered: true,
+            message: died.letter,
+        };
+        copy.enqueue(copied, effects);
     }
 }
 
@@ -347,6 +362,8 @@ impl Node {
         led.wants.clear();
         // Before it was mirrored, nobody was told of transient messages.
         led.journal.holds = holds(&led.queue, record.id, world.judge);
+        let died: Vec<(Seq, Letter)> = led.journal.died().map(|(seq, died)| (seq, died.letter)).collect();
+        led.journal.holds.extend(died);
         led.journal.stream = Some(Stream {
             leader: Leader::new(record_of(replicas), Timing::default(), world.now),
             attached: Vec::new(),
@@ -397,6 +414,10 @@ impl Node {
     fn demote(&mut self, record: &Arc<QueueRecord>, world: &World<'_>) {
         let Some(led) = self.led.remove(&record.id) else { return };
         let (mut copy, _consumers) = led.queue.demote();
+        if world.without != Some(Rule::DeadLiveAgain) {
+            let (queue, log) = (record.id, &mut self.log);
+            revive(&led.journal, &mut copy, &mut CopyEffects { queue, log });
+        }
         if !has_copy(record, self.uuid) {
             let (queue, log) = (record.id, &mut self.log);
             copy.delete(&mut CopyEffects { queue, log });

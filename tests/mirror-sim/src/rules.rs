@@ -44,12 +44,16 @@ pub enum Rule {
     LateIsRefused,
     /// R21: what may have come before is refused by who cannot know.
     UnknownIsRefused,
+    /// R19: what died is taken out of its queue when it is safe where it went.
+    LettersWait,
+    /// R19: what died and is not safe elsewhere is in the copy that a leader leaves behind.
+    DeadLiveAgain,
     /// A reign numbers from above all that was numbered before.
     ReignNumbers,
 }
 
 /// All of them.
-pub const RULES: [Rule; 20] = [
+pub const RULES: [Rule; 22] = [
     Rule::RestartDemotes,
     Rule::DownStaysCounted,
     Rule::CompareAndSet,
@@ -69,5 +73,7 @@ pub const RULES: [Rule; 20] = [
     Rule::Dedup,
     Rule::LateIsRefused,
     Rule::UnknownIsRefused,
+    Rule::LettersWait,
+    Rule::DeadLiveAgain,
     Rule::ReignNumbers,
 ];

@@ -7,6 +7,7 @@ use queue::Settle;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::journal::places;
 use crate::judge::Publish;
 use crate::life::{Asked, Life, Pending};
 use crate::message::Letter;
@@ -29,6 +30,8 @@ enum Kind {
     Consume,
     Settle,
     Requeue,
+    Reject,
+    Letter,
     Purge,
     Tick,
     Load,
@@ -65,9 +68,11 @@ impl Life {
             (40, Kind::Keep),
             (25, Kind::Commit),
             (60, Kind::Learn),
-            (10, Kind::Consume),
+            (14, Kind::Consume),
             (12, Kind::Settle),
             (4, Kind::Requeue),
+            (10, Kind::Reject),
+            (25, Kind::Letter),
             (1, Kind::Purge),
             (6, Kind::Tick),
             (10, Kind::Load),
@@ -100,9 +105,15 @@ impl Life {
         match kind {
             Kind::Publish | Kind::Line | Kind::LineBack => self.client_step(kind, at),
             Kind::Link | Kind::LinkBack | Kind::CutLink => self.link_step(kind, at),
-            Kind::Consume | Kind::Settle | Kind::Requeue | Kind::Purge | Kind::Tick | Kind::Old | Kind::SyncQueue => {
-                self.queue_step(kind, at);
-            }
+            Kind::Consume
+            | Kind::Settle
+            | Kind::Requeue
+            | Kind::Reject
+            | Kind::Letter
+            | Kind::Purge
+            | Kind::Tick
+            | Kind::Old
+            | Kind::SyncQueue => self.queue_step(kind, at),
             Kind::Policy | Kind::Redeclare | Kind::Commit | Kind::Unknown => self.catalogue_step(kind),
             Kind::Crash
             | Kind::CrashAll
@@ -113,7 +124,10 @@ impl Life {
             | Kind::CutLine
             | Kind::Wipe => self.fault_step(kind, at),
             Kind::Sync => self.sync(at),
-            Kind::Answer => self.answer(at),
+            Kind::Answer => {
+                self.answer(at);
+                self.settle_letters(at);
+            }
             Kind::Keep => self.keep(at),
             Kind::Load => self.load(at),
             Kind::Learn => {
@@ -168,6 +182,8 @@ impl Life {
             persistent,
             confirmed: None,
             gone: false,
+            died: false,
+            landed: None,
         });
     }
 
@@ -201,6 +217,8 @@ impl Life {
             }
             Kind::Settle => self.settle(at, queue, Settle::Ack),
             Kind::Requeue => self.settle(at, queue, Settle::Requeue),
+            Kind::Reject => self.settle(at, queue, Settle::Reject),
+            Kind::Letter => self.send_letter(at, queue),
             Kind::Old => self.send_old(at, queue),
             Kind::SyncQueue => self.sync_queue(at, queue),
             _ => {
@@ -287,13 +305,20 @@ impl Life {
 
     pub(crate) fn declare(&mut self, number: usize) {
         let leader = self.draw.index(self.nodes.len());
+        let arguments = match number {
+            0 => Table::from([
+                ("x-dead-letter-exchange", "".into()),
+                ("x-dead-letter-routing-key", "q1".into()),
+            ]),
+            _ => Table::from([("x-max-priority", Value::I64(2))]),
+        };
         self.propose(Command::DeclareQueue(QueueSpec {
             vhost: "/".parse().expect("a name"),
             name: format!("q{number}").parse().expect("a name"),
             durable: true,
             auto_delete: false,
             owner: None,
-            arguments: Table::default(),
+            arguments,
             leader: self.nodes[leader].name.clone(),
             user: "ann".parse().expect("a name"),
         }));
@@ -421,7 +446,7 @@ impl Life {
         let as_of = node.catalog.generation();
         let Node { led, links, .. } = node;
         let Some(led) = led.get_mut(&queue) else { return };
-        let holds = crate::journal::Inventory::of(&led.queue);
+        let holds = crate::journal::Inventory::of(&led.queue, &led.journal);
         if let Some(stream) = &mut led.journal.stream {
             stream.attach(links, queue, (to, number), as_of, &holds, now);
         }
@@ -522,6 +547,7 @@ impl Life {
                 self.audit_leader(at, record.id, replicas.epoch);
             }
         }
+        self.audit_letters();
     }
 
     fn audit_copy(&mut self, at: usize, queue: QueueId, is_in_sync: bool) {
@@ -556,7 +582,7 @@ impl Life {
         let Some(led) = node.led.get(&queue).filter(|led| led.journal.epoch() == epoch) else {
             return;
         };
-        let runs = led.queue.runs(Seq(0), usize::MAX);
+        let runs = places(&led.queue, &led.journal);
         let seqs: Vec<u64> = runs.into_iter().flat_map(|(first, last)| first.0..=last.0).collect();
         let holds: BTreeMap<Seq, Letter> = led.journal.holds.clone();
         if !seqs.iter().copied().eq(holds.keys().map(|seq| seq.0)) {
@@ -612,6 +638,7 @@ impl Life {
             self.keep(at);
             self.flow(at);
             self.answer(at);
+            self.settle_letters(at);
         }
     }
 
@@ -627,6 +654,9 @@ impl Life {
                 self.line_goes(at, *queue);
                 self.answer_comes(at, *queue);
                 self.send_old(at, *queue);
+            }
+            for _ in 0..4 {
+                self.send_letter(at, *queue);
             }
         }
         for to in 0..self.nodes.len() {
@@ -687,7 +717,7 @@ impl Life {
 
     fn runs_at(&self, uuid: NodeUuid, queue: QueueId) -> Option<Vec<(Seq, Seq)>> {
         let node = self.nodes.iter().find(|node| node.uuid == uuid)?;
-        let led = node.led.get(&queue).map(|led| led.queue.runs(Seq(0), usize::MAX));
+        let led = node.led.get(&queue).map(|led| places(&led.queue, &led.journal));
         led.or_else(|| node.copies.get(&queue).map(|cell| cell.copy.runs(Seq(0), usize::MAX)))
     }
 

@@ -15,7 +15,7 @@ use crate::rules::Rule;
 
 impl Life {
     /// Who leads a queue, as a node knows.
-    fn leading(&self, node: usize, queue: QueueId) -> Option<Leading> {
+    pub(crate) fn leading(&self, node: usize, queue: QueueId) -> Option<Leading> {
         let catalog = &self.nodes[node].catalog;
         let record = catalog.queue_by_id(queue)?;
         match &record.replicas {
@@ -76,7 +76,7 @@ impl Life {
                 persistent: world.judge.publishes[sent.id as usize].persistent,
             },
             ttl,
-            priority: 0,
+            priority: (sent.id % 3) as u8,
         };
         let Some((led, shore)) = node.split(queue, &mut world) else {
             return false;
@@ -145,21 +145,25 @@ impl Life {
         }
     }
 
-    /// Consumers settle the first that they have.
+    /// Consumers settle some of what they have, in any order.
     pub(crate) fn settle(&mut self, at: usize, queue: QueueId, how: Settle) {
         let now = self.now;
+        let (count, place) = (1 + self.draw.index(3), self.draw.index(4));
         let (node, mut world) = self.at(at);
         let Some((led, shore)) = node.split(queue, &mut world) else {
             return;
         };
-        if led.out().is_empty() {
-            return;
+        let mut slots = Vec::new();
+        while slots.len() < count && !led.out().is_empty() {
+            let place = place.min(led.out().len() - 1);
+            slots.push(led.journal.out.remove(place));
         }
-        let slot = led.journal.out.remove(0);
-        // A slot of before a purge of the page is no slot any more.
-        led.work(shore, None, |queue, sink| queue.settle(now, slot, how, sink))
-            .0
-            .ok();
+        led.work(shore, None, |queue, sink| {
+            for slot in slots {
+                // A slot of before a purge of the page is no slot any more.
+                queue.settle(now, slot, how, sink).ok();
+            }
+        });
     }
 
     /// A page comes that was asked for.
@@ -318,6 +322,10 @@ impl Life {
             let entry = entry(seq, &kept, returns, None, &body);
             links.say(to, queue, &Word::Old(entry));
         };
+        let is_wanted = |seq| want.runs.iter().any(|(first, last)| (*first..=*last).contains(&seq));
+        for (seq, died) in led.journal.died().filter(|(seq, _)| is_wanted(*seq)) {
+            say(seq, 0, died.expires(), 0, died.letter);
+        }
         let peeked = led.queue.peek(&want.runs, 1, |copied| {
             say(
                 copied.seq,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mirror_sim::{Life, RULES, Rule, SHAPE, Shape};
 
 /// What a campaign has to have seen, or it would prove nothing.
-const SEEN: [&str; 12] = [
+const SEEN: [&str; 14] = [
     "bases that were whole",
     "confirms",
     "crashes",
@@ -13,7 +13,9 @@ const SEEN: [&str; 12] = [
     "elections",
     "elections from disk",
     "lines cut",
+    "letters",
     "links cut",
+    "messages that died",
     "proposals of unknown outcome",
     "publishes that came late",
     "publishes that had come before",
@@ -23,9 +25,10 @@ const SEEN: [&str; 12] = [
 /// The life that misses a rule, or one of the next few thousand does.
 fn missed_by(rule: Rule) -> u64 {
     match rule {
-        Rule::CompareAndSet | Rule::VersionToo => 298,
-        Rule::InheritedSync => 1801,
-        Rule::Settle => 3008,
+        Rule::CompareAndSet | Rule::VersionToo => 434,
+        Rule::InheritedSync => 4626,
+        Rule::Settle => 2005,
+        Rule::DeadLiveAgain => 598,
         _ => 1,
     }
 }
