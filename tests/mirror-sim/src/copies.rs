@@ -236,7 +236,7 @@ impl CopyCell {
 
     /// A batch is over: tells the leader how far this copy has come.
     pub fn acknowledge(&mut self, queue: QueueId, link: &mut Link, synced: u64, without: Option<Rule>) {
-        if !std::mem::take(&mut self.touched) || !self.follower.hears(link.number) {
+        if !self.follower.hears(link.number) || !std::mem::take(&mut self.touched) {
             return;
         }
         let news = std::mem::take(&mut self.holds_news);

@@ -201,6 +201,7 @@ impl Life {
         self.set_policy();
         self.declare(0);
         self.declare(1);
+        self.declare(2);
         while !self.pending.is_empty() {
             let first = self.pending.remove(0);
             self.commit(first);

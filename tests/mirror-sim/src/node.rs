@@ -165,7 +165,7 @@ fn holds(queue: &Queue<Letter, u32>, id: QueueId, judge: &Judge) -> BTreeMap<Seq
 }
 
 fn is_automatic(record: &QueueRecord) -> bool {
-    record.ha().and_then(|ha| ha.sync_automatic).unwrap_or(false)
+    record.is_quorum() || record.ha().and_then(|ha| ha.sync_automatic).unwrap_or(false)
 }
 
 /// True if a node is to hold a copy.
@@ -234,6 +234,7 @@ impl Node {
         Settings {
             durable: record.durable,
             replicated: record.replicas.is_some(),
+            returns_in_turn: record.is_quorum(),
             resident_bytes_max: self.resident_max,
             ..Settings::from(&*record.settings)
         }

@@ -172,7 +172,9 @@ impl Life {
 
     fn publish(&mut self, at: usize, queue: QueueId) {
         let id = self.judge.publishes.len() as u32;
-        let persistent = !self.draw.once_in(3);
+        let record = self.truth.queue_by_id(queue);
+        let is_quorum = record.is_some_and(|record| record.is_quorum());
+        let persistent = !self.draw.once_in(3) || is_quorum;
         let node = &mut self.nodes[at];
         let number = node.origin.lines.entry(queue).or_default().publish(id);
         self.judge.publishes.push(Publish {
@@ -310,7 +312,8 @@ impl Life {
                 ("x-dead-letter-exchange", "".into()),
                 ("x-dead-letter-routing-key", "q1".into()),
             ]),
-            _ => Table::from([("x-max-priority", Value::I64(2))]),
+            1 => Table::from([("x-max-priority", Value::I64(2))]),
+            _ => Table::from([("x-queue-type", "quorum".into())]),
         };
         self.propose(Command::DeclareQueue(QueueSpec {
             vhost: "/".parse().expect("a name"),
@@ -325,7 +328,7 @@ impl Life {
     }
 
     fn redeclare(&mut self) {
-        let number = self.draw.index(2);
+        let number = self.draw.index(3);
         let name = format!("q{number}");
         match self.truth.queue("/", &name).map(|record| record.id) {
             Some(id) if self.draw.once_in(2) => self.propose(Command::DeleteQueue(id)),
@@ -676,7 +679,10 @@ impl Life {
                 .truth
                 .node_by_name(&record.leader)
                 .is_none_or(|node| node.uuid == dead),
-            Some(replicas) => replicas.counted().all(|copy| copy.node == dead),
+            Some(replicas) => {
+                let left = replicas.copies.iter().filter(|copy| copy.node != dead).count();
+                left < replicas.min_counted as usize || replicas.counted().all(|copy| copy.node == dead)
+            }
         }
     }
 
