@@ -371,9 +371,12 @@ impl Leader {
         }
     }
 
-    /// A mirror whose state nobody knows is put out of the counted set, whether it is in it or not (R8).
+    /// A mirror whose state nobody knows is put out of the counted set, whether it is in it or not (R8). Where too few would
+    /// count then, that would be refused for ever: another change settles it as well.
     fn settlement(&self) -> Option<Act> {
-        let mut unsettled = self.mirrors.iter().filter(|(_, mirror)| mirror.unsettled);
+        let is_least = self.record.counted() <= self.record.min_counted;
+        let may_go = |mirror: &Mirror| mirror.unsettled && !(is_least && mirror.state.is_counted());
+        let mut unsettled = self.mirrors.iter().filter(|(_, mirror)| may_go(mirror));
         unsettled.next().map(|(node, _)| Act::Evict(*node))
     }
 

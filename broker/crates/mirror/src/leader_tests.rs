@@ -218,6 +218,29 @@ fn a_refused_addition_is_settled_by_an_eviction_before_the_mirror_is_waited_for_
 }
 
 #[test]
+fn where_too_few_would_count_an_addition_of_which_nobody_knows_keeps_no_other_mirror_out() {
+    let copies = [(L, SYNCED), (A, State::Disk), (B, State::Syncing)];
+    let least_two = Record {
+        min_counted: 2,
+        ..record(1, &copies)
+    };
+    let mut leader = Leader::new(least_two, Timing::default(), Millis(0));
+    for mirror in [A, B] {
+        complete(&mut leader, mirror);
+        leader.acked(mirror, at(0, 0));
+    }
+    let (node, incarnation) = (A, 1);
+    assert_eq!(leader.due(Millis(0)), Some((1, Act::AddInSync { node, incarnation })));
+    leader.answered(1, Millis(10));
+    let node = B;
+    assert_eq!(
+        leader.due(Millis(10_000)),
+        Some((1, Act::AddInSync { node, incarnation })),
+        "the eviction of A would be refused"
+    );
+}
+
+#[test]
 fn what_is_reached_stays_reached_when_a_mirror_comes_back_with_a_new_base() {
     let mut leader = leader(&[(L, SYNCED), (A, SYNCED)]);
     complete(&mut leader, A);
