@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder};
 
 use crate::api_error::said;
+use crate::cluster::leave::PASSING_REASONS;
 
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +92,8 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
             ("Ready", "True") if now.reason == "InForce" => return None,
             ("Ready" | "Progressing", "True") => false,
             ("VolumesSized", "False") if now.reason == "Growing" => false,
-            ("Degraded", "True") => true,
+            ("ScaleDownBlocked", "True") if PASSING_REASONS.contains(&now.reason.as_str()) => return None,
+            ("Degraded" | "ScaleDownBlocked", "True") => true,
             ("ReconcileSuccess" | "VolumesSized" | "Clustered", "False") => true,
             ("Paused", "True") => false,
             ("Paused" | "Degraded", "False") | ("ReconcileSuccess", "True") if began(now) => false,

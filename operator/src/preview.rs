@@ -139,6 +139,7 @@ fn printed(valid: &ValidCluster) -> Result<Vec<String>, serde_yaml::Error> {
         replicas: valid.replicas,
         secrets: true,
         update: valid.spec.update.strategy,
+        non_movable: valid.spec.scale_down.on_non_movable,
     };
     let plan = plan(&wanted, &Situation::default());
     let shape = Shape {

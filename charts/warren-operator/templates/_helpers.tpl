@@ -83,7 +83,7 @@ capabilities:
   verbs: [delete, list, watch]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [list, patch]
+  verbs: [delete, list, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

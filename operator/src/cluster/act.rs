@@ -10,18 +10,21 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
+use link::Request;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::build::{Children, secret_meta};
-use super::names::OPERATOR;
+use super::names::{LABEL_LEFT, OPERATOR};
+use super::nodes;
 use super::observe::{Found, Optional};
 use super::plan::{Plan, Step, Why};
-use super::secrets::{Credentials, Verdict, Verdicts, draw_cookie};
-use super::situation::{PodSeen, set_seen};
+use super::secrets::{Credentials, Verdict, Verdicts, cookies, draw_cookie};
+use super::situation::{PodSeen, has_left, set_seen};
+use super::talk::Door;
 use super::validate::ValidCluster;
 use crate::api_error::said;
-use crate::crd::RabbitCluster;
+use crate::crd::{RabbitCluster, RetentionPolicy};
 use crate::events::Note;
 use crate::lease::Leadership;
 use crate::quantity;
@@ -69,16 +72,20 @@ impl Hand<'_> {
     /// The first write that failed.
     pub async fn act(&self, found: &Found, secrets: &Verdicts, plan: &Plan, children: Children) -> Result<Done, Error> {
         let mut notes = self.secrets(found, secrets).await?;
+        self.mark_claims(found, plan).await?;
         let server = self.children(children, &found.optional).await?;
         let (volumes_growing, volumes_refused) = self.volumes(&found.claims).await;
+        notes.extend(self.discard_claims(found, plan).await?);
         let before = found.set.as_ref().map(set_seen);
         let unchanged = before.is_some_and(|before| before.generation == set_seen(&server).generation);
-        let replaced = match (&plan.step, unchanged) {
+        let done = match (&plan.step, unchanged) {
             (Step::Replace(pod, why), true) => self.replace(pod, *why).await?,
-            (Step::Replace(..) | Step::Wait(_) | Step::Rest, _) => None,
+            (Step::Stop(pod), true) => self.tell_node(found, pod, &Request::StopApp).await?,
+            (Step::Reset(pod), true) => self.tell_node(found, pod, &Request::Reset { force: false }).await?,
+            _ => None,
         };
-        let deleted = replaced.is_some();
-        notes.extend(replaced);
+        let deleted = done.is_some() && matches!(plan.step, Step::Replace(..));
+        notes.extend(done);
         Ok(Done {
             server,
             volumes_refused,
@@ -252,15 +259,7 @@ impl Hand<'_> {
     /// Deletes the pod that was judged, and only that: not a successor of its name, not one that has changed since, not for a spec
     /// that is no longer the newest, and not without the lease.
     async fn replace(&self, pod: &PodSeen, why: Why) -> Result<Option<Note>, Error> {
-        let clusters = self.api::<RabbitCluster>();
-        let live = clusters.get_opt(&self.cluster.name_any()).await;
-        let live = live.map_err(|source| failed("read the RabbitCluster again".into(), source))?;
-        let same = live.is_some_and(|live| {
-            live.metadata.uid == self.cluster.metadata.uid
-                && live.metadata.generation == self.cluster.metadata.generation
-                && live.metadata.deletion_timestamp.is_none()
-        });
-        if !same || !self.leadership.holds() {
+        if !self.is_still_wanted().await? {
             return Ok(None);
         }
         let parameters = DeleteParams::default().preconditions(Preconditions {
@@ -271,6 +270,104 @@ impl Hand<'_> {
             Ok(_) => Ok(Some(replaced(pod, why))),
             Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(None), // it moved on; look again
             Err(source) => Err(failed(format!("replace pod {}", pod.name), source)),
+        }
+    }
+
+    /// Whether the spec is still the newest, and the lease ours.
+    async fn is_still_wanted(&self) -> Result<bool, Error> {
+        let clusters = self.api::<RabbitCluster>();
+        let live = clusters.get_opt(&self.cluster.name_any()).await;
+        let live = live.map_err(|source| failed("read the RabbitCluster again".into(), source))?;
+        let same = live.is_some_and(|live| {
+            live.metadata.uid == self.cluster.metadata.uid
+                && live.metadata.generation == self.cluster.metadata.generation
+                && live.metadata.deletion_timestamp.is_none()
+        });
+        Ok(same && self.leadership.holds())
+    }
+
+    /// Has the node in that very pod do something. One that refuses, or is not heard, is looked at again in the next pass.
+    async fn tell_node(&self, found: &Found, pod: &PodSeen, request: &Request) -> Result<Option<Note>, Error> {
+        if !self.is_still_wanted().await? {
+            return Ok(None);
+        }
+        let cookies = found.cookie.as_ref().map(cookies).unwrap_or_default();
+        let live = found.pods.iter().find(|live| live.uid().as_ref() == Some(&pod.uid));
+        let door = live
+            .and_then(nodes::peer_address)
+            .zip(pod.told.as_ref())
+            .map(|(address, told)| Door {
+                address,
+                node: told.node.clone(),
+                cookies: &cookies,
+            });
+        let Some(door) = door else { return Ok(None) };
+        let told = async { door.enter().await?.tell(request).await };
+        Ok(Some(match told.await {
+            Ok(()) if *request == Request::StopApp => Note::normal(
+                "NodeStopped",
+                format!("stopped {}, which hands its queues over before it leaves", pod.name),
+            ),
+            Ok(()) => Note::normal(
+                "NodeLeft",
+                format!("{} has left the cluster and emptied its disk", door.node),
+            ),
+            Err(error) => Note::warning("NodeRefuses", format!("{}: {error}", pod.name)),
+        }))
+    }
+
+    /// Says of volumes whether their nodes have left, before pods come or go by it.
+    async fn mark_claims(&self, found: &Found, plan: &Plan) -> Result<(), Error> {
+        let of = |claim: &PersistentVolumeClaim| self.valid.names.ordinal_of_claim(&claim.name_any());
+        for claim in &found.claims {
+            let Some(ordinal) = of(claim) else { continue };
+            let left = plan.left_from.is_some_and(|from| ordinal >= from);
+            let label = match (left, has_left(claim)) {
+                (true, false) => serde_json::Value::from("true"),
+                (false, true) if ordinal < plan.replicas => serde_json::Value::Null,
+                _ => continue,
+            };
+            let marked = serde_json::json!({"metadata": {"uid": claim.uid(), "labels": {LABEL_LEFT: label}}});
+            let claims = self.api::<PersistentVolumeClaim>();
+            let name = claim.name_any();
+            let parameters = PatchParams::default();
+            let patched = claims.patch(&name, &parameters, &Patch::Merge(&marked)).await;
+            patched.map_err(|source| failed(format!("label PersistentVolumeClaim {name}"), source))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes volumes whose nodes have left and whose pods are gone, where that is the user's wish.
+    async fn discard_claims(&self, found: &Found, plan: &Plan) -> Result<Vec<Note>, Error> {
+        let names = &self.valid.names;
+        let kept = self.valid.spec.persistence.retention.when_scaled == RetentionPolicy::Retain;
+        let free = |claim: &&PersistentVolumeClaim| {
+            let ordinal = names.ordinal_of_claim(&claim.name_any());
+            let pod = ordinal.map(|ordinal| names.pod(ordinal));
+            let in_use = found.pods.iter().any(|found| Some(found.name_any()) == pod);
+            has_left(claim) && !in_use && ordinal.is_some_and(|ordinal| ordinal >= plan.replicas)
+        };
+        let mut notes = Vec::new();
+        let going = found.claims.iter().filter(free);
+        for claim in going.filter(|claim| !kept && claim.metadata.deletion_timestamp.is_none()) {
+            notes.extend(self.discard_claim(claim).await?);
+        }
+        Ok(notes)
+    }
+
+    async fn discard_claim(&self, claim: &PersistentVolumeClaim) -> Result<Option<Note>, Error> {
+        let name = claim.name_any();
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: claim.uid(),
+            resource_version: claim.resource_version(),
+        });
+        match self.api::<PersistentVolumeClaim>().delete(&name, &parameters).await {
+            Ok(_) => Ok(Some(Note::normal(
+                "VolumeDeleted",
+                format!("deleted {name}: its node has left, and retention.whenScaled is Delete"),
+            ))),
+            Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(None), // it moved on; look again
+            Err(source) => Err(failed(format!("delete PersistentVolumeClaim {name}"), source)),
         }
     }
 
@@ -286,6 +383,7 @@ fn replaced(pod: &PodSeen, why: Why) -> Note {
         Why::NeverReady => "it never became ready and runs an old revision",
         Why::Down => "it is down and runs an old revision",
         Why::Turn => "it runs an old revision and every other node is ready",
+        Why::Stays => "it was stopped so that it could leave, and it stays",
     };
     Note::normal("PodReplaced", format!("replacing {}: {because}", pod.name))
 }

@@ -5,7 +5,9 @@
 
 pub mod act;
 pub mod build;
+pub mod holdings;
 pub mod image;
+pub mod leave;
 pub mod names;
 pub mod nodes;
 pub mod observe;
@@ -14,4 +16,5 @@ pub mod reconcile;
 pub mod secrets;
 pub mod situation;
 pub mod status;
+pub mod talk;
 pub mod validate;

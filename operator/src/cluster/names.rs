@@ -22,6 +22,8 @@ pub const PORT_ADMIN: i32 = 15680;
 
 /// Label that holds the uid of the RabbitCluster, so that the pods of a predecessor of the same name are not taken for ours.
 pub const LABEL_UID: &str = "warren.dev/cluster-uid";
+/// Label of a volume whose node has left the cluster for good.
+pub const LABEL_LEFT: &str = "warren.dev/left";
 /// Label that names the cluster.
 pub const LABEL_INSTANCE: &str = "app.kubernetes.io/instance";
 /// Label that the operator's watches select by.

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::names::PORT_ADMIN;
+use super::names::{PORT_ADMIN, PORT_PEERS};
 
 /// How long a node may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,13 +48,22 @@ pub async fn ask(pods: &[Pod]) -> BTreeMap<String, Membership> {
 
 /// Where the node's admin port is; `None` before the pod has an address.
 pub(crate) fn address(pod: &Pod) -> Option<String> {
+    at(pod, PORT_ADMIN)
+}
+
+/// Where its peer port is.
+pub(crate) fn peer_address(pod: &Pod) -> Option<String> {
+    at(pod, PORT_PEERS)
+}
+
+fn at(pod: &Pod, port: i32) -> Option<String> {
     let ip = pod.status.as_ref()?.pod_ip.as_deref().filter(|ip| !ip.is_empty())?;
     let host = if ip.contains(':') {
         format!("[{ip}]")
     } else {
         ip.to_owned()
     };
-    Some(format!("{host}:{PORT_ADMIN}"))
+    Some(format!("{host}:{port}"))
 }
 
 async fn ask_one(client: &Client<HttpConnector, Empty<Bytes>>, address: &str) -> Result<Membership, Failure> {

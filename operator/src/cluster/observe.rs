@@ -15,10 +15,12 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::holdings::{self, Holdings};
 use super::names::{Names, selector_text};
 use super::nodes;
+use super::secrets::cookies;
 use crate::api_error::said;
-use crate::crd::RabbitCluster;
+use crate::crd::{OperationKind, RabbitCluster};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,10 @@ pub struct Found {
     pub optional: Optional,
     /// Objects that bear names of ours and belong to somebody else.
     pub taken: Vec<Taken>,
+    /// The pod whose node the status says is leaving.
+    pub leaving: Option<String>,
+    /// What nodes have, by the names of their pods; asked only when fewer nodes are wanted than there are.
+    pub holdings: BTreeMap<String, Holdings>,
     /// What the nodes tell of their cluster, by the names of their pods; those that did not answer are missing.
     pub told: BTreeMap<String, Membership>,
 }
@@ -101,18 +107,51 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
     taken.extend(reader.stranger::<ConfigMap>(cluster, &names.config()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.nodes()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.cluster).await?);
-    let pods = reader.list(&selector_text(&names.selector(&uid))).await?;
+    let pods: Vec<Pod> = reader.list(&selector_text(&names.selector(&uid))).await?;
+    let cookie = reader.get(&names.cookie()).await?;
+    let told = nodes::ask(&pods).await;
+    let holdings = match is_shrinking(cluster, set.as_ref()) {
+        true => holdings(&pods, &told, cookie.as_ref()).await,
+        false => BTreeMap::new(),
+    };
     Ok(Found {
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
-        told: nodes::ask(&pods).await,
+        leaving: leaving(cluster),
+        holdings,
+        told,
         pods,
         claims: reader.list(&names.claims_selector()).await?,
-        cookie: reader.get(&names.cookie()).await?,
+        cookie,
         default_user: reader.get(&names.default_user()).await?,
         tls: reader.tls(cluster).await?,
         optional,
         taken,
     })
+}
+
+/// Whether fewer nodes are wanted than pods are asked for.
+fn is_shrinking(cluster: &RabbitCluster, set: Option<&StatefulSet>) -> bool {
+    let asked = set.and_then(|set| set.spec.as_ref()?.replicas).unwrap_or(0);
+    (1..asked).contains(&cluster.spec.replicas)
+}
+
+async fn holdings(
+    pods: &[Pod],
+    told: &BTreeMap<String, Membership>,
+    cookie: Option<&Secret>,
+) -> BTreeMap<String, Holdings> {
+    let names = told
+        .iter()
+        .map(|(pod, told)| (pod.clone(), told.node.clone()))
+        .collect();
+    holdings::ask(pods, &names, &cookie.map(cookies).unwrap_or_default()).await
+}
+
+fn leaving(cluster: &RabbitCluster) -> Option<String> {
+    let operation = cluster.status.as_ref()?.operation.as_ref()?;
+    match operation.kind {
+        OperationKind::ScaleDown => Some(operation.node.clone()),
+    }
 }
 
 fn is_ours(cluster: &RabbitCluster, child: &ObjectMeta) -> bool {

@@ -5,8 +5,9 @@
 //! exceptions keep a broken revision from locking itself in: a pod that never became ready on an old revision is replaced at
 //! once, and one that is down already needs only its siblings of the new revision to be well.
 
+use super::leave::{Held, Leave, Terms, leave, members_to};
 use super::situation::{PodSeen, Situation};
-use crate::crd::UpdateStrategy;
+use crate::crd::{NonMovable, UpdateStrategy};
 
 /// What the user wants, as far as the plan is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Wanted {
     pub secrets: bool,
     /// Who replaces pods that run an old template.
     pub update: UpdateStrategy,
+    /// What becomes of queues that cannot move from a node that leaves.
+    pub non_movable: NonMovable,
 }
 
 /// What a pass does.
@@ -24,19 +27,16 @@ pub struct Wanted {
 pub struct Plan {
     /// Pods that the StatefulSet is asked for.
     pub replicas: u32,
-    /// Set when fewer nodes are wanted than hold data.
-    pub refused: Option<Refused>,
+    /// Nodes that there shall be in the end, if fewer than now.
+    pub fewer: Option<u32>,
+    /// Why the node that should leave cannot, if so.
+    pub held: Option<Held>,
+    /// The pod whose node is leaving; written down before anything is done to it.
+    pub leaving: Option<String>,
+    /// From this ordinal on volumes are those of nodes that have left.
+    pub left_from: Option<u32>,
     /// The destructive part, at most one.
     pub step: Step,
-}
-
-/// Why the number of nodes is not lowered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// What the user wants.
-    pub wanted: u32,
-    /// Nodes that exist or left a volume.
-    pub held: u32,
 }
 
 /// The destructive part of a pass.
@@ -48,6 +48,10 @@ pub enum Step {
     Wait(String),
     /// Delete this pod so that it comes back with the new template.
     Replace(Box<PodSeen>, Why),
+    /// Stop the app of this node, which hands its queues over.
+    Stop(Box<PodSeen>),
+    /// Have this node leave the cluster and empty its disk.
+    Reset(Box<PodSeen>),
 }
 
 /// Why a pod is replaced.
@@ -59,30 +63,119 @@ pub enum Why {
     Down,
     /// It is well and its turn has come.
     Turn,
+    /// Its app was stopped so that it could leave, and it stays.
+    Stays,
 }
 
 /// Decides.
 pub fn plan(wanted: &Wanted, seen: &Situation) -> Plan {
     let running = seen.set.as_ref().map_or(0, |set| set.replicas);
-    let held = running.max(seen.held);
-    let refused = (wanted.replicas > 0 && wanted.replicas < held).then_some(Refused {
-        wanted: wanted.replicas,
-        held,
-    });
-    let replicas = if refused.is_some() { running } else { wanted.replicas };
-    let step = if wanted.secrets {
-        step(replicas, wanted.update, seen)
+    let there = running.max(seen.held).max(members_to(seen));
+    let mut plan = match wanted.replicas {
+        0 => steady(0),
+        replicas if replicas < there => fewer(wanted, running, there, seen),
+        replicas => stay(steady(replicas), seen),
+    };
+    plan.step = if wanted.secrets {
+        first(roll(plan.replicas, wanted.update, seen), plan.step)
     } else {
         Step::Wait("a Secret that new pods need is missing".into())
     };
-    Plan {
-        replicas,
-        refused,
-        step,
+    plan
+}
+
+/// What is being changed is finished before a node is taken away; but one that was stopped already goes or comes back first, since the rest
+/// waits for it.
+fn first(rolling: Step, leaving: Step) -> Step {
+    match (rolling, leaving) {
+        (Step::Rest, leaving) => leaving,
+        (_, leaving @ Step::Replace(..)) | (Step::Wait(_), leaving @ Step::Reset(_)) => leaving,
+        (rolling, _) => rolling,
     }
 }
 
-fn step(replicas: u32, update: UpdateStrategy, seen: &Situation) -> Step {
+fn steady(replicas: u32) -> Plan {
+    Plan {
+        replicas,
+        fewer: None,
+        held: None,
+        leaving: None,
+        left_from: None,
+        step: Step::Rest,
+    }
+}
+
+/// A node that was stopped so that it could leave, and is wanted again, is started again.
+fn stay(plan: Plan, seen: &Situation) -> Plan {
+    let stopped = |pod: &&PodSeen| seen.leaving.as_ref() == Some(&pod.name) && pod.ordinal < plan.replicas;
+    let stopped = seen.pods.iter().find(stopped);
+    match stopped.filter(|pod| pod.running && !pod.ready && !pod.terminating) {
+        Some(pod) => Plan {
+            step: Step::Replace(Box::new(pod.clone()), Why::Stays),
+            ..plan
+        },
+        None => plan,
+    }
+}
+
+/// One node fewer, if the one of the highest ordinal can leave.
+fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
+    let terms = Terms {
+        replicas: wanted.replicas,
+        non_movable: wanted.non_movable,
+    };
+    let last = there - 1; // more than the wanted ones, which are at least one
+    let plan = Plan {
+        fewer: Some(wanted.replicas),
+        ..steady(there)
+    };
+    let name = || {
+        seen.pods
+            .iter()
+            .find(|pod| pod.ordinal == last)
+            .map(|pod| pod.name.clone())
+    };
+    match leave(last, &terms, seen) {
+        // Volumes beyond a cluster that runs are nobody's until the nodes have said whose.
+        Leave::Held(held) if running > 0 && running < there && held.reason != "NodeNotRunning" => Plan {
+            replicas: running,
+            held: Some(held),
+            ..plan
+        },
+        Leave::Held(held) => Plan {
+            leaving: seen.leaving.clone().filter(|leaving| Some(leaving) == name().as_ref()),
+            held: Some(held),
+            ..plan
+        },
+        Leave::Announce => Plan {
+            leaving: name(),
+            step: Step::Wait("that a node leaves is written down first".into()),
+            ..plan
+        },
+        Leave::Stop(pod) => Plan {
+            leaving: name(),
+            step: Step::Stop(pod),
+            ..plan
+        },
+        Leave::Reset(pod) => Plan {
+            leaving: name(),
+            step: Step::Reset(pod),
+            ..plan
+        },
+        Leave::Return(pod, held) => Plan {
+            held: Some(held),
+            step: Step::Replace(pod, Why::Stays),
+            ..plan
+        },
+        Leave::Left => Plan {
+            replicas: running.min(last),
+            left_from: Some(last),
+            ..plan
+        },
+    }
+}
+
+fn roll(replicas: u32, update: UpdateStrategy, seen: &Situation) -> Step {
     let Some(set) = &seen.set else { return Step::Rest };
     let Some(revision) = &set.revision else {
         return Step::Wait("the StatefulSet's controller has not seen the newest template".into());

@@ -182,7 +182,7 @@ async fn carry_out(
         volumes_refused: done.volumes_refused.clone(),
         restore: secrets.to_restore().map(str::to_owned),
     };
-    Ok((Outcome::Done(carried), Some(done)))
+    Ok((Outcome::Done(Box::new(carried)), Some(done)))
 }
 
 fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, Plan) {
@@ -192,6 +192,7 @@ fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, P
         replicas: valid.replicas,
         secrets: secrets.to_restore().is_none(),
         update: valid.spec.update.strategy,
+        non_movable: valid.spec.scale_down.on_non_movable,
     };
     let plan = plan(&wanted, seen);
     (secrets, plan)
@@ -214,7 +215,9 @@ fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
         Outcome::Failed(reason, _) => reason != "InvalidSpec",
         Outcome::Paused => false,
         Outcome::Done(carried) => {
-            carried.plan.step != Step::Rest || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
+            carried.plan.step != Step::Rest
+                || carried.plan.fewer.is_some()
+                || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
         }
     };
     if soon { LOOK_SOON } else { LOOK_AGAIN }

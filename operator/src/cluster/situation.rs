@@ -1,12 +1,15 @@
 //! What the API server's objects mean to the plan: which nodes exist, whether each takes clients, what it runs and what is wrong
 //! with it. Pure reading of what `observe` fetched; judging is the plan's.
 
+use std::collections::BTreeMap;
+
 use api::Membership;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, PodCondition};
 use kube::ResourceExt;
 
-use super::names::Names;
+use super::holdings::Holdings;
+use super::names::{LABEL_LEFT, Names};
 use super::observe::Found;
 
 /// Label in which a pod carries the revision of its template.
@@ -19,8 +22,12 @@ pub struct Situation {
     pub set: Option<SetSeen>,
     /// The pods, by ordinal.
     pub pods: Vec<PodSeen>,
-    /// One more than the highest ordinal that has a volume: how many nodes' data exist.
+    /// One more than the highest ordinal that has a volume whose node has not left for good: how many nodes' data exist.
     pub held: u32,
+    /// The pod whose node the status says is leaving.
+    pub leaving: Option<String>,
+    /// What nodes have, by the names of their pods; those that were not asked or did not answer are missing.
+    pub holdings: BTreeMap<String, Holdings>,
 }
 
 /// The StatefulSet.
@@ -82,7 +89,7 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
     let claims = found
         .claims
         .iter()
-        .filter(|claim| claim.metadata.deletion_timestamp.is_none());
+        .filter(|claim| claim.metadata.deletion_timestamp.is_none() && !has_left(claim));
     let held = claims
         .filter_map(|claim| names.ordinal_of_claim(&claim.name_any()))
         .map(|ordinal| ordinal + 1)
@@ -91,7 +98,14 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         set: found.set.as_ref().map(set_seen),
         pods,
         held: held.unwrap_or(0),
+        leaving: found.leaving.clone(),
+        holdings: found.holdings.clone(),
     }
+}
+
+/// Whether the volume is that of a node that has left for good.
+pub fn has_left(claim: &PersistentVolumeClaim) -> bool {
+    claim.labels().contains_key(LABEL_LEFT)
 }
 
 /// Reads a StatefulSet.

@@ -13,7 +13,8 @@ use super::plan::{Plan, Step};
 use super::situation::{PodSeen, Situation};
 use crate::conditions::{Claim, claim, stamped};
 use crate::crd::{
-    Binding, DefaultUser, Member, ObjectName, Phase, RabbitCluster, RabbitClusterStatus, Summary, Version,
+    Binding, DefaultUser, Member, ObjectName, Operation, OperationKind, Phase, RabbitCluster, RabbitClusterStatus,
+    Summary, Version,
 };
 
 /// How a pass ended.
@@ -24,7 +25,7 @@ pub enum Outcome {
     /// Nothing was written, or not everything: reason and message.
     Failed(String, String),
     /// Everything was applied.
-    Done(Carried),
+    Done(Box<Carried>),
 }
 
 /// What was carried out.
@@ -75,6 +76,7 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
         },
         image: carried.map(|carried| carried.image.to_string()).or(old.image),
         cluster_id: cluster_id(seen).or(old.cluster_id),
+        operation: operation(outcome, &old.operation),
         members: members(seen, nodes),
         default_user: Some(DefaultUser {
             secret_reference: ObjectName {
@@ -91,12 +93,22 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
     }
 }
 
+/// What is being done with a node; a pass that decided nothing leaves it as it was.
+fn operation(outcome: &Outcome, old: &Option<Operation>) -> Option<Operation> {
+    let Outcome::Done(carried) = outcome else {
+        return old.clone();
+    };
+    carried.plan.leaving.clone().map(|node| Operation {
+        kind: OperationKind::ScaleDown,
+        node,
+    })
+}
+
 /// How many nodes there should be: what the plan says, else what is wanted and can be.
 fn nodes(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome) -> u32 {
     let wanted = cluster.spec.replicas.try_into().unwrap_or(0);
     match outcome {
-        Outcome::Done(carried) if carried.plan.refused.is_none() => carried.plan.replicas,
-        Outcome::Done(carried) => carried.plan.replicas.max(wanted),
+        Outcome::Done(carried) => carried.plan.replicas,
         Outcome::Paused | Outcome::Failed(..) => seen.set.as_ref().map_or(wanted, |set| set.replicas),
     }
 }
@@ -129,7 +141,6 @@ fn members(seen: &Situation, nodes: u32) -> Vec<Member> {
     pods.map(member).collect()
 }
 
-/// The reason column: the first thing that keeps the cluster from being ready and settled.
 /// The cluster that the nodes speak of, if they speak of one.
 fn cluster_id(seen: &Situation) -> Option<String> {
     let mut ids: Vec<_> = seen
@@ -145,9 +156,11 @@ fn cluster_id(seen: &Situation) -> Option<String> {
     }
 }
 
+/// The reason column: the first thing that keeps the cluster from being ready and settled.
 fn headline(conditions: &[Condition]) -> String {
     let bad = [
         ("ReconcileSuccess", "False"),
+        ("ScaleDownBlocked", "True"),
         ("Degraded", "True"),
         ("Progressing", "True"),
         ("Ready", "False"),
@@ -183,6 +196,7 @@ impl View<'_> {
             self.is_progressing(),
             self.is_degraded(),
             self.is_reconciled(),
+            self.is_scale_down_blocked(),
             self.is_sized(),
             self.is_clustered(),
             self.is_paused(),
@@ -224,14 +238,6 @@ impl View<'_> {
         let Outcome::Done(carried) = self.outcome else {
             return claim("Progressing", false, "Halted", "nothing is being changed");
         };
-        if carried.plan.replicas == 0 && self.nodes > 0 {
-            return claim(
-                "Progressing",
-                false,
-                "Halted",
-                "no node starts until the wanted number is one that can be",
-            );
-        }
         let leaving = self.seen.pods.iter().filter(|pod| pod.ordinal >= self.nodes).count();
         let unseen = self.seen.set.as_ref().is_none_or(|set| set.revision.is_none());
         let old = self.old().count();
@@ -251,6 +257,14 @@ impl View<'_> {
                 format!("{leaving} nodes are stopping"),
             );
         }
+        if let (Some(pod), None) = (&carried.plan.leaving, &carried.plan.held) {
+            return claim(
+                "Progressing",
+                true,
+                "NodeLeaves",
+                format!("{pod} hands its queues over and leaves"),
+            );
+        }
         match &carried.plan.step {
             Step::Wait(what) if old > 0 => claim(
                 "Progressing",
@@ -258,7 +272,7 @@ impl View<'_> {
                 "Rolling",
                 format!("{old} of {} nodes run an old revision; {what}", self.nodes),
             ),
-            Step::Replace(pod, _) => claim(
+            Step::Replace(pod, _) if old > 0 => claim(
                 "Progressing",
                 true,
                 "Rolling",
@@ -267,7 +281,7 @@ impl View<'_> {
                     self.nodes, pod.name
                 ),
             ),
-            Step::Wait(_) | Step::Rest if self.ready() < self.nodes => claim(
+            _ if self.ready() < self.nodes => claim(
                 "Progressing",
                 true,
                 "StartingNodes",
@@ -277,7 +291,7 @@ impl View<'_> {
                     self.nodes
                 ),
             ),
-            Step::Wait(_) | Step::Rest => claim("Progressing", false, "Settled", "every node runs what is wanted"),
+            _ => claim("Progressing", false, "Settled", "every node runs what is wanted"),
         }
     }
 
@@ -287,13 +301,18 @@ impl View<'_> {
             .filter(move |pod| revision.as_ref().is_some_and(|revision| pod.revision != *revision))
     }
 
+    fn is_leaving(&self, pod: &PodSeen) -> bool {
+        matches!(self.outcome, Outcome::Done(carried) if carried.plan.leaving.as_ref() == Some(&pod.name))
+    }
+
     fn is_degraded(&self) -> Claim {
         let problem = |pod: &PodSeen| Some(format!("{}: {}", pod.name, pod.problem.as_ref()?));
         let problems: Vec<_> = self.pods().filter(|pod| !pod.terminating).filter_map(problem).collect();
         if !problems.is_empty() {
             return claim("Degraded", true, "NodeProblem", problems.join("; "));
         }
-        let lost = self.pods().find(|pod| pod.ever_ready && !pod.ready && !pod.terminating);
+        let lost = |pod: &&PodSeen| pod.ever_ready && !pod.ready && !pod.terminating && !self.is_leaving(pod);
+        let lost = self.pods().find(lost);
         match lost {
             Some(pod) => claim(
                 "Degraded",
@@ -310,28 +329,29 @@ impl View<'_> {
         match self.outcome {
             Outcome::Failed(reason, message) => claim(kind, false, reason, message.clone()),
             Outcome::Paused => claim(kind, true, "Paused", "nothing is changed while spec.paused is true"),
-            Outcome::Done(carried) => match (&carried.plan.refused, &carried.restore) {
-                (_, Some(restore)) => claim(kind, false, "SecretMissing", restore.clone()),
-                (Some(refused), None) => claim(
-                    kind,
-                    false,
-                    "ScaleDownRefused",
-                    self.refused(refused.wanted, refused.held),
-                ),
-                (None, None) => claim(kind, true, "Success", "every object is as it should be"),
+            Outcome::Done(carried) => match &carried.restore {
+                Some(restore) => claim(kind, false, "SecretMissing", restore.clone()),
+                None => claim(kind, true, "Success", "every object is as it should be"),
             },
         }
     }
 
-    fn refused(&self, wanted: u32, held: u32) -> String {
-        format!(
-            "replicas {wanted} is refused: {held} nodes hold messages, and nodes cannot be drained yet; ask for {held}, or for 0 to stop \
-             them all. If the messages of the nodes from ordinal {wanted} on may be lost: for each of them, the highest first, run \
-             'rabbitmqctl stop_app' in its pod and 'rabbitmqctl forget_cluster_node' with its name in {}; then ask for 0, delete the volume \
-             claims from {} on, and ask for {wanted}",
-            self.names.pod(0),
-            self.names.claim(wanted)
-        )
+    /// Whether the node that should leave cannot.
+    fn is_scale_down_blocked(&self) -> Claim {
+        let kind = "ScaleDownBlocked";
+        let Outcome::Done(carried) = self.outcome else {
+            return claim(kind, false, "NotLookedAt", "nodes leave when the spec is carried out");
+        };
+        match (&carried.plan.held, carried.plan.fewer) {
+            (Some(held), _) => claim(kind, true, held.reason, held.message.clone()),
+            (None, Some(fewer)) => claim(
+                kind,
+                false,
+                "NodesLeave",
+                format!("nodes leave until there are {fewer}"),
+            ),
+            (None, None) => claim(kind, false, "NotWanted", "there are no more nodes than wanted"),
+        }
     }
 
     fn is_sized(&self) -> Claim {
@@ -412,10 +432,12 @@ impl View<'_> {
             old.phase,
             None | Some(Phase::Pending | Phase::Forming | Phase::Stopped | Phase::Stopping)
         );
+        let leaves = matches!(self.outcome, Outcome::Done(carried) if carried.plan.held.is_none() && carried.plan.fewer.is_some());
         let more = old.replicas < number(self.nodes) || old.phase == Some(Phase::ScalingUp);
         let all_ready = self.ready() == self.nodes;
         match () {
             () if starting && !all_ready => Phase::Forming,
+            () if leaves => Phase::ScalingDown,
             () if self.is_degraded().holds => Phase::Degraded,
             () if self.old().next().is_some() => Phase::Updating,
             () if more && !all_ready => Phase::ScalingUp,

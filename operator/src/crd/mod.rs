@@ -22,11 +22,13 @@ pub use policy::{ApplyTo, ClusterRef, DeletionPolicy, MirrorMode, Mirroring, Pol
 pub use policy_status::{Matched, Mirrors, PolicyStatus, PolicySummary, Shadow};
 pub use print::{definitions, file_name, values_schema, yaml};
 pub use rabbit_cluster::{
-    ClientAuth, Disruption, DisruptionBudget, ExternalTrafficPolicy, Image, IpFamilyPolicy, NetworkPolicy, Persistence,
-    PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention, RetentionPolicy, Scheduling, SecretName,
-    Service, ServiceType, Tls, Update, UpdateStrategy,
+    ClientAuth, Disruption, DisruptionBudget, ExternalTrafficPolicy, Image, IpFamilyPolicy, NetworkPolicy, NonMovable,
+    Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention, RetentionPolicy, ScaleDown,
+    Scheduling, SecretName, Service, ServiceType, Tls, Update, UpdateStrategy,
 };
-pub use status::{Binding, DefaultUser, Member, ObjectName, Phase, RabbitClusterStatus, Summary, Version};
+pub use status::{
+    Binding, DefaultUser, Member, ObjectName, Operation, OperationKind, Phase, RabbitClusterStatus, Summary, Version,
+};
 
 /// API group of every kind of ours.
 pub const GROUP: &str = "warren.dev";

@@ -120,6 +120,10 @@ pub struct RabbitClusterSpec {
     #[serde(default)]
     pub update: Update,
 
+    /// How nodes leave when fewer are wanted.
+    #[serde(default)]
+    pub scale_down: ScaleDown,
+
     /// What evictions (node drains) may take.
     #[serde(default)]
     pub disruption: Disruption,
@@ -298,6 +302,9 @@ pub struct Retention {
     /// brings the data and the passwords back.
     #[serde(default)]
     pub when_deleted: RetentionPolicy,
+    /// When fewer nodes are wanted. A node empties its volume when it leaves: Retain keeps it for a node that joins later.
+    #[serde(default)]
+    pub when_scaled: RetentionPolicy,
 }
 
 /// Whether a volume outlives its owner.
@@ -418,6 +425,25 @@ pub enum UpdateStrategy {
     Automatic,
     /// You, by deleting pods when it suits you. One that never became ready is still replaced.
     OnDelete,
+}
+
+/// How nodes leave when fewer are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleDown {
+    /// What becomes of exclusive and transient queues on a node that shall leave: they cannot move.
+    #[serde(default)]
+    pub on_non_movable: NonMovable,
+}
+
+/// What becomes of queues that cannot move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum NonMovable {
+    /// The node stays until they are gone.
+    #[default]
+    Wait,
+    /// They end with the node, as at every restart of it.
+    Drop,
 }
 
 /// What evictions may take.

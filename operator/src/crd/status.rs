@@ -35,6 +35,9 @@ pub struct RabbitClusterStatus {
     /// Drawn by the brokers when they formed the cluster; empty until they tell it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
+    /// What is being done with a node, if anything is. It is written down before it is begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
     /// The nodes, by ordinal.
     #[serde(default)]
     pub members: Vec<Member>,
@@ -44,7 +47,7 @@ pub struct RabbitClusterStatus {
     /// The Secret for service bindings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
-    /// Conditions: Ready, Available, Progressing, Degraded, ReconcileSuccess, VolumesSized, Clustered, Paused.
+    /// Conditions: Ready, Available, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, Paused.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -62,6 +65,8 @@ pub enum Phase {
     Updating,
     /// More nodes start.
     ScalingUp,
+    /// A node leaves, because fewer are wanted.
+    ScalingDown,
     /// A node that should take clients does not.
     Degraded,
     /// `replicas` is 0 and nodes are still stopping.
@@ -120,6 +125,24 @@ pub struct Member {
     /// What is wrong with it; empty when nothing is.
     #[serde(default)]
     pub problem: String,
+}
+
+/// What is being done with a node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// What.
+    #[serde(rename = "type")]
+    pub kind: OperationKind,
+    /// Name of the node's pod.
+    pub node: String,
+}
+
+/// What can be done with a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum OperationKind {
+    /// It hands its queues over, leaves the cluster, and its pod goes.
+    ScaleDown,
 }
 
 /// Where the first user's name and password are.

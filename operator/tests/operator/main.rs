@@ -5,6 +5,7 @@
 
 mod charts;
 mod definitions;
+mod leave;
 mod manifests;
 mod plan;
 mod plan_histories;

@@ -1,12 +1,15 @@
 //! The plan against random histories: users edit number and template, revisions turn out broken, pods fail, are deleted by others,
-//! volumes stay, the StatefulSet's controller lags behind. In every history the operator takes no node down while another is
-//! down, and once the user settles on a revision that works, everything comes to rest on it.
+//! queues with one copy come and go, the StatefulSet's controller lags behind, nodes are not heard, and the operator dies after any of its
+//! writes. In every history it takes no node down while another is down, no queue's only copy away and no member's pod for good, and
+//! once the user settles on what can be, everything comes to rest on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use operator::cluster::plan::{Plan, Step, Wanted, plan};
+use api::{ClusterMember, Membership};
+use operator::cluster::holdings::Holdings;
+use operator::cluster::plan::{Plan, Step, Wanted, Why, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
-use operator::crd::UpdateStrategy;
+use operator::crd::{NonMovable, UpdateStrategy};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -19,23 +22,33 @@ enum Event {
     Fail(u32),
     /// Somebody else deletes a pod.
     Delete(u32),
+    /// A queue without mirrors is declared at this node.
+    Declare(u32),
+    /// A policy mirrors the queues of this node.
+    Mirror(u32),
     /// The kubelet of this ordinal gets something done.
     Kubelet(u32),
     /// The StatefulSet's controller gets something done.
     Controller,
-    /// The operator runs a pass.
-    Pass,
+    /// The operator runs a pass, hears not these nodes, and dies after so many writes.
+    Pass { deaf: u8, writes: usize },
 }
+
+/// All writes of a pass: labels of volumes, the StatefulSet, the step, the status.
+const WRITES: usize = 4;
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        1 => (0_u32..6).prop_map(Event::Scale),
+        2 => (0_u32..6).prop_map(Event::Scale),
         1 => any::<bool>().prop_map(|works| Event::Edit { works }),
         1 => (0_u32..6).prop_map(Event::Fail),
         1 => (0_u32..6).prop_map(Event::Delete),
-        6 => (0_u32..6).prop_map(Event::Kubelet),
+        1 => (0_u32..6).prop_map(Event::Declare),
+        1 => (0_u32..6).prop_map(Event::Mirror),
+        8 => (0_u32..6).prop_map(Event::Kubelet),
         4 => Just(Event::Controller),
-        6 => Just(Event::Pass),
+        6 => Just(Event::Pass { deaf: 0, writes: WRITES }),
+        1 => (any::<u8>(), 0..=WRITES).prop_map(|(deaf, writes)| Event::Pass { deaf, writes }),
     ]
 }
 
@@ -46,21 +59,42 @@ struct Pod {
     ready: bool,
     ever_ready: bool,
     failed: bool,
+    /// Its app was stopped by the operator.
+    stopped: bool,
     terminating: bool,
 }
 
-/// Kubernetes, as far as the plan can see it.
+/// Kubernetes and the brokers, as far as the plan can see them.
 #[derive(Debug)]
 struct World {
     wanted: u32,
     /// Whether each revision works; the last is the template.
     works: Vec<bool>,
     replicas: u32,
-    held: u32,
+    /// Volumes, and whether each is called that of a node that has left.
+    volumes: BTreeMap<u32, bool>,
+    /// Members of the cluster.
+    members: BTreeSet<u32>,
+    /// Nodes that hold the only copy of a queue.
+    alone: BTreeSet<u32>,
+    /// The operation in the status.
+    leaving: Option<String>,
     /// The revision that the StatefulSet's controller knows of.
     known: Option<usize>,
     pods: BTreeMap<u32, Pod>,
     uids: u32,
+}
+
+fn name(ordinal: u32) -> String {
+    format!("pod-{ordinal}")
+}
+
+fn node(ordinal: u32) -> String {
+    format!("rabbit@pod-{ordinal}.nodes")
+}
+
+fn serves(pod: &Pod) -> bool {
+    pod.ready && !pod.terminating
 }
 
 impl World {
@@ -69,7 +103,10 @@ impl World {
             wanted: 1,
             works: vec![true],
             replicas: 0,
-            held: 0,
+            volumes: BTreeMap::new(),
+            members: BTreeSet::new(),
+            alone: BTreeSet::new(),
+            leaving: None,
             known: None,
             pods: BTreeMap::new(),
             uids: 0,
@@ -86,9 +123,16 @@ impl World {
             Event::Edit { works } => self.works.push(*works),
             Event::Fail(ordinal) => self.fail(*ordinal),
             Event::Delete(ordinal) => self.delete(*ordinal),
+            Event::Declare(ordinal) if self.pods.get(ordinal).is_some_and(serves) => {
+                self.alone.insert(*ordinal);
+            }
+            Event::Mirror(ordinal) if self.pods.values().filter(|pod| serves(pod)).count() > 1 => {
+                self.alone.remove(ordinal);
+            }
+            Event::Declare(_) | Event::Mirror(_) => {}
             Event::Kubelet(ordinal) => self.kubelet(*ordinal),
             Event::Controller => self.controller(),
-            Event::Pass => self.pass(),
+            Event::Pass { deaf, writes } => self.pass(*deaf, *writes),
         }
     }
 
@@ -109,13 +153,17 @@ impl World {
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.terminating {
             self.pods.remove(&ordinal);
-        } else if self.works[pod.revision] && !pod.failed {
-            pod.ready = true;
-            pod.ever_ready = true;
+        } else if self.works[pod.revision] && !pod.failed && !pod.stopped {
+            let joins = self.members.contains(&ordinal) || !self.members.is_empty() || ordinal == 0;
+            if joins {
+                pod.ready = true;
+                pod.ever_ready = true;
+                self.members.insert(ordinal);
+            }
         }
     }
 
-    /// Takes note of the template, makes missing pods and deletes superfluous ones.
+    /// Takes note of the template, makes missing pods and volumes and deletes superfluous pods.
     fn controller(&mut self) {
         let newest = self.newest();
         self.known = Some(newest);
@@ -127,27 +175,59 @@ impl World {
                 ready: false,
                 ever_ready: false,
                 failed: false,
+                stopped: false,
                 terminating: false,
             });
+            self.volumes.entry(ordinal).or_insert(false);
             self.uids += 1;
         }
-        self.held = self.held.max(self.replicas);
         for (_, pod) in self.pods.range_mut(self.replicas..) {
             pod.terminating = true;
         }
     }
 
-    fn seen(&self) -> Situation {
+    /// The cluster as any member sees it.
+    fn membership(&self, ordinal: u32, serving: bool) -> Membership {
+        let member = |ordinal: &u32| ClusterMember {
+            name: node(*ordinal),
+            uuid: String::new(),
+            up: self.pods.get(ordinal).is_some_and(|pod| pod.ready),
+        };
+        Membership {
+            cluster_id: "c".into(),
+            node: node(ordinal),
+            serving,
+            members: self.members.iter().map(member).collect(),
+        }
+    }
+
+    fn holdings(&self, ordinal: u32) -> Holdings {
+        let mut holdings = Holdings::default();
+        if self.alone.contains(&ordinal) {
+            holdings.alone.add(format!("of {ordinal}"));
+        }
+        let is_up = |ordinal: &u32| self.pods.get(ordinal).is_some_and(|pod| pod.ready);
+        let down = self.alone.iter().filter(|ordinal| !is_up(ordinal));
+        down.for_each(|ordinal| holdings.down.add(format!("of {ordinal}")));
+        holdings
+    }
+
+    fn seen(&self, deaf: u8) -> Situation {
+        let heard = |ordinal: u32, pod: &Pod| pod.ready && deaf & (1 << ordinal) == 0;
         let pods = self.pods.iter().map(|(ordinal, pod)| PodSeen {
-            name: format!("pod-{ordinal}"),
+            name: name(*ordinal),
             ordinal: *ordinal,
             uid: pod.uid.to_string(),
             revision: pod.revision.to_string(),
+            running: true,
             ready: pod.ready,
             ever_ready: pod.ever_ready,
             terminating: pod.terminating,
+            told: heard(*ordinal, pod).then(|| self.membership(*ordinal, true)),
             ..PodSeen::default()
         });
+        let told = self.pods.iter().filter(|(ordinal, pod)| heard(**ordinal, pod));
+        let living = self.volumes.iter().filter(|(_, left)| !**left);
         Situation {
             set: Some(SetSeen {
                 replicas: self.replicas,
@@ -158,89 +238,135 @@ impl World {
                 generation: 0,
             }),
             pods: pods.collect(),
-            held: self.held,
+            held: living.map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),
+            leaving: self.leaving.clone(),
+            holdings: told
+                .map(|(ordinal, _)| (name(*ordinal), self.holdings(*ordinal)))
+                .collect(),
         }
     }
 
-    fn decide(&self) -> Plan {
-        plan(&wanted(self.wanted), &self.seen())
+    fn decide(&self, deaf: u8) -> Plan {
+        let wanted = Wanted {
+            replicas: self.wanted,
+            secrets: true,
+            update: UpdateStrategy::Automatic,
+            non_movable: NonMovable::Wait,
+        };
+        plan(&wanted, &self.seen(deaf))
     }
 
-    fn pass(&mut self) {
-        let plan = self.decide();
-        assert!(
-            plan.replicas >= self.replicas || plan.replicas == 0,
-            "{} nodes became {}",
-            self.replicas,
-            plan.replicas
-        );
-        assert!(
-            plan.replicas == 0 || plan.replicas >= self.held,
-            "a node that holds messages is left out"
-        );
-        self.replicas = plan.replicas;
-        if let Step::Replace(pod, _) = plan.step {
-            self.replace(pod.ordinal);
+    fn pass(&mut self, deaf: u8, writes: usize) {
+        let plan = self.decide(deaf);
+        if writes >= 1 {
+            for (ordinal, left) in &mut self.volumes {
+                *left = plan.left_from.is_some_and(|from| *ordinal >= from) || *left && *ordinal >= plan.replicas;
+            }
+        }
+        if writes >= 2 {
+            self.shrink(plan.replicas);
+        }
+        if writes >= 3 {
+            self.step(&plan.step);
+        }
+        if writes >= WRITES {
+            self.leaving = plan.leaving;
+        }
+    }
+
+    /// The promise: no member's pod goes for good, unless all are stopped.
+    fn shrink(&mut self, replicas: u32) {
+        if replicas > 0 && replicas < self.replicas {
+            let gone = (replicas..self.replicas).find(|ordinal| self.members.contains(ordinal));
+            assert_eq!(gone, None, "a member is left out: {self:?}");
+        }
+        self.replicas = replicas;
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Rest | Step::Wait(_) => {}
+            Step::Replace(pod, why) => self.replace(pod.ordinal, *why),
+            Step::Stop(pod) => self.stop(pod.ordinal),
+            Step::Reset(pod) => self.reset(pod.ordinal),
         }
     }
 
     /// The promise: a node that serves is taken down only while every other one serves.
-    fn replace(&mut self, ordinal: u32) {
-        let serves = |pod: &Pod| pod.ready && !pod.terminating;
-        if serves(&self.pods[&ordinal]) {
-            let others = (0..self.replicas).filter(|other| *other != ordinal);
-            for other in others {
-                assert!(
-                    self.pods.get(&other).is_some_and(serves),
-                    "{ordinal} goes while {other} is down: {self:?}"
-                );
-            }
+    fn others_serve(&self, ordinal: u32) {
+        for other in (0..self.replicas).filter(|other| *other != ordinal) {
+            assert!(
+                self.pods.get(&other).is_some_and(serves),
+                "{ordinal} goes while {other} is down: {self:?}"
+            );
         }
-        assert_ne!(
-            self.pods[&ordinal].revision,
-            self.newest(),
+    }
+
+    fn replace(&mut self, ordinal: u32, why: Why) {
+        if serves(&self.pods[&ordinal]) {
+            self.others_serve(ordinal);
+        }
+        assert!(
+            self.pods[&ordinal].revision != self.newest() || why == Why::Stays,
             "a pod of the newest revision is replaced"
         );
         self.delete(ordinal);
     }
 
+    fn stop(&mut self, ordinal: u32) {
+        self.others_serve(ordinal);
+        assert_eq!(
+            self.leaving,
+            Some(name(ordinal)),
+            "it is begun before it is written down"
+        );
+        assert!(!self.alone.contains(&ordinal), "the only copy of a queue is stopped");
+        if let Some(pod) = self.pods.get_mut(&ordinal) {
+            pod.ready = false;
+            pod.stopped = true;
+        }
+    }
+
+    /// The promise: with the node no queue goes.
+    fn reset(&mut self, ordinal: u32) {
+        self.others_serve(ordinal);
+        assert!(!self.alone.contains(&ordinal), "the only copy of a queue is gone");
+        if self.pods[&ordinal].stopped {
+            self.members.remove(&ordinal);
+        } // a node whose app runs refuses
+    }
+
     /// The user settles; whatever can recover by itself does.
     fn settle(&mut self) {
         self.works.push(true);
-        self.wanted = self.wanted.max(self.replicas).max(self.held).max(1);
-        for _ in 0..100 {
-            self.pass();
+        self.wanted = self.wanted.max(1);
+        for _ in 0..200 {
+            self.pass(0, WRITES);
             self.controller();
             let newest = self.newest();
             for pod in self.pods.values_mut().filter(|pod| pod.revision == newest) {
                 pod.failed = false; // on the newest revision a restart heals; an older one is for us to replace
             }
             (0..10).for_each(|ordinal| self.kubelet(ordinal));
+            (0..10).for_each(|ordinal| self.happen(&Event::Mirror(ordinal)));
         }
-    }
-}
-
-fn wanted(replicas: u32) -> Wanted {
-    Wanted {
-        replicas,
-        secrets: true,
-        update: UpdateStrategy::Automatic,
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn no_history_makes_us_take_a_second_node_down_and_every_history_can_come_to_rest(
-        history in prop::collection::vec(event(), 0..120)
+    fn no_history_makes_us_take_a_second_node_down_or_a_last_copy_away_and_every_history_can_come_to_rest(
+        history in prop::collection::vec(event(), 0..150)
     ) {
         let mut world = World::new();
         history.iter().for_each(|event| world.happen(event));
         world.settle();
-        prop_assert_eq!(world.pods.len(), world.wanted as usize);
+        prop_assert_eq!(world.pods.len(), world.wanted as usize, "{:?}", &world);
+        prop_assert_eq!(&world.members, &(0..world.wanted).collect(), "{:?}", &world);
         for pod in world.pods.values() {
             prop_assert!(pod.ready && !pod.terminating && pod.revision == world.newest());
         }
-        prop_assert_eq!(world.decide().step, Step::Rest);
+        prop_assert_eq!(world.decide(0).step, Step::Rest);
     }
 }

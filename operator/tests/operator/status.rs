@@ -2,10 +2,11 @@
 
 use api::{ClusterMember, Membership};
 use k8s_openapi::jiff::Timestamp;
+use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
 use operator::cluster::status::{Carried, Outcome, status};
-use operator::crd::{Phase, RabbitCluster, RabbitClusterStatus, UpdateStrategy};
+use operator::crd::{NonMovable, Phase, RabbitCluster, RabbitClusterStatus, UpdateStrategy};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-01-01T00:01:00Z";
@@ -42,16 +43,18 @@ fn seen(pods: Vec<PodSeen>) -> Situation {
         }),
         pods,
         held: replicas,
+        ..Situation::default()
     }
 }
 
 fn carried(wanted: i32, seen: &Situation) -> Outcome {
-    Outcome::Done(Carried {
+    Outcome::Done(Box::new(Carried {
         plan: plan(
             &Wanted {
                 replicas: wanted.try_into().unwrap(),
                 secrets: true,
                 update: UpdateStrategy::Automatic,
+                non_movable: NonMovable::Wait,
             },
             seen,
         ),
@@ -59,7 +62,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
         volumes_growing: Vec::new(),
         volumes_refused: None,
         restore: None,
-    })
+    }))
 }
 
 fn after(wanted: i32, old: Option<RabbitClusterStatus>, seen: &Situation, now: &str) -> RabbitClusterStatus {
@@ -154,17 +157,46 @@ fn a_node_that_was_ready_and_is_not_degrades_the_cluster() {
 }
 
 #[test]
-fn fewer_nodes_than_hold_messages_are_refused_in_words() {
-    let three = seen(vec![pod(0, true), pod(1, true), pod(2, true)]);
+fn a_node_that_cannot_leave_is_named_with_the_reason() {
+    let pods = (0..3).map(|ordinal| told(ordinal, "c", &[0, 1, 2])).collect();
+    let mut three = seen(pods);
+    let (blocked, reason, _) = owned(condition(&after(1, None, &three, FIRST), "ScaleDownBlocked"));
+    assert_eq!((blocked.as_str(), reason.as_str()), ("True", "NodesSilent"));
+    let mut holdings = Holdings::default();
+    holdings.alone.add("'q' in vhost '/'".into());
+    three.holdings = (0..3)
+        .map(|ordinal| (format!("orders-server-{ordinal}"), holdings.clone()))
+        .collect();
     let status = after(1, None, &three, FIRST);
-    let (holds, reason, message) = condition(&status, "ReconcileSuccess");
-    assert_eq!((holds, reason), ("False", "ScaleDownRefused"));
-    assert!(
-        message.starts_with("replicas 1 is refused: 3 nodes hold messages"),
-        "{message}"
-    );
-    assert_eq!(status.replicas, 3);
+    let (blocked, reason, message) = owned(condition(&status, "ScaleDownBlocked"));
+    assert_eq!((blocked.as_str(), reason.as_str()), ("True", "QueuesOnlyThere"));
+    assert!(message.ends_with("delete them: 'q' in vhost '/'"), "{message}");
+    assert_eq!(status.summary.reason, message);
+    assert_eq!((status.replicas, status.operation.is_none()), (3, true));
     assert_eq!(condition(&status, "Ready").0, "True", "the nodes that run are well");
+}
+
+#[test]
+fn a_node_that_leaves_is_written_down_and_does_not_count_as_lost() {
+    let pods = (0..3).map(|ordinal| told(ordinal, "c", &[0, 1, 2])).collect();
+    let mut three = seen(pods);
+    let fine = |ordinal| (format!("orders-server-{ordinal}"), Holdings::default());
+    three.holdings = (0..3).map(fine).collect();
+    let status = after(2, None, &three, FIRST);
+    assert_eq!(status.phase, Some(Phase::ScalingDown));
+    assert_eq!(status.operation.unwrap().node, "orders-server-2");
+    three.leaving = Some("orders-server-2".into());
+    three.pods[2].ready = false;
+    for pod in &mut three.pods {
+        pod.told.as_mut().unwrap().members[2].up = false;
+    }
+    let status = after(2, None, &three, FIRST);
+    assert_eq!(condition(&status, "Degraded").0, "False");
+    assert_eq!(condition(&status, "ScaleDownBlocked").1, "NodesLeave");
+}
+
+fn owned((a, b, c): (&str, &str, &str)) -> (String, String, String) {
+    (a.into(), b.into(), c.into())
 }
 
 /// What the node of that ordinal tells: its cluster, and the nodes that it knows.
@@ -172,6 +204,7 @@ fn told(ordinal: u32, cluster: &str, knows: &[u32]) -> PodSeen {
     let name = |ordinal: &u32| format!("rabbit@orders-server-{ordinal}");
     let member = |ordinal: &u32| ClusterMember {
         name: name(ordinal),
+        up: true,
         ..ClusterMember::default()
     };
     let membership = Membership {

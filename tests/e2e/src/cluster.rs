@@ -13,6 +13,8 @@ use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
 
 const NAME: &str = "hello";
 const POD: &str = "hello-server-0";
+/// The pod of the second node, while there is one.
+const SECOND: &str = "hello-server-1";
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// How long a program in a pod may take; the handbooks' take half a minute on an idle machine.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(240);
@@ -72,13 +74,14 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
     });
     checks.check("a second node joins the first", two_nodes);
     checks.check(
-        "fewer nodes is refused by a condition as long as nodes cannot be drained",
-        fewer_nodes,
+        "a node that holds a queue's only copy does not leave, a condition names the queue, and asking for it again calls it off",
+        held_by_a_queue,
     );
     checks.check(
-        "stopped and without its volume, a node is gone as the condition said",
-        fewer_nodes_by_hand,
+        "mirrored, its queues move, and it leaves while messages are published: every confirmed one is there",
+        fewer_nodes,
     );
+    checks.check("a node that is leaving stays when it is wanted again", called_off);
 }
 
 /// Deletes the broker and makes it again.
@@ -322,27 +325,95 @@ fn two_nodes() -> Outcome {
     })
 }
 
-fn fewer_nodes() -> Outcome {
-    kubectl(&["scale", "rmq", NAME, "--replicas=1"])?;
-    within(READY_LIMIT, || {
-        let message = field("rmq", NAME, "{.status.conditions[*].message}")?;
-        says(&message, "drain")
-    })?;
-    equal(field("statefulset", "hello-server", "{.spec.replicas}")?.as_str(), "2")?;
-    Ok(())
+fn at<T>(pod: &str, talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
+    let forward = Forward::to_pod(pod, 5672)?;
+    let (user, password) = (secret("username")?, password()?);
+    talk(&Login {
+        host: "127.0.0.1",
+        port: forward.port,
+        user: &user,
+        password: &password,
+    })
 }
 
-/// As the condition says: the node is forgotten, then all stop, its volume is given up, and the other starts.
-fn fewer_nodes_by_hand() -> Outcome {
-    let second = "hello-server-1";
-    let node = field("rmq", NAME, "{.status.members[1].node}")?;
-    kubectl(&["exec", second, "--", "rabbitmqctl", "stop_app"])?;
-    kubectl(&["exec", POD, "--", "rabbitmqctl", "forget_cluster_node", &node])?;
-    kubectl(&["scale", "rmq", NAME, "--replicas=0"])?;
+fn scale(nodes: &str) -> Outcome {
+    kubectl(&["scale", "rmq", NAME, "--replicas", nodes]).map(drop)
+}
+
+fn pods_asked_for() -> Outcome<String> {
+    field("statefulset", "hello-server", "{.spec.replicas}")
+}
+
+fn held_by_a_queue() -> Outcome {
+    at(SECOND, |ann| ann.put("only-there", 10))?;
+    scale("1")?;
     within(READY_LIMIT, || {
-        equal(field("rmq", NAME, "{.status.phase}")?.as_str(), "Stopped")
+        equal(condition("rmq", NAME, "ScaleDownBlocked")?.as_str(), "True")?;
+        says(
+            &field("rmq", NAME, "{.status.summary.reason}")?,
+            "'only-there' in vhost '/'",
+        )
     })?;
-    kubectl(&["delete", "pvc", "data-hello-server-1", "--timeout=60s"])?;
-    kubectl(&["scale", "rmq", NAME, "--replicas=1"])?;
+    equal(pods_asked_for()?.as_str(), "2")?;
+    scale("2")?;
+    within(READY_LIMIT, || {
+        equal(condition("rmq", NAME, "ScaleDownBlocked")?.as_str(), "False")
+    })?;
     settled()
+}
+
+/// Publishes to queue after queue at the node that stays until told to stop; how many queues have ten messages each.
+fn publish_until(done: &AtomicBool) -> Outcome<usize> {
+    at(POD, |ann| {
+        let mut queues = 0;
+        while !done.load(Ordering::Relaxed) {
+            ann.put(&format!("meanwhile-{queues}"), 10)?;
+            queues += 1;
+        }
+        Ok(queues)
+    })
+}
+
+fn fewer_nodes() -> Outcome {
+    let mirror = r#"{"ha-mode":"all","ha-sync-mode":"automatic"}"#;
+    kubectl(&["exec", POD, "--", "rabbitmqctl", "set_policy", "ha", "^", mirror])?;
+    let done = AtomicBool::new(false);
+    let queues = thread::scope(|scope| {
+        let load = scope.spawn(|| publish_until(&done));
+        let left = one_node_left();
+        done.store(true, Ordering::Relaxed);
+        let queues = load.join().unwrap_or_else(|_| Err("the publisher panicked".into()));
+        left.and(queues)
+    })?;
+    if queues == 0 {
+        return Err("nothing was published meanwhile".into());
+    }
+    at(POD, |ann| {
+        ann.take("only-there", 10)?;
+        (0..queues).try_for_each(|queue| ann.take(&format!("meanwhile-{queue}"), 10))
+    })
+}
+
+fn one_node_left() -> Outcome {
+    scale("1")?;
+    within(READY_LIMIT, || equal(pods_asked_for()?.as_str(), "1"))
+        .map_err(|reason| format!("{reason}\n{}", story()))?;
+    within(READY_LIMIT, || {
+        equal(field("pod", SECOND, "{.metadata.name}")?.as_str(), "")
+    })?;
+    settled()?;
+    equal(condition("rmq", NAME, "Clustered")?.as_str(), "True")
+}
+
+/// It joins on the volume that it has left, begins to leave, and is called back.
+fn called_off() -> Outcome {
+    two_nodes()?;
+    scale("1")?;
+    within(READY_LIMIT, || {
+        equal(field("rmq", NAME, "{.status.operation.node}")?.as_str(), SECOND)
+    })?;
+    two_nodes()?;
+    settled()?;
+    one_node_left()?;
+    kubectl(&["exec", POD, "--", "rabbitmqctl", "clear_policy", "ha"]).map(drop)
 }

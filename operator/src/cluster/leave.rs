@@ -1,0 +1,266 @@
+//! How the node of the highest ordinal leaves a cluster that shall have fewer: it is announced in the status, its app is stopped, so that mirrors in
+//! sync lead its queues, it leaves and empties its disk, and only then the StatefulSet is asked for fewer pods. Pure.
+//!
+//! Each pass decides from what the nodes tell now, so a crash anywhere is resumed, and more replicas call it off. A queue's only copy never
+//! goes: it is looked for before the app is stopped, and again after, when nothing can be declared there any more.
+
+use api::Membership;
+
+use super::holdings::{Holdings, Queues};
+use super::situation::{PodSeen, Situation};
+use crate::crd::NonMovable;
+use crate::policy::feasible::Asked;
+
+/// Where the node that shall leave stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// It cannot leave now.
+    Held(Held),
+    /// It will leave; the status must say so before anything is done.
+    Announce,
+    /// Its app is stopped.
+    Stop(Box<PodSeen>),
+    /// It leaves the cluster.
+    Reset(Box<PodSeen>),
+    /// It was stopped, and has to start again.
+    Return(Box<PodSeen>, Held),
+    /// The others say that it is no member: its pod and its volume are not needed.
+    Left,
+}
+
+/// Why a node cannot leave now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// In one word.
+    pub reason: &'static str,
+    /// In one sentence.
+    pub message: String,
+}
+
+/// Reasons that pass by themselves, within a minute when all is well.
+pub const PASSING_REASONS: [&str; 4] = ["NodesNotReady", "NodeNotReady", "NodesDisagree", "NodesSilent"];
+
+fn held(reason: &'static str, message: impl Into<String>) -> Held {
+    Held {
+        reason,
+        message: message.into(),
+    }
+}
+
+/// What the user wants of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Nodes that there shall be in the end.
+    pub replicas: u32,
+    /// What becomes of queues that cannot move.
+    pub non_movable: NonMovable,
+}
+
+/// One more than the highest ordinal whose node any other node knows as a member.
+pub fn members_to(seen: &Situation) -> u32 {
+    let ordinals = seen.pods.iter().filter(|pod| pod.serves()).flat_map(|pod| {
+        let told = pod.told.as_ref();
+        let names = told.into_iter().flat_map(|told| &told.members);
+        names.filter_map(|member| ordinal_of(pod, &member.name))
+    });
+    ordinals.map(|ordinal| ordinal + 1).max().unwrap_or(0)
+}
+
+/// Decides about the node of the ordinal `last`; those below that run stay.
+pub fn leave(last: u32, terms: &Terms, seen: &Situation) -> Leave {
+    let running = seen.set.as_ref().map_or(0, |set| set.replicas);
+    let others = match others(last.min(running), seen) {
+        Ok(others) => others,
+        Err(why) => return Leave::Held(why),
+    };
+    let node = match others.first().and_then(|pod| node_of(pod, last)) {
+        Some(node) => node,
+        None => return Leave::Held(held("NodesSilent", "no node tells how it is called")),
+    };
+    let pod = seen.pods.iter().find(|pod| pod.ordinal == last);
+    if let Some(stranger) = stranger(pod, &others) {
+        return Leave::Held(stranger);
+    }
+    match is_member(&node, &others) {
+        None => Leave::Held(held(
+            "NodesDisagree",
+            format!("not all nodes have heard yet whether {node} belongs to the cluster"),
+        )),
+        Some(false) => Leave::Left,
+        Some(true) => member(&node, pod, &others, terms, seen),
+    }
+}
+
+/// The nodes that stay, if all of them serve clients and tell of their cluster.
+fn others(last: u32, seen: &Situation) -> Result<Vec<&PodSeen>, Held> {
+    let of = |ordinal| seen.pods.iter().find(|pod| pod.ordinal == ordinal);
+    let one = |ordinal| match of(ordinal) {
+        Some(pod) if pod.serves() && pod.told.as_ref().is_some_and(|told| told.serving) => Ok(pod),
+        Some(pod) => Err(format!("{} must take clients before another node leaves", pod.name)),
+        None => Err(format!(
+            "the pod of ordinal {ordinal} must exist before another node leaves"
+        )),
+    };
+    let others: Result<Vec<_>, _> = (0..last).map(one).collect();
+    match others {
+        Ok(others) if others.is_empty() => Err(held("NodesNotReady", "no node runs that could take over")),
+        Ok(others) => Ok(others),
+        Err(why) => Err(held("NodesNotReady", why)),
+    }
+}
+
+/// What stands before and after the ordinal in the name of this pod's node, and so in the names of the others.
+fn around(pod: &PodSeen) -> Option<(String, &str)> {
+    let stem = pod.name.strip_suffix(&pod.ordinal.to_string())?;
+    let (head, tail) = pod.told.as_ref()?.node.split_once(&pod.name)?;
+    Some((format!("{head}{stem}"), tail))
+}
+
+fn node_of(pod: &PodSeen, ordinal: u32) -> Option<String> {
+    let (head, tail) = around(pod)?;
+    Some(format!("{head}{ordinal}{tail}"))
+}
+
+fn ordinal_of(pod: &PodSeen, node: &str) -> Option<u32> {
+    let (head, tail) = around(pod)?;
+    node.strip_prefix(&head)?.strip_suffix(tail)?.parse().ok()
+}
+
+fn told<'a>(pods: &'a [&'a PodSeen]) -> impl Iterator<Item = &'a Membership> {
+    pods.iter().filter_map(|pod| pod.told.as_ref())
+}
+
+/// It may have formed a cluster of its own, with queues of its own.
+fn stranger(pod: Option<&PodSeen>, others: &[&PodSeen]) -> Option<Held> {
+    let (pod, own) = pod.and_then(|pod| Some((pod, pod.told.as_ref()?)))?;
+    let strange = told(others).any(|other| other.cluster_id != own.cluster_id);
+    strange.then(|| {
+        held(
+            "NodesAreSeparate",
+            format!("{} belongs to another cluster than the nodes that stay", pod.name),
+        )
+    })
+}
+
+/// Whether the node is a member; nothing while those who stay do not agree on it.
+fn is_member(node: &str, others: &[&PodSeen]) -> Option<bool> {
+    let knows = |told: &Membership| told.members.iter().any(|member| member.name == node);
+    let count = told(others).filter(|told| knows(told)).count();
+    match count {
+        0 => Some(false),
+        all if all == others.len() => Some(true),
+        _ => None,
+    }
+}
+
+fn is_up(node: &str, others: &[&PodSeen]) -> bool {
+    told(others).any(|told| told.members.iter().any(|member| member.name == node && member.up))
+}
+
+fn member(node: &str, pod: Option<&PodSeen>, others: &[&PodSeen], terms: &Terms, seen: &Situation) -> Leave {
+    let Some(pod) = pod.filter(|pod| pod.running && !pod.terminating) else {
+        let message = format!(
+            "{node} is a member and its pod does not run, so it cannot hand its queues over. If it never comes back and what only it has may be \
+             lost: kubectl exec {} -- rabbitmqctl forget_cluster_node {node}",
+            others.first().map_or("POD", |pod| pod.name.as_str())
+        );
+        return Leave::Held(held("NodeNotRunning", message));
+    };
+    let announced = seen.leaving.as_ref() == Some(&pod.name);
+    match (is_up(node, others), announced) {
+        (false, true) => stopped(pod, others, seen), // whatever its probe says still
+        (true, announced) if pod.ready => match obstacle(pod, terms, seen.holdings.get(&pod.name)) {
+            Some(obstacle) => Leave::Held(obstacle),
+            None if announced => Leave::Stop(Box::new(pod.clone())),
+            None => Leave::Announce,
+        },
+        (true | false, _) => Leave::Held(held(
+            "NodeNotReady",
+            format!("{} must take clients before it can hand its queues over", pod.name),
+        )),
+    }
+}
+
+/// What the cluster would miss.
+fn obstacle(pod: &PodSeen, terms: &Terms, holdings: Option<&Holdings>) -> Option<Held> {
+    let name = &pod.name;
+    let Some(holdings) = holdings else {
+        return Some(held(
+            "NodesSilent",
+            format!("{name} does not tell which queues it leads"),
+        ));
+    };
+    infeasible(name, terms.replicas, holdings).or_else(|| queues_there(name, terms.non_movable, holdings))
+}
+
+fn queues_there(pod: &str, non_movable: NonMovable, holdings: &Holdings) -> Option<Held> {
+    let passing = Some(&holdings.passing).filter(|_| non_movable == NonMovable::Wait);
+    let cases = [
+        (
+            Some(&holdings.alone),
+            "QueuesOnlyThere",
+            "holds the only copy of queues: mirror them by a policy, or delete them",
+        ),
+        (
+            Some(&holdings.unsynchronised),
+            "MirrorsNotSynchronised",
+            "leads queues of which no mirror is in sync: they are waited for, and 'rabbitmqctl sync_queue' makes it sooner",
+        ),
+        (
+            passing,
+            "QueuesNotMovable",
+            "leads exclusive or transient queues, which end with it: wait until their clients are gone, or set scaleDown.onNonMovable to Drop",
+        ),
+    ];
+    let found = cases
+        .into_iter()
+        .find_map(|(queues, reason, what)| Some((queues?.told()?, reason, what)));
+    found.map(|(queues, reason, what)| held(reason, format!("{pod} {what}: {queues}")))
+}
+
+/// A policy that asks for more nodes than there would be.
+fn infeasible(pod: &str, replicas: u32, holdings: &Holdings) -> Option<Held> {
+    let names = |node: &String| {
+        node == pod
+            || node
+                .split_once('@')
+                .is_some_and(|(_, host)| host.split('.').next() == Some(pod))
+    };
+    holdings.policies.iter().find_map(|policy| {
+        let name = &policy.name;
+        let wrong = match &policy.asked {
+            Asked::Exactly(copies) if *copies > u64::from(replicas) => format!(
+                "policy {name} wants {copies} copies, and {replicas} nodes would remain: let it want fewer, or all"
+            ),
+            Asked::Nodes(nodes) if nodes.iter().any(names) => {
+                format!("policy {name} names {pod}: take it out of the policy's list of nodes")
+            }
+            Asked::Exactly(_) | Asked::Nodes(_) | Asked::All | Asked::Nothing => return None,
+        };
+        Some(held("PoliciesNeedNode", wrong))
+    })
+}
+
+/// Its app was stopped by us: mirrors lead its queues now, or it has to come back.
+fn stopped(pod: &PodSeen, others: &[&PodSeen], seen: &Situation) -> Leave {
+    let down: Option<Vec<&Queues>> = others
+        .iter()
+        .map(|other| Some(&seen.holdings.get(&other.name)?.down))
+        .collect();
+    let Some(down) = down else {
+        return Leave::Held(held(
+            "NodesSilent",
+            "not all nodes tell whether every queue has a leader",
+        ));
+    };
+    match down.into_iter().find_map(Queues::told) {
+        None => Leave::Reset(Box::new(pod.clone())),
+        Some(queues) => {
+            let message = format!(
+                "queues have no leader since {} was stopped, so it is started again: {queues}",
+                pod.name
+            );
+            Leave::Return(Box::new(pod.clone()), held("QueuesOnlyThere", message))
+        }
+    }
+}
