@@ -304,11 +304,11 @@ impl Hand<'_> {
         let Some(door) = door else { return Ok(None) };
         let told = async { door.enter().await?.tell(request).await };
         Ok(Some(match told.await {
-            Ok(()) if *request == Request::StopApp => Note::normal(
+            Ok(_) if *request == Request::StopApp => Note::normal(
                 "NodeStopped",
                 format!("stopped {}, which hands its queues over before it leaves", pod.name),
             ),
-            Ok(()) => Note::normal(
+            Ok(_) => Note::normal(
                 "NodeLeft",
                 format!("{} has left the cluster and emptied its disk", door.node),
             ),

@@ -72,6 +72,27 @@ pub struct Placing {
     pub asked: Asked,
 }
 
+/// Whether the app of that pod's node runs, as the node itself says.
+pub async fn app_runs(pod: &Pod, node: &str, cookies: &[Cookie]) -> Option<bool> {
+    let door = Door {
+        address: nodes::peer_address(pod)?,
+        node: node.to_owned(),
+        cookies,
+    };
+    let told = async { door.enter().await?.tell(&Request::IsRunning).await };
+    match told.await {
+        Ok(Term::Bool(runs)) => Some(runs),
+        Ok(_) => None,
+        Err(error) => {
+            tracing::debug!(
+                pod = pod.name_any(),
+                "its node does not tell whether its app runs: {error}"
+            );
+            None
+        }
+    }
+}
+
 /// What each of these pods' nodes has, by the pod's name; who does not answer is missing.
 pub async fn ask(pods: &[Pod], names: &BTreeMap<String, String>, cookies: &[Cookie]) -> BTreeMap<String, Holdings> {
     let doors = pods.iter().filter_map(|pod| {

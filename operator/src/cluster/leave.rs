@@ -168,7 +168,8 @@ fn member(node: &str, pod: Option<&PodSeen>, others: &[&PodSeen], terms: &Terms,
     };
     let announced = seen.leaving.as_ref() == Some(&pod.name);
     match (is_up(node, others), announced) {
-        (false, true) => stopped(pod, others, seen), // whatever its probe says still
+        // Whatever its probe says still.
+        (false, true) if seen.app_runs == Some(false) => stopped(pod, others, seen),
         (true, announced) if pod.ready => match obstacle(pod, terms, seen.holdings.get(&pod.name)) {
             Some(obstacle) => Leave::Held(obstacle),
             None if announced => Leave::Stop(Box::new(pod.clone())),

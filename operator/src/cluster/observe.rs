@@ -13,6 +13,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
+use link::Cookie;
 use serde::de::DeserializeOwned;
 
 use super::holdings::{self, Holdings};
@@ -43,6 +44,8 @@ pub struct Found {
     pub taken: Vec<Taken>,
     /// The pod whose node the status says is leaving.
     pub leaving: Option<String>,
+    /// Whether the app of that node runs, if it says so.
+    pub app_runs: Option<bool>,
     /// What nodes have, by the names of their pods; asked only when fewer nodes are wanted than there are.
     pub holdings: BTreeMap<String, Holdings>,
     /// What the nodes tell of their cluster, by the names of their pods; those that did not answer are missing.
@@ -114,9 +117,16 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         true => holdings(&pods, &told, cookie.as_ref()).await,
         false => BTreeMap::new(),
     };
+    let leaving = leaving(cluster);
+    let leaver = pods.iter().find(|pod| Some(pod.name_any()) == leaving);
+    let app_runs = match leaver.zip(leaving.as_ref().and_then(|leaving| told.get(leaving))) {
+        Some((pod, told)) => holdings::app_runs(pod, &told.node, &known(cookie.as_ref())).await,
+        None => None,
+    };
     Ok(Found {
+        app_runs,
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
-        leaving: leaving(cluster),
+        leaving,
         holdings,
         told,
         pods,
@@ -144,7 +154,11 @@ async fn holdings(
         .iter()
         .map(|(pod, told)| (pod.clone(), told.node.clone()))
         .collect();
-    holdings::ask(pods, &names, &cookie.map(cookies).unwrap_or_default()).await
+    holdings::ask(pods, &names, &known(cookie)).await
+}
+
+fn known(cookie: Option<&Secret>) -> Vec<Cookie> {
+    cookie.map(cookies).unwrap_or_default()
 }
 
 fn leaving(cluster: &RabbitCluster) -> Option<String> {

@@ -105,16 +105,24 @@ fn steady(replicas: u32) -> Plan {
     }
 }
 
-/// A node that was stopped so that it could leave, and is wanted again, is started again.
+/// A node that was to leave is wanted again: it starts anew, unless it says that its app was not stopped yet. Its probe would say so too late.
 fn stay(plan: Plan, seen: &Situation) -> Plan {
-    let stopped = |pod: &&PodSeen| seen.leaving.as_ref() == Some(&pod.name) && pod.ordinal < plan.replicas;
-    let stopped = seen.pods.iter().find(stopped);
-    match stopped.filter(|pod| pod.running && !pod.ready && !pod.terminating) {
-        Some(pod) => Plan {
+    let leaver = |pod: &&PodSeen| seen.leaving.as_ref() == Some(&pod.name) && pod.ordinal < plan.replicas;
+    let leaver = seen.pods.iter().find(leaver);
+    let Some(pod) = leaver.filter(|pod| pod.running && !pod.terminating) else {
+        return plan;
+    };
+    match seen.app_runs {
+        Some(true) => plan,
+        Some(false) => Plan {
             step: Step::Replace(Box::new(pod.clone()), Why::Stays),
             ..plan
         },
-        None => plan,
+        None => Plan {
+            leaving: seen.leaving.clone(),
+            step: Step::Wait(format!("{} must say whether it was stopped", pod.name)),
+            ..plan
+        },
     }
 }
 

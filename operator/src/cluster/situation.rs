@@ -26,6 +26,8 @@ pub struct Situation {
     pub held: u32,
     /// The pod whose node the status says is leaving.
     pub leaving: Option<String>,
+    /// Whether the app of that node runs; nothing if the node does not say.
+    pub app_runs: Option<bool>,
     /// What nodes have, by the names of their pods; those that were not asked or did not answer are missing.
     pub holdings: BTreeMap<String, Holdings>,
 }
@@ -99,6 +101,7 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         pods,
         held: held.unwrap_or(0),
         leaving: found.leaving.clone(),
+        app_runs: found.app_runs,
         holdings: found.holdings.clone(),
     }
 }

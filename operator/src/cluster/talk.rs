@@ -112,25 +112,25 @@ impl Talk {
             let answer = receive(&mut self.tcp, REPLY_BYTES_MAX);
             match timeout(LIST_PATIENCE, answer).await.map_err(|_| Error::Late)?? {
                 Reply::Rows(rows) => rows.into_iter().for_each(&mut each),
-                other => return ended(other),
+                other => return ended(other).map(drop),
             }
         }
     }
 
-    /// Has it do something.
+    /// Has it do or tell something.
     ///
     /// # Errors
     /// It refuses, or was lost on the way; it may have done it then.
-    pub async fn tell(&mut self, request: &Request) -> Result<(), Error> {
+    pub async fn tell(&mut self, request: &Request) -> Result<Term, Error> {
         send(&mut self.tcp, request, REQUEST_BYTES_MAX).await?;
         let answer = receive(&mut self.tcp, REPLY_BYTES_MAX);
         ended(timeout(DEED_PATIENCE, answer).await.map_err(|_| Error::Late)??)
     }
 }
 
-fn ended(reply: Reply) -> Result<(), Error> {
+fn ended(reply: Reply) -> Result<Term, Error> {
     match reply {
-        Reply::Done(_) => Ok(()),
+        Reply::Done(term) => Ok(term),
         Reply::Failed(failure) => Err(Error::Refused(words(failure))),
         Reply::Rows(_) | Reply::Image { .. } | Reply::File { .. } | Reply::Octets(_) => {
             Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "it answers out of turn").into())

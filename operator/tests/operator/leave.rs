@@ -42,6 +42,7 @@ fn three() -> Situation {
         pods: (0..3).map(pod).collect(),
         held: 3,
         leaving: None,
+        app_runs: None,
         holdings: (0..3)
             .map(|ordinal| (format!("orders-server-{ordinal}"), Holdings::default()))
             .collect(),
@@ -71,7 +72,7 @@ fn its(seen: &mut Situation) -> &mut Holdings {
 /// As the others see it when its app is stopped.
 fn stopped(mut seen: Situation) -> Situation {
     seen.leaving = Some("orders-server-2".into());
-    seen.pods[2].ready = false;
+    seen.app_runs = Some(false);
     seen.holdings.remove("orders-server-2");
     for told in seen.pods.iter_mut().filter_map(|pod| pod.told.as_mut()) {
         told.members[2].up = false;

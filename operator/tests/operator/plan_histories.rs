@@ -94,7 +94,7 @@ fn node(ordinal: u32) -> String {
 }
 
 fn serves(pod: &Pod) -> bool {
-    pod.ready && !pod.terminating
+    pod.ready && !pod.stopped && !pod.terminating
 }
 
 impl World {
@@ -153,7 +153,9 @@ impl World {
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.terminating {
             self.pods.remove(&ordinal);
-        } else if self.works[pod.revision] && !pod.failed && !pod.stopped {
+        } else if pod.stopped {
+            pod.ready = false;
+        } else if self.works[pod.revision] && !pod.failed {
             let joins = self.members.contains(&ordinal) || !self.members.is_empty() || ordinal == 0;
             if joins {
                 pod.ready = true;
@@ -191,7 +193,7 @@ impl World {
         let member = |ordinal: &u32| ClusterMember {
             name: node(*ordinal),
             uuid: String::new(),
-            up: self.pods.get(ordinal).is_some_and(|pod| pod.ready),
+            up: self.is_up(*ordinal),
         };
         Membership {
             cluster_id: "c".into(),
@@ -201,19 +203,22 @@ impl World {
         }
     }
 
+    fn is_up(&self, ordinal: u32) -> bool {
+        self.pods.get(&ordinal).is_some_and(|pod| pod.ready && !pod.stopped)
+    }
+
     fn holdings(&self, ordinal: u32) -> Holdings {
         let mut holdings = Holdings::default();
         if self.alone.contains(&ordinal) {
             holdings.alone.add(format!("of {ordinal}"));
         }
-        let is_up = |ordinal: &u32| self.pods.get(ordinal).is_some_and(|pod| pod.ready);
-        let down = self.alone.iter().filter(|ordinal| !is_up(ordinal));
+        let down = self.alone.iter().filter(|ordinal| !self.is_up(**ordinal));
         down.for_each(|ordinal| holdings.down.add(format!("of {ordinal}")));
         holdings
     }
 
     fn seen(&self, deaf: u8) -> Situation {
-        let heard = |ordinal: u32, pod: &Pod| pod.ready && deaf & (1 << ordinal) == 0;
+        let heard = |ordinal: u32, pod: &Pod| pod.ready && !pod.stopped && deaf & (1 << ordinal) == 0;
         let pods = self.pods.iter().map(|(ordinal, pod)| PodSeen {
             name: name(*ordinal),
             ordinal: *ordinal,
@@ -240,10 +245,20 @@ impl World {
             pods: pods.collect(),
             held: living.map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),
             leaving: self.leaving.clone(),
+            app_runs: self.app_runs(deaf),
             holdings: told
                 .map(|(ordinal, _)| (name(*ordinal), self.holdings(*ordinal)))
                 .collect(),
         }
+    }
+
+    /// What the node that leaves says of its app. Its probe may still call it ready.
+    fn app_runs(&self, deaf: u8) -> Option<bool> {
+        let of =
+            |(ordinal, pod): (&u32, &Pod)| (self.leaving == Some(name(*ordinal))).then_some((*ordinal, pod.clone()));
+        let (ordinal, pod) = self.pods.iter().find_map(of)?;
+        let heard = !pod.terminating && !pod.failed && deaf & (1 << ordinal) == 0;
+        heard.then_some(pod.ready && !pod.stopped)
     }
 
     fn decide(&self, deaf: u8) -> Plan {
@@ -322,8 +337,7 @@ impl World {
         );
         assert!(!self.alone.contains(&ordinal), "the only copy of a queue is stopped");
         if let Some(pod) = self.pods.get_mut(&ordinal) {
-            pod.ready = false;
-            pod.stopped = true;
+            pod.stopped = true; // its probe says so later
         }
     }
 

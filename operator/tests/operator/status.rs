@@ -186,6 +186,7 @@ fn a_node_that_leaves_is_written_down_and_does_not_count_as_lost() {
     assert_eq!(status.phase, Some(Phase::ScalingDown));
     assert_eq!(status.operation.unwrap().node, "orders-server-2");
     three.leaving = Some("orders-server-2".into());
+    three.app_runs = Some(false);
     three.pods[2].ready = false;
     for pod in &mut three.pods {
         pod.told.as_mut().unwrap().members[2].up = false;
