@@ -106,7 +106,9 @@ async fn pods(own: &str, first: u32) -> anyhow::Result<Candidates> {
     let (head, number, tail) = ordinal(own).with_context(|| {
         format!("node name {own}: k8s discovery needs the host name of a StatefulSet's pod, such as rabbit@orders-server-0.orders-nodes")
     })?;
-    let (mut others, mut at, mut highest) = (Vec::new(), first, number);
+    // Where the first is one that no pod has, so that none begins, the others are found all the same.
+    let lowest = if first <= number { first } else { 0 };
+    let (mut others, mut at, mut highest) = (Vec::new(), lowest, number);
     while at <= highest.saturating_add(ORDINALS_AHEAD) {
         let name = format!("{head}{at}{tail}");
         let host = name.split_once('@').map_or("", |(_, host)| host).to_owned();

@@ -24,7 +24,7 @@ pub(super) fn keys() -> Vec<Key> {
             .doc("Host name with the address of each node; the nodes are called as those addresses are."),
         key("cluster_formation.k8s.ordinal_start", |c: &mut Config, _, v| c.formation.first_ordinal = v)
             .default("0")
-            .doc("Ordinal of the pod that begins the cluster."),
+            .doc("Ordinal of the pod that begins the cluster. Where no pod has it, none begins one."),
         no_effect("cluster_formation.k8s.*", by_names),
         key("cluster_formation.discovery_retry_limit", |c: &mut Config, _, v| c.formation.looks_max = v)
             .default("30")
