@@ -138,12 +138,13 @@ fn printed(valid: &ValidCluster) -> Result<Vec<String>, serde_yaml::Error> {
     let wanted = Wanted {
         replicas: valid.replicas,
         secrets: true,
-        update: valid.spec.update.strategy,
+        update: valid.spec.update,
         non_movable: valid.spec.scale_down.on_non_movable,
     };
     let plan = plan(&wanted, &Situation::default());
     let shape = Shape {
         replicas: plan.replicas,
+        formed: false,
         claims: None,
     };
     let Children {

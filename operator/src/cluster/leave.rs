@@ -71,7 +71,7 @@ pub fn leave(last: u32, terms: &Terms, seen: &Situation) -> Leave {
     let running = seen.set.as_ref().map_or(0, |set| set.replicas);
     let others = match others(last.min(running), seen) {
         Ok(others) => others,
-        Err(why) => return Leave::Held(why),
+        Err(why) => return call_back(last, why, seen),
     };
     let node = match others.first().and_then(|pod| node_of(pod, last)) {
         Some(node) => node,
@@ -91,10 +91,28 @@ pub fn leave(last: u32, terms: &Terms, seen: &Situation) -> Leave {
     }
 }
 
+/// Those who stay are not well. It may be for want of the one that was stopped: without its vote they may be no majority. If one of them
+/// knows it as a member still, it starts again.
+fn call_back(last: u32, why: Held, seen: &Situation) -> Leave {
+    let stopped = |pod: &&PodSeen| {
+        pod.ordinal == last && seen.leaving.as_ref() == Some(&pod.name) && pod.running && !pod.terminating
+    };
+    let knows = |pod: &PodSeen| {
+        let (node, told) = (node_of(pod, last), pod.told.as_ref());
+        told.is_some_and(|told| told.members.iter().any(|member| Some(&member.name) == node.as_ref()))
+    };
+    let is_member = seen.pods.iter().any(|pod| pod.ordinal < last && knows(pod));
+    match seen.pods.iter().find(stopped) {
+        Some(pod) if is_member && seen.app_runs == Some(false) => Leave::Return(Box::new(pod.clone()), why),
+        _ => Leave::Held(why),
+    }
+}
+
 /// The nodes that stay, if all of them serve clients and tell of their cluster.
 fn others(last: u32, seen: &Situation) -> Result<Vec<&PodSeen>, Held> {
     let of = |ordinal| seen.pods.iter().find(|pod| pod.ordinal == ordinal);
     let one = |ordinal| match of(ordinal) {
+        Some(pod) if pod.fresh => Err(moment(pod)),
         Some(pod) if pod.serves() && pod.told.as_ref().is_some_and(|told| told.serving) => Ok(pod),
         Some(pod) => Err(format!("{} must take clients before another node leaves", pod.name)),
         None => Err(format!(
@@ -107,6 +125,10 @@ fn others(last: u32, seen: &Situation) -> Result<Vec<&PodSeen>, Held> {
         Ok(others) => Ok(others),
         Err(why) => Err(held("NodesNotReady", why)),
     }
+}
+
+fn moment(pod: &PodSeen) -> String {
+    format!("{} has just begun to take clients, and is given a moment", pod.name)
 }
 
 /// What stands before and after the ordinal in the name of this pod's node, and so in the names of the others.
@@ -170,6 +192,7 @@ fn member(node: &str, pod: Option<&PodSeen>, others: &[&PodSeen], terms: &Terms,
     match (is_up(node, others), announced) {
         // Whatever its probe says still.
         (false, true) if seen.app_runs == Some(false) => stopped(pod, others, seen),
+        (true, _) if pod.fresh => Leave::Held(held("NodeNotReady", moment(pod))),
         (true, announced) if pod.ready => match obstacle(pod, terms, seen.holdings.get(&pod.name)) {
             Some(obstacle) => Leave::Held(obstacle),
             None if announced => Leave::Stop(Box::new(pod.clone())),

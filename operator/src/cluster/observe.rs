@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use link::Cookie;
@@ -20,12 +21,15 @@ use super::holdings::{self, Holdings};
 use super::names::{Names, selector_text};
 use super::nodes;
 use super::secrets::cookies;
+use super::situation::LABEL_REVISION;
 use crate::api_error::said;
 use crate::crd::{OperationKind, RabbitCluster};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
+    /// When it was read.
+    pub at: Timestamp,
     /// The StatefulSet, if it is ours.
     pub set: Option<StatefulSet>,
     /// Pods of this very cluster.
@@ -46,7 +50,7 @@ pub struct Found {
     pub leaving: Option<String>,
     /// Whether the app of that node runs, if it says so.
     pub app_runs: Option<bool>,
-    /// What nodes have, by the names of their pods; asked only when fewer nodes are wanted than there are.
+    /// What nodes have, by the names of their pods; asked only when one may have to stop.
     pub holdings: BTreeMap<String, Holdings>,
     /// What the nodes tell of their cluster, by the names of their pods; those that did not answer are missing.
     pub told: BTreeMap<String, Membership>,
@@ -113,7 +117,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
     let pods: Vec<Pod> = reader.list(&selector_text(&names.selector(&uid))).await?;
     let cookie = reader.get(&names.cookie()).await?;
     let told = nodes::ask(&pods).await;
-    let holdings = match is_shrinking(cluster, set.as_ref()) {
+    let holdings = match is_shrinking(cluster, set.as_ref()) || is_rolling(set.as_ref(), &pods) {
         true => holdings(&pods, &told, cookie.as_ref()).await,
         false => BTreeMap::new(),
     };
@@ -124,6 +128,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         None => None,
     };
     Ok(Found {
+        at: Timestamp::now(),
         app_runs,
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
         leaving,
@@ -143,6 +148,12 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
 fn is_shrinking(cluster: &RabbitCluster, set: Option<&StatefulSet>) -> bool {
     let asked = set.and_then(|set| set.spec.as_ref()?.replicas).unwrap_or(0);
     (1..asked).contains(&cluster.spec.replicas)
+}
+
+/// Whether a pod may have to be replaced.
+fn is_rolling(set: Option<&StatefulSet>, pods: &[Pod]) -> bool {
+    let newest = set.and_then(|set| set.status.as_ref()?.update_revision.as_ref());
+    newest.is_some_and(|newest| pods.iter().any(|pod| pod.labels().get(LABEL_REVISION) != Some(newest)))
 }
 
 async fn holdings(

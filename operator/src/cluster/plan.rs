@@ -1,13 +1,16 @@
 //! The one decision of a pass: how many pods the StatefulSet is asked for, and whether one pod is replaced now. Pure, and
 //! checked by a property test against random edits and failures: we never take a second node down, and we come to rest.
 //!
-//! A pod that runs an old revision is replaced, the highest ordinal first, only while every other node takes clients. Two
-//! exceptions keep a broken revision from locking itself in: a pod that never became ready on an old revision is replaced at
-//! once, and one that is down already needs only its siblings of the new revision to be well.
+//! A pod that runs an old revision is replaced, the one that leads the fewest queues first, only while every other node takes clients and
+//! hears a majority, and each mirrored queue that it leads has a mirror in sync. Two exceptions keep a broken revision from locking itself
+//! in: a pod that never became ready on an old revision is replaced at once, and one that is down already needs only its siblings of the
+//! new revision to be well.
+
+use std::cmp::Reverse;
 
 use super::leave::{Held, Leave, Terms, leave, members_to};
 use super::situation::{PodSeen, Situation};
-use crate::crd::{NonMovable, UpdateStrategy};
+use crate::crd::{NonMovable, UnsyncedMirrors, Update, UpdateStrategy};
 
 /// What the user wants, as far as the plan is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +19,8 @@ pub struct Wanted {
     pub replicas: u32,
     /// A new pod would find the Secrets that it needs.
     pub secrets: bool,
-    /// Who replaces pods that run an old template.
-    pub update: UpdateStrategy,
+    /// How pods that run an old template are replaced.
+    pub update: Update,
     /// What becomes of queues that cannot move from a node that leaves.
     pub non_movable: NonMovable,
 }
@@ -183,7 +186,7 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
     }
 }
 
-fn roll(replicas: u32, update: UpdateStrategy, seen: &Situation) -> Step {
+fn roll(replicas: u32, update: Update, seen: &Situation) -> Step {
     let Some(set) = &seen.set else { return Step::Rest };
     let Some(revision) = &set.revision else {
         return Step::Wait("the StatefulSet's controller has not seen the newest template".into());
@@ -193,10 +196,10 @@ fn roll(replicas: u32, update: UpdateStrategy, seen: &Situation) -> Step {
     if let Some(pod) = old().rfind(|pod| !pod.ready && !pod.ever_ready) {
         return Step::Replace(Box::new(pod.clone()), Why::NeverReady);
     }
-    let Some(candidate) = old().rfind(|pod| !pod.ready).or_else(|| old().next_back()) else {
+    let Some(candidate) = old().rfind(|pod| !pod.ready).or_else(|| least_needed(old(), seen)) else {
         return Step::Rest;
     };
-    if update == UpdateStrategy::OnDelete {
+    if update.strategy == UpdateStrategy::OnDelete {
         return Step::Wait("update.strategy is OnDelete: delete these pods when it suits you".into());
     }
     let why = if candidate.ready { Why::Turn } else { Why::Down };
@@ -209,10 +212,50 @@ fn roll(replicas: u32, update: UpdateStrategy, seen: &Situation) -> Step {
             pod.name
         ));
     }
-    match (0..replicas).find(|ordinal| nodes().all(|pod| pod.ordinal != *ordinal)) {
-        Some(missing) => Step::Wait(format!(
+    if let Some(missing) = (0..replicas).find(|ordinal| nodes().all(|pod| pod.ordinal != *ordinal)) {
+        return Step::Wait(format!(
             "the pod of ordinal {missing} must exist before the next one is replaced"
-        )),
+        ));
+    }
+    match Some(candidate)
+        .filter(|pod| pod.ready && replicas > 1)
+        .and_then(|pod| closed(pod, nodes(), update, seen))
+    {
+        Some(why) => Step::Wait(why),
         None => Step::Replace(Box::new(candidate.clone()), why),
     }
+}
+
+/// Of the nodes that are well the one that leads the fewest queues, and of several the one of the highest ordinal.
+fn least_needed<'a>(pods: impl Iterator<Item = &'a PodSeen>, seen: &Situation) -> Option<&'a PodSeen> {
+    let leads = |pod: &&PodSeen| seen.holdings.get(&pod.name).map_or(0, |holdings| holdings.leads);
+    pods.min_by_key(|pod| (leads(pod), Reverse(pod.ordinal)))
+}
+
+/// What keeps a node that is well from being replaced, although every pod is ready: whoever does not answer might.
+fn closed<'a>(
+    candidate: &PodSeen,
+    mut nodes: impl Iterator<Item = &'a PodSeen>,
+    update: Update,
+    seen: &Situation,
+) -> Option<String> {
+    let serving = |pod: &PodSeen| pod.told.as_ref().is_some_and(|told| told.serving);
+    if let Some(pod) = nodes.find(|pod| pod.name != candidate.name && !serving(pod)) {
+        return Some(format!(
+            "{} must tell that it hears a majority before {} is replaced",
+            pod.name, candidate.name
+        ));
+    }
+    let Some(holdings) = seen.holdings.get(&candidate.name) else {
+        return Some(format!(
+            "{} must tell which queues it leads before it is replaced",
+            candidate.name
+        ));
+    };
+    let unsynchronised = holdings.unsynchronised.told();
+    let queues = unsynchronised.filter(|_| update.unsynced_mirrors == UnsyncedMirrors::Wait)?;
+    Some(format!(
+        "{} is replaced when a mirror of each queue that it leads is in sync; none is of {queues}",
+        candidate.name
+    ))
 }

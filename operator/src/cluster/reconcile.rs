@@ -160,6 +160,7 @@ async fn carry_out(
     let (secrets, plan) = decide(&valid, found, seen);
     let shape = Shape {
         replicas: plan.replicas,
+        formed: is_formed(cluster, seen, &plan),
         claims: found
             .set
             .as_ref()
@@ -185,13 +186,22 @@ async fn carry_out(
     Ok((Outcome::Done(Box::new(carried)), Some(done)))
 }
 
+/// A node whose disk is lost, and that does not find the others yet, must not begin a second cluster. A single one has no others.
+fn is_formed(cluster: &RabbitCluster, seen: &Situation, plan: &Plan) -> bool {
+    let known = cluster
+        .status
+        .as_ref()
+        .is_some_and(|status| status.cluster_id.is_some());
+    known && plan.replicas.max(seen.held) > 1
+}
+
 fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, Plan) {
     let lived = seen.set.is_some() || seen.held > 0;
     let secrets = judge(&valid.names, found.cookie.as_ref(), found.default_user.as_ref(), lived);
     let wanted = Wanted {
         replicas: valid.replicas,
         secrets: secrets.to_restore().is_none(),
-        update: valid.spec.update.strategy,
+        update: valid.spec.update,
         non_movable: valid.spec.scale_down.on_non_movable,
     };
     let plan = plan(&wanted, seen);

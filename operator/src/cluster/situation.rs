@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 use api::Membership;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, PodCondition};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::holdings::Holdings;
 use super::names::{LABEL_LEFT, Names};
 use super::observe::Found;
 
+/// How long a pod is fresh.
+const FRESH_SECONDS: i64 = 10;
 /// Label in which a pod carries the revision of its template.
-const LABEL_REVISION: &str = "controller-revision-hash";
+pub const LABEL_REVISION: &str = "controller-revision-hash";
 
 /// One reading of one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub struct PodSeen {
     pub ready: bool,
     /// Whether it ever did.
     pub ever_ready: bool,
+    /// Whether it has taken clients for only a moment: its cluster may still be giving it its vote.
+    pub fresh: bool,
     /// Whether it is being deleted.
     pub terminating: bool,
     /// What is wrong with it, if that can be told.
@@ -85,7 +90,7 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         told: found.told.get(&pod.name).cloned(),
         ..pod
     };
-    let seen = found.pods.iter().filter_map(|pod| pod_seen(names, pod));
+    let seen = found.pods.iter().filter_map(|pod| pod_seen(names, pod, found.at));
     let mut pods: Vec<_> = seen.map(told).collect();
     pods.sort_by_key(|pod| pod.ordinal);
     let claims = found
@@ -126,7 +131,7 @@ pub fn set_seen(set: &StatefulSet) -> SetSeen {
     }
 }
 
-fn pod_seen(names: &Names, pod: &Pod) -> Option<PodSeen> {
+fn pod_seen(names: &Names, pod: &Pod, at: Timestamp) -> Option<PodSeen> {
     let name = pod.name_any();
     let ready = condition(pod, "Ready").is_some_and(|ready| ready.status == "True");
     let containers = pod
@@ -145,12 +150,18 @@ fn pod_seen(names: &Names, pod: &Pod) -> Option<PodSeen> {
             .unwrap_or_default(),
         running: is_running(pod),
         ready,
+        fresh: ready && is_fresh(pod, at),
         ever_ready: ready || was_ready(pod),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         problem: if ready { None } else { problem(pod) },
         told: None,
         name,
     })
+}
+
+fn is_fresh(pod: &Pod, at: Timestamp) -> bool {
+    let since = condition(pod, "Ready").and_then(|ready| ready.last_transition_time.as_ref());
+    since.is_some_and(|since| at.as_second() - since.0.as_second() < FRESH_SECONDS)
 }
 
 fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {

@@ -24,7 +24,7 @@ pub use print::{definitions, file_name, values_schema, yaml};
 pub use rabbit_cluster::{
     ClientAuth, Disruption, DisruptionBudget, ExternalTrafficPolicy, Image, IpFamilyPolicy, NetworkPolicy, NonMovable,
     Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention, RetentionPolicy, ScaleDown,
-    Scheduling, SecretName, Service, ServiceType, Tls, Update, UpdateStrategy,
+    Scheduling, SecretName, Service, ServiceType, Tls, UnsyncedMirrors, Update, UpdateStrategy,
 };
 pub use status::{
     Binding, DefaultUser, Member, ObjectName, Operation, OperationKind, Phase, RabbitClusterStatus, Summary, Version,

@@ -415,6 +415,19 @@ pub struct Update {
     /// Who replaces pods that run an old template.
     #[serde(default)]
     pub strategy: UpdateStrategy,
+    /// What is done about a node that leads mirrored queues of which no mirror is in sync: they are away while it restarts.
+    #[serde(default)]
+    pub unsynced_mirrors: UnsyncedMirrors,
+}
+
+/// What is done about queues without a mirror in sync.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum UnsyncedMirrors {
+    /// Their node is replaced when one is in sync.
+    #[default]
+    Wait,
+    /// Their node is replaced all the same; the messages are back with it.
+    Proceed,
 }
 
 /// Who replaces pods that run an old template.

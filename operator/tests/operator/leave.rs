@@ -180,3 +180,23 @@ fn a_node_that_does_not_run_is_held_with_what_could_be_done_by_hand() {
     assert_eq!(reason, "NodeNotRunning");
     assert!(message.contains("rabbitmqctl forget_cluster_node rabbit@orders-server-2.orders-nodes.shop"));
 }
+
+#[test]
+fn a_node_that_has_just_come_is_given_a_moment() {
+    for ordinal in [1, 2] {
+        let mut seen = three();
+        seen.pods[ordinal].fresh = true;
+        assert!(held(&seen).1.contains("is given a moment"), "{ordinal}");
+    }
+}
+
+#[test]
+fn one_that_was_stopped_comes_back_when_those_who_stay_cannot_do_without_it() {
+    let mut seen = stopped(three());
+    seen.pods[0].told.as_mut().unwrap().serving = false;
+    assert!(matches!(decide(&seen), Leave::Return(..)));
+    for told in seen.pods.iter_mut().filter_map(|pod| pod.told.as_mut()) {
+        told.members.pop();
+    }
+    assert!(matches!(decide(&seen), Leave::Held(_)), "it has left already");
+}

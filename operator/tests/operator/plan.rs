@@ -1,9 +1,11 @@
 //! The plan, by tables. A node is written as ordinal, revision and state: `2b!` is ordinal 2, revision b, never ready. States: `+` ready,
 //! `-` was ready and is not, `!` never became ready, `x` terminating.
 
+use api::Membership;
+use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Plan, Step, Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
-use operator::crd::{NonMovable, UpdateStrategy};
+use operator::crd::{NonMovable, UnsyncedMirrors, Update, UpdateStrategy};
 
 fn pod(text: &str) -> PodSeen {
     let mut letters = text.chars();
@@ -19,6 +21,10 @@ fn pod(text: &str) -> PodSeen {
         ready: state == '+',
         ever_ready: state != '!',
         terminating: state == 'x',
+        told: (state == '+').then(|| Membership {
+            serving: true,
+            ..Membership::default()
+        }),
         ..PodSeen::default()
     }
 }
@@ -30,6 +36,9 @@ fn situation(replicas: u32, revision: Option<&str>, pods: &str) -> Situation {
             revision: revision.map(str::to_owned),
             generation: 1,
         }),
+        holdings: (0..replicas)
+            .map(|ordinal| (format!("pod-{ordinal}"), Holdings::default()))
+            .collect(),
         pods: pods.split_whitespace().map(pod).collect(),
         held: replicas,
         ..Situation::default()
@@ -40,7 +49,7 @@ fn decide(replicas: u32, secrets: bool, seen: &Situation) -> Plan {
     let wanted = Wanted {
         replicas,
         secrets,
-        update: UpdateStrategy::Automatic,
+        update: Update::default(),
         non_movable: NonMovable::Wait,
     };
     plan(&wanted, seen)
@@ -108,12 +117,67 @@ fn nothing_is_replaced_while_the_newest_template_is_unknown_or_a_new_pod_could_n
 }
 
 #[test]
+fn the_node_that_leads_the_fewest_queues_goes_first() {
+    let mut seen = situation(3, Some("b"), "0a+ 1a+ 2a+");
+    for (ordinal, leads) in [(0, 5), (1, 1), (2, 9)] {
+        seen.holdings.get_mut(&format!("pod-{ordinal}")).unwrap().leads = leads;
+    }
+    assert_eq!(told(&decide(3, true, &seen).step), "1 Turn");
+}
+
+#[test]
+fn a_node_waits_for_its_mirrors_and_for_all_to_answer() {
+    let reason = |seen: &Situation| match decide(3, true, seen).step {
+        Step::Wait(why) => why,
+        step => told(&step),
+    };
+    let whole = situation(3, Some("b"), "0a+ 1a+ 2a+");
+    let mut seen = whole.clone();
+    seen.holdings
+        .get_mut("pod-2")
+        .unwrap()
+        .unsynchronised
+        .add("'q' in vhost '/'".into());
+    assert_eq!(
+        reason(&seen),
+        "pod-2 is replaced when a mirror of each queue that it leads is in sync; none is of 'q' in vhost '/'"
+    );
+    let wanted = Wanted {
+        replicas: 3,
+        secrets: true,
+        update: Update {
+            unsynced_mirrors: UnsyncedMirrors::Proceed,
+            ..Update::default()
+        },
+        non_movable: NonMovable::Wait,
+    };
+    assert_eq!(told(&plan(&wanted, &seen).step), "2 Turn");
+    let mut seen = whole.clone();
+    seen.holdings.remove("pod-2");
+    assert!(reason(&seen).contains("pod-2 must tell which queues it leads"));
+    let mut seen = whole;
+    seen.pods[0].told = None;
+    assert!(reason(&seen).contains("pod-0 must tell that it hears a majority before pod-2"));
+}
+
+#[test]
+fn one_node_alone_waits_for_nobody() {
+    let mut seen = situation(1, Some("b"), "0a+");
+    seen.holdings.clear();
+    seen.pods[0].told = None;
+    assert_eq!(told(&decide(1, true, &seen).step), "0 Turn");
+}
+
+#[test]
 fn pods_are_left_to_the_user_where_the_user_wants_it_but_for_those_that_never_started() {
     let on_delete = |pods: &str| {
         let wanted = Wanted {
             replicas: 3,
             secrets: true,
-            update: UpdateStrategy::OnDelete,
+            update: Update {
+                strategy: UpdateStrategy::OnDelete,
+                ..Update::default()
+            },
             non_movable: NonMovable::Wait,
         };
         told(&plan(&wanted, &situation(3, Some("b"), pods)).step)

@@ -9,7 +9,7 @@ use api::{ClusterMember, Membership};
 use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Plan, Step, Wanted, Why, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
-use operator::crd::{NonMovable, UpdateStrategy};
+use operator::crd::{NonMovable, Update};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ enum Event {
     Declare(u32),
     /// A policy mirrors the queues of this node.
     Mirror(u32),
+    /// The mirrors of this node's queues fall behind.
+    Lag(u32),
+    /// They are in sync again.
+    Sync(u32),
     /// The kubelet of this ordinal gets something done.
     Kubelet(u32),
     /// The StatefulSet's controller gets something done.
@@ -45,6 +49,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0_u32..6).prop_map(Event::Delete),
         1 => (0_u32..6).prop_map(Event::Declare),
         1 => (0_u32..6).prop_map(Event::Mirror),
+        1 => (0_u32..6).prop_map(Event::Lag),
+        1 => (0_u32..6).prop_map(Event::Sync),
         8 => (0_u32..6).prop_map(Event::Kubelet),
         4 => Just(Event::Controller),
         6 => Just(Event::Pass { deaf: 0, writes: WRITES }),
@@ -77,6 +83,8 @@ struct World {
     members: BTreeSet<u32>,
     /// Nodes that hold the only copy of a queue.
     alone: BTreeSet<u32>,
+    /// Nodes whose mirrors are behind.
+    behind: BTreeSet<u32>,
     /// The operation in the status.
     leaving: Option<String>,
     /// The revision that the StatefulSet's controller knows of.
@@ -106,6 +114,7 @@ impl World {
             volumes: BTreeMap::new(),
             members: BTreeSet::new(),
             alone: BTreeSet::new(),
+            behind: BTreeSet::new(),
             leaving: None,
             known: None,
             pods: BTreeMap::new(),
@@ -129,7 +138,13 @@ impl World {
             Event::Mirror(ordinal) if self.pods.values().filter(|pod| serves(pod)).count() > 1 => {
                 self.alone.remove(ordinal);
             }
-            Event::Declare(_) | Event::Mirror(_) => {}
+            Event::Lag(ordinal) if self.members.len() > 1 => {
+                self.behind.insert(*ordinal);
+            }
+            Event::Sync(ordinal) => {
+                self.behind.remove(ordinal);
+            }
+            Event::Declare(_) | Event::Mirror(_) | Event::Lag(_) => {}
             Event::Kubelet(ordinal) => self.kubelet(*ordinal),
             Event::Controller => self.controller(),
             Event::Pass { deaf, writes } => self.pass(*deaf, *writes),
@@ -212,6 +227,9 @@ impl World {
         if self.alone.contains(&ordinal) {
             holdings.alone.add(format!("of {ordinal}"));
         }
+        if self.behind.contains(&ordinal) {
+            holdings.unsynchronised.add(format!("of {ordinal}"));
+        }
         let down = self.alone.iter().filter(|ordinal| !self.is_up(**ordinal));
         down.for_each(|ordinal| holdings.down.add(format!("of {ordinal}")));
         holdings
@@ -265,7 +283,7 @@ impl World {
         let wanted = Wanted {
             replicas: self.wanted,
             secrets: true,
-            update: UpdateStrategy::Automatic,
+            update: Update::default(),
             non_movable: NonMovable::Wait,
         };
         plan(&wanted, &self.seen(deaf))
@@ -317,7 +335,14 @@ impl World {
         }
     }
 
+    /// And a mirrored queue does not lose its leader while no mirror is in sync.
     fn replace(&mut self, ordinal: u32, why: Why) {
+        if why == Why::Turn && self.replicas > 1 {
+            assert!(
+                !self.behind.contains(&ordinal),
+                "mirrors of {ordinal} are behind: {self:?}"
+            );
+        }
         if serves(&self.pods[&ordinal]) {
             self.others_serve(ordinal);
         }
@@ -336,6 +361,7 @@ impl World {
             "it is begun before it is written down"
         );
         assert!(!self.alone.contains(&ordinal), "the only copy of a queue is stopped");
+        assert!(!self.behind.contains(&ordinal), "the only copy in sync is stopped");
         if let Some(pod) = self.pods.get_mut(&ordinal) {
             pod.stopped = true; // its probe says so later
         }
@@ -363,6 +389,7 @@ impl World {
             }
             (0..10).for_each(|ordinal| self.kubelet(ordinal));
             (0..10).for_each(|ordinal| self.happen(&Event::Mirror(ordinal)));
+            self.behind.clear();
         }
     }
 }

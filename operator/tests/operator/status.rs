@@ -6,7 +6,7 @@ use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
 use operator::cluster::status::{Carried, Outcome, status};
-use operator::crd::{NonMovable, Phase, RabbitCluster, RabbitClusterStatus, UpdateStrategy};
+use operator::crd::{NonMovable, Phase, RabbitCluster, RabbitClusterStatus, Update};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-01-01T00:01:00Z";
@@ -53,7 +53,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
             &Wanted {
                 replicas: wanted.try_into().unwrap(),
                 secrets: true,
-                update: UpdateStrategy::Automatic,
+                update: Update::default(),
                 non_movable: NonMovable::Wait,
             },
             seen,

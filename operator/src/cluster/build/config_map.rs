@@ -13,8 +13,15 @@ pub(super) const CONF: &str = "rabbitmq.conf";
 /// Key, and file name, of the list of plugins.
 pub(super) const PLUGINS: &str = "enabled_plugins";
 
-pub(super) fn build(cluster: &ValidCluster) -> ConfigMap {
-    let data = map([(CONF, conf(cluster).as_str()), (PLUGINS, plugins(cluster).as_str())]);
+/// Ordinal that no pod has: a pod of it would be the one that may begin a cluster.
+const NOBODY: &str = "cluster_formation.k8s.ordinal_start = 1000000\n";
+
+/// `formed` says that the cluster exists, so that none of its nodes may begin another, whatever became of its disk.
+pub(super) fn build(cluster: &ValidCluster, formed: bool) -> ConfigMap {
+    let data = map([
+        (CONF, conf(cluster, formed).as_str()),
+        (PLUGINS, plugins(cluster).as_str()),
+    ]);
     ConfigMap {
         metadata: super::meta(cluster, cluster.names.config()),
         data: Some(data),
@@ -23,11 +30,14 @@ pub(super) fn build(cluster: &ValidCluster) -> ConfigMap {
 }
 
 /// Logs go to standard output: the root of the file system is read-only.
-fn conf(cluster: &ValidCluster) -> String {
+fn conf(cluster: &ValidCluster, formed: bool) -> String {
     let mut text = format!(
         "# by the operator\ncluster_name = {}\ncluster_formation.peer_discovery_backend = k8s\nlog.console = true\nlog.file = false\n",
         cluster.names.cluster
     );
+    if formed {
+        text += NOBODY;
+    }
     text += &tls::conf(cluster);
     if let Some(config) = cluster
         .spec
@@ -47,8 +57,9 @@ fn plugins(cluster: &ValidCluster) -> String {
     format!("[{}].\n", cluster.plugins.join(","))
 }
 
-/// Changes when, and only when, the content does. Sixteen hexadecimal digits.
-pub(super) fn fingerprint(config: &ConfigMap) -> String {
+/// Changes when, and only when, the content does, but for what a node reads before its first start alone. Sixteen hexadecimal digits.
+pub(super) fn fingerprint(cluster: &ValidCluster) -> String {
+    let config = build(cluster, false);
     let mut hash = Sha256::new();
     for (key, value) in config.data.iter().flatten() {
         for part in [key, value] {

@@ -46,21 +46,22 @@ pub struct Children {
 pub struct Shape {
     /// Pods that the StatefulSet is asked for.
     pub replicas: u32,
+    /// The nodes have formed a cluster of several, so none of them may begin another.
+    pub formed: bool,
     /// Claim templates of the StatefulSet that exists. The API server refuses every change of them.
     pub claims: Option<Vec<PersistentVolumeClaim>>,
 }
 
 /// Builds every child.
 pub fn build(cluster: &ValidCluster, shape: &Shape) -> Children {
-    let config = config_map::build(cluster);
     Children {
         service_account: service_account::build(cluster),
         nodes: services::nodes(cluster),
         clients: services::clients(cluster),
         disruption_budget: disruption_budget::build(cluster),
         network_policy: network_policy::build(cluster),
-        server: stateful_set::build(cluster, shape, &config),
-        config,
+        server: stateful_set::build(cluster, shape),
+        config: config_map::build(cluster, shape.formed),
     }
 }
 
@@ -91,5 +92,31 @@ fn pods(cluster: &ValidCluster) -> LabelSelector {
     LabelSelector {
         match_labels: Some(cluster.names.selector(&cluster.uid)),
         ..LabelSelector::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::validate::validate;
+
+    #[test]
+    fn that_a_cluster_has_formed_is_told_to_new_pods_and_restarts_none() {
+        let cluster = "{metadata: {name: orders, namespace: shop, uid: u}, spec: {replicas: 3}}";
+        let cluster = serde_yaml::from_str(cluster).unwrap();
+        let valid = validate(&cluster, &"localhost/warren:dev".parse().unwrap()).unwrap();
+        let of = |formed| {
+            let shape = Shape {
+                replicas: 3,
+                formed,
+                claims: None,
+            };
+            let children = build(&valid, &shape);
+            let settings = children.config.data.unwrap()["rabbitmq.conf"].clone();
+            (settings.contains("ordinal_start = 1000000"), children.server)
+        };
+        let ((before, pods), (after, same_pods)) = (of(false), of(true));
+        assert_eq!((before, after), (false, true));
+        assert_eq!(pods, same_pods);
     }
 }

@@ -8,11 +8,10 @@ use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-    EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PersistentVolumeClaim,
-    PersistentVolumeClaimSpec, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-    SeccompProfile, SecretKeySelector, SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume,
-    VolumeMount, VolumeResourceRequirements,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+    HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretKeySelector,
+    SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount, VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -32,7 +31,7 @@ const SECRET: &str = "/etc/warren/secret";
 /// Changes when the configuration does, so that pods restart.
 const ANNOTATION_CONFIG: &str = "warren.dev/config";
 
-pub(super) fn build(cluster: &ValidCluster, shape: &Shape, config: &ConfigMap) -> StatefulSet {
+pub(super) fn build(cluster: &ValidCluster, shape: &Shape) -> StatefulSet {
     let kept = |policy| match policy {
         RetentionPolicy::Retain => "Retain".to_owned(),
         RetentionPolicy::Delete => "Delete".to_owned(),
@@ -56,7 +55,7 @@ pub(super) fn build(cluster: &ValidCluster, shape: &Shape, config: &ConfigMap) -
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(cluster.names.labels(&cluster.uid)),
-                    annotations: Some(map([(ANNOTATION_CONFIG, config_map::fingerprint(config).as_str())])),
+                    annotations: Some(map([(ANNOTATION_CONFIG, config_map::fingerprint(cluster).as_str())])),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(pod(cluster)),
