@@ -316,18 +316,19 @@ impl Hand<'_> {
         }))
     }
 
-    /// Says of volumes whether their nodes have left, before pods come or go by it.
+    /// Says of volumes that their nodes have left, before their pods go; such a volume is never used again, since what it was emptied of may
+    /// not be all: a node that joins later gets a new one.
     async fn mark_claims(&self, found: &Found, plan: &Plan) -> Result<(), Error> {
         let of = |claim: &PersistentVolumeClaim| self.valid.names.ordinal_of_claim(&claim.name_any());
         for claim in &found.claims {
             let Some(ordinal) = of(claim) else { continue };
-            let left = plan.left_from.is_some_and(|from| ordinal >= from);
-            let label = match (left, has_left(claim)) {
-                (true, false) => serde_json::Value::from("true"),
-                (false, true) if ordinal < plan.replicas => serde_json::Value::Null,
-                _ => continue,
-            };
-            let marked = serde_json::json!({"metadata": {"uid": claim.uid(), "labels": {LABEL_LEFT: label}}});
+            if has_left(claim) && ordinal < plan.replicas && claim.metadata.deletion_timestamp.is_none() {
+                self.discard_claim(claim).await?;
+            }
+            if has_left(claim) || plan.left_from.is_none_or(|from| ordinal < from) {
+                continue;
+            }
+            let marked = serde_json::json!({"metadata": {"uid": claim.uid(), "labels": {LABEL_LEFT: "true"}}});
             let claims = self.api::<PersistentVolumeClaim>();
             let name = claim.name_any();
             let parameters = PatchParams::default();
@@ -364,7 +365,7 @@ impl Hand<'_> {
         match self.api::<PersistentVolumeClaim>().delete(&name, &parameters).await {
             Ok(_) => Ok(Some(Note::normal(
                 "VolumeDeleted",
-                format!("deleted {name}: its node has left, and retention.whenScaled is Delete"),
+                format!("deleted {name}: its node has left the cluster"),
             ))),
             Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(None), // it moved on; look again
             Err(source) => Err(failed(format!("delete PersistentVolumeClaim {name}"), source)),

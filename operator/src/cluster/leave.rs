@@ -92,7 +92,7 @@ pub fn leave(last: u32, terms: &Terms, seen: &Situation) -> Leave {
 }
 
 /// Those who stay are not well. It may be for want of the one that was stopped: without its vote they may be no majority. If one of them
-/// knows it as a member still, it starts again.
+/// knows it as a member still, it starts again, but not before they have had their time to agree on a leader.
 fn call_back(last: u32, why: Held, seen: &Situation) -> Leave {
     let stopped = |pod: &&PodSeen| {
         pod.ordinal == last && seen.leaving.as_ref() == Some(&pod.name) && pod.running && !pod.terminating
@@ -103,7 +103,9 @@ fn call_back(last: u32, why: Held, seen: &Situation) -> Leave {
     };
     let is_member = seen.pods.iter().any(|pod| pod.ordinal < last && knows(pod));
     match seen.pods.iter().find(stopped) {
-        Some(pod) if is_member && seen.app_runs == Some(false) => Leave::Return(Box::new(pod.clone()), why),
+        Some(pod) if is_member && pod.long_gone && seen.app_runs == Some(false) => {
+            Leave::Return(Box::new(pod.clone()), why)
+        }
         _ => Leave::Held(why),
     }
 }

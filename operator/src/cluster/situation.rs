@@ -15,6 +15,8 @@ use super::observe::Found;
 
 /// How long a pod is fresh.
 const FRESH_SECONDS: i64 = 10;
+/// After how long a pod that takes no clients is long gone: a cluster that has lost a vote decides again much sooner.
+const LONG_GONE_SECONDS: i64 = 60;
 /// Label in which a pod carries the revision of its template.
 pub const LABEL_REVISION: &str = "controller-revision-hash";
 
@@ -69,6 +71,8 @@ pub struct PodSeen {
     pub ever_ready: bool,
     /// Whether it has taken clients for only a moment: its cluster may still be giving it its vote.
     pub fresh: bool,
+    /// Whether it has not taken clients for a minute.
+    pub long_gone: bool,
     /// Whether it is being deleted.
     pub terminating: bool,
     /// What is wrong with it, if that can be told.
@@ -134,6 +138,7 @@ pub fn set_seen(set: &StatefulSet) -> SetSeen {
 fn pod_seen(names: &Names, pod: &Pod, at: Timestamp) -> Option<PodSeen> {
     let name = pod.name_any();
     let ready = condition(pod, "Ready").is_some_and(|ready| ready.status == "True");
+    let steady = steady_seconds(pod, at);
     let containers = pod
         .spec
         .as_ref()
@@ -150,7 +155,8 @@ fn pod_seen(names: &Names, pod: &Pod, at: Timestamp) -> Option<PodSeen> {
             .unwrap_or_default(),
         running: is_running(pod),
         ready,
-        fresh: ready && is_fresh(pod, at),
+        fresh: ready && steady.is_some_and(|seconds| seconds < FRESH_SECONDS),
+        long_gone: !ready && steady.is_some_and(|seconds| seconds >= LONG_GONE_SECONDS),
         ever_ready: ready || was_ready(pod),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         problem: if ready { None } else { problem(pod) },
@@ -159,9 +165,10 @@ fn pod_seen(names: &Names, pod: &Pod, at: Timestamp) -> Option<PodSeen> {
     })
 }
 
-fn is_fresh(pod: &Pod, at: Timestamp) -> bool {
-    let since = condition(pod, "Ready").and_then(|ready| ready.last_transition_time.as_ref());
-    since.is_some_and(|since| at.as_second() - since.0.as_second() < FRESH_SECONDS)
+/// Seconds since the pod last began or ceased to be ready.
+fn steady_seconds(pod: &Pod, at: Timestamp) -> Option<i64> {
+    let since = condition(pod, "Ready")?.last_transition_time.as_ref()?;
+    Some(at.as_second() - since.0.as_second())
 }
 
 fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {

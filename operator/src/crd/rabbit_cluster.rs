@@ -302,7 +302,8 @@ pub struct Retention {
     /// brings the data and the passwords back.
     #[serde(default)]
     pub when_deleted: RetentionPolicy,
-    /// When fewer nodes are wanted. A node empties its volume when it leaves: Retain keeps it for a node that joins later.
+    /// When fewer nodes are wanted. A node empties its volume when it leaves: Retain keeps it until a node joins in its place, with a
+    /// new one.
     #[serde(default)]
     pub when_scaled: RetentionPolicy,
 }

@@ -194,6 +194,12 @@ fn a_node_that_has_just_come_is_given_a_moment() {
 fn one_that_was_stopped_comes_back_when_those_who_stay_cannot_do_without_it() {
     let mut seen = stopped(three());
     seen.pods[0].told.as_mut().unwrap().serving = false;
+    assert!(
+        matches!(decide(&seen), Leave::Held(_)),
+        "they may still agree on a leader"
+    );
+    seen.pods[2].ready = false;
+    seen.pods[2].long_gone = true;
     assert!(matches!(decide(&seen), Leave::Return(..)));
     for told in seen.pods.iter_mut().filter_map(|pod| pod.told.as_mut()) {
         told.members.pop();

@@ -1,5 +1,5 @@
 //! The checks of one RabbitCluster, from the manifest of the README to its deletion. They build on each other in this order: a broker
-//! is made, used, lost, changed, scaled, deleted and made again.
+//! is made, used, lost, changed, deleted and made again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,15 +13,13 @@ use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
 
 const NAME: &str = "hello";
 const POD: &str = "hello-server-0";
-/// The pod of the second node, while there is one.
-const SECOND: &str = "hello-server-1";
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// How long a program in a pod may take; the handbooks' take half a minute on an idle machine.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(240);
 /// How late `kubectl get rmq` may be: the operator hears of a change, and writes it down.
 const LATE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Makes, uses, loses, changes and scales the broker.
+/// Makes, uses, loses and changes the broker.
 pub(crate) fn checks(image: &str, checks: &mut Checks) {
     checks.needed(
         "examples/hello.yaml becomes a broker, called ready when its pod is and not before",
@@ -72,16 +70,6 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
             field("service", NAME, "{.spec.ports[?(@.name==\"amqp\")].port}").and_then(|port| says(&port, "5672"))
         })
     });
-    checks.check("a second node joins the first", two_nodes);
-    checks.check(
-        "a node that holds a queue's only copy does not leave, a condition names the queue, and asking for it again calls it off",
-        held_by_a_queue,
-    );
-    checks.check(
-        "mirrored, its queues move, and it leaves while messages are published: every confirmed one is there",
-        fewer_nodes,
-    );
-    checks.check("a node that is leaving stays when it is wanted again", called_off);
 }
 
 /// Deletes the broker and makes it again.
@@ -313,107 +301,4 @@ fn change_the_configuration() -> Outcome {
         return Err("the pod was not replaced".into());
     }
     with_login(|ann| equal(ann.channel_max()?, 77))
-}
-
-fn two_nodes() -> Outcome {
-    kubectl(&["scale", "rmq", NAME, "--replicas=2"])?;
-    within(READY_LIMIT, || {
-        equal(field("rmq", NAME, "{.status.readyReplicas}")?.as_str(), "2")
-    })?;
-    within(READY_LIMIT, || {
-        equal(condition("rmq", NAME, "Clustered")?.as_str(), "True")
-    })
-}
-
-fn at<T>(pod: &str, talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
-    let forward = Forward::to_pod(pod, 5672)?;
-    let (user, password) = (secret("username")?, password()?);
-    talk(&Login {
-        host: "127.0.0.1",
-        port: forward.port,
-        user: &user,
-        password: &password,
-    })
-}
-
-fn scale(nodes: &str) -> Outcome {
-    kubectl(&["scale", "rmq", NAME, "--replicas", nodes]).map(drop)
-}
-
-fn pods_asked_for() -> Outcome<String> {
-    field("statefulset", "hello-server", "{.spec.replicas}")
-}
-
-fn held_by_a_queue() -> Outcome {
-    at(SECOND, |ann| ann.put("only-there", 10))?;
-    scale("1")?;
-    within(READY_LIMIT, || {
-        equal(condition("rmq", NAME, "ScaleDownBlocked")?.as_str(), "True")?;
-        says(
-            &field("rmq", NAME, "{.status.summary.reason}")?,
-            "'only-there' in vhost '/'",
-        )
-    })?;
-    equal(pods_asked_for()?.as_str(), "2")?;
-    scale("2")?;
-    within(READY_LIMIT, || {
-        equal(condition("rmq", NAME, "ScaleDownBlocked")?.as_str(), "False")
-    })?;
-    settled()
-}
-
-/// Publishes to queue after queue at the node that stays until told to stop; how many queues have ten messages each.
-fn publish_until(done: &AtomicBool) -> Outcome<usize> {
-    at(POD, |ann| {
-        let mut queues = 0;
-        while !done.load(Ordering::Relaxed) {
-            ann.put(&format!("meanwhile-{queues}"), 10)?;
-            queues += 1;
-        }
-        Ok(queues)
-    })
-}
-
-fn fewer_nodes() -> Outcome {
-    let mirror = r#"{"ha-mode":"all","ha-sync-mode":"automatic"}"#;
-    kubectl(&["exec", POD, "--", "rabbitmqctl", "set_policy", "ha", "^", mirror])?;
-    let done = AtomicBool::new(false);
-    let queues = thread::scope(|scope| {
-        let load = scope.spawn(|| publish_until(&done));
-        let left = one_node_left();
-        done.store(true, Ordering::Relaxed);
-        let queues = load.join().unwrap_or_else(|_| Err("the publisher panicked".into()));
-        left.and(queues)
-    })?;
-    if queues == 0 {
-        return Err("nothing was published meanwhile".into());
-    }
-    at(POD, |ann| {
-        ann.take("only-there", 10)?;
-        (0..queues).try_for_each(|queue| ann.take(&format!("meanwhile-{queue}"), 10))
-    })
-}
-
-fn one_node_left() -> Outcome {
-    scale("1")?;
-    within(READY_LIMIT, || equal(pods_asked_for()?.as_str(), "1"))
-        .map_err(|reason| format!("{reason}\n{}", story()))?;
-    within(READY_LIMIT, || {
-        equal(field("pod", SECOND, "{.metadata.name}")?.as_str(), "")
-    })?;
-    settled()?;
-    equal(condition("rmq", NAME, "Clustered")?.as_str(), "True")
-}
-
-/// It joins on the volume that it has left, begins to leave, and is called back.
-fn called_off() -> Outcome {
-    two_nodes()?;
-    scale("1")?;
-    within(READY_LIMIT, || {
-        equal(field("rmq", NAME, "{.status.operation.node}")?.as_str(), SECOND)
-    })?;
-    two_nodes()?;
-    settled()?;
-    one_node_left()?;
-    kubectl(&["exec", POD, "--", "rabbitmqctl", "clear_policy", "ha"]).map(drop)
 }

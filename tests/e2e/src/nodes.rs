@@ -1,12 +1,14 @@
 //! The checks of a RabbitCluster of several nodes: they form one cluster by themselves, any node serves any client, a lost node comes
-//! back as what it was, one more node joins, and a lost disk never founds a second cluster.
+//! back as what it was, one more node joins, a lost disk never founds a second cluster, and a node that leaves takes no message along.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::amqp::Login;
-use crate::check::{Checks, Outcome, equal, within};
+use crate::check::{Checks, Outcome, equal, says, within};
 use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
 use crate::policies;
 
@@ -43,6 +45,15 @@ pub(crate) fn checks(checks: &mut Checks) {
         "a node whose disk was lost joins its cluster again and founds no second one",
         lose_a_disk,
     );
+    checks.check(
+        "a node that holds a queue's only copy does not leave, and a condition names the queue",
+        held_by_a_queue,
+    );
+    checks.check(
+        "mirrored, its queues move, and it leaves while messages are published: every confirmed one is there",
+        scale_down,
+    );
+    checks.check("a node that is leaving stays when it is wanted again", called_off);
     policies::checks(checks);
     checks.check("deleted with its volumes, nothing is left", || {
         kubectl(&["delete", "rmq", NAME, "--timeout=90s"])?;
@@ -163,4 +174,82 @@ fn lose_a_disk() -> Outcome {
     joined(4)?;
     equal(cluster_id()?, old)?;
     at(0, |ann| ann.take("survives", 10))
+}
+
+fn scale(nodes: &str) -> Outcome {
+    kubectl(&["scale", "rmq", NAME, "--replicas", nodes]).map(drop)
+}
+
+fn pods_asked_for() -> Outcome<String> {
+    field("statefulset", &format!("{NAME}-server"), "{.spec.replicas}")
+}
+
+fn held_by_a_queue() -> Outcome {
+    at(3, |ann| ann.put("only-there", 10))?;
+    scale("3")?;
+    within(LIMIT, || {
+        equal(condition("rmq", NAME, "ScaleDownBlocked")?.as_str(), "True")?;
+        says(
+            &field("rmq", NAME, "{.status.summary.reason}")?,
+            "'only-there' in vhost '/'",
+        )
+    })?;
+    equal(pods_asked_for()?.as_str(), "4")
+}
+
+/// Publishes to queue after queue at a node that stays until told to stop; how many queues have ten messages each.
+fn publish_until(done: &AtomicBool) -> Outcome<usize> {
+    at(0, |ann| {
+        let mut queues = 0;
+        while !done.load(Ordering::Relaxed) {
+            ann.put(&format!("meanwhile-{queues}"), 10)?;
+            queues += 1;
+        }
+        Ok(queues)
+    })
+}
+
+fn scale_down() -> Outcome {
+    let old = uids(0..3)?;
+    let mirror = r#"{"ha-mode":"all","ha-sync-mode":"automatic"}"#;
+    kubectl(&[
+        "exec",
+        &pod(0),
+        "--",
+        "rabbitmqctl",
+        "set_policy",
+        "everything",
+        "^",
+        mirror,
+    ])?;
+    let done = AtomicBool::new(false);
+    let queues = thread::scope(|scope| {
+        let load = scope.spawn(|| publish_until(&done));
+        let left = joined(3).and_then(|()| equal(pods_asked_for()?.as_str(), "3"));
+        done.store(true, Ordering::Relaxed);
+        let queues = load.join().unwrap_or_else(|_| Err("the publisher panicked".into()));
+        left.and(queues)
+    })?;
+    if queues == 0 {
+        return Err("nothing was published meanwhile".into());
+    }
+    within(LIMIT, || equal(field("pod", &pod(3), "{.metadata.name}")?.as_str(), ""))?;
+    equal(uids(0..3)?, old)?;
+    equal(running_nodes(0)?, 3)?;
+    at(1, |ann| {
+        ann.take("only-there", 10)?;
+        (0..queues).try_for_each(|queue| ann.take(&format!("meanwhile-{queue}"), 10))
+    })
+}
+
+/// It joins again on a new volume, begins to leave, and is called back.
+fn called_off() -> Outcome {
+    scale("4")?;
+    joined(4)?;
+    scale("3")?;
+    within(LIMIT, || equal(field("rmq", NAME, "{.status.operation.node}")?, pod(3)))?;
+    scale("4")?;
+    joined(4)?;
+    equal(running_nodes(0)?, 4)?;
+    kubectl(&["exec", &pod(0), "--", "rabbitmqctl", "clear_policy", "everything"]).map(drop)
 }
