@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use link::{Cookie, Listing, PolicyLevel, Request, Term};
+use link::{Cookie, Listing, PolicyLevel, Request, Term, Which};
 use serde_json::Value;
 
 use super::nodes;
@@ -151,12 +151,15 @@ const COLUMNS: [&str; 6] = [
 ];
 
 async fn queues(talk: &mut Talk, node: &str, vhost: &str, holdings: &mut Holdings) -> Result<(), Error> {
-    let here = Listing::Here(Box::new(Listing::Queues(vhost.to_owned())));
-    talk.list(&list(here, &COLUMNS), |row| sort(&row, node, vhost, holdings))
-        .await
+    for which in [Which::Local, Which::Offline] {
+        let some = Listing::QueuesThat(vhost.to_owned(), which);
+        talk.list(&list(some, &COLUMNS), |row| sort(&row, node, vhost, holdings))
+            .await?;
+    }
+    Ok(())
 }
 
-/// A node lists the queues that it leads, and those that nobody does.
+/// A node is asked for the queues that it leads, and for those that nobody does.
 fn sort(row: &[Term], node: &str, vhost: &str, holdings: &mut Holdings) {
     let [name, leader, durable, exclusive, mirrors, synchronised] = row else {
         return;
