@@ -4,6 +4,7 @@
 //! Open to all are probes, which tell the truth: started, ready for clients, alive; and which cluster the node belongs to.
 //! Everything that changes something, or tells of what users have, is behind the proof of the cluster's secret (`proven`).
 
+mod maintenance;
 mod policies;
 mod policy_report;
 mod proven;
@@ -30,7 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The routes of the admin port.
 pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
-    let proven = policies::routes().route_layer(middleware::from_fn_with_state(door, proven::demand));
+    let proven = policies::routes()
+        .merge(maintenance::routes())
+        .route_layer(middleware::from_fn_with_state(door, proven::demand));
     Router::new()
         .route("/startup", get(started))
         .route("/ready", get(ready))
@@ -51,6 +54,7 @@ async fn ready(State(process): State<Arc<Process>>) -> Verdict {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
     match (process.running(), process.has_served() && !process.is_booting()) {
+        (Some(app), _) if app.node.is_under_maintenance() => (StatusCode::SERVICE_UNAVAILABLE, "under maintenance\n"),
         (Some(_), _) => (StatusCode::OK, "ready\n"),
         (None, false) => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         (None, true) => (StatusCode::SERVICE_UNAVAILABLE, "stopped\n"),

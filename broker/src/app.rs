@@ -91,6 +91,14 @@ impl App {
         self.runtime.handle()
     }
 
+    /// Hands over what can be led elsewhere, before it stops; other nodes still reach it.
+    pub async fn hand_over(&self) {
+        let node = self.node.clone();
+        if let Err(error) = self.runtime.spawn(async move { node.hand_over_all().await }).await {
+            tracing::error!("queues are not handed over: {error}");
+        }
+    }
+
     /// Stops: clients are told and get some time, everything is written down. Afterwards nothing of it is left.
     pub async fn stop(self) {
         let App { runtime, node, .. } = self;
@@ -156,6 +164,7 @@ fn keep_going(node: &Arc<Node>) {
     tokio::spawn(host::run_pauses(node.clone()));
     tokio::spawn(host::run_neighbours(node.clone()));
     tokio::spawn(host::run_mirrors(node.clone()));
+    tokio::spawn(host::run_forced_promotions(node.clone()));
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_errands(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));

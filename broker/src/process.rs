@@ -190,6 +190,7 @@ impl Process {
     pub async fn stop_app(&self) {
         let mut state = self.state.lock().await;
         let Some(app) = state.app.take() else { return };
+        app.hand_over().await;
         self.running.store(None);
         tracing::info!("stopping: no new connections, clients are told");
         app.stop().await;

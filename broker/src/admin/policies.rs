@@ -72,7 +72,7 @@ async fn clear(State(process): State<Arc<Process>>, Path((vhost, name)): Key) ->
 }
 
 /// The app's threads do the work, and it ends with them.
-async fn on_app<F>(process: &Process, work: impl FnOnce(Arc<Node>) -> F) -> Response
+pub(super) async fn on_app<F>(process: &Process, work: impl FnOnce(Arc<Node>) -> F) -> Response
 where
     F: Future<Output = Response> + Send + 'static,
 {
@@ -126,13 +126,17 @@ fn answered(done: Result<Answer, Refusal>) -> Response {
         Ok(Answer::Done | Answer::Absent | Answer::Queue { .. } | Answer::Mirrors(_)) => {
             StatusCode::NO_CONTENT.into_response()
         }
-        Err(refusal) => match refusal.code {
-            ReplyCode::NotFound => failed(StatusCode::NOT_FOUND, "not_found", &refusal.text),
-            ReplyCode::InternalError | ReplyCode::ResourceError => {
-                failed(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", &refusal.text)
-            }
-            _ => wrong(refusal.text.to_string()),
-        },
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Response {
+    match refusal.code {
+        ReplyCode::NotFound => failed(StatusCode::NOT_FOUND, "not_found", &refusal.text),
+        ReplyCode::InternalError | ReplyCode::ResourceError => {
+            failed(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", &refusal.text)
+        }
+        _ => wrong(refusal.text.to_string()),
     }
 }
 

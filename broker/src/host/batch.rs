@@ -12,11 +12,11 @@ use store::Lsn;
 use wire::Targets;
 
 use super::{
-    cell::{Held, QueueCell, Taking, Work},
+    cell::{Held, Leads, QueueCell, Taking, Work},
     client::Client,
     errands::Errand,
     journal::Safe,
-    legs::{Legs, Standing},
+    legs::{Arrival, Legs, Remote, Standing},
     message::{Arriving, Message},
     mirrors::{Reach, Stream},
     node::Node,
@@ -37,8 +37,10 @@ struct Forwarded {
     generation: Generation,
     octets: Vec<u8>,
     cells: SmallVec<[Arc<QueueCell>; 1]>,
-    /// One of them is led by another node now.
-    elsewhere: bool,
+    /// Those of them that another node leads now.
+    elsewhere: SmallVec<[QueueId; 1]>,
+    /// Where the last publish went before all was looked up anew.
+    lately: SmallVec<[Arc<QueueCell>; 1]>,
     /// Other ones than those of the publish before.
     is_new: bool,
 }
@@ -75,6 +77,7 @@ impl Forwarded {
         if self.generation != generation {
             *self = Forwarded {
                 generation,
+                lately: std::mem::take(&mut self.cells),
                 ..Forwarded::default()
             };
         }
@@ -85,14 +88,28 @@ impl Forwarded {
             return Forwarded { is_new: false, ..self };
         }
         let snapshot = node.snapshot();
-        let is_elsewhere = |id: QueueId| snapshot.cell(id).is_none() && snapshot.catalog.queue_by_id(id).is_some();
+        let is_elsewhere = |id: &QueueId| snapshot.cell(*id).is_none() && snapshot.catalog.queue_by_id(*id).is_some();
         Forwarded {
             generation: self.generation,
             octets: targets.octets().to_vec(),
             cells: targets.queues().filter_map(|id| snapshot.cell(id).cloned()).collect(),
-            elsewhere: targets.queues().any(is_elsewhere),
+            elsewhere: targets.queues().filter(is_elsewhere).collect(),
+            lately: self.lately,
             is_new: true,
         }
+    }
+}
+
+impl Forwarded {
+    /// True if one of them is being handed over.
+    fn are_leaving(&self) -> bool {
+        let mut all = self.cells.iter().chain(&self.lately);
+        all.any(|cell| cell.leads() == Leads::Leaving)
+    }
+
+    /// True if one of them is led elsewhere, or may be in a moment.
+    fn are_uncertain(&self) -> bool {
+        self.are_leaving() || self.cells.iter().any(|cell| cell.leads() == Leads::Elsewhere)
     }
 }
 
@@ -129,8 +146,10 @@ pub struct Batch {
     settled: Vec<Place>,
     tally: Tally,
     now: Millis,
-    /// A publish waits in the read buffer, since an alarm is on or the disk is behind.
+    /// A publish waits in the read buffer, since an alarm is on, the disk is behind or its queue is being handed over.
     holds_publish: bool,
+    /// On a leg: a publish came for a queue that another node leads, as the other end does not know yet.
+    has_strayed: bool,
     /// What was published is safe once the log is durable up to here ...
     safe_at: Lsn,
     /// ... and mirrors have come so far.
@@ -162,6 +181,7 @@ impl Batch {
             tally: Tally::default(),
             now: Millis(0),
             holds_publish: false,
+            has_strayed: false,
             safe_at: Lsn::default(),
             reaches: Vec::new(),
             unsafe_publishes: 0,
@@ -183,6 +203,25 @@ impl Batch {
         self.now
     }
 
+    /// True while publishes wait until it is known who leads their queue.
+    pub fn waits_for_leaders(&self) -> bool {
+        let is_leaving = |cell: &QueueCell| cell.leads() == Leads::Leaving;
+        self.forwarded.are_leaving()
+            || (self.node.mirrors().are_leaving() && (self.routes.was_leaving() || self.routes.any(is_leaving)))
+    }
+
+    /// True while it is not known who leads the queues of the next publish, or their ways are to be looked up anew.
+    fn is_uncertain(&self) -> bool {
+        let is_elsewhere = |cell: &QueueCell| cell.leads() == Leads::Elsewhere;
+        self.forwarded.are_uncertain()
+            || (self.node.mirrors().are_leaving() && (self.waits_for_leaders() || self.routes.any(is_elsewhere)))
+    }
+
+    /// True if the other end of the leg has to find the leaders of its queues anew: nothing is answered any more.
+    pub fn has_strayed(&self) -> bool {
+        self.has_strayed
+    }
+
     /// True once after a publish was held.
     pub fn take_held_publish(&mut self) -> bool {
         std::mem::take(&mut self.holds_publish)
@@ -191,6 +230,11 @@ impl Batch {
     /// What was published so far is safe once the log is durable up to here.
     pub fn safe_at(&self) -> Lsn {
         self.safe_at
+    }
+
+    /// What of it waits for mirrors.
+    pub fn reaches(&self) -> &[Reach] {
+        &self.reaches
     }
 
     /// What of it waits for mirrors; the next batch begins with nothing to wait for.
@@ -405,6 +449,14 @@ impl Batch {
         fate
     }
 
+    /// What nobody sends again goes to the leaders of its queues from here.
+    fn send_on(&self, queues: &[QueueId], message: &Publication<'_>) {
+        let snapshot = self.node.snapshot();
+        let records = queues.iter().filter_map(|id| snapshot.catalog.queue_by_id(*id));
+        let remotes: Vec<Remote> = records.map(|record| Remote::of(record)).collect();
+        self.node.send_far(&remotes, message, &Arrival::unheard());
+    }
+
     fn trace_publish(&mut self, channel: u16, message: &Publication<'_>, route: &Route) {
         if let Some(vhost) = self.client.with_profile(|profile| profile.vhost.clone()) {
             let party = Party::of(&self.client, channel);
@@ -514,7 +566,9 @@ impl Host for Batch {
 
     fn holds_publishes(&mut self) -> bool {
         // A disk that is behind holds publishes alone: consumers settle and drain, which is what makes room.
-        self.holds_publish = self.node.alarms().any() || !self.node.store().has_room() || self.legs.are_full();
+        let node = &self.node;
+        self.holds_publish =
+            node.alarms().any() || !node.store().has_room() || self.legs.are_full() || self.is_uncertain();
         self.holds_publish
     }
 
@@ -526,10 +580,17 @@ impl Host for Batch {
         }
         let queues = std::mem::take(&mut self.forwarded).of(forward.targets, &self.node);
         let stamp = self.origin.as_mut().and_then(|origin| origin.stamp(forward, &queues));
-        let fate = match self.publish_to(&queues.cells, message, stamp.as_ref()) {
-            Fate::Unroutable if queues.elsewhere => Fate::Rejected,
-            fate => fate,
-        };
+        let mut fate = self.publish_to(&queues.cells, message, stamp.as_ref());
+        if !queues.elsewhere.is_empty() {
+            match stamp {
+                // It is sent again, to whoever leads.
+                Some(_) => {
+                    self.has_strayed = true;
+                    fate = Fate::Logged;
+                }
+                None => self.send_on(&queues.elsewhere, message),
+            }
+        }
         self.forwarded = queues;
         fate
     }

@@ -3,14 +3,15 @@
 //! The task that holds the lock does the work. Deliveries are encoded straight into the consumer's outbox; what
 //! needs other queues or the catalogue is collected as an errand and run once the lock is gone.
 
-use model::{ConsumerId, Millis, PageId, QueueId, QueueName, Seq, VhostName};
+use model::{ConsumerId, Generation, Millis, PageId, QueueId, QueueName, Seq, VhostName};
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 use queue::{Death, Dedup, Delivery, DirectSink, Judged, Paged, Published, Queue, Retire, Sink, Stamp, Stored, Taken};
+use session::ConsumeRequest;
 use std::{
     ops::{Deref, DerefMut},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
 };
 use tokio::sync::Notify;
@@ -40,8 +41,8 @@ pub struct Consumer {
     pub no_ack: bool,
     /// Write consume-ok when the queue has taken the consumer.
     pub confirm_subscription: bool,
-    /// Consumer arguments, for display.
-    pub arguments: model::Table,
+    /// What was asked for, for display, and to ask again elsewhere.
+    pub wish: Arc<ConsumeRequest>,
 }
 
 /// The queue's machine with what must change together with it.
@@ -49,7 +50,7 @@ pub struct Consumer {
 pub struct State {
     /// The machine.
     pub queue: Queue<Message, Arc<Consumer>>,
-    /// Deleted: nothing goes in any more.
+    /// Deleted, or led by another node: nothing goes in any more.
     pub dead: bool,
     /// Where dead letters go.
     pub dead_letter: Option<model::DeadLetter>,
@@ -66,7 +67,7 @@ pub struct Held(ArcMutexGuard<RawMutex, State>);
 pub struct Work<'a> {
     /// The machine.
     pub queue: &'a mut Queue<Message, Arc<Consumer>>,
-    /// Deleted: nothing goes in any more.
+    /// Deleted, or led by another node: nothing goes in any more.
     pub dead: bool,
     /// The time.
     pub now: Millis,
@@ -92,7 +93,11 @@ impl Work<'_> {
     /// Publishes. With a stamp, what has been taken before is not taken again.
     pub fn publish(&mut self, arriving: &mut Arriving<'_>, stamp: Option<&Stamp>) -> Taking {
         if self.dead {
-            return Taking::Gone;
+            // Who published before it was known who leads has to publish again: nothing is lost in silence.
+            return match self.sink.cell.leads() {
+                Leads::Elsewhere => Taking::Refused,
+                Leads::Here | Leads::Leaving => Taking::Gone,
+            };
         }
         match stamp.map_or(Judged::New, |stamp| self.dedup.judge(stamp)) {
             Judged::New => {}
@@ -165,6 +170,17 @@ impl Drop for Held {
     }
 }
 
+/// Whether a place is that of the queue's leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// It is.
+    Here,
+    /// It hands over: nobody publishes, and nothing is delivered, until it is known what becomes of that.
+    Leaving,
+    /// Another node is, for good.
+    Elsewhere,
+}
+
 /// One queue on this node.
 #[derive(Debug)]
 pub struct QueueCell {
@@ -181,6 +197,8 @@ pub struct QueueCell {
     pub wakes_at: AtomicU64,
     /// Deliveries are copied to the firehose.
     traced: AtomicBool,
+    /// A `Leads`, by number.
+    leads: AtomicU8,
     /// A page has come back: whoever found the head of the queue on it may look again.
     pub page_came: Notify,
     /// Dead letters on their way.
@@ -215,6 +233,7 @@ impl QueueCell {
             state: Arc::new(Mutex::new(state)),
             wakes_at: AtomicU64::new(u64::MAX),
             traced: AtomicBool::new(false),
+            leads: AtomicU8::new(Leads::Here as u8),
             page_came: Notify::new(),
             letters,
             cycle_told: AtomicBool::new(false),
@@ -229,6 +248,33 @@ impl QueueCell {
     /// Deliveries are copied from now on, or no more.
     pub fn set_traced(&self, traced: bool) {
         self.traced.store(traced, Ordering::Relaxed);
+    }
+
+    /// Whether this is the place of the queue's leader.
+    pub fn leads(&self) -> Leads {
+        match self.leads.load(Ordering::Acquire) {
+            0 => Leads::Here,
+            1 => Leads::Leaving,
+            _ => Leads::Elsewhere,
+        }
+    }
+
+    /// Notes that; the queue is locked, so nobody is in the middle of something.
+    pub fn set_leads(&self, leads: Leads, _held: &mut Held) {
+        self.leads.store(leads as u8, Ordering::Release);
+    }
+
+    /// The queue is led elsewhere from this state of the catalogue on: its consumers are told to go there.
+    pub fn send_away(consumers: Vec<Arc<Consumer>>, as_of: Generation) {
+        for consumer in consumers {
+            consumer.client.outbox().post(Letter::ConsumerMoved {
+                channel: consumer.channel,
+                tag: consumer.tag.to_string(),
+                id: consumer.id,
+                wish: consumer.wish.clone(),
+                as_of,
+            });
+        }
     }
 
     /// A dead letter came round to this queue and is dropped. Said once: a circle has no end of them.
@@ -294,6 +340,10 @@ const DEATHS_AT_ONCE_MAX: usize = 512;
 
 impl CellSink<'_> {
     fn write(&mut self, to: &Arc<Consumer>, message: &Parts<'_>, delivery: Delivery) -> Taken {
+        if self.cell.leads() != Leads::Here {
+            // All are offered what there is when it turns out that the queue stays.
+            return Taken::Blocked;
+        }
         let counted = self.cell.counted(message.properties, &delivery);
         let outbox = to.client.outbox();
         let mut state = outbox.lock();

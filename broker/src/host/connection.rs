@@ -68,7 +68,10 @@ impl Unsafe {
 
     /// Has `wake` called when more of it is safe; false if it is all of a sudden.
     fn waits(&self, synced: Lsn, wake: &store::Wake) -> bool {
-        let mut waits = self.lsn > synced || !are_answered(self.awaited.as_deref(), synced);
+        let mut waits = self.lsn > synced;
+        for awaited in self.awaited.iter().flatten() {
+            waits |= awaited.waits(synced, wake);
+        }
         for reach in self.reaches.iter().flatten() {
             waits |= reach.wake(wake);
         }
@@ -77,8 +80,8 @@ impl Unsafe {
 
     /// True if it will never be safe: another node leads the queue.
     fn is_lost(&self) -> bool {
-        let reaches = self.reaches.as_deref();
-        reaches.is_some_and(|reaches| reaches.iter().any(Reach::is_lost))
+        let (mut reaches, mut awaited) = (self.reaches.iter().flatten(), self.awaited.iter().flatten());
+        reaches.any(Reach::is_lost) || awaited.any(Awaited::is_lost)
     }
 }
 
@@ -203,7 +206,7 @@ impl Task {
         let mut told_to_stop = false;
         let mut seen = 0;
         while !self.over {
-            let disk_is_behind = self.waits_for_disk && (!self.node.store().has_room() || self.batch.legs.are_full());
+            let disk_is_behind = self.waits_for_disk && self.must_wait();
             let reading = !self.alarmed && !disk_is_behind && outbox.has_room(REPLIES_BYTES_MAX);
             let blocked = outbox.blocked.load(Ordering::Acquire);
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
@@ -225,6 +228,11 @@ impl Task {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// True while a publish that was held has to wait.
+    fn must_wait(&self) -> bool {
+        !self.node.store().has_room() || self.batch.legs.are_full() || self.batch.waits_for_leaders()
     }
 
     fn wakes_at(&self) -> Millis {
@@ -331,6 +339,9 @@ impl Task {
                 self.stalled = true;
                 break;
             }
+        }
+        if self.batch.has_strayed() {
+            return self.send_away();
         }
         self.seal();
         self.batch.end();
@@ -461,7 +472,7 @@ impl Task {
     }
 
     /// A leg's other end waits for what its leader's answers rely on.
-    fn tell_generation(&mut self) {
+    pub(super) fn tell_generation(&mut self) {
         let Some(told) = &mut self.told else { return };
         let now = self.node.snapshot().generation();
         if *told < now {
@@ -523,6 +534,13 @@ impl Task {
         for letter in self.client.outbox().letters() {
             match letter {
                 Letter::ConsumerGone { channel, tag, id } => self.forget_consumer(channel, &tag, id),
+                Letter::ConsumerMoved {
+                    channel,
+                    tag,
+                    id,
+                    wish,
+                    as_of,
+                } => Box::pin(self.on_moved((channel, &tag, id), wish, as_of)).await,
                 Letter::Close { reason } => self.force_close(&reason).await,
                 Letter::Refused { channel, refused } => self.refuse(channel, refused),
                 Letter::AlarmsChanged if self.alarmed => self.on_alarms(),
@@ -556,6 +574,10 @@ impl Task {
     }
 
     async fn force_close(&mut self, reason: &str) {
+        if self.is_leg() {
+            // Its client is told nothing, and goes on with whoever leads.
+            return self.send_away();
+        }
         self.batch.begin();
         let step = self.machine.force_close(reason, &mut self.batch);
         self.take_step(step).await;

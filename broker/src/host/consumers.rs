@@ -16,6 +16,16 @@ pub enum Subscribed {
     ToReplies(String),
 }
 
+impl Subscribed {
+    /// Which consumer, unless it waits for direct replies.
+    pub fn id(&self) -> Option<ConsumerId> {
+        match self {
+            Subscribed::To(_, id) | Subscribed::There(_, id) => Some(*id),
+            Subscribed::ToReplies(_) => None,
+        }
+    }
+}
+
 /// All consumers of a connection.
 #[derive(Debug, Default)]
 pub struct Consumers(BTreeMap<(u16, String), Subscribed>);
@@ -26,6 +36,11 @@ impl Consumers {
         self.0.insert((channel, tag), subscribed);
     }
 
+    /// One of them.
+    pub fn get(&self, channel: u16, tag: &str) -> Option<&Subscribed> {
+        self.0.get(&(channel, tag.to_owned()))
+    }
+
     /// Forgets one.
     pub fn remove(&mut self, channel: u16, tag: &str) -> Option<Subscribed> {
         self.0.remove(&(channel, tag.to_owned()))
@@ -34,10 +49,7 @@ impl Consumers {
     /// Forgets this very consumer; false if the tag means another one by now, or none.
     pub fn remove_if(&mut self, channel: u16, tag: &str, id: ConsumerId) -> bool {
         let key = (channel, tag.to_owned());
-        let is_meant = match self.0.get(&key) {
-            Some(Subscribed::To(_, found) | Subscribed::There(_, found)) => *found == id,
-            Some(Subscribed::ToReplies(_)) | None => false,
-        };
+        let is_meant = self.0.get(&key).is_some_and(|found| found.id() == Some(id));
         is_meant && self.0.remove(&key).is_some()
     }
 

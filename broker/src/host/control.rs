@@ -9,7 +9,7 @@ use session::{Answer, Ask, ConsumeRequest, Credentials, DeclareQueue, Release, R
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    cell::{Consumer, QueueCell},
+    cell::{Consumer, Leads, QueueCell},
     client::Profile,
     connection::Task,
     consumers::Subscribed,
@@ -272,6 +272,8 @@ impl Task {
             }
             match self.node.cell(&record) {
                 Err(_) if tries_left > 0 => {}
+                // It is led elsewhere, and that is published in a moment.
+                Ok(cell) if self.has_moved(&cell).await => tries_left += 1,
                 // About to be deleted by somebody else: this waits until it is.
                 Ok(cell) if cell.hold().dead && tries_left > 0 => {
                     self.node.commit(Command::DeleteQueue(record.id)).await?;
@@ -319,6 +321,7 @@ impl Task {
         }
         let cell = self.node.cell(&record)?;
         let purged = self.batch.on_cell(&cell, |work| work.queue.purge(&mut work.sink));
+        self.ask_again |= purged == 0 && self.has_moved(&cell).await;
         self.batch.settle_down();
         self.node.until_durable(self.node.store().end()).await;
         Ok(count(purged))
@@ -330,9 +333,10 @@ impl Task {
             let mut came = std::pin::pin!(cell.page_came.notified());
             // Before the look, so that a page that comes right after it is not missed.
             came.as_mut().enable();
-            let fetched = self
-                .batch
-                .on_cell(cell, |work| work.queue.get(work.now, no_ack, &mut work.sink));
+            let fetched = self.batch.on_cell(cell, |work| match cell.leads() {
+                Leads::Leaving => Fetched::Loading,
+                Leads::Here | Leads::Elsewhere => work.queue.get(work.now, no_ack, &mut work.sink),
+            });
             match fetched {
                 Fetched::Got(got) => return Some(got),
                 Fetched::Empty => return None,
@@ -352,7 +356,9 @@ impl Task {
             return self.get_far(number, &record, no_ack).await;
         }
         let cell = self.node.cell(&record)?;
-        let Some(got) = self.fetch(&cell, no_ack).await else {
+        let got = self.fetch(&cell, no_ack).await;
+        self.ask_again |= got.is_none() && self.has_moved(&cell).await;
+        let Some(got) = got else {
             if let Some(out) = self.client.outbox().lock().channel(number) {
                 out.counts.get_empty += 1;
             }
@@ -402,8 +408,10 @@ impl Task {
         let cell = self.node.cell(&record)?;
         let tag = consume.tag.clone().unwrap_or_else(|| names::drawn("amq.ctag-"));
         let id = self.node.next_consumer();
-        self.subscribe_here(number, &cell, &tag, id, &consume, !consume.nowait)?;
-        Ok(Answer::Consuming(tag))
+        let (says_ok, consume) = (!consume.nowait, Arc::new(consume));
+        let subscribed = self.subscribe_here(number, &cell, &tag, id, &consume, says_ok);
+        self.ask_again |= subscribed.is_err() && self.has_moved(&cell).await;
+        subscribed.map(|()| Answer::Consuming(tag))
     }
 
     /// Subscribes to a queue of this node.
@@ -413,7 +421,7 @@ impl Task {
         cell: &Arc<QueueCell>,
         tag: &str,
         id: ConsumerId,
-        consume: &ConsumeRequest,
+        consume: &Arc<ConsumeRequest>,
         says_ok: bool,
     ) -> Result<(), Refusal> {
         let priority = consumer_priority(cell, &consume.arguments)?;
@@ -424,7 +432,7 @@ impl Task {
             client: self.client.clone(),
             no_ack: consume.no_ack,
             confirm_subscription: says_ok,
-            arguments: consume.arguments.clone(),
+            wish: consume.clone(),
         });
         let subscription = Subscription {
             id,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use store::Lsn;
 
 use super::{
-    cell::{CellSink, QueueCell},
+    cell::{CellSink, Leads, QueueCell},
     client::Client,
     errands::{Errand, Line},
     keeping::Keeping,
@@ -117,6 +117,10 @@ impl Node {
         let snapshot = self.snapshot();
         let route = snapshot.route_unchecked(&from.vhost, target.exchange.as_str(), &publication);
         if self.alarms().disk() && route.cells.len() + route.remote_queues() > 1 {
+            return Routed::NotNow;
+        }
+        if route.cells.iter().any(|cell| cell.leads() != Leads::Here) {
+            // It is not known yet who leads it.
             return Routed::NotNow;
         }
         self.keep_or_drop(&route, &publication);

@@ -117,6 +117,7 @@ pub struct Node {
     pub(super) plugins: ArcSwap<Plugins>,
     pub(super) attempts_before: Mutex<Attempts>,
     stopping: CancellationToken,
+    parted: CancellationToken,
     started: AtomicBool,
     started_at: Millis,
     /// Wall-clock milliseconds at `clock_zero`, so that the clock never runs backwards.
@@ -347,6 +348,7 @@ impl Node {
             plugins: ArcSwap::from_pointee(config.plugins.clone()),
             attempts_before: Mutex::default(),
             stopping: CancellationToken::new(),
+            parted: CancellationToken::new(),
             started: AtomicBool::new(false),
             started_at: Millis(base),
             clock_base: base,
@@ -480,6 +482,11 @@ impl Node {
         &self.stopping
     }
 
+    /// Cancelled when the others know that the node stops.
+    pub fn parted(&self) -> &CancellationToken {
+        &self.parted
+    }
+
     /// A port is served.
     pub fn announce(&self, port: Port) {
         self.ports.lock().push(port);
@@ -546,10 +553,9 @@ impl Node {
         self.presence.as_ref()
     }
 
-    /// True while clients are served: a majority of the cluster answers, and the node does not stop.
+    /// True while clients are served: a majority of the cluster answers, and the node neither stops nor is under maintenance.
     pub fn serves(&self) -> bool {
-        let may = |presence: &Arc<Presence>| *presence.serving().borrow();
-        self.presence.as_ref().is_none_or(may) && !self.stopping.is_cancelled()
+        self.has_majority() && !self.stopping.is_cancelled() && !self.is_under_maintenance()
     }
 
     /// The store of the definitions.
@@ -598,6 +604,7 @@ impl Node {
                     }
                     self.adjust_mirroring(&record);
                 }
+                Event::NodeDown(record) => self.lose_mirrors(record.uuid),
                 Event::VhostChanged(vhost) => next.follow_tracing(&vhost),
                 Event::UserDeleted(user) => self.expel(&format!("user '{user}' is deleted"), |p| p.user == user),
                 Event::VhostDeleted(vhost) => self.expel(&format!("vhost '{vhost}' is deleted"), |p| p.vhost == vhost),
@@ -764,9 +771,13 @@ impl Node {
         while self.clients.count() + self.legs.count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        self.keeping.stop().await;
+        // Mirrors here acknowledge until it is known that they will not, so that nobody waits for them in vain.
         if let Some(presence) = &self.presence {
             presence.say_goodbye().await;
+        }
+        self.parted.cancel();
+        self.keeping.stop().await;
+        if let Some(presence) = &self.presence {
             presence.stop();
         }
         self.meta.stop().await;

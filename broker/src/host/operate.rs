@@ -10,7 +10,7 @@ use session::Publication;
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    cell::QueueCell,
+    cell::{Leads, QueueCell},
     client::Client,
     errands::Errand,
     legs::Arrival,
@@ -267,6 +267,9 @@ impl Node {
                 }
                 if haul.messages.len() - begun >= SLICE_MESSAGES || haul.octets - octets_begun >= SLICE_BYTES {
                     return Next::Slice;
+                }
+                if cell.leads() == Leads::Leaving {
+                    return Next::Page;
                 }
                 let got = match work
                     .queue

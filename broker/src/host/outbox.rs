@@ -4,9 +4,9 @@
 //! Flushing is combined: whoever wants to flush tries to become the flusher; who fails leaves, because the flusher
 //! looks again. Above the high-water mark deliveries are refused and their consumers parked (I7).
 
-use model::{ConsumerId, DeliveryTag, Millis};
+use model::{ConsumerId, DeliveryTag, Generation, Millis};
 use parking_lot::Mutex;
-use session::Ledger;
+use session::{ConsumeRequest, Ledger};
 use std::{
     io,
     sync::{
@@ -74,7 +74,7 @@ pub struct ChannelOut {
 }
 
 /// What other tasks tell the connection's own task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Letter {
     /// A consumer went with its queue.
     ConsumerGone {
@@ -84,6 +84,19 @@ pub enum Letter {
         tag: String,
         /// Which consumer: the tag may be another's by now.
         id: ConsumerId,
+    },
+    /// A consumer's queue is led by another node from a state of the catalogue on.
+    ConsumerMoved {
+        /// Channel number.
+        channel: u16,
+        /// Consumer tag.
+        tag: String,
+        /// Which consumer: the tag may be another's by now.
+        id: ConsumerId,
+        /// What was asked for.
+        wish: Arc<ConsumeRequest>,
+        /// That state.
+        as_of: Generation,
     },
     /// Another node has refused publishes.
     Refused {

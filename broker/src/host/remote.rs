@@ -248,14 +248,14 @@ impl Task {
         let awaited = self.batch.legs.awaited();
         self.node.until_durable(self.batch.safe_at()).await;
         let client = self.client.clone();
-        while !are_answered(Some(&awaited), self.node.store().synced()) && !client.outbox().is_dead() {
+        while self.awaits(&awaited) && !client.outbox().is_dead() {
             client.outbox().attention.notified().await;
             self.resettle();
             self.batch.settle_down();
         }
         // What else it was for is still to be looked at.
         client.outbox().attention.notify_one();
-        let mut is_partial = false;
+        let mut is_partial = awaited.iter().any(Awaited::is_lost);
         for reach in self.batch.take_reaches().iter().flatten() {
             is_partial |= !reach.reached().await;
         }
@@ -267,6 +267,16 @@ impl Task {
             true => Answer::Refused(Refusal::channel(ReplyCode::PreconditionFailed, "partial tx completion")),
             false => Answer::Done,
         }
+    }
+
+    /// True while other nodes may still answer; the client's task is woken then.
+    fn awaits(&self, awaited: &[Awaited]) -> bool {
+        let synced = self.node.store().synced();
+        let mut waits = false;
+        for one in awaited.iter().filter(|one| !one.is_lost()) {
+            waits |= one.waits(synced, self.client.wake());
+        }
+        waits
     }
 
     /// Another node has refused publishes.

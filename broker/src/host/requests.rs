@@ -6,7 +6,11 @@ use link::Failure;
 use model::{QueueName, Refusal, ReplyCode, UserName, VhostName};
 use std::{net::IpAddr, sync::Arc};
 
-use super::{cell::QueueCell, certificate_name, node::Node};
+use super::{
+    cell::{Leads, QueueCell},
+    certificate_name,
+    node::Node,
+};
 use crate::config::LeaderLocator;
 
 impl Node {
@@ -90,13 +94,15 @@ impl Node {
         let cell = self.snapshot().cell(record.id).cloned();
         if let Some(cell) = &cell {
             let mut held = cell.hold();
+            check_led_here(cell, record)?;
             let counts = held.queue.counts();
             conditions.check(record, counts.consumers as u64, counts.ready.messages)?;
             held.dead = true;
         }
         let done = self.commit(command).await;
         if let (Err(_), Some(cell)) = (&done, cell) {
-            cell.hold().dead = false;
+            let mut held = cell.hold();
+            held.dead = check_led_here(&cell, record).is_err();
         }
         done
     }
@@ -239,4 +245,16 @@ fn refused_there(record: &QueueRecord, conditions: Conditions, failure: Failure)
     judged
         .err()
         .unwrap_or_else(|| Refusal::channel(ReplyCode::PreconditionFailed, format!("{} is in use", record.title())))
+}
+
+/// What a queue holds is judged by its leader alone.
+///
+/// # Errors
+/// Another node leads it, which is published in a moment.
+pub fn check_led_here(cell: &QueueCell, record: &QueueRecord) -> Result<(), Refusal> {
+    if cell.leads() != Leads::Elsewhere {
+        return Ok(());
+    }
+    let text = format!("{} has just gone to another node: ask again", record.title());
+    Err(Refusal::channel(ReplyCode::ResourceLocked, text))
 }

@@ -7,7 +7,7 @@
 use catalog::NodeName;
 use model::{QueueId, Value};
 use queue::{Origin, Stamp};
-use session::{Fate, Receipt};
+use session::{ConsumeRequest, Fate, Receipt};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -99,6 +99,7 @@ impl Task {
             .far
             .extend(asked.iter().map(|(leg, number)| Awaited::of(leg, *number)));
         heirs.near = self.batch.safe_at();
+        heirs.reaches = self.batch.reaches().to_vec();
         heirs
     }
 
@@ -174,8 +175,8 @@ impl Task {
         let way = self.way(lost, consumer.queue);
         let is_renewed = match &way {
             Way::Nowhere | Way::Down => false,
-            Way::Here(_) => !wants_to_know(consumer),
-            Way::To(leader) => *leader == lost.leader || !wants_to_know(consumer),
+            Way::Here(_) => !wants_to_know(&consumer.wish),
+            Way::To(leader) => *leader == lost.leader || !wants_to_know(&consumer.wish),
         };
         let is_renewed = is_renewed
             && match way {
@@ -217,6 +218,6 @@ impl Task {
 }
 
 /// True for a consumer that asked to be cancelled when its queue gets another leader.
-fn wants_to_know(consumer: &FarConsumer) -> bool {
-    consumer.wish.arguments.get("x-cancel-on-ha-failover") == Some(&Value::Bool(true))
+pub(super) fn wants_to_know(wish: &ConsumeRequest) -> bool {
+    wish.arguments.get("x-cancel-on-ha-failover") == Some(&Value::Bool(true))
 }

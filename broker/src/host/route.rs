@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::{
-    cell::QueueCell,
+    cell::{Leads, QueueCell},
     counters::ExchangeCounters,
     keepers::Keeper,
     legs::Remote,
@@ -56,6 +56,8 @@ pub struct RouteCache {
     last: Option<(Arc<[u8]>, Arc<Route>)>,
     known: HashMap<Arc<[u8]>, Arc<Route>, RandomState>,
     key: Vec<u8>,
+    /// Where the last publish went before all was forgotten.
+    lately: SmallVec<[Arc<QueueCell>; 1]>,
 }
 
 impl RouteCache {
@@ -73,7 +75,23 @@ impl RouteCache {
         }
     }
 
+    /// True if a queue that was published to is so.
+    #[cold]
+    pub fn any(&self, is_so: impl Fn(&QueueCell) -> bool) -> bool {
+        let is_so = |cell: &Arc<QueueCell>| is_so(cell);
+        let of_route = |route: &Route| route.cells.iter().any(is_so);
+        self.last.iter().any(|(_, route)| of_route(route)) || self.known.values().any(|route| of_route(route))
+    }
+
+    /// True if a queue that was published to before all was looked up anew is being handed over.
+    pub fn was_leaving(&self) -> bool {
+        self.lately.iter().any(|cell| cell.leads() == Leads::Leaving)
+    }
+
     fn forget(&mut self) {
+        if let Some((_, route)) = &self.last {
+            self.lately.clone_from(&route.cells);
+        }
         self.last = None;
         self.known.clear();
     }

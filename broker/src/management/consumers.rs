@@ -50,7 +50,7 @@ pub fn shape(api: &Api, view: &ConsumerView) -> Consumer {
         prefetch_count: view.prefetch.into(),
         active: view.active,
         activity_status: status.to_owned(),
-        arguments: api::to_json(&view.consumer.arguments),
+        arguments: api::to_json(&view.consumer.wish.arguments),
     }
 }
 

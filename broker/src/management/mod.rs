@@ -37,6 +37,7 @@ mod parameters;
 mod permissions;
 mod policies;
 mod queues;
+mod rebalance;
 mod reset;
 mod stats;
 mod topic_permissions;
@@ -110,6 +111,7 @@ fn resources() -> Router<Arc<Api>> {
         .merge(permissions::routes())
         .merge(policies::routes())
         .merge(queues::routes())
+        .merge(rebalance::routes())
         .merge(reset::routes())
         .merge(topic_permissions::routes())
         .merge(ui::reference())

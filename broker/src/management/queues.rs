@@ -36,7 +36,6 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/queues/{vhost}/{queue}/contents", delete(purge))
         .route("/queues/{vhost}/{queue}/get", post(messages::get))
         .route("/queues/{vhost}/{queue}/actions", post(act))
-        .route("/rebalance/queues", post(rebalance))
 }
 
 /// How much of a queue is shown.
@@ -336,10 +335,5 @@ async fn act(
         return Err(Failure::not_found());
     }
     drop(api.node.synchronise(&record, wanted).await);
-    answer::done()
-}
-
-/// One node leads everything: there is nothing to spread.
-async fn rebalance(_: super::caller::Administrator) -> Outcome {
     answer::done()
 }

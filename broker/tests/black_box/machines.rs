@@ -51,7 +51,7 @@ impl Machines {
         fs::write(&cookie, "CWQUYERKZHUAGOEQMZZU").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
         fs::set_permissions(&cookie, mode).unwrap();
-        for tool in ["rabbitmq-server", "rabbitmqctl"] {
+        for tool in ["rabbitmq-server", "rabbitmqctl", "rabbitmq-queues", "rabbitmq-upgrade"] {
             symlink(env!("CARGO_BIN_EXE_warren"), machines.path(tool)).unwrap();
         }
         for (number, settings) in (1..).zip(&settings) {
@@ -126,17 +126,26 @@ impl Machines {
 
     /// What came of a call on the machine of this number, from 1.
     pub(crate) fn call(&self, number: usize, arguments: &[&str]) -> Output {
+        self.call_tool("rabbitmqctl", number, arguments)
+    }
+
+    /// The same of another tool.
+    pub(crate) fn call_tool(&self, tool: &str, number: usize, arguments: &[&str]) -> Output {
         let machine = &self.nodes[number - 1];
-        let mut command = self.command("rabbitmqctl", &machine.name, machine.amqp, machine.peers);
+        let mut command = self.command(tool, &machine.name, machine.amqp, machine.peers);
         command.args(arguments).output().unwrap()
     }
 
     pub(crate) fn ctl(&self, number: usize, arguments: &[&str]) -> String {
-        let output = self.call(number, arguments);
+        self.tool("rabbitmqctl", number, arguments)
+    }
+
+    pub(crate) fn tool(&self, tool: &str, number: usize, arguments: &[&str]) -> String {
+        let output = self.call_tool(tool, number, arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.success(),
-            "mq{number} {arguments:?}: {errors}\n{}",
+            "mq{number} {tool} {arguments:?}: {errors}\n{}",
             self.log(number)
         );
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -176,6 +185,19 @@ impl Machines {
             assert!(
                 Instant::now() < deadline,
                 "mq{number}: {heading}: {seen:?}, not {names:?}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until a line stands under a heading.
+    pub(crate) fn becomes_with(&self, number: usize, heading: &str, line: &str) {
+        let deadline = Instant::now() + 3 * PATIENCE;
+        while !self.section(number, heading).iter().any(|seen| seen == line) {
+            assert!(
+                Instant::now() < deadline,
+                "mq{number}: {heading}: {:?}, without {line}",
+                self.section(number, heading)
             );
             std::thread::sleep(Duration::from_millis(50));
         }

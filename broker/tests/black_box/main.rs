@@ -15,6 +15,7 @@ mod delayed;
 mod detached;
 mod disk_trouble;
 mod external;
+mod hand_over;
 mod lifecycle;
 mod logging;
 mod machines;

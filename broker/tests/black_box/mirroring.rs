@@ -12,7 +12,7 @@ use lapin::{
 };
 use std::time::{Duration, Instant};
 
-async fn channel(machines: &Machines, number: usize) -> Channel {
+pub(crate) async fn channel(machines: &Machines, number: usize) -> Channel {
     let uri = format!("amqp://127.0.0.1:{}/%2f", machines.nodes[number - 1].amqp);
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -24,14 +24,14 @@ async fn channel(machines: &Machines, number: usize) -> Channel {
     }
 }
 
-async fn declare(machines: &Machines, number: usize, queue: &str) {
+pub(crate) async fn declare(machines: &Machines, number: usize, queue: &str) {
     let channel = channel(machines, number).await;
     let declared = channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), FieldTable::default());
     declared.await.unwrap();
 }
 
 /// Publishes persistent messages at a node, and waits for each confirm.
-async fn publish(machines: &Machines, number: usize, queue: &str, bodies: std::ops::Range<u32>) {
+pub(crate) async fn publish(machines: &Machines, number: usize, queue: &str, bodies: std::ops::Range<u32>) {
     let channel = channel(machines, number).await;
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     for body in bodies {
@@ -44,7 +44,7 @@ async fn publish(machines: &Machines, number: usize, queue: &str, bodies: std::o
 }
 
 /// Takes all there is at a node, acknowledged at once.
-async fn drain(machines: &Machines, number: usize, queue: &str) -> Vec<u32> {
+pub(crate) async fn drain(machines: &Machines, number: usize, queue: &str) -> Vec<u32> {
     let channel = channel(machines, number).await;
     let mut bodies = Vec::new();
     let options = BasicGetOptions { no_ack: true };
@@ -55,7 +55,7 @@ async fn drain(machines: &Machines, number: usize, queue: &str) -> Vec<u32> {
 }
 
 impl Machines {
-    fn column(&self, number: usize, queue: &str, column: &str) -> String {
+    pub(crate) fn column(&self, number: usize, queue: &str, column: &str) -> String {
         let list = self.ctl(number, &["-q", "list_queues", "--no-table-headers", "name", column]);
         let row = list
             .lines()
@@ -64,7 +64,7 @@ impl Machines {
     }
 
     /// Waits until a column of a queue's row contains all of these words and nothing more of the kind.
-    fn shows(&self, number: usize, queue: &str, column: &str, words: &[&str]) {
+    pub(crate) fn shows(&self, number: usize, queue: &str, column: &str, words: &[&str]) {
         let deadline = Instant::now() + 3 * PATIENCE;
         loop {
             let seen = self.column(number, queue, column);
@@ -81,7 +81,20 @@ impl Machines {
         }
     }
 
-    fn cluster(count: usize) -> Self {
+    /// Waits until a queue has so many mirrors that are in sync.
+    pub(crate) fn shows_mirrors(&self, number: usize, queue: &str, count: usize) {
+        let deadline = Instant::now() + 3 * PATIENCE;
+        loop {
+            let seen = self.column(number, queue, "synchronised_slave_pids");
+            if seen.matches("@localhost").count() == count {
+                return;
+            }
+            assert!(Instant::now() < deadline, "mq{number}: mirrors of {queue}: {seen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn cluster(count: usize) -> Self {
         let machines = Machines::start(count);
         for number in 2..=count {
             machines.join(number, ALL[0]);

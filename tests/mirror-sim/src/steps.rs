@@ -474,6 +474,7 @@ impl Life {
         let act = match act {
             Act::Evict(node) => MirrorAct::Evict(node),
             Act::AddInSync { node, incarnation } => MirrorAct::AddInSync { node, incarnation },
+            Act::HandOver { node, incarnation } => MirrorAct::HandOver { node, incarnation },
         };
         let change = MirrorChange {
             queue,

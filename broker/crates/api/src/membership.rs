@@ -16,6 +16,15 @@ pub struct Membership {
     pub members: Vec<ClusterMember>,
 }
 
+/// `GET`, `PUT` and `DELETE /maintenance`: whether the node is out of service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// It serves no clients.
+    pub under_maintenance: bool,
+    /// Queues with copies elsewhere that it leads: such as no other node could without a loss, once it is out of service.
+    pub leads: u64,
+}
+
 /// A node of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterMember {

@@ -92,6 +92,9 @@ pub struct Node {
     pub kind: String,
     /// Whether it runs.
     pub running: bool,
+    /// Whether it is out of service; only said when it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub being_drained: bool,
     /// Since its start.
     pub uptime: u64,
     /// Tasks that wait for a processor.

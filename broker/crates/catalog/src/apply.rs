@@ -5,7 +5,7 @@
 
 use crate::command::{Answer, Command};
 use crate::event::Event;
-use crate::record::{NodeKind, NodeRecord};
+use crate::record::NodeRecord;
 use crate::state::Catalog;
 use model::Refusal;
 
@@ -69,19 +69,13 @@ impl Catalog {
                 incarnation,
                 boot_id,
                 mirrors,
-            } => change.node_up(NodeRecord {
-                uuid: node,
-                name,
-                incarnation,
-                boot_id,
-                up: true,
-                kind: NodeKind::default(),
-                mirrors,
-            }),
-            Command::NodeDown(deaths) => Ok(change.node_down(&deaths)),
+            } => change.node_up(NodeRecord::started(node, name, (incarnation, boot_id), mirrors)),
+            Command::NodeDown(deaths) => Ok(change.node_down(&deaths, false)),
+            Command::NodeStopped(death) => Ok(change.node_down(&[death], true)),
             Command::AddNode { node, name, kind } => change.add_node(node, name, kind),
             Command::SetNodeKind { node, kind } => change.set_node_kind(node, kind),
             Command::RemoveNode(node) => change.remove_node(node),
+            Command::SetMaintenance { node, on } => change.set_maintenance(node, on),
             Command::History(turn) => Ok(change.turn(turn)),
             Command::Mirrors(proposal) => Ok(change.mirrors(&proposal)),
             Command::ForcePromote(queue) => change.force_promote(queue),

@@ -267,6 +267,15 @@ pub enum Command {
     Mirrors(MirrorsProposal),
     /// A copy that is not whole becomes the leader of a queue of which none that is can be had.
     ForcePromote(QueueId),
+    /// This process has stopped in order: it is gone, and was not lost.
+    NodeStopped(NodeDeath),
+    /// A node serves no clients and is to lead nothing more, or it does again.
+    SetMaintenance {
+        /// The node.
+        node: NodeUuid,
+        /// It is to be left alone.
+        on: bool,
+    },
     /// The cluster goes another way than before.
     History(Turn),
 }

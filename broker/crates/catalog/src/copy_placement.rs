@@ -142,7 +142,7 @@ impl<'a> Wish<'a> {
         }
         let in_sync = |node: &&Arc<NodeRecord>| {
             let incarnation = node.incarnation;
-            replicas.copy(node.uuid) == Some(CopyState::InSync { incarnation })
+            replicas.copy(node.uuid) == Some(CopyState::InSync { incarnation }) && !node.maintenance
         };
         let next = self.named(names).into_iter().find(in_sync)?;
         Some(MirrorAct::HandOver {

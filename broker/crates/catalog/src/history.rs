@@ -52,7 +52,7 @@ impl Change<'_> {
             incarnation: node.incarnation,
         };
         let deaths: Vec<NodeDeath> = others.map(death).collect();
-        self.node_down(&deaths)
+        self.node_down(&deaths, false)
     }
 
     fn raise_level(&mut self, level: u32) -> Answer {

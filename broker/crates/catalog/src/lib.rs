@@ -22,6 +22,7 @@ mod exchange_rules;
 mod fixture;
 mod history;
 mod image;
+mod leadership;
 mod mirror_queries;
 mod mirrors;
 #[cfg(test)]
@@ -50,7 +51,8 @@ pub use definitions::{
 pub use event::{Event, Loss};
 pub use history::Forced;
 pub use image::{Image, ImageError};
-pub use mirror_queries::{MemberNames, MirrorNames, OnShutdown};
+pub use leadership::Transfer;
+pub use mirror_queries::{MemberNames, MirrorNames, OnShutdown, Promotion};
 pub use mirrors::{MirrorAct, MirrorChange, MirrorRefusal, MirrorsProposal};
 pub use placement::{Locator, leader};
 pub use record::{

@@ -47,6 +47,19 @@ pub enum OnShutdown {
     Wait,
 }
 
+/// A queue whose policy prefers a leader that may lack messages to none.
+#[derive(Clone, Copy, Debug)]
+pub struct Promotion<'a> {
+    /// The queue.
+    pub queue: &'a Arc<QueueRecord>,
+    /// The node that would lead it.
+    pub node: NodeUuid,
+    /// Which of its starts.
+    pub incarnation: u64,
+    /// Its leader was stopped, and was not lost: it confirms nothing any more.
+    pub was_stopped: bool,
+}
+
 impl Catalog {
     /// The queues that have a copy on the node, its leader's own included.
     pub fn copies_on(&self, node: NodeUuid) -> impl Iterator<Item = &Arc<QueueRecord>> {
@@ -127,11 +140,28 @@ impl Catalog {
         replicas.mirrors().filter(waits).filter(runs)
     }
 
-    /// The queues that wait for a leader which their policies do not want to wait for: `ha-promote-on-failure` says
-    /// `always`, and a copy could be promoted by force.
-    pub fn to_be_forced(&self) -> impl Iterator<Item = &Arc<QueueRecord>> {
+    /// The queues that wait for a leader which their policies do not want to wait for, and the process that could be promoted
+    /// by force: `ha-promote-on-failure` says `always`, or `ha-promote-on-shutdown` does and the leader was stopped.
+    pub fn to_be_forced(&self) -> impl Iterator<Item = Promotion<'_>> {
         let watched = self.copies.watched().filter_map(|id| self.queues.get(&id));
-        watched.filter(|queue| promotes_always(queue) && self.force_promotable(queue).is_some())
+        watched.filter_map(|queue| {
+            let was_stopped = self.leader_was_stopped(queue);
+            let (node, incarnation) = self.force_promotable(queue)?;
+            promotes_always(queue, was_stopped).then_some(Promotion {
+                queue,
+                node,
+                incarnation,
+                was_stopped,
+            })
+        })
+    }
+
+    fn leader_was_stopped(&self, queue: &QueueRecord) -> bool {
+        let leader = queue
+            .replicas
+            .as_ref()
+            .and_then(|replicas| self.nodes.get(&replicas.leader));
+        leader.is_some_and(|node| node.has_stopped)
     }
 
     /// What becomes of the queue when its leader stops now, by plan.
@@ -161,8 +191,13 @@ impl Catalog {
     }
 }
 
-fn promotes_always(queue: &QueueRecord) -> bool {
-    queue.ha().and_then(|ha| ha.promote_on_failure) == Some(Promote::Always)
+fn promotes_always(queue: &QueueRecord, was_stopped: bool) -> bool {
+    let Some(ha) = queue.ha() else { return false };
+    let promote = match was_stopped {
+        true => ha.promote_on_shutdown,
+        false => ha.promote_on_failure,
+    };
+    promote == Some(Promote::Always)
 }
 
 #[cfg(test)]

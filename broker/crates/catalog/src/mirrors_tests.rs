@@ -352,9 +352,30 @@ fn only_what_a_policy_sets_to_always_is_forced_without_being_asked() {
         .fixture
         .catalog
         .to_be_forced()
-        .map(|queue| queue.name.as_str())
+        .map(|forced| (forced.queue.name.as_str(), forced.node))
         .collect();
-    assert_eq!(names, ["q"]);
+    assert_eq!(names, [("q", uuid('b'))]);
+}
+
+#[test]
+fn whether_the_leader_was_stopped_or_lost_decides_which_of_the_two_settings_counts() {
+    let forced = |key: &str, stops: bool| {
+        let mut definition = all();
+        definition.set(key, "always".into());
+        let mut cluster = Cluster::with_queue("ab", definition);
+        cluster.propose(MirrorAct::Evict(uuid('b'))).unwrap();
+        match stops {
+            true => {
+                let (node, incarnation) = (uuid('a'), 1);
+                cluster.apply(Command::NodeStopped(crate::NodeDeath { node, incarnation }));
+            }
+            false => cluster.down("a"),
+        }
+        cluster.fixture.catalog.to_be_forced().count() == 1
+    };
+    let (shutdown, failure) = ("ha-promote-on-shutdown", "ha-promote-on-failure");
+    assert!(forced(shutdown, true) && forced(failure, false));
+    assert!(!forced(shutdown, false) && !forced(failure, true));
 }
 
 #[test]

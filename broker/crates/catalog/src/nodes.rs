@@ -54,13 +54,15 @@ impl Change<'_> {
             None => self.check_unknown(uuid, &name)?,
         }
         self.check_name(uuid, &name)?;
+        let is_new = known.as_ref().is_none_or(|known| known.incarnation != incarnation);
         let record = Arc::new(NodeRecord {
             kind: known.as_ref().map(|known| known.kind).unwrap_or_default(),
+            // A process that has just started is ready for all.
+            maintenance: known.as_ref().is_some_and(|known| known.maintenance && !is_new),
             ..started
         });
         self.put_node(&record);
         self.tell(Event::NodeUp(record));
-        let is_new = known.as_ref().is_none_or(|known| known.incarnation != incarnation);
         if is_new {
             self.forget_process(known.as_deref(), uuid, &name);
         }
@@ -124,9 +126,12 @@ impl Change<'_> {
     }
 
     /// Processes are gone: what lived in their memory goes.
-    pub(crate) fn node_down(&mut self, deaths: &[NodeDeath]) -> Answer {
+    pub(crate) fn node_down(&mut self, deaths: &[NodeDeath], in_order: bool) -> Answer {
         // All of them first: nobody is elected who dies in the same entry.
-        let dead: Vec<Arc<NodeRecord>> = deaths.iter().filter_map(|death| self.mark_down(death)).collect();
+        let dead: Vec<Arc<NodeRecord>> = deaths
+            .iter()
+            .filter_map(|death| self.mark_down(death, in_order))
+            .collect();
         let mut orphans = BTreeSet::new();
         for record in dead {
             self.end_transient_queues(&record.name);
@@ -137,11 +142,12 @@ impl Change<'_> {
         Answer::Done
     }
 
-    fn mark_down(&mut self, death: &NodeDeath) -> Option<Arc<NodeRecord>> {
+    fn mark_down(&mut self, death: &NodeDeath, in_order: bool) -> Option<Arc<NodeRecord>> {
         let known = self.catalog.nodes.get(&death.node);
         let known = known.filter(|known| known.up && known.incarnation == death.incarnation)?;
         let record = Arc::new(NodeRecord {
             up: false,
+            has_stopped: in_order,
             ..known.as_ref().clone()
         });
         self.put_node(&record);
@@ -173,6 +179,8 @@ impl Change<'_> {
             up: false,
             kind,
             mirrors: false,
+            maintenance: false,
+            has_stopped: false,
         });
         self.put_node(&record);
         self.tell(Event::NodeAdded(record));
@@ -198,6 +206,20 @@ impl Change<'_> {
             ..known.as_ref().clone()
         };
         self.put_node(&Arc::new(record));
+        Ok(Answer::Done)
+    }
+
+    /// A node is taken out of service, or put back. What it leads moves by its own proposals.
+    pub(crate) fn set_maintenance(&mut self, uuid: NodeUuid, on: bool) -> Applied {
+        let known = self.catalog.nodes.get(&uuid).cloned();
+        let known = known.ok_or_else(|| texts::not_found("The node selected is not in the cluster."))?;
+        if known.maintenance != on {
+            let record = NodeRecord {
+                maintenance: on,
+                ..known.as_ref().clone()
+            };
+            self.put_node(&Arc::new(record));
+        }
         Ok(Answer::Done)
     }
 

@@ -82,15 +82,16 @@ pub fn leader(catalog: &Catalog, spec: &QueueSpec, default: Locator, draw: u64) 
     if spec.owner.is_some() {
         return own.clone();
     }
-    let up = catalog.nodes().filter(|node| node.up);
+    let is_left_alone = catalog.node_by_name(own).is_some_and(|node| node.maintenance);
+    let up = catalog.nodes().filter(|node| node.up && !node.maintenance);
     let mut up: BTreeMap<&NodeName, u64> = up.map(|node| (&node.name, 0)).collect();
     let policies = policies_for(catalog, spec);
     let are_named = keep_named(&mut up, &policies);
-    if up.len() < 2 && !are_named {
+    if up.len() < 2 && !are_named && !is_left_alone {
         return own.clone();
     }
     let chosen = match Locator::told(spec, &policies).unwrap_or(default) {
-        Locator::ClientLocal if !are_named || up.contains_key(own) => return own.clone(),
+        Locator::ClientLocal if up.contains_key(own) || !(are_named || is_left_alone) => return own.clone(),
         Locator::Random => {
             let place = draw % up.len() as u64;
             up.into_keys().nth(place as usize)

@@ -53,6 +53,29 @@ pub struct NodeRecord {
     /// Its process can hold copies of queues that others lead; that of an earlier release cannot.
     #[serde(default)]
     pub mirrors: bool,
+    /// It serves no clients and is to lead nothing more, until this process is told otherwise or another one starts.
+    #[serde(default)]
+    pub maintenance: bool,
+    /// Its last process is down because it was stopped, and was not lost.
+    #[serde(default)]
+    pub has_stopped: bool,
+}
+
+impl NodeRecord {
+    /// Of a process that has just started, its start and what it has drawn.
+    pub(crate) fn started(uuid: NodeUuid, name: NodeName, (incarnation, boot_id): (u64, u64), mirrors: bool) -> Self {
+        NodeRecord {
+            uuid,
+            name,
+            incarnation,
+            boot_id,
+            up: true,
+            kind: NodeKind::default(),
+            mirrors,
+            maintenance: false,
+            has_stopped: false,
+        }
+    }
 }
 
 /// A declared queue.

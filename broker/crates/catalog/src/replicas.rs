@@ -74,6 +74,11 @@ pub(crate) fn running(nodes: &Nodes, node: NodeUuid) -> Option<u64> {
     found.map(|found| found.incarnation)
 }
 
+/// False for a node that is under maintenance.
+pub(crate) fn may_lead(nodes: &Nodes, node: NodeUuid) -> bool {
+    nodes.get(&node).is_some_and(|found| !found.maintenance)
+}
+
 impl Replicas {
     /// The first reign: of a queue that has not been mirrored before.
     pub(crate) fn first(leader: NodeUuid, incarnation: u64) -> Self {
@@ -159,7 +164,11 @@ impl Replicas {
         if self.is_led(nodes) {
             return None;
         }
-        let in_sync = self.copies.iter().find(|copy| Self::is_in_sync(copy, nodes));
+        let in_sync = || self.copies.iter().filter(|copy| Self::is_in_sync(copy, nodes));
+        // One under maintenance leads before nobody does.
+        let in_sync = in_sync()
+            .find(|copy| may_lead(nodes, copy.node))
+            .or_else(|| in_sync().next());
         let from_disk = |copy: &CopyRecord| copy.state == CopyState::Disk && running(nodes, copy.node).is_some();
         let old_leader = |copy: &&CopyRecord| copy.node == self.leader && from_disk(copy);
         let on_disk = || {

@@ -330,6 +330,12 @@ impl Command {
         self
     }
 
+    /// Seconds that it may take, unless said otherwise.
+    pub(crate) const fn within(mut self, seconds: i64) -> Self {
+        self.timeout = Some(seconds);
+        self
+    }
+
     /// Under which heading the help lists it.
     pub(crate) const fn under(mut self, section: &'static str) -> Self {
         self.section = section;

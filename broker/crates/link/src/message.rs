@@ -102,6 +102,19 @@ pub enum Listing {
     Here(Box<Listing>),
 }
 
+/// Queues of which type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueKind {
+    /// Any.
+    All,
+    /// Mirrored ones.
+    Classic,
+    /// Such as agree by majority.
+    Quorum,
+    /// Streams.
+    Stream,
+}
+
 /// How much of memory or disk space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Level {
@@ -218,6 +231,20 @@ pub enum Request {
     },
     /// `sync_queue` and, not `wanted`, `cancel_sync_queue`
     SyncQueue { vhost: String, name: String, wanted: bool },
+    /// `rebalance`; answers rows of node, quorum queues and mirrored queues that it leads. `here`: what the node that is asked
+    /// leads itself, and the answer is the state of the definitions after that.
+    Rebalance {
+        kind: QueueKind,
+        vhost_pattern: String,
+        queue_pattern: String,
+        here: bool,
+    },
+    /// `drain`, `revive`: the node that is asked serves no clients and leads nothing that others could, or does again.
+    Maintenance { on: bool },
+    /// How many mirrored queues that the node leads have no mirror in sync.
+    CountUnmirrored,
+    /// How many quorum queues could confirm nothing any more if the node stopped.
+    CountCritical,
     /// `close_connection`
     CloseConnection { pid: String, reason: String },
     /// `close_all_connections`, `close_all_user_connections`; answers how many

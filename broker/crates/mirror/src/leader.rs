@@ -23,6 +23,13 @@ pub enum Act {
         /// Which start.
         incarnation: u64,
     },
+    /// This start of the mirror's node is to lead.
+    HandOver {
+        /// The mirror.
+        node: NodeUuid,
+        /// Which start.
+        incarnation: u64,
+    },
 }
 
 /// Positions that every copy has that counts.
@@ -248,6 +255,14 @@ impl Leader {
         }
     }
 
+    /// A mirror's node is known to be gone: it is given up as soon as an answer waits for it.
+    pub fn lose(&mut self, node: NodeUuid, now: Millis) {
+        self.detach(node, now);
+        if let Some(mirror) = self.mirrors.get_mut(&node) {
+            mirror.way = Way::Away(Millis(0));
+        }
+    }
+
     /// A mirror says that it lacks nothing of the base; true if it is to be told that the base ends.
     pub fn base_is_whole(&mut self, node: NodeUuid, since: Millis) -> bool {
         let Some(mirror) = self.mirrors.get_mut(&node) else {
@@ -317,15 +332,42 @@ impl Leader {
         Some((version, act))
     }
 
+    /// Proposes that a mirror leads (R20), if it is in sync, nothing else is proposed, and every copy that counts has the
+    /// operations up to this one and all that somebody waits for. No message is taken meanwhile.
+    pub fn hand_over(&mut self, to: NodeUuid, upto: u64) -> Option<(u64, Act)> {
+        let incarnation = self.successor(to)?;
+        let has_all = self.reached.durable >= Some(upto).max(self.wanted);
+        if self.proposed.is_some() || !has_all {
+            return None;
+        }
+        let act = Act::HandOver { node: to, incarnation };
+        let version = self.record.version;
+        self.proposed = Some(Proposed { version, act });
+        Some((version, act))
+    }
+
+    /// The start of a mirror's node that could lead soon: it is in sync and attached with all that it stands on.
+    pub fn successor(&self, node: NodeUuid) -> Option<u64> {
+        let mirror = self.mirrors.get(&node)?;
+        let incarnation = mirror.whole()?;
+        (mirror.state == State::InSync { incarnation }).then_some(incarnation)
+    }
+
+    /// The hand-over proposed at this version is known to have been refused: it changes nothing, and never will.
+    pub fn refused(&mut self, version: u64) {
+        let is_hand_over = |proposed: &mut Proposed| matches!(proposed.act, Act::HandOver { .. });
+        self.proposed
+            .take_if(|proposed| proposed.version == version && is_hand_over(proposed));
+    }
+
     /// The proposal of this version has been answered, or is lost; if no record has told of it, it was refused.
     pub fn answered(&mut self, version: u64, now: Millis) {
         let Some(proposed) = self.proposed.take_if(|proposed| proposed.version == version) else {
             return;
         };
         self.quiet_until = now.after(self.timing.propose_again_after);
-        if let (Act::AddInSync { node, .. }, Some(mirror)) = (proposed.act, self.mirrors.get_mut(&proposed.act.node()))
-        {
-            debug_assert_eq!(node, proposed.act.node());
+        let mirror = self.mirrors.get_mut(&proposed.act.node());
+        if let (Act::AddInSync { .. } | Act::HandOver { .. }, Some(mirror)) = (proposed.act, mirror) {
             mirror.joins = false;
             mirror.unsettled = true;
             self.quiet_until = now;
@@ -420,7 +462,7 @@ impl Act {
     /// The mirror it is about.
     pub fn node(self) -> NodeUuid {
         match self {
-            Act::Evict(node) | Act::AddInSync { node, .. } => node,
+            Act::Evict(node) | Act::AddInSync { node, .. } | Act::HandOver { node, .. } => node,
         }
     }
 }

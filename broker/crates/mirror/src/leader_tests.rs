@@ -261,3 +261,49 @@ fn mirrors_begin_and_end_with_the_record() {
     let pos = leader.step(true);
     assert!(leader.is_reached(pos, true), "nobody counts but the leader");
 }
+
+#[test]
+fn a_leader_hands_over_only_to_who_is_in_sync_and_once_all_copies_that_count_have_everything() {
+    let mut leader = leader(&[(L, SYNCED), (A, SYNCED), (B, State::Disk)]);
+    complete(&mut leader, A);
+    complete(&mut leader, B);
+    let pos = leader.step(true);
+    leader.acked(A, at(1, 1));
+    assert_eq!(
+        leader.hand_over(A, pos),
+        None,
+        "another copy that counts has not acknowledged"
+    );
+    leader.acked(B, at(1, 1));
+    assert_eq!(leader.hand_over(B, pos), None, "it is not in sync");
+    let act = Act::HandOver {
+        node: A,
+        incarnation: 1,
+    };
+    assert_eq!(leader.hand_over(A, pos), Some((1, act)));
+    assert_eq!(leader.hand_over(A, pos), None, "one proposal at once");
+    leader.refused(1);
+    leader.step(true);
+    assert_eq!(leader.hand_over(A, pos), None, "somebody waits for what came since");
+}
+
+#[test]
+fn a_hand_over_of_which_nobody_knows_is_settled_by_an_eviction() {
+    let mut leader = leader(&[(L, SYNCED), (A, SYNCED)]);
+    complete(&mut leader, A);
+    leader.acked(A, at(0, 0));
+    assert!(leader.hand_over(A, 0).is_some());
+    leader.answered(1, Millis(100));
+    assert_eq!(leader.due(Millis(200)), Some((1, Act::Evict(A))));
+}
+
+#[test]
+fn a_mirror_whose_node_is_known_to_be_gone_is_not_waited_for() {
+    let mut leader = leader(&[(L, SYNCED), (A, SYNCED)]);
+    complete(&mut leader, A);
+    leader.acked(A, at(0, 0));
+    leader.lose(A, Millis(5000));
+    assert_eq!(leader.due(Millis(5001)), None, "nobody waits");
+    leader.step(true);
+    assert_eq!(leader.due(Millis(5002)), Some((1, Act::Evict(A))));
+}

@@ -179,7 +179,7 @@ impl Presence {
             node: self.identity.node,
             incarnation: self.identity.incarnation,
         };
-        if let Err(refusal) = self.store.propose(Command::NodeDown(vec![death])).await {
+        if let Err(refusal) = self.store.propose(Command::NodeStopped(death)).await {
             tracing::warn!("the stop could not be committed: {refusal}");
             return;
         }

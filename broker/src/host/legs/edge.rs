@@ -41,6 +41,21 @@ impl Awaited {
     pub fn is_answered(&self, synced: Lsn) -> bool {
         self.leg.has_answered(self.channel, self.upto, synced)
     }
+
+    pub(super) fn wake(&self, wake: &store::Wake) {
+        self.leg.wake_heirs(wake);
+    }
+
+    /// Has `wake` called when the answer may be there; false if it is.
+    pub fn waits(&self, synced: Lsn, wake: &store::Wake) -> bool {
+        self.wake(wake);
+        !self.is_answered(synced)
+    }
+
+    /// True if there will be no answer.
+    pub fn is_lost(&self) -> bool {
+        self.leg.is_lost()
+    }
 }
 
 /// The legs of one client.

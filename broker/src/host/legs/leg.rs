@@ -21,7 +21,7 @@ use store::Lsn;
 use tokio::sync::{Notify, oneshot};
 use wire::{AMQPClass, basic, channel, confirm};
 
-use super::super::{client::Client, node::Snapshot, outbox::Letter, pool};
+use super::super::{client::Client, mirrors::Reach, node::Snapshot, outbox::Letter, pool};
 use super::{
     books::{OutOfTurn, Refused, Unanswered},
     edge::Awaited,
@@ -110,6 +110,17 @@ pub struct FarConsumer {
 }
 
 impl FarConsumer {
+    /// One that the client knows of already.
+    pub fn known(id: ConsumerId, queue: QueueId, wish: Arc<ConsumeRequest>) -> Self {
+        FarConsumer {
+            id,
+            queue,
+            wish,
+            wants_ok: false,
+            gone: AtomicBool::new(false),
+        }
+    }
+
     /// It is over; true if it was before.
     pub fn end(&self) -> bool {
         self.gone.swap(true, Ordering::AcqRel)
@@ -117,13 +128,7 @@ impl FarConsumer {
 
     /// The same, of which the client knows already.
     pub fn renewed(&self) -> Self {
-        FarConsumer {
-            id: self.id,
-            queue: self.queue,
-            wish: self.wish.clone(),
-            wants_ok: false,
-            gone: AtomicBool::new(false),
-        }
+        FarConsumer::known(self.id, self.queue, self.wish.clone())
     }
 }
 
@@ -216,8 +221,18 @@ enum Stage {
 pub struct Heirs {
     /// They are on other legs.
     pub far: Vec<Awaited>,
-    /// They are in queues of this node, safe when its log is durable up to here.
+    /// They are in queues of this node, safe when its log is durable up to here ...
     pub near: Lsn,
+    /// ... and mirrors have come so far.
+    pub reaches: Vec<Reach>,
+}
+
+impl Heirs {
+    fn have_answered(&self, synced: Lsn) -> bool {
+        self.near <= synced
+            && self.far.iter().all(|awaited| awaited.is_answered(synced))
+            && self.reaches.iter().all(Reach::is_there)
+    }
 }
 
 /// A leg of one client to one leader.
@@ -539,11 +554,25 @@ impl Leg {
     pub fn has_answered(&self, number: u16, upto: u64, synced: Lsn) -> bool {
         let state = self.state.lock();
         if state.stage == Stage::Settled {
-            let Heirs { far, near } = &state.heirs;
-            return *near <= synced && far.iter().all(|awaited| awaited.is_answered(synced));
+            return state.heirs.have_answered(synced);
         }
         let open = state.channels.get(&number);
         open.is_none_or(|open| open.unanswered.answered() >= upto)
+    }
+
+    /// Has `wake` called when mirrors have come further with what was taken over from it.
+    pub(super) fn wake_heirs(&self, wake: &store::Wake) {
+        let state = self.state.lock();
+        for reach in &state.heirs.reaches {
+            reach.wake(wake);
+        }
+        state.heirs.far.iter().for_each(|awaited| awaited.wake(wake));
+    }
+
+    /// True if what was taken over from it will never be answered: the queue is led elsewhere again.
+    pub(super) fn is_lost(&self) -> bool {
+        let heirs = &self.state.lock().heirs;
+        heirs.reaches.iter().any(Reach::is_lost) || heirs.far.iter().any(Awaited::is_lost)
     }
 
     /// The leader has answered publishes. Those that it refused are told to the client's task first.

@@ -112,6 +112,8 @@ impl Reader {
         self.hand_on();
         self.leg.break_off();
         pool::give_back(std::mem::take(&mut self.buffer));
+        // A leader that leads no more has told since when that is known.
+        self.node.catch_up(self.leg.heard_of()).await;
         let mut generations = self.node.generations();
         let reopen_at = (self.leg.opened_at + REOPEN_AFTER).into();
         // Once the leader is known to be gone there is nothing to wait for.

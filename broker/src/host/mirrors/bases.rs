@@ -4,7 +4,7 @@
 //! and whether it lives still is asked of the queue, never remembered.
 
 use mirror::{Progress, Word};
-use model::{Millis, PageId, QueueId, Runs, Seq};
+use model::{Millis, NodeUuid, PageId, QueueId, Runs, Seq};
 use queue::{Copied, Death, PageWanted, Peeked};
 use std::{io, sync::Arc};
 use store::StoredMessage;
@@ -37,6 +37,15 @@ impl Node {
         for led in self.mirrors().all_led() {
             led.stream.detach(link.to, now);
         }
+    }
+
+    /// Another node is known to be gone: nobody waits for what it mirrors.
+    pub(in crate::host) fn lose_mirrors(&self, node: NodeUuid) {
+        let now = self.now();
+        for led in self.mirrors().all_led() {
+            led.stream.lose(node, now);
+        }
+        self.mirrors().attention.notify_one();
     }
 
     /// Attaches the mirror that is at the other end of a link, if the queue has one there.

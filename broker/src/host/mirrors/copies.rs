@@ -187,7 +187,7 @@ pub async fn serve(node: Arc<Node>, tcp: TcpStream, leader: NodeUuid, incarnatio
     tokio::select! {
         ended = serving.hear(Records::new(BufReader::with_capacity(256 * 1024, from))) => ended,
         ended = answers.write(to) => ended,
-        () = node.stopping().cancelled() => Ok(()),
+        () = node.parted().cancelled() => Ok(()),
     }
 }
 

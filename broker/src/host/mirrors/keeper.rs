@@ -3,25 +3,30 @@
 //!
 //! Nothing here waits for an answer: a proposal whose outcome is not known keeps its own queue from the next one alone.
 
-use catalog::{Answer, Command, MirrorAct, MirrorChange, MirrorsProposal};
+use catalog::{Answer, Command, MirrorAct, MirrorChange, MirrorsProposal, Transfer};
 use mirror::Act;
-use model::QueueId;
+use model::{Generation, NodeUuid, QueueId};
 use std::{
     collections::{BTreeSet, btree_map::Entry},
     sync::Arc,
     time::Duration,
 };
 
+use tokio::{task::JoinHandle, time::Instant};
+
 use super::super::node::Node;
 use super::{Led, link};
 
 /// How often leaders are looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// What policies want to be led elsewhere is looked for anew after this.
+const WISH_PATIENCE: Duration = Duration::from_secs(30);
 /// Changes in one entry.
 const CHANGES_MAX: usize = 1000;
 
 /// Runs until the node stops.
 pub async fn run(node: Arc<Node>) {
+    let mut wishes = Wishes::default();
     loop {
         tokio::select! {
             () = node.stopping().cancelled() => return,
@@ -33,7 +38,49 @@ pub async fn run(node: Arc<Node>) {
             continue;
         }
         make_links(&node, &all);
+        wishes.follow(&node, &all);
         look(&node, all);
+    }
+}
+
+/// Queues that policies want to be led by others.
+#[derive(Default)]
+struct Wishes {
+    /// The state of the catalogue in which there were none.
+    fulfilled: Option<Generation>,
+    /// They are being handed over.
+    under_way: Option<JoinHandle<()>>,
+}
+
+impl Wishes {
+    /// Hands over what policies want elsewhere, once it can be.
+    fn follow(&mut self, node: &Arc<Node>, all: &[Led]) {
+        let snapshot = node.snapshot();
+        let is_under_way = self.under_way.as_ref().is_some_and(|task| !task.is_finished());
+        if is_under_way || self.fulfilled == Some(snapshot.generation()) {
+            return;
+        }
+        let wanted = |led: &Led| {
+            let record = snapshot.catalog.queue_by_id(led.cell.id)?;
+            match snapshot.catalog.wanted(record)? {
+                MirrorAct::HandOver { node: to, .. } => Some(Transfer {
+                    queue: led.cell.id,
+                    from: node.identity().node,
+                    to,
+                }),
+                _ => None,
+            }
+        };
+        let transfers: Vec<_> = all.iter().filter_map(wanted).collect();
+        if transfers.is_empty() {
+            self.fulfilled = Some(snapshot.generation());
+            return;
+        }
+        let node = node.clone();
+        self.under_way = Some(tokio::spawn(async move {
+            let deadline = Instant::now() + WISH_PATIENCE;
+            node.hand_over(&transfers, deadline).await;
+        }));
     }
 }
 
@@ -55,7 +102,7 @@ fn look(node: &Arc<Node>, all: Vec<Led>) {
     let now = node.now();
     let mut changes: Vec<(Led, MirrorChange)> = Vec::new();
     for led in all.into_iter().filter(|led| led.stream.is_busy()) {
-        for to in led.stream.unattached() {
+        for to in led.stream.unattached().into_iter().filter(|to| is_up(node, *to)) {
             if let Some(link) = node.mirrors().link(to).filter(|link| link.incarnation().is_some()) {
                 node.attach(&led, &link);
             }
@@ -77,10 +124,16 @@ fn look(node: &Arc<Node>, all: Vec<Led>) {
     }
 }
 
-fn words(act: Act) -> MirrorAct {
+fn is_up(node: &Node, other: NodeUuid) -> bool {
+    let snapshot = node.snapshot();
+    snapshot.catalog.node(other).is_some_and(|other| other.up)
+}
+
+pub(super) fn words(act: Act) -> MirrorAct {
     match act {
         Act::Evict(node) => MirrorAct::Evict(node),
         Act::AddInSync { node, incarnation } => MirrorAct::AddInSync { node, incarnation },
+        Act::HandOver { node, incarnation } => MirrorAct::HandOver { node, incarnation },
     }
 }
 
@@ -101,6 +154,7 @@ fn tell(node: &Node, queue: QueueId, act: Act) {
         Act::AddInSync { .. } => {
             tracing::info!(?mirror, "{}: a mirror is synchronised and is to count", record.title())
         }
+        Act::HandOver { .. } => tracing::info!(?mirror, "{}: a mirror is to lead", record.title()),
     }
 }
 

@@ -7,9 +7,12 @@
 mod answers;
 mod bases;
 mod copies;
+mod forced;
+mod hand_over;
 mod keeper;
 mod link;
 mod reach;
+mod rebalance;
 mod records;
 mod reign;
 mod stream;
@@ -22,16 +25,18 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 use tokio::sync::Notify;
 
 use super::cell::QueueCell;
 pub use copies::{CopyCell, serve};
+pub use forced::run as run_forced;
 pub use keeper::run;
 pub use link::Link;
 pub use reach::Reach;
+pub use rebalance::Selection;
 pub use reign::tell_loss;
 pub use stream::{Stream, Syncing};
 
@@ -54,6 +59,8 @@ pub struct Mirrors {
     numbers: AtomicU64,
     /// The keeper should look.
     attention: Notify,
+    /// Queues that are being handed over.
+    leaving: AtomicUsize,
 }
 
 impl Mirrors {
@@ -84,6 +91,12 @@ impl Mirrors {
     /// All copies that are here.
     pub fn all_copies(&self) -> Vec<Arc<CopyCell>> {
         self.copies.read().values().cloned().collect()
+    }
+
+    /// True while a queue is handed over, and until everybody sees who leads it then.
+    #[inline]
+    pub fn are_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire) > 0
     }
 
     /// The way to another node's mirrors, if there is one.

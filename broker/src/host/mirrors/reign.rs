@@ -5,14 +5,13 @@
 //! (I3). Nothing is decided: the record names the leader.
 
 use catalog::{Loss, QueueRecord, Replicas};
-use model::{Epoch, Seq};
+use model::{Epoch, Generation, Seq};
 use queue::{Copy, Dedup, Queue};
 use std::sync::Arc;
 use store::RecoveredQueue;
 
 use super::super::{
-    cell::QueueCell,
-    client::Client,
+    cell::{Leads, QueueCell},
     journal::Journal,
     keeping::{known_of, restored, settings},
     message::Message,
@@ -146,27 +145,21 @@ impl Node {
     /// The queue that is here becomes a copy of what another leads, or nothing.
     fn demote(&self, next: &mut Snapshot, cell: &Arc<QueueCell>, record: &Arc<QueueRecord>) {
         next.remove_cell(record.id);
-        let mut touched: Vec<Arc<Client>> = Vec::new();
-        let (copy, dedup) = self.take_apart(cell, record, &mut touched);
+        let (copy, dedup) = self.take_apart(cell, record, next.generation());
         self.mirrors().led.write().remove(&record.id);
         self.timers().forget(record.id);
         match self.has_copy(record) {
             true => self.put_copy(record, copy, dedup),
             false => self.drop_copy(record, copy),
         }
-        self.timers().leave_errands(Vec::new(), touched);
         tracing::info!(leader = %record.leader, "{}: another node leads it now", record.title());
     }
 
-    /// Takes the messages out of a place; its consumers are told that it is no more.
-    fn take_apart(
-        &self,
-        cell: &Arc<QueueCell>,
-        record: &QueueRecord,
-        touched: &mut Vec<Arc<Client>>,
-    ) -> (Copy<Message>, Dedup) {
+    /// Takes the messages out of a place; its consumers go to whoever leads from this state of the catalogue on.
+    fn take_apart(&self, cell: &Arc<QueueCell>, record: &QueueRecord, as_of: Generation) -> (Copy<Message>, Dedup) {
         let mut held = cell.hold();
         held.dead = true;
+        cell.set_leads(Leads::Elsewhere, &mut held);
         if let Some(stream) = held.journal.lead(None) {
             stream.end();
         }
@@ -179,11 +172,9 @@ impl Node {
             debug_assert!(is_new, "what died is in its queue no more");
         });
         drop(sink);
-        let mut errands = Vec::new();
-        let mut work = held.work(cell, touched, &mut errands, self.now());
-        for consumer in consumers {
-            queue::Sink::cancelled(&mut work.sink, &consumer);
-        }
+        QueueCell::send_away(consumers, as_of);
+        // Whoever waits for a message finds the new leader.
+        cell.page_came.notify_waiters();
         (copy, std::mem::take(&mut held.dedup))
     }
 

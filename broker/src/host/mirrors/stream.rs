@@ -254,6 +254,14 @@ impl Stream {
         self.busy.store(true, Ordering::Release);
     }
 
+    /// A mirror's node is known to be gone.
+    pub fn lose(&self, node: NodeUuid, now: Millis) {
+        let mut state = self.state.lock();
+        state.attached.retain(|attached| attached.link.to != node);
+        state.leader.lose(node, now);
+        self.busy.store(true, Ordering::Release);
+    }
+
     /// Mirrors that are to be attached.
     pub fn unattached(&self) -> Vec<NodeUuid> {
         let state = self.state.lock();
@@ -383,6 +391,25 @@ impl Stream {
         }
         self.note(&mut state);
         due
+    }
+
+    /// A mirror that could lead soon; which start of its node.
+    pub fn successor(&self, node: NodeUuid) -> Option<u64> {
+        self.state.lock().leader.successor(node)
+    }
+
+    /// Proposes that a mirror leads, once every copy that counts has the operations up to this one.
+    pub fn hand_over(&self, to: NodeUuid, upto: u64) -> Option<(u64, Act)> {
+        self.state
+            .lock()
+            .leader
+            .hand_over(to, upto)
+            .filter(|_| !self.has_ended())
+    }
+
+    /// The hand-over proposed at this version was refused.
+    pub fn refused(&self, version: u64) {
+        self.state.lock().leader.refused(version);
     }
 
     /// The proposal of this version has been answered, or nobody knows.

@@ -12,6 +12,7 @@ mod cluster;
 mod definitions;
 mod environment;
 mod features;
+mod leaders;
 mod lifecycle;
 mod list;
 mod logs;
@@ -165,6 +166,9 @@ fn execute(node: &Node, request: Request) -> Outcome {
             if_unused,
         } => queues::delete(node, &vhost, &name, catalog::Conditions { if_unused, if_empty }),
         Request::SyncQueue { vhost, name, wanted } => queues::synchronise(node, &vhost, &name, wanted),
+        Request::Rebalance { .. } | Request::Maintenance { .. } | Request::CountUnmirrored | Request::CountCritical => {
+            leaders::execute(node, request)
+        }
         Request::CloseConnection { pid, reason } => clients::close(node, pid, reason),
         Request::CloseConnections { scope, limit, reason } => clients::close_all(node, scope, limit, reason),
         Request::SetMemoryWatermark { level } => alarms::set_memory(node, &level),

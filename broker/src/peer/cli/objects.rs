@@ -251,7 +251,7 @@ pub(super) fn consumers(node: &Node, catalog: &Catalog, name: &str, rows: &mut R
                     "prefetch_count" => Term::count(view.prefetch),
                     "active" => Term::Bool(view.active),
                     "activity_status" => Term::atom(status),
-                    "arguments" => table(&consumer.arguments),
+                    "arguments" => table(&consumer.wish.arguments),
                     _ => return None,
                 })
             })?;

@@ -7,7 +7,7 @@ use link::{Failure, Term};
 use std::sync::Arc;
 
 use super::{Outcome, commit};
-use crate::host::Node;
+use crate::host::{Node, check_led_here};
 
 fn record(node: &Node, vhost: &str, name: &str) -> Result<Arc<QueueRecord>, Failure> {
     let found = node.snapshot().catalog.queue(vhost, name).cloned();
@@ -15,7 +15,7 @@ fn record(node: &Node, vhost: &str, name: &str) -> Result<Arc<QueueRecord>, Fail
 }
 
 /// Requests are performed where blocking is allowed.
-fn wait_for(answer: impl Future<Output = Outcome>) -> Outcome {
+pub(super) fn wait_for(answer: impl Future<Output = Outcome>) -> Outcome {
     tokio::runtime::Handle::current().block_on(answer)
 }
 
@@ -44,6 +44,7 @@ pub(super) fn delete(node: &Node, vhost: &str, name: &str, conditions: Condition
     let cell = node.cell(&record).map_err(|_| Failure::NotFound)?;
     let ready = {
         let mut held = cell.hold();
+        check_led_here(&cell, &record).map_err(super::refused)?;
         let counts = held.queue.counts();
         if conditions.if_unused && counts.consumers > 0 {
             return Err(Failure::InUse);
@@ -56,7 +57,8 @@ pub(super) fn delete(node: &Node, vhost: &str, name: &str, conditions: Condition
     };
     let deleted = commit(node, Command::DeleteQueue(record.id));
     if deleted.is_err() {
-        cell.hold().dead = false;
+        let mut held = cell.hold();
+        held.dead = check_led_here(&cell, &record).is_err();
     }
     deleted.map(|_| Term::count(ready))
 }

@@ -46,7 +46,7 @@ pub(super) fn status(node: &Node) -> Term {
             Term::text(concat!("Warren ", env!("CARGO_PKG_VERSION"))),
         ),
         ("file_descriptors", file_descriptors(node)),
-        ("is_under_maintenance", Term::Bool(false)),
+        ("is_under_maintenance", Term::Bool(node.is_under_maintenance())),
         (
             "listeners",
             Term::List(node.ports().iter().map(|port| listener(node, port)).collect()),

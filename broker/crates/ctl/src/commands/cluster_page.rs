@@ -63,9 +63,10 @@ fn text(cluster: &Term, reports: &[Term]) -> String {
         let (version, runtime) = (shown(report, &["rabbitmq_version"]), shown(report, &["erlang_version"]));
         format!("{}: RabbitMQ {version} on {runtime}", name(report))
     });
-    let maintenance = reports
-        .iter()
-        .map(|report| format!("Node: {}, status: not under maintenance", name(report)));
+    let maintenance = reports.iter().map(|report| match maintenance(report) {
+        UNDER_MAINTENANCE => format!("Node: {}, status: \x1b[35m{UNDER_MAINTENANCE}\x1b[0m", name(report)),
+        other => format!("Node: {}, status: {other}", name(report)),
+    });
     let listeners = reports.iter().flat_map(|report| {
         let own = super::status::listeners(report).into_iter();
         own.map(move |line| format!("Node: {}, {}", name(report), line.replacen("Interface", "interface", 1)))
@@ -93,6 +94,16 @@ fn atoms(names: Vec<String>) -> Term {
 fn by_node(reports: &[Term], entry: impl Fn(&Term) -> Term) -> Term {
     let pair = |report: &Term| (shown(report, &["node"]), entry(report));
     Term::Map(reports.iter().map(pair).collect())
+}
+
+/// What is said of a node that was drained.
+const UNDER_MAINTENANCE: &str = "marked for maintenance";
+
+fn maintenance(report: &Term) -> &'static str {
+    match shown(report, &["is_under_maintenance"]).as_str() {
+        "true" => UNDER_MAINTENANCE,
+        _ => "not under maintenance",
+    }
 }
 
 fn list(report: &Term, key: &str) -> Vec<Term> {
@@ -123,7 +134,7 @@ fn json(cluster: &Term, reports: &[Term]) -> Term {
         ),
         (
             "maintenance_status",
-            by_node(reports, |_| Term::text("not under maintenance")),
+            by_node(reports, |report| Term::text(maintenance(report))),
         ),
         ("partitions", Term::Map(Vec::new())),
         ("ram_nodes", atoms(of_kind(cluster, "ram"))),
@@ -166,7 +177,7 @@ fn erlang(cluster: &Term, reports: &[Term]) -> String {
         ("versions", each(&map)),
         (
             "maintenance_status",
-            each(&|_| show(&Term::text("not under maintenance"))),
+            each(&|report| show(&Term::text(maintenance(report)))),
         ),
         ("feature_flags", show(&flags)),
     ];

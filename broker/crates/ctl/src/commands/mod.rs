@@ -11,6 +11,7 @@ mod definitions;
 mod environment;
 mod eval;
 mod features;
+mod leaders;
 mod lifecycle;
 mod limits;
 mod lists;
@@ -34,7 +35,7 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 21] = [
+const GROUPS: [&[Command]; 22] = [
     lifecycle::COMMANDS,
     cluster::COMMANDS,
     rename::COMMANDS,
@@ -48,6 +49,7 @@ const GROUPS: [&[Command]; 21] = [
     vhosts::COMMANDS,
     alarms::COMMANDS,
     operations::COMMANDS,
+    leaders::COMMANDS,
     eval::COMMANDS,
     plugins::COMMANDS,
     certificates::COMMANDS,
