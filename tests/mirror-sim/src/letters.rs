@@ -61,7 +61,12 @@ impl Life {
             ttl: None,
             priority: 0,
         };
-        let (_, safe) = led.work(shore, None, |queue, sink| queue.publish(now, &mut arriving, sink));
+        let (_, safe) = led.work(shore, None, |queue, sink| {
+            // A queue that is not mirrored tells nobody of a transient one.
+            if let queue::Published::Accepted(seq) = queue.publish(now, &mut arriving, sink) {
+                sink.shore.judge.is_at(target, seq, died.letter);
+            }
+        });
         self.judge.landed(died.letter.id, target);
         if self.truth.queue_by_id(target).is_none() {
             // It is deleted, which this node does not know.
@@ -145,7 +150,9 @@ impl Life {
             .map(|(id, publish)| (id, publish.queue, publish.landed))
             .collect();
         for (id, from, to) in owed {
-            let is_kept = self.have_all(from, id) || to.is_some_and(|to| self.have_all(to, id));
+            // What was published to a queue that is deleted, by who did not know, is gone with it.
+            let is_deleted = to.is_none() && self.truth.queue_by_id(from).is_none();
+            let is_kept = is_deleted || self.have_all(from, id) || to.is_some_and(|to| self.have_all(to, id));
             if !is_kept {
                 let text = format!("R19: publish {id} died in {from:?}, went to {to:?}, and may be lost in both");
                 self.judge.breaks(|| text);
