@@ -7,13 +7,13 @@ use axum::{
     routing::get,
 };
 use catalog::{NodeKind, NodeRecord};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Api,
     answer::Outcome,
-    caller::Monitor,
+    caller::{Caller, Monitor},
     elsewhere::Elsewhere,
     failure::Failure,
     list::Parameters,
@@ -247,21 +247,20 @@ async fn memory(
     others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
-    if let Err(missing) = is_this(&api, &node) {
-        let shown = others.of_node(&api, &caller, &node).await;
-        return query.one(shown.ok_or(missing)?);
-    }
-    let memory = observe::memory(&api.node);
-    let rss = memory.total;
-    query.one(json!({"memory": {
-        "queue_procs": memory.queues,
-        "connection_writers": memory.outboxes,
-        "other_system": memory.other(),
-        "strategy": "rss",
-        "total": {"rss": rss, "allocated": rss, "erlang": rss},
-    }}))
+    let octets = |memory: &observe::Memory| {
+        let rss = memory.total;
+        json!({
+            "queue_procs": memory.queues,
+            "connection_writers": memory.outboxes,
+            "other_system": memory.other(),
+            "strategy": "rss",
+            "total": {"rss": rss, "allocated": rss, "erlang": rss},
+        })
+    };
+    memory_of((&api, &caller, &node), &others, &query, octets).await
 }
 
+/// The same in parts of a hundred.
 async fn memory_relative(
     State(api): State<Arc<Api>>,
     Monitor(caller): Monitor,
@@ -269,16 +268,28 @@ async fn memory_relative(
     others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
-    if let Err(missing) = is_this(&api, &node) {
-        let shown = others.of_node(&api, &caller, &node).await;
+    let shares = |memory: &observe::Memory| {
+        let share = |octets: u64| (octets * 100).checked_div(memory.total).unwrap_or_default();
+        json!({
+            "queue_procs": share(memory.queues),
+            "connection_writers": share(memory.outboxes),
+            "other_system": share(memory.other()),
+            "total": 100,
+        })
+    };
+    memory_of((&api, &caller, &node), &others, &query, shares).await
+}
+
+/// The memory of this node, or of another that is asked.
+async fn memory_of(
+    (api, caller, node): (&Api, &Caller, &str),
+    others: &Elsewhere,
+    query: &Parameters,
+    show: impl Fn(&observe::Memory) -> Value,
+) -> Outcome {
+    if let Err(missing) = is_this(api, node) {
+        let shown = others.of_node(api, caller, node).await;
         return query.one(shown.ok_or(missing)?);
     }
-    let memory = observe::memory(&api.node);
-    let share = |octets: u64| (octets * 100).checked_div(memory.total).unwrap_or_default();
-    query.one(json!({"memory": {
-        "queue_procs": share(memory.queues),
-        "connection_writers": share(memory.outboxes),
-        "other_system": share(memory.other()),
-        "total": 100,
-    }}))
+    query.one(json!({"memory": show(&observe::memory(&api.node))}))
 }

@@ -17,6 +17,8 @@ pub mod log;
 pub mod message;
 pub mod node;
 pub mod origin;
+#[path = "../../../broker/src/host/mirrors/record.rs"]
+pub mod record;
 pub mod rules;
 pub mod steps;
 pub mod ways;

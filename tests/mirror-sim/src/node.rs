@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use catalog::{Catalog, Command, Event, QueueRecord, Replicas};
-use mirror::{Leader, Record, State, Timing};
+use catalog::{Catalog, Command, Event, QueueRecord};
+use mirror::{Leader, Timing};
 use model::{Epoch, Millis, NodeUuid, QueueId, Seq};
 use queue::{Copied, Copy, Dedup, Queue, Restored, Settings, Slot, Subscription};
 
@@ -16,6 +16,7 @@ use crate::links::Links;
 use crate::log::{Log, Note};
 use crate::message::Letter;
 use crate::origin::Origin;
+use crate::record::record_of;
 use crate::rules::Rule;
 
 /// How far a node's process is.
@@ -107,26 +108,6 @@ pub struct World<'a> {
     pub without: Option<Rule>,
     /// The time.
     pub now: Millis,
-}
-
-/// What the definitions say of a queue's copies, in the machines' words.
-pub fn record_of(replicas: &Replicas) -> Record {
-    let copies = replicas.copies.iter().map(|copy| mirror::Copy {
-        node: copy.node,
-        state: match copy.state {
-            catalog::CopyState::InSync { incarnation } => State::InSync { incarnation },
-            catalog::CopyState::Disk => State::Disk,
-            catalog::CopyState::Syncing => State::Syncing,
-        },
-    });
-    Record {
-        epoch: replicas.epoch,
-        version: replicas.version,
-        leader: replicas.leader,
-        incarnation: replicas.leader_incarnation,
-        copies: copies.collect(),
-        min_counted: replicas.min_counted as usize,
-    }
 }
 
 /// What is known of who published what a queue holds, or held before this process: all of one just declared, else nothing.

@@ -65,6 +65,7 @@ impl Change<'_> {
 mod tests {
     use super::*;
     use crate::Command;
+    use crate::mirrors_fixture::{Cluster, uuid};
 
     #[test]
     fn each_force_makes_a_greater_history_and_levels_only_rise_also_after_an_image() {
@@ -84,31 +85,10 @@ mod tests {
 
     #[test]
     fn who_goes_on_by_force_counts_the_others_as_down() {
-        let mut catalog = Catalog::default();
-        for node in [1, 2] {
-            let (node, name) = (NodeUuid(node), format!("rabbit@{node}").into());
-            if node != NodeUuid(1) {
-                let kind = crate::NodeKind::Disc;
-                let add = Command::AddNode {
-                    node,
-                    name: crate::NodeName::clone(&name),
-                    kind,
-                };
-                catalog.apply(add, &mut Vec::new()).unwrap();
-            }
-            let up = Command::NodeUp {
-                node,
-                name,
-                incarnation: 1,
-                boot_id: 1,
-                mirrors: false,
-            };
-            catalog.apply(up, &mut Vec::new()).unwrap();
-        }
-        catalog
-            .apply(Command::History(Turn::Forced(NodeUuid(2))), &mut Vec::new())
-            .unwrap();
-        let up: Vec<u128> = catalog.nodes().filter(|node| node.up).map(|node| node.uuid.0).collect();
-        assert_eq!(up, [2]);
+        let mut cluster = Cluster::of("ab");
+        cluster.apply(Command::History(Turn::Forced(uuid('b'))));
+        let nodes = cluster.fixture.catalog.nodes();
+        let up: Vec<NodeUuid> = nodes.filter(|node| node.up).map(|node| node.uuid).collect();
+        assert_eq!(up, [uuid('b')]);
     }
 }

@@ -13,12 +13,12 @@ mod keeper;
 mod link;
 mod reach;
 mod rebalance;
+mod record;
 mod records;
 mod reign;
 mod stream;
 mod sync;
 
-use mirror::{Record, State};
 use model::{NodeUuid, QueueId};
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -107,25 +107,5 @@ impl Mirrors {
     /// The other node belongs to the cluster no more.
     pub fn drop_link(&self, to: NodeUuid) {
         self.links.lock().remove(&to);
-    }
-}
-
-/// What the definitions say of a queue's copies, in the machines' words.
-pub fn record_of(replicas: &catalog::Replicas) -> Record {
-    let copies = replicas.copies.iter().map(|copy| mirror::Copy {
-        node: copy.node,
-        state: match copy.state {
-            catalog::CopyState::InSync { incarnation } => State::InSync { incarnation },
-            catalog::CopyState::Disk => State::Disk,
-            catalog::CopyState::Syncing => State::Syncing,
-        },
-    });
-    Record {
-        epoch: replicas.epoch,
-        version: replicas.version,
-        leader: replicas.leader,
-        incarnation: replicas.leader_incarnation,
-        copies: copies.collect(),
-        min_counted: replicas.min_counted as usize,
     }
 }

@@ -17,7 +17,7 @@ use super::super::{
     message::Message,
     node::{Node, Snapshot},
 };
-use super::{CopyCell, Led, Stream, Syncing, record_of};
+use super::{CopyCell, Led, Stream, Syncing, record::record_of};
 use super::{bases::in_its_place, copies::StoreSink};
 
 /// Positions of a reign: what is enqueued in it is numbered from here.
