@@ -168,6 +168,7 @@ fn keep_going(node: &Arc<Node>) {
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_errands(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
+    tokio::spawn(host::run_strayed(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));
     tokio::spawn(host::alarms::watch_memory(node.clone()));
     tokio::spawn(host::memory::give_back_in_alarm(node.clone()));

@@ -16,7 +16,7 @@ use super::{
     client::Client,
     errands::Errand,
     journal::Safe,
-    legs::{Arrival, Legs, Remote, Standing},
+    legs::{Arrival, Leg, Legs, Remote, Standing},
     message::{Arriving, Message},
     mirrors::{Reach, Stream},
     node::Node,
@@ -30,6 +30,9 @@ use super::{
 
 /// So many queues are told when a leg's client is gone; others forget it by themselves some time.
 const KNOWN_TO_MAX: usize = 4096;
+
+/// The channel of what a leg brings that nobody waits for.
+const LEG_CHANNEL: u16 = 1;
 
 /// The queues that a leg's publishes go to, looked up once for many.
 #[derive(Default)]
@@ -148,6 +151,8 @@ pub struct Batch {
     now: Millis,
     /// A publish waits in the read buffer, since an alarm is on, the disk is behind or its queue is being handed over.
     holds_publish: bool,
+    /// Queues of the publish at hand of which it is not known who leads them.
+    strayed: SmallVec<[QueueId; 1]>,
     /// On a leg: a publish came for a queue that another node leads, as the other end does not know yet.
     has_strayed: bool,
     /// What was published is safe once the log is durable up to here ...
@@ -181,6 +186,7 @@ impl Batch {
             tally: Tally::default(),
             now: Millis(0),
             holds_publish: false,
+            strayed: SmallVec::new(),
             has_strayed: false,
             safe_at: Lsn::default(),
             reaches: Vec::new(),
@@ -382,13 +388,19 @@ impl Batch {
         result
     }
 
-    /// Publishes to queues of this node. With a stamp, to each only what it has not taken before.
+    /// Publishes to queues of this node. With a stamp, to each only what it has not taken before. Those that another node
+    /// leads, or may in a moment, are left for `set_aside`.
     pub fn publish_to(
         &mut self,
         cells: &[Arc<QueueCell>],
         publication: &Publication<'_>,
         stamp: Option<&Stamp>,
     ) -> Fate {
+        if stamp.is_none() && self.legs.has_aside() {
+            // Not before what waits already.
+            self.strayed.extend(cells.iter().map(|cell| cell.id));
+            return Fate::Unroutable;
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut arriving = Arriving::new(publication, cells, &mut scratch);
         let mut fate = Fate::Unroutable;
@@ -397,6 +409,10 @@ impl Batch {
             let taking = self.on_cell(cell, |work| work.publish(&mut arriving, stamp));
             fate = match (taking, fate) {
                 (Taking::Gone, fate) => fate,
+                (Taking::Strayed, fate) => {
+                    self.strayed.push(cell.id);
+                    fate
+                }
                 (Taking::Taken | Taking::TakenBefore, Fate::Unroutable) => Fate::Taken,
                 (Taking::Taken | Taking::TakenBefore, fate) => fate,
                 (Taking::Refused, _) => Fate::Rejected,
@@ -447,6 +463,33 @@ impl Batch {
             };
         }
         fate
+    }
+
+    /// A publish for queues of which it was not known who leads them is sent when it is. The leg is that of its answer.
+    pub fn set_aside(&mut self, channel: u16, message: &Publication<'_>, standing: Standing) -> Option<Arc<Leg>> {
+        if self.strayed.is_empty() {
+            return None;
+        }
+        let queues = std::mem::take(&mut self.strayed);
+        let on_behalf = (&*self.node, &self.client);
+        Some(self.legs.set_aside(on_behalf, channel, &queues, message, standing))
+    }
+
+    #[cold]
+    fn set_aside_new(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt, fate: Fate) -> Fate {
+        let standing = Standing {
+            // One that another queue has refused is answered already.
+            receipt: if fate == Fate::Rejected { Receipt::None } else { receipt },
+            sequence: self.legs.next_sequence(),
+            again: false,
+        };
+        self.set_aside(channel, message, standing);
+        match (fate, receipt) {
+            (Fate::Rejected, _) => Fate::Rejected,
+            (Fate::Logged, _) => Fate::Logged,
+            (_, Receipt::None) => Fate::Taken,
+            (_, Receipt::Confirm(_) | Receipt::Commit) => Fate::Logged,
+        }
     }
 
     /// What nobody sends again goes to the leaders of its queues from here.
@@ -555,6 +598,10 @@ impl Host for Batch {
             true => self.publish_to(&route.cells, message, None),
             false => self.publish_far(channel, &route, message, receipt),
         };
+        let fate = match self.strayed.is_empty() {
+            true => fate,
+            false => self.set_aside_new(channel, message, receipt, fate),
+        };
         let fate = match fate {
             _ if route.is_down => Fate::Rejected,
             Fate::Unroutable if delayed => Fate::Taken,
@@ -581,14 +628,18 @@ impl Host for Batch {
         let queues = std::mem::take(&mut self.forwarded).of(forward.targets, &self.node);
         let stamp = self.origin.as_mut().and_then(|origin| origin.stamp(forward, &queues));
         let mut fate = self.publish_to(&queues.cells, message, stamp.as_ref());
-        if !queues.elsewhere.is_empty() {
+        if !queues.elsewhere.is_empty() || !self.strayed.is_empty() {
             match stamp {
                 // It is sent again, to whoever leads.
                 Some(_) => {
+                    self.strayed.clear();
                     self.has_strayed = true;
                     fate = Fate::Logged;
                 }
-                None => self.send_on(&queues.elsewhere, message),
+                None => {
+                    self.send_on(&queues.elsewhere, message);
+                    fate = self.set_aside_new(LEG_CHANNEL, message, Receipt::None, fate);
+                }
             }
         }
         self.forwarded = queues;

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{data_directory, definitions, first_start, node::Node};
+use super::{cell::Leads, data_directory, definitions, first_start, node::Node};
 use crate::{
     cluster::{MetaStore, Outcome},
     config::Config,
@@ -92,4 +92,13 @@ pub async fn started(configs: Vec<Config>) -> Vec<Arc<Node>> {
     }
     first_start::define(&nodes[0].0).await.unwrap();
     nodes.into_iter().map(|(node, _)| node).collect()
+}
+
+/// A queue of this node begins to be handed over, or stays after all, in the very moment: no publish was held before.
+pub fn leave(node: &Node, queue: &str, is_leaving: bool) {
+    let snapshot = node.snapshot();
+    let record = snapshot.catalog.queue("/", queue).expect("a queue of that name");
+    let cell = snapshot.cell(record.id).expect("a queue of this node");
+    let leads = if is_leaving { Leads::Leaving } else { Leads::Here };
+    cell.set_leads(leads, &mut cell.hold());
 }

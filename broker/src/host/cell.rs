@@ -81,6 +81,8 @@ pub struct Work<'a> {
 pub enum Taking {
     /// The queue is deleted.
     Gone,
+    /// Another node leads the queue, or may in a moment: it is to be published again to whoever does.
+    Strayed,
     /// It is in the queue.
     Taken,
     /// It was before, and is answered when all is safe that was in the queue then.
@@ -92,12 +94,11 @@ pub enum Taking {
 impl Work<'_> {
     /// Publishes. With a stamp, what has been taken before is not taken again.
     pub fn publish(&mut self, arriving: &mut Arriving<'_>, stamp: Option<&Stamp>) -> Taking {
-        if self.dead {
-            // Who published before it was known who leads has to publish again: nothing is lost in silence.
-            return match self.sink.cell.leads() {
-                Leads::Elsewhere => Taking::Refused,
-                Leads::Here | Leads::Leaving => Taking::Gone,
-            };
+        match (self.sink.cell.leads(), self.dead) {
+            (Leads::Here, false) => {}
+            (Leads::Here | Leads::Leaving, true) => return Taking::Gone,
+            // What came in now would be behind what the next leader has.
+            (Leads::Leaving, false) | (Leads::Elsewhere, _) => return Taking::Strayed,
         }
         match stamp.map_or(Judged::New, |stamp| self.dedup.judge(stamp)) {
             Judged::New => {}

@@ -26,6 +26,7 @@ use super::{
     outbox::{Letter, Parked},
     pool,
     remote::are_answered,
+    resettle::LOOK_AGAIN_AFTER,
     socket::Socket,
 };
 
@@ -209,12 +210,14 @@ impl Task {
             let disk_is_behind = self.waits_for_disk && self.must_wait();
             let reading = !self.alarmed && !disk_is_behind && outbox.has_room(REPLIES_BYTES_MAX);
             let blocked = outbox.blocked.load(Ordering::Acquire);
+            let has_aside = self.batch.legs.has_aside();
             let wait = Duration::from_millis(self.wakes_at().0.saturating_sub(self.node.now().0));
             tokio::select! {
                 () = std::future::ready(()), if reading && self.stalled => self.on_room().await,
                 ready = outbox.socket.readable(), if reading && !self.stalled => self.on_readable(ready).await,
                 ready = outbox.socket.writable(), if blocked => self.on_writable(ready),
                 () = outbox.attention.notified() => self.on_letters().await,
+                () = tokio::time::sleep(LOOK_AGAIN_AFTER), if has_aside => self.look_at_legs(),
                 () = tokio::time::sleep(DISK_PATIENCE), if disk_is_behind => {}
                 () = tokio::time::sleep(wait) => self.on_time().await,
                 () = stopping.cancelled(), if !told_to_stop => {
@@ -516,16 +519,20 @@ impl Task {
         self.batch.end();
     }
 
-    async fn on_letters(&mut self) {
-        if self.client.outbox().is_dead() {
-            self.on_end();
-            return;
-        }
+    fn look_at_legs(&mut self) {
         if self.batch.legs.are_troubled() {
             self.batch.begin();
             self.resettle();
             self.batch.end();
         }
+    }
+
+    async fn on_letters(&mut self) {
+        if self.client.outbox().is_dead() {
+            self.on_end();
+            return;
+        }
+        self.look_at_legs();
         self.on_synced();
         if self.unsafe_points.front().is_some_and(Unsafe::is_lost) {
             return self.force_close(LEADER_CHANGED).await;

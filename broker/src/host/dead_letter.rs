@@ -3,14 +3,15 @@
 //! Runs when no queue is locked, as an errand. Nobody is there to be told of a refusal. Where a mirrored queue has to do with
 //! it, as its source or as its target, it is taken out of its source only when it is safe where it went (R19).
 
-use model::{DeadLetter, Seq};
-use queue::{Death, Published};
+use model::{DeadLetter, QueueId, Seq};
+use queue::Death;
 use session::Publication;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use store::Lsn;
 
 use super::{
-    cell::{CellSink, Leads, QueueCell},
+    cell::{CellSink, Leads, QueueCell, Taking},
     client::Client,
     errands::{Errand, Line},
     keeping::Keeping,
@@ -21,6 +22,19 @@ use super::{
     node::Node,
     route::Route,
 };
+
+/// Clients to be flushed, and what queues leave to be done.
+pub(super) type Left<'a> = (&'a mut Vec<Arc<Client>>, &'a mut Vec<Errand>);
+type Cells = SmallVec<[Arc<QueueCell>; 1]>;
+
+/// Where a message of the node's own went.
+#[derive(Default)]
+struct Enqueued {
+    /// Queues that are here.
+    queues: usize,
+    /// Those of which it is not known who leads them.
+    strayed: SmallVec<[QueueId; 1]>,
+}
 
 /// What became of a dead letter, with the queues that it met.
 #[derive(Debug)]
@@ -125,43 +139,41 @@ impl Node {
         }
         self.keep_or_drop(&route, &publication);
         let is_cycle = |name: &str| why != Death::Rejected && session::is_cycle(&letter.headers, name);
-        let landed = self.enqueue_letter(&route, &publication, is_cycle, touched, caused);
+        let mut landed = Landed::default();
+        let strayed = self.enqueue_letter(&route, &publication, is_cycle, &mut landed, (touched, caused));
         let remotes = route.remotes.iter().filter_map(|remote| remote.without(is_cycle));
         let remotes: Vec<Remote> = remotes.collect();
-        if remotes.is_empty() {
+        if remotes.is_empty() && strayed.is_empty() {
             return Routed::Here(route.cells.len(), landed);
         }
         let line = is_mirrored.then(|| self.line().clone());
         let arrival = arrival_of(from, dead.stored, line);
         self.send_far(&remotes, &publication, &arrival);
+        self.send_when_led(&strayed, &publication, &arrival);
         self.arrive_when_safe(landed, is_mirrored, arrival);
         Routed::Far(route.cells.len() + remotes.len())
     }
 
-    /// Puts a letter into the queues of this node.
+    /// Puts a letter into the queues of this node. Those of which it is not known who leads them are returned.
     fn enqueue_letter(
         &self,
         route: &Route,
         publication: &Publication<'_>,
         is_cycle: impl Fn(&str) -> bool,
-        touched: &mut Vec<Arc<Client>>,
-        caused: &mut Vec<Errand>,
-    ) -> Landed {
-        let mut scratch = Vec::new();
-        let mut arriving = Arriving::new(publication, &route.cells, &mut scratch);
-        let mut landed = Landed::default();
-        for cell in &route.cells {
-            if is_cycle(cell.name.as_str()) {
-                cell.tell_of_cycle();
-                continue;
-            }
-            self.enqueue(cell, &mut arriving, &mut landed, (touched, caused));
-        }
-        landed
+        landed: &mut Landed,
+        left: Left<'_>,
+    ) -> SmallVec<[QueueId; 1]> {
+        let (round, rest): (Cells, Cells) = route
+            .cells
+            .iter()
+            .cloned()
+            .partition(|cell| is_cycle(cell.name.as_str()));
+        round.iter().for_each(|cell| cell.tell_of_cycle());
+        self.enqueue(&rest, publication, landed, left).strayed
     }
 
     /// It has arrived at other nodes and here only when it is safe here as well.
-    fn arrive_when_safe(&self, landed: Landed, is_mirrored: bool, arrival: Arc<Arrival>) {
+    pub(super) fn arrive_when_safe(&self, landed: Landed, is_mirrored: bool, arrival: Arc<Arrival>) {
         if landed.is_waited_for(is_mirrored) {
             let keeping = self.keeping().clone();
             tokio::spawn(async move {
@@ -172,31 +184,62 @@ impl Node {
         }
     }
 
-    /// Puts a message into a queue; `None` if the queue is gone.
-    pub(super) fn enqueue(
+    /// Puts a message of the node's own into queues that are here.
+    fn enqueue(
         &self,
-        cell: &Arc<QueueCell>,
-        arriving: &mut Arriving<'_>,
+        cells: &[Arc<QueueCell>],
+        publication: &Publication<'_>,
         landed: &mut Landed,
-        (touched, errands): (&mut Vec<Arc<Client>>, &mut Vec<Errand>),
-    ) -> Option<Published> {
-        self.on_cell(cell, touched, errands, |work| {
-            let published = (!work.dead).then(|| work.queue.publish(work.now, arriving, &mut work.sink));
-            landed.note(&work.sink);
-            published
-        })
+        (touched, errands): Left<'_>,
+    ) -> Enqueued {
+        let mut scratch = Vec::new();
+        let mut arriving = Arriving::new(publication, cells, &mut scratch);
+        let mut enqueued = Enqueued::default();
+        for cell in cells {
+            let taking = self.on_cell(cell, touched, errands, |work| {
+                let taking = work.publish(&mut arriving, None);
+                landed.note(&work.sink);
+                taking
+            });
+            match taking {
+                Taking::Gone => {}
+                Taking::Strayed => enqueued.strayed.push(cell.id),
+                Taking::Taken | Taking::TakenBefore | Taking::Refused => enqueued.queues += 1,
+            }
+        }
+        enqueued
+    }
+
+    /// Puts a message of the node's own into queues that are here, or wherever they are by then; in how many.
+    pub(super) fn enter_queues(
+        &self,
+        cells: &[Arc<QueueCell>],
+        publication: &Publication<'_>,
+        landed: &mut Landed,
+        left: Left<'_>,
+        arrival: &Arc<Arrival>,
+    ) -> usize {
+        let enqueued = self.enqueue(cells, publication, landed, left);
+        self.send_when_led(&enqueued.strayed, publication, arrival);
+        enqueued.queues + enqueued.strayed.len()
     }
 
     /// Publishes on the node's own behalf, for management: the message has been routed already.
     pub fn publish_to_cells(&self, cells: &[Arc<QueueCell>], publication: &Publication<'_>) -> usize {
-        let (mut touched, mut errands, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
-        let mut arriving = Arriving::new(publication, cells, &mut scratch);
-        let taken = |cell: &&Arc<QueueCell>| {
-            let left = (&mut touched, &mut errands);
-            self.enqueue(cell, &mut arriving, &mut Landed::default(), left)
-                .is_some()
-        };
-        let count = cells.iter().filter(taken).count();
+        self.publish_until(cells, publication, &mut Landed::default(), &Arrival::unheard())
+    }
+
+    /// Publishes on the node's own behalf; it has arrived when all have it.
+    pub(super) fn publish_until(
+        &self,
+        cells: &[Arc<QueueCell>],
+        publication: &Publication<'_>,
+        landed: &mut Landed,
+        arrival: &Arc<Arrival>,
+    ) -> usize {
+        let (mut touched, mut errands) = (Vec::new(), Vec::new());
+        let left = (&mut touched, &mut errands);
+        let count = self.enter_queues(cells, publication, landed, left, arrival);
         self.run_errands(errands, &mut touched);
         self.flush(&mut touched);
         count

@@ -10,8 +10,8 @@ use smallvec::smallvec;
 use std::sync::Arc;
 
 use super::{
-    client::Client, content, dead_letter::Landed, delayed, errands::Errand, legs::Arrival, message::Arriving,
-    node::Node, node::Snapshot, recent_history, route::Route, stored::Stored,
+    client::Client, content, dead_letter::Landed, delayed, errands::Errand, legs::Arrival, node::Node, node::Snapshot,
+    recent_history, route::Route, stored::Stored,
 };
 
 /// An exchange, by name. A new one of the same name begins empty.
@@ -120,12 +120,10 @@ impl Node {
         errands: &mut Vec<Errand>,
     ) {
         self.keep_or_drop(route, publication);
-        let mut scratch = Vec::new();
-        let mut arriving = Arriving::new(publication, &route.cells, &mut scratch);
-        for cell in &route.cells {
-            self.enqueue(cell, &mut arriving, &mut Landed::default(), (touched, errands));
-        }
-        self.send_far(&route.remotes, publication, &Arrival::unheard());
+        let unheard = Arrival::unheard();
+        let left = (touched, errands);
+        self.enter_queues(&route.cells, publication, &mut Landed::default(), left, &unheard);
+        self.send_far(&route.remotes, publication, &unheard);
     }
 
     /// As `keep`, where nobody is there to be told of a refusal.

@@ -64,6 +64,7 @@ mod retire;
 mod route;
 mod socket;
 mod stored;
+mod strayed;
 mod take_far;
 mod tally;
 mod timers;
@@ -72,7 +73,7 @@ mod trace;
 mod view;
 
 #[cfg(test)]
-pub use by_hand::started as started_by_hand;
+pub use by_hand::{leave, started as started_by_hand};
 pub use client::{Client, Profile};
 pub use counters::{ChannelCounts, ExchangeCounts, NodeCounters, NodeCounts, Traffic, sum as sum_counters};
 pub use definitions::kept_queues;
@@ -95,5 +96,6 @@ pub use operate::{Afterwards, Post, Taken};
 pub use pause::run as run_pauses;
 pub use requests::check_led_here;
 pub use retire::run as run_retirements;
+pub use strayed::run as run_strayed;
 pub use timers::run as run_timers;
 pub use view::{ChannelView, ConsumerView, QueueView};

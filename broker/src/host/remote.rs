@@ -185,7 +185,7 @@ impl Task {
 
     /// Leaders give back what a channel or the connection holds there.
     pub(super) async fn release_far(&mut self, what: Release) {
-        if matches!(what, Release::Channel(_)) {
+        if matches!(what, Release::Channel(_)) || self.batch.legs.has_aside() {
             self.on_safe_ground().await;
         }
         let legs = match what {
@@ -249,7 +249,7 @@ impl Task {
         self.node.until_durable(self.batch.safe_at()).await;
         let client = self.client.clone();
         while self.awaits(&awaited) && !client.outbox().is_dead() {
-            client.outbox().attention.notified().await;
+            self.attend().await;
             self.resettle();
             self.batch.settle_down();
         }

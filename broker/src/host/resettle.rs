@@ -9,16 +9,19 @@ use model::{QueueId, Value};
 use queue::{Origin, Stamp};
 use session::{ConsumeRequest, Fate, Receipt};
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     cell::QueueCell,
     connection::Task,
     consumers::Subscribed,
-    legs::{Awaited, Estate, FarConsumer, Heirs, Leg, Refused, Standing, Unheard, tell_cancelled},
+    legs::{Arrival, Awaited, Estate, FarConsumer, Heirs, Leg, Refused, Remote, Standing, Unheard, tell_cancelled},
     outbox::Letter,
     remote::consume_method,
 };
+
+/// Nobody tells when it is known who leads a queue that was handed over: it is looked again after this.
+pub(super) const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
 /// Where the work on a queue goes on.
 enum Way {
@@ -38,7 +41,7 @@ impl Task {
         if !self.batch.legs.are_troubled() {
             return;
         }
-        for (lost, estate) in self.batch.legs.take_estates() {
+        for (lost, estate) in self.batch.legs.take_estates(&self.node.snapshot().clone()) {
             let heirs = self.send_again(&lost, &estate);
             for (number, tag, consumer) in &estate.consumers {
                 self.renew(&lost, *number, tag, consumer);
@@ -62,12 +65,21 @@ impl Task {
             self.batch.settle_down();
             if self.batch.legs.are_troubled() {
                 has_waited = true;
-                outbox.attention.notified().await;
+                self.attend().await;
             }
         }
         if has_waited {
             // What else it was for is still to be looked at.
             outbox.attention.notify_one();
+        }
+    }
+
+    /// Waits until there may be something to take over.
+    pub(super) async fn attend(&self) {
+        let told = self.client.outbox().attention.notified();
+        match self.batch.legs.has_aside() {
+            true => _ = tokio::time::timeout(LOOK_AGAIN_AFTER, told).await,
+            false => told.await,
         }
     }
 
@@ -117,29 +129,48 @@ impl Task {
                 },
             }
         }
+        let standing = Standing {
+            receipt: open.receipt,
+            sequence: open.sequence,
+            // Over a leg that was never connected nothing has been sent.
+            again: open.again || lost.has_been_connected(),
+        };
         for (leader, queues) in there {
+            if self.is_leg() {
+                // As what comes after it goes, which nobody here sends again either.
+                let remote = Remote::numbered(leader, queues);
+                self.node.send_far(&[remote], &open.message, &Arrival::unheard());
+                continue;
+            }
             let leg = self.batch.legs.instead_of(lost, &leader, &self.node, &self.client);
             let as_of = self.node.snapshot().generation();
-            let standing = Standing {
-                receipt: open.receipt,
-                sequence: open.sequence,
-                again: true,
+            // What nobody waits for is not kept, and so never sent again.
+            let sequence = if open.receipt == Receipt::None {
+                0
+            } else {
+                open.sequence
             };
+            let standing = Standing { sequence, ..standing };
             is_refused |= !leg.forward(open.channel, as_of, &queues, &open.message, standing);
             self.batch.legs.touch(&leg);
-            let is_asked = |(known, number): &(Arc<Leg>, u16)| *number == open.channel && Arc::ptr_eq(known, &leg);
-            if !asked.iter().any(is_asked) {
-                asked.push((leg, open.channel));
-            }
+            ask(asked, leg, open.channel);
         }
-        is_refused |= !here.is_empty() && self.publish_here(&here, open, floor) == Fate::Rejected;
+        is_refused |= !here.is_empty() && self.publish_here(&here, open, (standing, floor)) == Fate::Rejected;
+        if let Some(leg) = self.batch.set_aside(open.channel, &open.message, standing) {
+            ask(asked, leg, open.channel);
+        }
         if is_refused {
             self.refuse_unheard(open);
         }
     }
 
     /// This node leads the queues by now.
-    fn publish_here(&mut self, cells: &[Arc<QueueCell>], open: &Unheard<'_>, floor: u64) -> Fate {
+    fn publish_here(
+        &mut self,
+        cells: &[Arc<QueueCell>],
+        open: &Unheard<'_>,
+        (standing, floor): (Standing, u64),
+    ) -> Fate {
         let identity = self.node.identity();
         let stamp = Stamp {
             origin: Origin {
@@ -149,7 +180,7 @@ impl Task {
             incarnation: identity.incarnation,
             sequence: open.sequence,
             floor,
-            again: true,
+            again: standing.again,
         };
         self.batch.publish_to(cells, &open.message, Some(&stamp))
     }
@@ -214,6 +245,14 @@ impl Task {
         self.consumers
             .insert(number, tag.to_owned(), Subscribed::There(leg, consumer.id));
         true
+    }
+}
+
+/// This leg, too, will answer for what was open on this channel.
+fn ask(asked: &mut Vec<(Arc<Leg>, u16)>, leg: Arc<Leg>, channel: u16) {
+    let is_asked = |(known, number): &(Arc<Leg>, u16)| *number == channel && Arc::ptr_eq(known, &leg);
+    if !asked.iter().any(is_asked) {
+        asked.push((leg, channel));
     }
 }
 

@@ -28,6 +28,8 @@ use std::{
 };
 use tokio::net::TcpListener;
 
+#[path = "legs_aside_tests.rs"]
+mod aside;
 #[path = "legs_broken_tests.rs"]
 mod broken;
 #[path = "lists_tests.rs"]
@@ -82,6 +84,8 @@ async fn serve(node: Arc<Node>, addresses: Arc<Addresses>, port: TcpListener) ->
     node.reach_nodes_by(dialer.clone());
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
+    tokio::spawn(host::run_strayed(node.clone()));
+    tokio::spawn(host::run_errands(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));
     tokio::spawn(peer::serve(port, peers.clone(), Process::around(node.clone())));
     let bound = listener::bind_all(&node.config().listeners).unwrap().remove(0);

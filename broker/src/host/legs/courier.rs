@@ -19,10 +19,10 @@ use std::{
 use tokio::{net::TcpStream, sync::Notify};
 use wire::{AMQPClass, Method, channel, confirm};
 
-use super::super::node::Node;
+use super::super::{node::Node, strayed::Strayed};
 use super::{
-    leg::Remote,
     pipe::{Flushed, Pipe},
+    remote::Remote,
 };
 
 /// Above this many unwritten octets nothing more is taken.
@@ -98,7 +98,11 @@ struct Courier {
 
 /// All of a node's.
 #[derive(Debug, Default)]
-pub struct Couriers(Mutex<BTreeMap<NodeName, Arc<Courier>>>);
+pub struct Couriers {
+    all: Mutex<BTreeMap<NodeName, Arc<Courier>>>,
+    /// What waits until it is known where it goes.
+    pub strayed: Strayed,
+}
 
 impl Node {
     /// Sends a message to queues of other nodes.
@@ -121,7 +125,7 @@ impl Node {
     }
 
     fn courier(&self, leader: &NodeName) -> Option<Arc<Courier>> {
-        let mut all = self.couriers().0.lock();
+        let mut all = self.couriers().all.lock();
         if let Some(courier) = all.get(leader).filter(|courier| !courier.state.lock().broken) {
             return Some(courier.clone());
         }

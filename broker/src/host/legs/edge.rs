@@ -1,7 +1,8 @@
 //! All legs of one client: opened when they are needed, flushed with the batch, and asked what is still unanswered.
 
 use catalog::NodeName;
-use model::Generation;
+use model::{Generation, QueueId};
+use session::{Publication, Receipt};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -13,7 +14,12 @@ use super::super::{
     client::Client,
     node::{Node, Snapshot},
 };
-use super::{estate::Estate, leg::Leg, reader};
+use super::{
+    aside::Aside,
+    estate::Estate,
+    leg::{Leg, Standing},
+    reader,
+};
 
 /// A leg that broke is not opened again before this, counted from its opening: a leader that is away would be dialled by
 /// every publish.
@@ -65,6 +71,8 @@ pub struct Legs {
     touched: Vec<Arc<Leg>>,
     /// Legs and channels that wait for an answer to what was published in this batch.
     asked: Vec<(Arc<Leg>, u16)>,
+    /// Publishes of which it is not known where they go.
+    aside: Option<Box<Aside>>,
     /// Publishes that may be sent again.
     sequence: u64,
     /// The state of the catalogue by which they were looked at last.
@@ -129,16 +137,42 @@ impl Legs {
         }
     }
 
-    /// True while a leg has broken and nobody has taken over what was open on it.
-    pub fn are_troubled(&self) -> bool {
-        self.all.values().any(|leg| leg.is_troubled())
+    /// A publish waits until it is known who leads these queues; the leg is that of its answer.
+    pub fn set_aside(
+        &mut self,
+        (node, client): (&Node, &Arc<Client>),
+        channel: u16,
+        queues: &[QueueId],
+        message: &Publication<'_>,
+        standing: Standing,
+    ) -> Arc<Leg> {
+        let none = || Box::new(Aside::new(node.name().clone(), client.clone()));
+        let aside = self.aside.get_or_insert_with(none);
+        let leg = aside.add(channel, queues, message, standing).clone();
+        if standing.receipt != Receipt::None {
+            self.await_answer(&leg, channel);
+        }
+        leg
     }
 
-    /// What was open on legs that broke.
-    pub fn take_estates(&mut self) -> Vec<(Arc<Leg>, Estate)> {
+    /// True while publishes wait until it is known who leads their queues. Nobody tells when it is.
+    pub fn has_aside(&self) -> bool {
+        self.aside.is_some()
+    }
+
+    /// True while a leg has broken and nobody has taken over what was open on it, or publishes are set aside.
+    pub fn are_troubled(&self) -> bool {
+        self.has_aside() || self.all.values().any(|leg| leg.is_troubled())
+    }
+
+    /// What was open on legs that broke, and what was set aside if it can go on.
+    pub fn take_estates(&mut self, snapshot: &Snapshot) -> Vec<(Arc<Leg>, Estate)> {
         let offered = |leg: &Arc<Leg>| leg.take_estate().map(|estate| (leg.clone(), estate));
         let troubled = self.all.values().filter(|leg| leg.is_troubled());
-        troubled.filter_map(offered).collect()
+        let mut all: Vec<_> = troubled.filter_map(offered).collect();
+        let decided = self.aside.take_if(|aside| aside.is_decided(snapshot));
+        all.extend(decided.map(|aside| aside.into_estate()));
+        all
     }
 
     /// All legs that are open or broke.
@@ -148,7 +182,7 @@ impl Legs {
 
     /// True while publishes have to wait for one of them.
     pub fn are_full(&self) -> bool {
-        self.all.values().any(|leg| leg.is_full())
+        self.has_aside() || self.all.values().any(|leg| leg.is_full())
     }
 
     /// This leg has octets to write.

@@ -28,6 +28,8 @@ pub struct Unheard<'a> {
     pub receipt: Receipt,
     /// Its number.
     pub sequence: u64,
+    /// It had been sent before, by another way.
+    pub again: bool,
     /// Where it goes.
     pub targets: Targets<'a>,
     /// The message.
@@ -88,6 +90,7 @@ fn unheard<'a>(channel: u16, receipt: Receipt, forward: &Forward<'a>, content: &
         channel,
         receipt,
         sequence: forward.sequence,
+        again: forward.again,
         targets: forward.targets,
         message: session::routed(forward, &header, whole.body),
     })

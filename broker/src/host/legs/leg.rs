@@ -4,11 +4,10 @@
 //! client's own task asks; the leg's task (`reader`) hears. A leg that broke stays broken: what was open on it is its
 //! estate, which the client's task takes over once (`resettle`), and a new leg takes its place.
 
-use catalog::{NodeName, QueueRecord};
+use catalog::NodeName;
 use model::{ConsumerId, Generation, NodeUuid, QueueId, Refusal};
 use parking_lot::Mutex;
 use session::{ConsumeRequest, Publication, Receipt, Settle};
-use smallvec::SmallVec;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
@@ -36,52 +35,6 @@ const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
 const UNANSWERED_MAX: u64 = 32_768;
 /// Above this many octets of unanswered publishes the client's further ones wait.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Queues of one other node on a message's way.
-#[derive(Clone, Debug)]
-pub struct Remote {
-    /// The node that leads them.
-    pub leader: NodeName,
-    /// Their numbers.
-    pub queues: SmallVec<[QueueId; 1]>,
-    /// Their names, for the firehose.
-    pub names: Vec<model::QueueName>,
-}
-
-impl Remote {
-    /// No queue, but somebody who waits for a direct reply there.
-    pub fn node(leader: NodeName) -> Self {
-        Remote {
-            leader,
-            queues: SmallVec::new(),
-            names: Vec::new(),
-        }
-    }
-
-    /// The queue alone.
-    pub fn of(record: &QueueRecord) -> Self {
-        Remote {
-            leader: record.leader.clone(),
-            queues: SmallVec::from_slice(&[record.id]),
-            names: vec![record.name.clone()],
-        }
-    }
-
-    /// Those of its queues whose name is not such a one; `None` if none is left.
-    pub fn without(&self, is_unwanted: impl Fn(&str) -> bool) -> Option<Self> {
-        let wanted = |(_, name): &(&QueueId, &model::QueueName)| !is_unwanted(name.as_str());
-        let left = self.queues.iter().zip(&self.names).filter(wanted);
-        let (queues, names): (SmallVec<[QueueId; 1]>, Vec<_>) = left.map(|(id, name)| (*id, name.clone())).unzip();
-        let leader = self.leader.clone();
-        (!queues.is_empty()).then_some(Remote { leader, queues, names })
-    }
-
-    /// This queue too.
-    pub fn add(&mut self, record: &QueueRecord) {
-        self.queues.push(record.id);
-        self.names.push(record.name.clone());
-    }
-}
 
 /// What a publish is to its client, and among all that its origin sends.
 #[derive(Clone, Copy, Debug)]
@@ -285,6 +238,20 @@ impl Leg {
             opened_at: now,
             since: now,
         }
+    }
+
+    /// One without a way: what is to be sent is not among its octets, and waits until it is known to whom it goes.
+    pub(super) fn without_way(leader: NodeName, client: Arc<Client>) -> Self {
+        let leg = Leg::new(leader, None, client);
+        leg.broken.store(true, Ordering::Release);
+        leg.state.lock().stage = Stage::Broken;
+        leg
+    }
+
+    /// A publish waits that is to be answered.
+    pub(super) fn owe(&self, number: u16, receipt: Receipt) {
+        let mut state = self.state.lock();
+        state.channels.entry(number).or_default().unanswered.send(receipt);
     }
 
     /// True once nothing goes over it any more.
