@@ -58,7 +58,8 @@ impl Process {
         })
     }
 
-    /// Who belongs to the cluster as far as this node knows; nothing before its first start.
+    /// Who belongs to the cluster as far as this node knows; nothing before its first start. While the app is stopped that is what it
+    /// knew last.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -67,7 +68,8 @@ impl Process {
             return Ok(running.node.presence().map(|presence| presence.status()));
         }
         let state = self.state.lock().await;
-        state.directory.members()
+        let known = state.directory.members()?;
+        Ok(known.map(|known| known.of_a_stopped(self.name())))
     }
 
     /// Who belongs to the cluster of another node.

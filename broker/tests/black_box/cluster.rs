@@ -158,6 +158,30 @@ fn a_node_that_lost_the_majority_goes_on_alone_when_it_is_forced_to() {
     machines.becomes(3, "Disk Nodes", &ALL[2..]);
 }
 
+/// Either may be stopped at any moment, whoever leads: the other goes on alone. Then one leaves, and joins again.
+#[test]
+fn of_two_nodes_either_is_stopped_and_the_other_goes_on_alone() {
+    let machines = Machines::start(2);
+    machines.join(2, ALL[0]);
+    for round in 0..4 {
+        machines.becomes(1, "Running Nodes", &ALL[..2]);
+        let (stopped, other) = [(2, 1), (1, 2)][round % 2];
+        machines.ctl(stopped, &["stop_app"]);
+        let since = Instant::now();
+        machines.ctl(other, &["add_vhost", &format!("alone {round}")]);
+        assert!(since.elapsed() < PATIENCE, "it took {:?}", since.elapsed());
+        if round < 2 {
+            machines.ctl(stopped, &["start_app"]);
+            continue;
+        }
+        machines.ctl(other, &["forget_cluster_node", ALL[stopped - 1]]);
+        machines.ctl(other, &["add_vhost", &format!("forgotten {round}")]);
+        machines.ctl(stopped, &["force_reset"]);
+        machines.ctl(stopped, &["join_cluster", ALL[other - 1]]);
+        machines.ctl(stopped, &["start_app"]);
+    }
+}
+
 /// Of two nodes the last one stopped has to come back first; the other is let go on without it, and then it may not.
 #[test]
 fn a_node_that_was_stopped_first_is_made_to_boot_and_the_last_one_does_not_lead_beside_it() {

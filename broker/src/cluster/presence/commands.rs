@@ -13,8 +13,9 @@ use model::NodeUuid;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long a clean stop may take to be known.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a clean stop may take to be known: while a majority answers, and while none does.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+const LONELY_STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A member as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,15 @@ impl Status {
             name: node.name.clone(),
         };
         others.map(peer).collect()
+    }
+
+    /// What a node of this name knew when it ran, and does not any more: it serves nobody, and hears of no leader.
+    pub fn of_a_stopped(mut self, own: &str) -> Self {
+        (self.serving, self.leader) = (false, None);
+        for node in self.nodes.iter_mut().filter(|node| node.name == own) {
+            node.up = false;
+        }
+        self
     }
 }
 
@@ -167,7 +177,11 @@ impl Presence {
 
     /// The node stops in order: the others need not wait until they miss it, and can decide without it.
     pub async fn say_goodbye(&self) {
-        if tokio::time::timeout(STOP_PATIENCE, self.part()).await.is_err() {
+        let patience = match *self.serving.borrow() {
+            true => STOP_PATIENCE,
+            false => LONELY_STOP_PATIENCE,
+        };
+        if tokio::time::timeout(patience, self.part()).await.is_err() {
             tracing::warn!("the other nodes could not be told that this one stops: they will miss it");
         }
     }
@@ -207,12 +221,21 @@ impl Presence {
         }
     }
 
-    /// Makes the others decide without a node that stops, if they could not otherwise.
+    /// Makes the others decide without a node that stops, if they could not otherwise. Once this is done the node gets no vote back: it
+    /// is known to have stopped by whoever decides next about votes.
     pub(super) async fn take_vote(&self, leaving: NodeUuid) -> Reply {
+        let _one = self.changing.lock().await;
         if self.store.standing().settled.is_none() {
             return Reply::NotLeader(self.store.leader());
         }
-        match voters::without(leaving, &self.machine.catalog(), &self.store.membership()) {
+        let catalog = self.machine.catalog();
+        if catalog.node(leaving).is_some_and(|node| node.up) {
+            return Reply::Failed("that it stops is not known here yet".into());
+        }
+        let Some(members) = self.store.members_now().await else {
+            return Reply::NotLeader(None);
+        };
+        match voters::without(leaving, &catalog, &members) {
             Some(staying) => self.store.change(crate::cluster::raft::Change::Voters(staying)).await,
             None => Reply::Done,
         }

@@ -46,6 +46,8 @@ pub struct Presence {
     serving: watch::Sender<bool>,
     /// The cluster was made to go on without this node.
     is_overruled: AtomicBool,
+    /// Changes of the members are decided and made one at a time: none follows another that it did not know of.
+    changing: tokio::sync::Mutex<()>,
     /// The members as they were last written down.
     noted: Mutex<Vec<NodeStatus>>,
     note: Note,
@@ -88,6 +90,7 @@ impl Presence {
             roll: Mutex::new(Roll::new(patience)),
             serving: watch::Sender::new(true),
             is_overruled: AtomicBool::new(false),
+            changing: tokio::sync::Mutex::default(),
             noted: Mutex::default(),
             note,
             host: OnceLock::new(),

@@ -294,6 +294,27 @@ async fn two_nodes_survive_the_clean_stop_of_either_and_the_last_one_comes_back_
     seats[0].until_votes(&[1, 2]).await;
 }
 
+/// It may come at any moment: before, while and after the cluster has taken it among those who vote.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_as_soon_as_it_has_come_leaves_the_other_able_to_decide() {
+    let (ether, seats) = cluster(1).await;
+    let first = &seats[0];
+    for number in 2..14 {
+        let mut second = Seat::new(&ether, number);
+        second.join(1, NodeKind::Disc).await;
+        second.start().await;
+        if number % 3 == 0 {
+            until("it is to vote", async || first.votes().contains(&number)).await;
+        }
+        second.stop().await;
+        first.until_votes(&[1]).await;
+        let alone = first.running.as_ref().unwrap().1.propose(vhost(&name(number))).await;
+        assert!(alone.is_ok(), "without {number}: {alone:?}");
+        first.presence().forget(&name(number)).await.unwrap();
+    }
+    assert!(*first.presence().serving().borrow());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_of_one_of_two_stops_the_survivor_until_it_is_forced() {
     let (_ether, mut seats) = cluster(2).await;

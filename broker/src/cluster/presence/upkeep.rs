@@ -101,7 +101,10 @@ impl Presence {
     }
 
     async fn change_members(&self) {
-        let members = self.store.membership();
+        let _one = self.changing.lock().await;
+        let Some(members) = self.store.members_now().await else {
+            return;
+        };
         let Some(change) = voters::next_change(self.identity.node, &self.machine.catalog(), &members) else {
             return;
         };

@@ -18,6 +18,8 @@ use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
+type State = openraft::RaftState<Id, Member, openraft::TokioInstant>;
+
 /// How long a change may take before it is left to itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -73,6 +75,12 @@ impl RaftStore {
     /// The members, as the last entry says that this node has, committed or not.
     pub fn membership(&self) -> Membership {
         membership_record(self.raft.metrics().borrow().membership_config.membership())
+    }
+
+    /// The same after all that this node has been asked to change before; nothing when the store has stopped.
+    pub async fn members_now(&self) -> Option<Membership> {
+        let members = |state: &State| membership_record(state.membership_state.effective().membership());
+        self.raft.with_raft_state(members).await.ok()
     }
 
     /// What this node knows of leading.
