@@ -39,6 +39,8 @@ pub struct Config {
     pub log: Log,
     /// Definitions to import at start: a file, or a folder of `*.json`.
     pub load_definitions: Option<PathBuf>,
+    /// A blank node gets the default user and virtual host besides.
+    pub keep_default_user: bool,
     /// Plugins that are enabled.
     pub plugins: Plugins,
 }

@@ -52,6 +52,16 @@ async fn definitions_are_imported_at_the_start_and_replace_the_default_user() {
 }
 
 #[tokio::test]
+async fn the_default_user_may_be_kept_beside_definitions() {
+    let directory = with_definitions();
+    let settings = named("load_definitions", &directory.path().join("definitions"));
+    let broker = Broker::start_in(directory, &(settings + "\nload_definitions.keep_default_user = true"));
+    assert!(broker.ctl(&["list_vhosts"]).lines().any(|vhost| vhost == "/"));
+    let users = broker.ctl(&["list_users"]);
+    assert!(users.contains("bob") && users.contains("guest"), "{users}");
+}
+
+#[tokio::test]
 async fn definitions_come_with_every_start_and_leave_alone_what_they_do_not_name() {
     let directory = with_definitions();
     let settings = named("load_definitions", &directory.path().join("definitions/1.json"));

@@ -116,6 +116,9 @@ fn definitions() -> Vec<Key> {
     let load = |name: &'static str| key(name, |c: &mut Config, _, v: PathBuf| c.load_definitions = Some(v));
     vec![
         load("load_definitions").doc("File, or folder of *.json, imported at every start. A blank node then gets no default user and virtual host."),
+        key("load_definitions.keep_default_user", |c: &mut Config, _, v: bool| c.keep_default_user = v)
+            .default("false")
+            .doc("Whether a blank node gets the default user and virtual host besides the definitions; those win."),
         load("management.load_definitions").doc("Older name of load_definitions."),
         load("definitions.local.path").doc("The same, with definitions.import_backend = local_filesystem."),
         only("definitions.import_backend", &["local_filesystem"], https),
