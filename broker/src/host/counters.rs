@@ -55,6 +55,12 @@ counters! {
     returned,
     /// Other messages without a queue.
     dropped,
+    /// Mirrored queues that this node began to lead because their leader was lost.
+    taken_over_lost,
+    /// Mirrored queues that this node began to lead because their leader handed them over.
+    taken_over_planned,
+    /// Queues that this node leads since messages were given up for it.
+    given_up,
     /// Octets received from AMQP clients that are gone.
     octets_received,
     /// Reads that brought them.

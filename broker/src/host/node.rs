@@ -44,7 +44,7 @@ use super::{
     listener::Port,
     loads::Pages,
     message::Message,
-    mirrors::{self, CopyCell, Mirrors},
+    mirrors::{CopyCell, Mirrors},
     offers::{limits, limits_of_legs, named},
     recent_history::Histories,
     retire::Retirements,
@@ -597,7 +597,7 @@ impl Node {
                     gone.extend(next.cells.remove(&record.id));
                 }
                 Event::QueueReplicasChanged { before, now } => self.follow_replicas(next, &before, &now),
-                Event::MessagesGivenUp(record, loss) => mirrors::tell_loss(&record, loss),
+                Event::MessagesGivenUp(record, loss) => self.note_loss(&record, loss),
                 Event::QueueSettingsChanged(record) => {
                     if let Some(cell) = next.cells.get(&record.id) {
                         self.adjust(cell, &record);

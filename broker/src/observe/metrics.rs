@@ -9,7 +9,7 @@ use std::{cell::OnceCell, collections::BTreeSet, sync::Arc};
 use super::{
     client_metrics as clients,
     exposition::Page,
-    node_metrics as node, queue_metrics as queues,
+    mirror_metrics, node_metrics as node, queue_metrics as queues,
     reading::{QueueReading, Reading},
 };
 use crate::host::{Client, Node, NodeCounts, sum_counters};
@@ -186,6 +186,7 @@ fn everything(scrape: &Scrape<'_>) -> String {
     ALL.iter().for_each(|write| write(&mut page, scrape));
     page.go_under(OWN);
     queues::exchanges(&mut page, scrape);
+    mirror_metrics::mirrors(&mut page, scrape);
     page.go_under("");
     node::process(&mut page, scrape);
     page.finish()

@@ -9,6 +9,7 @@ mod log;
 mod machine;
 mod memory;
 mod metrics;
+mod mirror_metrics;
 mod node_metrics;
 mod prometheus;
 mod queue_metrics;

@@ -133,6 +133,12 @@ impl Catalog {
         self.wish(queue).hand_over(replicas)
     }
 
+    /// How many mirrors of a queue are in sync in the processes that run.
+    pub fn mirrors_in_sync(&self, replicas: &Replicas) -> usize {
+        let mirrors = replicas.mirrors();
+        mirrors.filter(|copy| Replicas::is_in_sync(copy, &self.nodes)).count()
+    }
+
     /// The copies that have yet to be brought in sync, where a process runs that could be.
     pub fn unsynchronised<'a>(&'a self, replicas: &'a Replicas) -> impl Iterator<Item = &'a CopyRecord> {
         let waits = |copy: &&CopyRecord| !Replicas::is_in_sync(copy, &self.nodes);

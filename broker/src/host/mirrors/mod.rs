@@ -37,7 +37,6 @@ pub use keeper::run;
 pub use link::Link;
 pub use reach::Reach;
 pub use rebalance::Selection;
-pub use reign::tell_loss;
 pub use stream::{Stream, Syncing};
 
 /// A mirrored queue that this node leads.

@@ -40,7 +40,7 @@ fn syncing(record: &QueueRecord) -> Syncing {
 }
 
 /// Nothing is lost in silence (R18).
-pub fn tell_loss(record: &QueueRecord, loss: Loss) {
+fn tell_loss(record: &QueueRecord, loss: Loss) {
     let (title, leader) = (record.title(), &record.leader);
     match loss {
         Loss::Transient => tracing::warn!(
@@ -106,10 +106,32 @@ impl Node {
         let leads = !next.is_remote(now);
         match (next.cell(now.id).cloned(), leads) {
             (Some(cell), true) => self.reign_on(&cell, before, now),
-            (None, true) => self.promote(next, now),
+            (None, true) => {
+                self.count_take_over(next, before);
+                self.promote(next, now);
+            }
             (Some(cell), false) => self.demote(next, &cell, now),
             (None, false) => self.keep_copy(before, now),
         }
+    }
+
+    /// A leader that is there has handed the queue over.
+    fn count_take_over(&self, next: &Snapshot, before: &QueueRecord) {
+        let was_led = before
+            .replicas
+            .as_ref()
+            .is_some_and(|replicas| next.catalog.is_led(replicas));
+        let counters = self.counters();
+        match was_led {
+            true => counters.taken_over_planned.add(1),
+            false => counters.taken_over_lost.add(1),
+        }
+    }
+
+    /// Messages were given up for a queue; the node that leads it counts them.
+    pub(in crate::host) fn note_loss(&self, record: &QueueRecord, loss: Loss) {
+        self.counters().given_up.add(u64::from(&record.leader == self.name()));
+        tell_loss(record, loss);
     }
 
     /// This process leads as before, or again.
