@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use operator::cluster::build::monitoring::Apis;
 use operator::cluster::image::Reference;
 use operator::{check, crd, preview, run};
 use rand::RngExt;
@@ -43,6 +44,9 @@ enum Command {
         /// Namespace of manifests that name none.
         #[arg(long, short, default_value = "default")]
         namespace: String,
+        /// Show what is made where the Prometheus Operator is installed, too.
+        #[arg(long)]
+        prometheus: bool,
         #[command(flatten)]
         image: DefaultImage,
     },
@@ -118,8 +122,18 @@ fn execute(command: Command) -> Result<(), Failure> {
             out: Some(directory), ..
         } => write_definitions(&directory),
         Command::Crd { out: None, .. } => print(&crd::yaml(&crd::definitions()?)?),
-        Command::Preview { file, namespace, image } => {
-            print(&preview::preview(&read(&file)?, &namespace, &image.default_image)?)
+        Command::Preview {
+            file,
+            namespace,
+            prometheus,
+            image,
+        } => {
+            let kinds = Apis {
+                service_monitors: prometheus,
+                prometheus_rules: prometheus,
+            };
+            let text = read(&file)?;
+            print(&preview::preview_with(&text, &namespace, &image.default_image, kinds)?)
         }
         Command::Check { namespace, lease } => {
             let checked = check::check(namespace.as_deref(), &lease.lease_namespace, &lease.lease_name);

@@ -6,6 +6,7 @@ use kube::core::Resource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cluster::build::monitoring::Apis;
 use crate::cluster::build::{Children, Shape, build, secret_meta};
 use crate::cluster::image::Reference;
 use crate::cluster::names::map;
@@ -51,6 +52,14 @@ pub enum Error {
 /// # Errors
 /// The first thing that is wrong with the manifest.
 pub fn preview(text: &str, namespace: &str, default_image: &Reference) -> Result<String, Error> {
+    preview_with(text, namespace, default_image, Apis::default())
+}
+
+/// The same on an API server that has these kinds of the Prometheus Operator.
+///
+/// # Errors
+/// As [`preview`].
+pub fn preview_with(text: &str, namespace: &str, default_image: &Reference, prometheus: Apis) -> Result<String, Error> {
     let (mut pages, mut policies) = (Vec::new(), 0);
     for (at, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
         let value = Value::deserialize(document).map_err(|error| Error::Yaml(at + 1, error))?;
@@ -63,7 +72,7 @@ pub fn preview(text: &str, namespace: &str, default_image: &Reference) -> Result
             continue;
         }
         let valid = checked(at + 1, value, namespace, default_image)?;
-        pages.extend(printed(&valid).map_err(Error::Print)?);
+        pages.extend(printed(&valid, prometheus).map_err(Error::Print)?);
     }
     if pages.is_empty() && policies == 0 {
         Err(Error::Empty)
@@ -134,7 +143,7 @@ fn unknown(value: &Value, schema: &Value, path: &str) -> Option<(String, String)
     })
 }
 
-fn printed(valid: &ValidCluster) -> Result<Vec<String>, serde_yaml::Error> {
+fn printed(valid: &ValidCluster, monitoring: Apis) -> Result<Vec<String>, serde_yaml::Error> {
     let wanted = Wanted {
         replicas: valid.replicas,
         secrets: true,
@@ -144,8 +153,8 @@ fn printed(valid: &ValidCluster) -> Result<Vec<String>, serde_yaml::Error> {
     let plan = plan(&wanted, &Situation::default());
     let shape = Shape {
         replicas: plan.replicas,
-        formed: false,
-        claims: None,
+        monitoring,
+        ..Shape::default()
     };
     let Children {
         service_account,
@@ -155,6 +164,8 @@ fn printed(valid: &ValidCluster) -> Result<Vec<String>, serde_yaml::Error> {
         disruption_budget,
         network_policy,
         server,
+        service_monitor,
+        prometheus_rule,
     } = build(valid, &shape);
     let names = &valid.names;
     let mut pages = vec![
@@ -168,6 +179,8 @@ fn printed(valid: &ValidCluster) -> Result<Vec<String>, serde_yaml::Error> {
     pages.extend(disruption_budget.as_ref().map(page).transpose()?);
     pages.extend(network_policy.as_ref().map(page).transpose()?);
     pages.push(page(&server)?);
+    pages.extend(service_monitor.as_ref().map(page).transpose()?);
+    pages.extend(prometheus_rule.as_ref().map(page).transpose()?);
     Ok(pages)
 }
 

@@ -175,9 +175,37 @@ async fn our_own_families_and_alerts_are_documented() {
         assert!(text.contains(&format!("`{group}`")), "{group} is not documented");
     }
     let expressions = text.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
-    let words = expressions.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
-    for name in words.filter(|word| word.starts_with("rabbitmq_") || word.starts_with(OWN)) {
-        let is_label = ["rabbitmq_node", "rabbitmq_cluster"].contains(&name);
-        assert!(is_label || families.contains_key(name), "an alert queries {name}");
+    for name in expressions.flat_map(named) {
+        assert!(families.contains_key(name), "an alert queries {name}");
+    }
+}
+
+/// The families of ours that a query names.
+fn named(query: &str) -> impl Iterator<Item = &str> {
+    let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let labels = ["rabbitmq_node", "rabbitmq_cluster"];
+    let ours = |word: &&str| word.starts_with("rabbitmq_") || word.starts_with(OWN);
+    words.filter(ours).filter(move |word| !labels.contains(word))
+}
+
+/// What the operator and its chart make for Prometheus and Grafana; the operator's own numbers are its tests' to check.
+#[tokio::test]
+async fn the_operators_alerts_and_dashboard_query_what_is_here() {
+    let (_folder, node) = node().await;
+    let families = check(&whole(&node));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let of = |file: &str, before: &'static str| {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let lines = text.lines().filter_map(|line| line.trim().strip_prefix(before));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let alerts = of("operator/tests/operator/golden/monitoring.yaml", "expr: ");
+    let panels = of("charts/warren-operator/files/dashboard.json", "\"expr\": ");
+    let variables = of("charts/warren-operator/files/dashboard.json", "\"query\": ");
+    assert!(alerts.len() == 20 && panels.len() > 30, "{alerts:?} {panels:?}");
+    for query in alerts.iter().chain(&panels).chain(&variables) {
+        for name in named(query).filter(|name| !name.starts_with("warren_operator_")) {
+            assert!(families.contains_key(name), "{name} is not told: {query}");
+        }
     }
 }

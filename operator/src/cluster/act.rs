@@ -8,16 +8,16 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use link::Request;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::build::{Children, secret_meta};
+use super::build::{Children, monitoring, secret_meta};
 use super::names::{LABEL_LEFT, OPERATOR};
 use super::nodes;
-use super::observe::{Found, Optional};
+use super::observe::{Found, Monitoring, Optional, Place};
 use super::plan::{Plan, Step, Why};
 use super::secrets::{Credentials, Verdict, Verdicts, cookies, draw_cookie};
 use super::situation::{PodSeen, has_left, set_seen};
@@ -47,6 +47,8 @@ pub struct Done {
     pub volumes_refused: Option<String>,
     /// Volumes that were asked to grow and have not yet.
     pub volumes_growing: Vec<String>,
+    /// Why what is made for the Prometheus Operator could not be, if so.
+    pub monitoring_refused: Option<String>,
     /// Whether a pod was deleted.
     pub replaced: bool,
     /// What the user should be told.
@@ -73,7 +75,9 @@ impl Hand<'_> {
     pub async fn act(&self, found: &Found, secrets: &Verdicts, plan: &Plan, children: Children) -> Result<Done, Error> {
         let mut notes = self.secrets(found, secrets).await?;
         self.mark_claims(found, plan).await?;
-        let server = self.children(children, &found.optional).await?;
+        let (monitor, rule) = (children.service_monitor.clone(), children.prometheus_rule.clone());
+        let server = Box::pin(self.children(children, &found.optional)).await?;
+        let monitoring_refused = self.monitoring(monitor, rule, &found.monitoring).await;
         let (volumes_growing, volumes_refused) = self.volumes(&found.claims).await;
         notes.extend(self.discard_claims(found, plan).await?);
         let before = found.set.as_ref().map(set_seen);
@@ -88,6 +92,7 @@ impl Hand<'_> {
         notes.extend(done);
         Ok(Done {
             server,
+            monitoring_refused,
             volumes_refused,
             volumes_growing,
             replaced: deleted,
@@ -178,6 +183,8 @@ impl Hand<'_> {
             disruption_budget,
             network_policy,
             server,
+            service_monitor: _, // both after the pods, which do without them: see `monitoring`
+            prometheus_rule: _,
         } = children; // without `..`: a new kind of child cannot be forgotten
         self.apply(&service_account).await?;
         self.apply(&config).await?;
@@ -188,6 +195,50 @@ impl Hand<'_> {
         self.apply_or_delete(network_policy.as_ref(), optional.network_policy.as_ref())
             .await?;
         self.apply(&server).await
+    }
+
+    /// What Prometheus needs. That it cannot be had is no failure of the pass.
+    async fn monitoring(
+        &self,
+        monitor: Option<DynamicObject>,
+        rule: Option<DynamicObject>,
+        found: &Monitoring,
+    ) -> Option<String> {
+        let both = [
+            (monitoring::service_monitors(), monitor, &found.service_monitor),
+            (monitoring::prometheus_rules(), rule, &found.prometheus_rule),
+        ];
+        let mut refused = None;
+        for (kind, wanted, place) in both {
+            if let Err(error) = self.dynamic(&kind, wanted.as_ref(), place).await {
+                refused = refused.or(Some(format!("{}: {}", kind.kind, said(&error))));
+            }
+        }
+        refused
+    }
+
+    async fn dynamic(
+        &self,
+        kind: &ApiResource,
+        wanted: Option<&DynamicObject>,
+        place: &Place,
+    ) -> Result<(), kube::Error> {
+        let name = self.valid.names.server();
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.valid.namespace, kind);
+        match (wanted, place) {
+            (_, Place::Strangers) | (None, Place::Free) => Ok(()),
+            (Some(object), _) => api.patch(&name, &parameters(), &Patch::Apply(object)).await.map(drop),
+            (None, Place::Ours(uid)) => {
+                let this = DeleteParams::default().preconditions(Preconditions {
+                    uid: Some(uid.clone()),
+                    resource_version: None,
+                });
+                match api.delete(&name, &this).await {
+                    Err(error) if !matches!(code(&error), Some(404 | 409)) => Err(error),
+                    _ => Ok(()), // gone, or another by now
+                }
+            }
+        }
     }
 
     /// A child that the spec no longer has is deleted, if it is the very one that was seen to be ours.

@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod build;
+pub mod definitions;
 pub mod holdings;
 pub mod image;
 pub mod leave;
@@ -12,6 +13,7 @@ pub mod names;
 pub mod nodes;
 pub mod observe;
 pub mod plan;
+pub mod pod_overrides;
 pub mod reconcile;
 pub mod secrets;
 pub mod situation;

@@ -12,11 +12,13 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use link::Cookie;
 use serde::de::DeserializeOwned;
 
+use super::build::monitoring::{self, Apis};
+use super::definitions::Sources;
 use super::holdings::{self, Holdings};
 use super::names::{Names, selector_text};
 use super::nodes;
@@ -42,8 +44,12 @@ pub struct Found {
     pub default_user: Option<Secret>,
     /// Secrets that the spec names for TLS, as far as they exist.
     pub tls: Vec<Secret>,
+    /// What the spec names for definitions, as far as it exists.
+    pub definitions: Sources,
     /// Children of ours that not every spec has.
     pub optional: Optional,
+    /// What the API server has of the Prometheus Operator.
+    pub monitoring: Monitoring,
     /// Objects that bear names of ours and belong to somebody else.
     pub taken: Vec<Taken>,
     /// The pod whose node the status says is leaving.
@@ -63,6 +69,29 @@ pub struct Optional {
     pub disruption_budget: Option<String>,
     /// The NetworkPolicy.
     pub network_policy: Option<String>,
+}
+
+/// What the API server has of the Prometheus Operator: which kinds, and of each what bears our name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Monitoring {
+    /// The kinds.
+    pub apis: Apis,
+    /// The ServiceMonitor.
+    pub service_monitor: Place,
+    /// The PrometheusRule.
+    pub prometheus_rule: Place,
+}
+
+/// Who has the place of an object that a cluster can do without.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Nobody.
+    #[default]
+    Free,
+    /// An object of ours with this uid.
+    Ours(String),
+    /// An object of somebody else.
+    Strangers,
 }
 
 /// An object in the place of one of ours.
@@ -139,6 +168,8 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         cookie,
         default_user: reader.get(&names.default_user()).await?,
         tls: reader.tls(cluster).await?,
+        definitions: reader.definitions(cluster).await?,
+        monitoring: reader.monitoring(cluster, &names.server()).await?,
         optional,
         taken,
     })
@@ -245,6 +276,65 @@ impl Reader<'_> {
             found.extend(self.get(authority).await?);
         }
         Ok(found)
+    }
+
+    async fn definitions(&self, cluster: &RabbitCluster) -> Result<Sources, Error> {
+        let mut found = Sources::default();
+        let Some(wanted) = &cluster.spec.definitions else {
+            return Ok(found);
+        };
+        if let Some(file) = &wanted.config_map_ref {
+            found.config_map = self.get(&file.name).await?;
+        }
+        if let Some(file) = &wanted.secret_ref {
+            found.secret = self.get(&file.name).await?;
+        }
+        Ok(found)
+    }
+
+    async fn monitoring(&self, cluster: &RabbitCluster, name: &str) -> Result<Monitoring, Error> {
+        let apis = self.prometheus_apis().await?;
+        let mut found = Monitoring {
+            apis,
+            ..Monitoring::default()
+        };
+        if apis.service_monitors {
+            found.service_monitor = self.place(cluster, &monitoring::service_monitors(), name).await?;
+        }
+        if apis.prometheus_rules {
+            found.prometheus_rule = self.place(cluster, &monitoring::prometheus_rules(), name).await?;
+        }
+        Ok(found)
+    }
+
+    /// Asked in every pass: the Prometheus Operator may come and go.
+    async fn prometheus_apis(&self) -> Result<Apis, Error> {
+        let kinds = match self.client.list_api_group_resources(monitoring::API).await {
+            Ok(list) => list.resources.into_iter().map(|resource| resource.kind).collect(),
+            Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
+            Err(source) => {
+                let what = format!("the kinds of {}", monitoring::API);
+                return Err(Error { what, source });
+            }
+        };
+        let has = |kind: &ApiResource| kinds.contains(&kind.kind);
+        Ok(Apis {
+            service_monitors: has(&monitoring::service_monitors()),
+            prometheus_rules: has(&monitoring::prometheus_rules()),
+        })
+    }
+
+    async fn place(&self, cluster: &RabbitCluster, kind: &ApiResource, name: &str) -> Result<Place, Error> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), self.namespace, kind);
+        let found = api.get_opt(name).await.map_err(|source| Error {
+            what: format!("{} {name}", kind.kind),
+            source,
+        })?;
+        Ok(match found {
+            None => Place::Free,
+            Some(object) if is_ours(cluster, &object.metadata) => Place::Ours(object.metadata.uid.unwrap_or_default()),
+            Some(_) => Place::Strangers,
+        })
     }
 
     /// The uid of a child of ours; a stranger in its place is added to `taken`.

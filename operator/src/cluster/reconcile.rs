@@ -13,17 +13,19 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tracing::Instrument;
 
 use super::act::{self, Done, Hand};
+use super::build::monitoring::{self, Apis};
 use super::build::{Shape, build};
+use super::definitions;
 use super::image::Reference;
 use super::names::{Names, OPERATOR};
-use super::observe::{self, Found, Taken, observe};
+use super::observe::{self, Found, Monitoring, Place, Taken, observe};
 use super::plan::{Plan, Step, Wanted, plan};
 use super::secrets::{Verdicts, judge, tls_problem};
 use super::situation::{Situation, set_seen, situation};
-use super::status::{Carried, Outcome, status};
+use super::status::{Carried, Monitored, Outcome, status};
 use super::validate::{ValidCluster, validate};
 use crate::api_error::said;
-use crate::crd::{RabbitCluster, RabbitClusterStatus};
+use crate::crd::{CreateMonitoring, RabbitCluster, RabbitClusterStatus};
 use crate::events::{self, Note};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
@@ -157,10 +159,16 @@ async fn carry_out(
     if let Some(problem) = tls_problem(valid.spec.tls.as_ref(), &found.tls) {
         return Ok((Outcome::Failed("SecretMissing".into(), problem), None));
     }
+    let definitions = match definitions::fingerprint(valid.spec.definitions.as_ref(), &found.definitions) {
+        Ok(print) => print,
+        Err(problem) => return Ok((Outcome::Failed("DefinitionsUnusable".into(), problem), None)),
+    };
     let (secrets, plan) = decide(&valid, found, seen);
     let shape = Shape {
         replicas: plan.replicas,
         formed: is_formed(cluster, seen, &plan),
+        definitions,
+        monitoring: found.monitoring.apis,
         claims: found
             .set
             .as_ref()
@@ -176,11 +184,13 @@ async fn carry_out(
     if done.replaced {
         context.metrics.replaced();
     }
+    let monitored = monitored(&valid, found, done.monitoring_refused.as_ref());
     let carried = Carried {
         plan,
         image: valid.image,
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
+        monitored,
         restore: secrets.to_restore().map(str::to_owned),
     };
     Ok((Outcome::Done(Box::new(carried)), Some(done)))
@@ -193,6 +203,23 @@ fn is_formed(cluster: &RabbitCluster, seen: &Situation, plan: &Plan) -> bool {
         .as_ref()
         .is_some_and(|status| status.cluster_id.is_some());
     known && plan.replicas.max(seen.held) > 1
+}
+
+fn monitored(valid: &ValidCluster, found: &Found, refused: Option<&String>) -> Monitored {
+    let Monitoring {
+        apis,
+        service_monitor,
+        prometheus_rule,
+    } = &found.monitoring;
+    let is_strange = [service_monitor, prometheus_rule].contains(&&Place::Strangers);
+    match refused {
+        _ if valid.spec.monitoring.create == CreateMonitoring::Never => Monitored::NotWanted,
+        _ if !monitoring::is_wanted(valid) => Monitored::PluginOff,
+        _ if *apis == Apis::default() => Monitored::NoApi,
+        _ if is_strange => Monitored::Refused("an object of somebody else has the name; it is left alone".into()),
+        Some(why) => Monitored::Refused(why.clone()),
+        None => Monitored::Applied,
+    }
 }
 
 fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, Plan) {

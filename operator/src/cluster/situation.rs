@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use super::holdings::Holdings;
 use super::names::{LABEL_LEFT, Names};
 use super::observe::Found;
+use super::pod_overrides::BROKER;
 
 /// How long a pod is fresh.
 const FRESH_SECONDS: i64 = 10;
@@ -150,7 +151,8 @@ fn pod_seen(names: &Names, pod: &Pod, at: Timestamp) -> Option<PodSeen> {
         resource_version: pod.resource_version().unwrap_or_default(),
         revision: pod.labels().get(LABEL_REVISION).cloned().unwrap_or_default(),
         image: containers
-            .first()
+            .iter()
+            .find(|container| container.name == BROKER)
             .and_then(|container| container.image.clone())
             .unwrap_or_default(),
         running: is_running(pod),
@@ -184,6 +186,7 @@ fn is_running(pod: &Pod) -> bool {
     let mut states = statuses
         .into_iter()
         .flatten()
+        .filter(|container| container.name == BROKER)
         .filter_map(|container| container.state.as_ref());
     states.any(|state| state.running.is_some())
 }
@@ -204,7 +207,13 @@ fn problem(pod: &Pod) -> Option<String> {
     if let Some(scheduled) = unscheduled {
         return Some(said(scheduled.reason.as_deref()?, scheduled.message.as_deref()));
     }
-    let containers = status.container_statuses.iter().flatten();
+    let ended_well = |container: &&ContainerStatus| {
+        let ended = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+        ended.is_some_and(|ended| ended.exit_code == 0)
+    };
+    let before = status.init_container_statuses.iter().flatten();
+    let before = before.filter(|container| !ended_well(container));
+    let containers = before.chain(status.container_statuses.iter().flatten());
     containers.filter_map(container_problem).next()
 }
 

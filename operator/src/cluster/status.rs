@@ -39,8 +39,26 @@ pub struct Carried {
     pub volumes_growing: Vec<String>,
     /// Why volumes could not be made larger, if so.
     pub volumes_refused: Option<String>,
+    /// What became of the objects for the Prometheus Operator.
+    pub monitored: Monitored,
     /// What the user must restore before new pods can start.
     pub restore: Option<String>,
+}
+
+/// What became of the objects for the Prometheus Operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Monitored {
+    /// They are there.
+    #[default]
+    Applied,
+    /// The user wants none.
+    NotWanted,
+    /// Nodes tell nothing without the plugin.
+    PluginOff,
+    /// The API server does not have their kinds.
+    NoApi,
+    /// They could not be written.
+    Refused(String),
 }
 
 /// The status after a pass. `seen` is what was read, with the StatefulSet as it is after the pass.
@@ -199,6 +217,7 @@ impl View<'_> {
             self.is_scale_down_blocked(),
             self.is_sized(),
             self.is_clustered(),
+            self.is_monitored(),
             self.is_paused(),
         ]
     }
@@ -399,6 +418,32 @@ impl View<'_> {
         match joined == self.nodes as usize {
             true => claim(kind, true, "NodesJoined", told),
             false => claim(kind, false, "NodesJoining", told),
+        }
+    }
+
+    /// That Prometheus is not installed is no failure; whoever wonders why there are no alerts finds it here.
+    fn is_monitored(&self) -> Claim {
+        let kind = "Monitored";
+        let Outcome::Done(carried) = self.outcome else {
+            return claim(
+                kind,
+                false,
+                "NotLookedAt",
+                "it is looked at when the spec is carried out",
+            );
+        };
+        let not = |reason: &str, message: &str| claim(kind, false, reason, message);
+        match &carried.monitored {
+            Monitored::Applied => claim(
+                kind,
+                true,
+                "Applied",
+                format!("ServiceMonitor and PrometheusRule {} are there", self.names.server()),
+            ),
+            Monitored::NotWanted => not("NotWanted", "spec.monitoring.create is Never"),
+            Monitored::PluginOff => not("PluginOff", "spec.plugins does not have prometheus"),
+            Monitored::NoApi => not("NoApi", "the API server has no ServiceMonitor and no PrometheusRule"),
+            Monitored::Refused(why) => not("Refused", why),
         }
     }
 

@@ -2,13 +2,15 @@
 //! be right. It repeats the schema's rules, because `preview` has no API server and an older schema may be installed, and adds
 //! those that a schema cannot hold. Pure.
 
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::image::Reference;
 use super::names::Names;
-use crate::crd::{ClientAuth, RabbitCluster, RabbitClusterSpec, Resources, Service, ServiceType, Tls};
+use super::pod_overrides;
+use crate::crd::{ClientAuth, LoadDefinitions, RabbitCluster, RabbitClusterSpec, Resources, Service, ServiceType, Tls};
 use crate::quantity;
 
 /// A cluster that can be built.
@@ -28,6 +30,8 @@ pub struct ValidCluster {
     pub image: Reference,
     /// Plugins by their full names, sorted, each once.
     pub plugins: Vec<String>,
+    /// What is merged into the pods' template.
+    pub pod_overrides: PodTemplateSpec,
     /// The rest of what the user asked for.
     pub spec: RabbitClusterSpec,
 }
@@ -74,6 +78,13 @@ const OURS_WITH_TLS: [(&str, &str); 5] = [
     ),
 ];
 
+/// Settings that follow from `spec.definitions`.
+const OURS_WITH_DEFINITIONS: [(&str, &str); 3] = [
+    ("load_definitions", "it follows from spec.definitions"),
+    ("management.load_definitions", "it follows from spec.definitions"),
+    ("definitions.", "it follows from spec.definitions"),
+];
+
 /// Checks every field.
 ///
 /// # Errors
@@ -81,7 +92,8 @@ const OURS_WITH_TLS: [(&str, &str); 5] = [
 pub fn validate(cluster: &RabbitCluster, default_image: &Reference) -> Result<ValidCluster, Invalid> {
     let spec = &cluster.spec;
     let name = name(&cluster.name_any())?;
-    config(spec.config.as_deref().unwrap_or_default(), spec.tls.is_some())?;
+    config(spec.config.as_deref().unwrap_or_default(), spec)?;
+    definitions(spec.definitions.as_ref())?;
     service(&spec.service)?;
     tls(spec.tls.as_ref())?;
     resources(&spec.resources)?;
@@ -98,6 +110,7 @@ pub fn validate(cluster: &RabbitCluster, default_image: &Reference) -> Result<Va
         replicas: replicas(spec.replicas)?,
         image: image(spec, default_image)?,
         plugins: plugins(&spec.plugins)?,
+        pod_overrides: pod_overrides::read(spec.pod_overrides.as_ref())?,
         spec: spec.clone(),
     })
 }
@@ -178,7 +191,7 @@ fn plugins(plugins: &[String]) -> Result<Vec<String>, Invalid> {
 }
 
 /// Only the form is checked; which settings exist is the broker's to know.
-fn config(text: &str, tls: bool) -> Result<(), Invalid> {
+fn config(text: &str, spec: &RabbitClusterSpec) -> Result<(), Invalid> {
     if text.len() > 100_000 {
         return invalid("spec.config", format!("has {} bytes, at most 100000", text.len()));
     }
@@ -193,10 +206,38 @@ fn config(text: &str, tls: bool) -> Result<(), Invalid> {
         }
         let ours =
             |(own, _): &&(&str, &str)| key == own.trim_end_matches('.') || own.ends_with('.') && key.starts_with(own);
-        if let Some((_, why)) = OURS.iter().chain(OURS_WITH_TLS.iter().filter(|_| tls)).find(ours) {
+        let with_tls = OURS_WITH_TLS.iter().filter(|_| spec.tls.is_some());
+        let with_definitions = OURS_WITH_DEFINITIONS.iter().filter(|_| spec.definitions.is_some());
+        if let Some((_, why)) = OURS.iter().chain(with_tls).chain(with_definitions).find(ours) {
             return invalid(
                 "spec.config",
                 format!("line {number}: '{key}' belongs to the operator: {why}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn definitions(definitions: Option<&LoadDefinitions>) -> Result<(), Invalid> {
+    let Some(definitions) = definitions else { return Ok(()) };
+    let LoadDefinitions {
+        config_map_ref,
+        secret_ref,
+    } = definitions;
+    if config_map_ref.is_none() && secret_ref.is_none() {
+        let wrong = "needs configMapRef, secretRef or both: nothing else says where the files are";
+        return invalid("spec.definitions", wrong);
+    }
+    let is_key = |key: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !key.is_empty() && key.bytes().all(allowed)
+    };
+    for (field, file) in [("configMapRef", config_map_ref), ("secretRef", secret_ref)] {
+        if let Some(file) = file.as_ref().filter(|file| !is_key(&file.key)) {
+            let wrong = "must be letters, digits, '-', '_' and '.', such as definitions.json";
+            return invalid(
+                &format!("spec.definitions.{field}.key"),
+                format!("'{}' {wrong}", file.key),
             );
         }
     }

@@ -8,6 +8,16 @@
     unreachable_pub,
     reason = "KubeSchema derives on a hidden copy of each struct, which inherits `pub`"
 )]
+mod load_definitions;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema derives on a hidden copy of each struct, which inherits `pub`"
+)]
+mod monitoring;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema derives on a hidden copy of each struct, which inherits `pub`"
+)]
 mod policy;
 mod policy_status;
 mod print;
@@ -18,6 +28,8 @@ mod print;
 mod rabbit_cluster;
 mod status;
 
+pub use load_definitions::{DefinitionsFile, LoadDefinitions};
+pub use monitoring::{CreateMonitoring, Monitoring};
 pub use policy::{ApplyTo, ClusterRef, DeletionPolicy, MirrorMode, Mirroring, Policy, PolicySpec, Promote, SyncMode};
 pub use policy_status::{Matched, Mirrors, PolicyStatus, PolicySummary, Shadow};
 pub use print::{definitions, file_name, values_schema, yaml};

@@ -99,6 +99,14 @@ pub fn values_schema() -> Result<Value, serde_json::Error> {
             "labels": texts,
             "annotations": texts,
             "cluster": cluster,
+            "test": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "image": {"type": "string"},
+                    "messages": {"type": "integer", "minimum": 1},
+                },
+            },
             "policies": {
                 "type": "object",
                 "propertyNames": {"pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 100},

@@ -9,9 +9,12 @@ use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint}
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::load_definitions::LoadDefinitions;
+use super::monitoring::Monitoring;
 use super::status::RabbitClusterStatus;
 
 /// A cluster of Warren brokers that speak AMQP 0-9-1 as RabbitMQ does.
@@ -96,6 +99,10 @@ pub struct RabbitClusterSpec {
     )]
     pub plugins: Vec<String>,
 
+    /// Definitions that every node imports when it starts. A change restarts the nodes one at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<LoadDefinitions>,
+
     /// CPU and memory of each node.
     #[serde(default)]
     pub resources: Resources,
@@ -132,6 +139,10 @@ pub struct RabbitClusterSpec {
     #[serde(default)]
     pub network_policy: NetworkPolicy,
 
+    /// What is made for the Prometheus Operator, where that is installed.
+    #[serde(default)]
+    pub monitoring: Monitoring,
+
     /// Other namespaces whose Policies this cluster takes; '*' stands for all. Those of its own namespace it always takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 63)))]
@@ -148,6 +159,12 @@ pub struct RabbitClusterSpec {
             .message("terminationGracePeriodSeconds must be between 10 and 604800: a node needs a moment to close its files")
     )]
     pub termination_grace_period_seconds: i64,
+
+    /// Changes of the pods for which there is no field: a pod template, merged into the operator's as `kubectl patch` merges. It may add labels,
+    /// annotations, containers, volumes, environment and more; what the operator or another field decides is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "pod_overrides")]
+    pub pod_overrides: Option<BTreeMap<String, Value>>,
 
     /// While true the cluster cannot be deleted, where the operator's chart has installed its admission policy (the default).
     #[serde(default)]
@@ -524,6 +541,16 @@ pub struct Scheduling {
     /// PriorityClass of the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
+}
+
+/// Open, since a pod template's whole schema is larger than ours; `cluster::pod_overrides` checks every field of it.
+fn pod_overrides(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "description": "Changes of the pods for which there is no field: a pod template, merged into the operator's as `kubectl patch` merges. It may add labels, annotations, containers, volumes, environment and more; what the operator or another field decides is refused.",
+        "maxProperties": 2,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
 }
 
 mod default {

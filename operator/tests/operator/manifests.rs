@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use operator::cluster::build::monitoring::Apis;
 use operator::cluster::image::Reference;
-use operator::preview::preview;
+use operator::preview::{preview, preview_with};
 use serde_yaml::Value;
 
 pub(crate) fn repository() -> PathBuf {
@@ -127,18 +128,131 @@ fn nodes_talk_among_themselves_and_to_the_operator_alone_where_a_network_policy_
     assert_eq!(rules[1]["from"].as_sequence().unwrap().len(), 2);
 }
 
+fn monitored(spec: &str) -> String {
+    let kinds = Apis {
+        service_monitors: true,
+        prometheus_rules: true,
+    };
+    preview_with(&cluster(spec), "shop", &image(), kinds).unwrap()
+}
+
 #[test]
-fn the_examples_can_be_previewed() {
-    for (file, set) in [
-        ("hello", "hello"),
-        ("three-nodes", "orders"),
-        ("mirrored", "orders"),
-        ("tls", "orders"),
-    ] {
-        let text = std::fs::read_to_string(repository().join(format!("examples/{file}.yaml"))).unwrap();
+fn where_the_prometheus_operator_is_installed_nodes_are_scraped_and_alerts_made() {
+    let all = monitored("{monitoring: {labels: {release: prometheus}, intervalSeconds: 30}}");
+    let objects = all
+        .split("---\n")
+        .filter(|object| object.contains("monitoring.coreos.com/v1"));
+    let now = objects.collect::<Vec<_>>().join("---\n");
+    let file = here().join("golden/monitoring.yaml");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, &now).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&file).unwrap() == now,
+        "UPDATE_GOLDEN=1 accepts it"
+    );
+    assert_eq!(now.matches("release: prometheus").count(), 2);
+    assert!(!now.contains("SELECTOR") && now.contains("namespace=\"shop\",service=\"orders\""));
+}
+
+#[test]
+fn nothing_is_monitored_that_tells_nothing_or_shall_not_be() {
+    for spec in ["{plugins: [management]}", "{monitoring: {create: Never}}"] {
+        assert!(!monitored(spec).contains("monitoring.coreos.com"), "{spec}");
+    }
+    let tls = monitored("{tls: {secretName: pair, disablePlain: true}}");
+    assert!(tls.contains("port: prometheus-tls") && tls.contains("serverName: orders.shop.svc"));
+}
+
+#[test]
+fn every_alert_says_what_to_do_in_the_page_that_it_names() {
+    let page = std::fs::read_to_string(repository().join("docs/monitoring.md")).unwrap();
+    let rules = monitored("{}");
+    let names = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let names: Vec<_> = names.collect();
+    assert_eq!(names.len(), 20);
+    for name in names {
         assert!(
-            objects(&text).contains_key(&format!("StatefulSet/{set}-server")),
-            "{file}"
+            page.contains(&format!("| `{name}` |")),
+            "docs/monitoring.md has no row for {name}"
+        );
+    }
+}
+
+#[test]
+fn definitions_are_mounted_and_imported_beside_the_first_user() {
+    let all = objects(&cluster("{definitions: {secretRef: {name: users, key: u.json}}}"));
+    let settings = all["ConfigMap/orders-config"]["data"]["rabbitmq.conf"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for line in [
+        "load_definitions = /etc/warren/definitions",
+        "load_definitions.keep_default_user = true",
+    ] {
+        assert!(settings.lines().any(|found| found == line), "{line}");
+    }
+    let pod = pod(&all);
+    let volume = pod["spec"]["volumes"].as_sequence().unwrap().iter();
+    let volume = volume.clone().find(|volume| volume["name"] == "definitions").unwrap();
+    assert_eq!(volume["projected"]["sources"][0]["secret"]["items"][0]["key"], "u.json");
+}
+
+#[test]
+fn overrides_are_merged_by_name_and_take_nothing_away() {
+    let plain = pod(&objects(&cluster("{}")));
+    let overrides = "{podOverrides: {metadata: {labels: {team: blue}}, spec: {containers: [{name: side, image: x}, {name: broker, env: [{name: TZ, value: UTC}]}]}}}";
+    let merged = pod(&objects(&cluster(overrides)));
+    assert_eq!(merged["metadata"]["labels"]["team"], "blue");
+    assert_eq!(merged["metadata"]["labels"]["app.kubernetes.io/name"], "warren");
+    let (containers, before) = (&merged["spec"]["containers"], &plain["spec"]["containers"][0]);
+    assert_eq!(
+        (&containers[0]["name"], &containers[1]["name"]),
+        (&"broker".into(), &"side".into())
+    );
+    assert_eq!(containers[0]["image"], before["image"]);
+    let variables = |container: &Value| container["env"].as_sequence().unwrap().len();
+    assert_eq!(variables(&containers[0]), variables(before) + 1);
+    assert_eq!(containers[1]["securityContext"]["capabilities"]["drop"][0], "ALL");
+    assert_eq!(pod(&objects(&cluster("{podOverrides: {}}"))), plain);
+}
+
+/// Names and texts of the examples.
+fn examples() -> Vec<(String, String)> {
+    let files = std::fs::read_dir(repository().join("examples")).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    let mut manifests: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml"))
+        .collect();
+    manifests.sort();
+    let read = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    };
+    manifests.iter().map(read).collect()
+}
+
+#[test]
+fn the_examples_can_be_carried_out_and_begin_with_what_they_show() {
+    assert!(examples().len() > 20);
+    for (file, text) in examples() {
+        assert!(text.starts_with("# "), "{file}");
+        let ours: Vec<_> = text
+            .split("---\n")
+            .filter(|page| page.contains("warren.dev/v1alpha1"))
+            .collect();
+        let objects = preview(&ours.join("---\n"), "shop", &image()).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(objects.contains("kind: StatefulSet"), "{file}");
+    }
+}
+
+#[test]
+fn every_example_has_its_line_on_their_page() {
+    let page = std::fs::read_to_string(repository().join("examples/README.md")).unwrap();
+    for (file, _) in examples() {
+        assert!(
+            page.contains(&format!("| `{file}` |")),
+            "examples/README.md has no line for {file}"
         );
     }
 }
@@ -290,14 +404,34 @@ fn whole_numbers_are_amounts_too() {
 }
 
 /// A spec, and what must be said about it.
-const REFUSED: [(&str, &str); 21] = [
+const REFUSED: [(&str, &str); 26] = [
+    (
+        "{definitions: {}}",
+        "spec.definitions: needs configMapRef, secretRef or both",
+    ),
+    (
+        "{definitions: {secretRef: {name: a, key: 'a/b'}}}",
+        "spec.definitions.secretRef.key: 'a/b' must be letters, digits",
+    ),
+    (
+        "{definitions: {secretRef: {name: a}}, config: 'load_definitions = /x'}",
+        "spec.config: line 1: 'load_definitions' belongs to the operator: it follows from spec.definitions",
+    ),
+    (
+        "{podOverrides: {spec: {hostPID: true}}}",
+        "spec.podOverrides.spec.hostPID: cannot be given here",
+    ),
+    (
+        "{podOverrides: {spec: {container: []}}}",
+        "spec.podOverrides.spec.container: no field of a pod template",
+    ),
     (
         "{replicas: -1}",
         "document 1: spec.replicas: -1 cannot be negative: 0 stops the cluster and keeps its data",
     ),
     (
         "{replica: 1}",
-        "document 1: unknown field spec.replica; known there: config, deletionProtection,",
+        "document 1: unknown field spec.replica; known there: config, definitions, deletionProtection,",
     ),
     (
         "{image: {tags: a}}",

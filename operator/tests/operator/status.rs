@@ -5,7 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
-use operator::cluster::status::{Carried, Outcome, status};
+use operator::cluster::status::{Carried, Monitored, Outcome, status};
 use operator::crd::{NonMovable, Phase, RabbitCluster, RabbitClusterStatus, Update};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
@@ -61,6 +61,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
         image: "localhost/warren:1.4.0".parse().unwrap(),
         volumes_growing: Vec::new(),
         volumes_refused: None,
+        monitored: Monitored::NoApi,
         restore: None,
     }))
 }

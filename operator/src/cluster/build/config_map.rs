@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use sha2::{Digest, Sha256};
 
-use super::tls;
+use super::{definitions, tls};
 use crate::cluster::names::map;
 use crate::cluster::validate::ValidCluster;
 
@@ -39,6 +39,7 @@ fn conf(cluster: &ValidCluster, formed: bool) -> String {
         text += NOBODY;
     }
     text += &tls::conf(cluster);
+    text += definitions::conf(cluster);
     if let Some(config) = cluster
         .spec
         .config

@@ -4,8 +4,11 @@
 //!
 //! The pod template must hold nothing that changes without need for a restart: no replica count, no operator version, no date.
 
+mod alerts;
 mod config_map;
+mod definitions;
 mod disruption_budget;
+pub mod monitoring;
 mod network_policy;
 mod ports;
 mod service_account;
@@ -18,6 +21,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, Serv
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use kube::api::DynamicObject;
 
 use super::validate::ValidCluster;
 use crate::crd::RetentionPolicy;
@@ -39,6 +43,10 @@ pub struct Children {
     pub network_policy: Option<NetworkPolicy>,
     /// The pods.
     pub server: StatefulSet,
+    /// Has the nodes scraped.
+    pub service_monitor: Option<DynamicObject>,
+    /// The alerts.
+    pub prometheus_rule: Option<DynamicObject>,
 }
 
 /// What is known besides the spec.
@@ -48,6 +56,10 @@ pub struct Shape {
     pub replicas: u32,
     /// The nodes have formed a cluster of several, so none of them may begin another.
     pub formed: bool,
+    /// Fingerprint of the definitions that nodes import, if any.
+    pub definitions: Option<String>,
+    /// Kinds of the Prometheus Operator that the API server has.
+    pub monitoring: monitoring::Apis,
     /// Claim templates of the StatefulSet that exists. The API server refuses every change of them.
     pub claims: Option<Vec<PersistentVolumeClaim>>,
 }
@@ -61,6 +73,8 @@ pub fn build(cluster: &ValidCluster, shape: &Shape) -> Children {
         disruption_budget: disruption_budget::build(cluster),
         network_policy: network_policy::build(cluster),
         server: stateful_set::build(cluster, shape),
+        service_monitor: monitoring::service_monitor(cluster, shape.monitoring),
+        prometheus_rule: monitoring::prometheus_rule(cluster, shape.monitoring),
         config: config_map::build(cluster, shape.formed),
     }
 }
@@ -110,6 +124,7 @@ mod tests {
                 replicas: 3,
                 formed,
                 claims: None,
+                ..Shape::default()
             };
             let children = build(&valid, &shape);
             let settings = children.config.data.unwrap()["rabbitmq.conf"].clone();

@@ -4,6 +4,7 @@
 //! A change of the pod template restarts every cluster at the next operator upgrade: the golden tests are there to make such a
 //! change a decision.
 
+use k8s_openapi::DeepMerge;
 use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
@@ -18,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Shape, config_map};
 use crate::cluster::names::{CLAIM, PORT_ADMIN, PORT_PEERS, map};
+use crate::cluster::pod_overrides::BROKER;
 use crate::cluster::validate::ValidCluster;
 use crate::crd::{PullPolicy, RetentionPolicy};
 
@@ -30,6 +32,8 @@ const CONFIG: &str = "/etc/rabbitmq";
 const SECRET: &str = "/etc/warren/secret";
 /// Changes when the configuration does, so that pods restart.
 const ANNOTATION_CONFIG: &str = "warren.dev/config";
+/// Changes when the definitions do, which nodes read at their start.
+const ANNOTATION_DEFINITIONS: &str = "warren.dev/definitions";
 
 pub(super) fn build(cluster: &ValidCluster, shape: &Shape) -> StatefulSet {
     let kept = |policy| match policy {
@@ -52,17 +56,48 @@ pub(super) fn build(cluster: &ValidCluster, shape: &Shape) -> StatefulSet {
                 when_scaled: Some(kept(RetentionPolicy::Retain)),
             }),
             volume_claim_templates: Some(shape.claims.clone().unwrap_or_else(|| vec![claim(cluster)])),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(cluster.names.labels(&cluster.uid)),
-                    annotations: Some(map([(ANNOTATION_CONFIG, config_map::fingerprint(cluster).as_str())])),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod(cluster)),
-            },
+            template: template(cluster, shape),
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
+    }
+}
+
+/// The operator's template with the user's merged into it.
+fn template(cluster: &ValidCluster, shape: &Shape) -> PodTemplateSpec {
+    let config = config_map::fingerprint(cluster);
+    let definitions = shape
+        .definitions
+        .as_ref()
+        .map(|print| (ANNOTATION_DEFINITIONS, print.as_str()));
+    let annotations = [(ANNOTATION_CONFIG, config.as_str())].into_iter().chain(definitions);
+    let mut template = PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(cluster.names.labels(&cluster.uid)),
+            annotations: Some(map(annotations)),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(pod(cluster)),
+    };
+    template.merge_from(cluster.pod_overrides.clone());
+    if let Some(pod) = &mut template.spec {
+        let before = pod.init_containers.iter_mut().flatten();
+        before.chain(&mut pod.containers).for_each(restrict);
+    }
+    template
+}
+
+/// What the `restricted` standard asks of each container; those of the user need not say it.
+fn restrict(container: &mut Container) {
+    let context = container.security_context.get_or_insert_default();
+    context.allow_privilege_escalation.get_or_insert(false);
+    context.capabilities.get_or_insert_with(no_capabilities);
+}
+
+fn no_capabilities() -> Capabilities {
+    Capabilities {
+        drop: Some(vec!["ALL".into()]),
+        add: None,
     }
 }
 
@@ -138,7 +173,7 @@ fn spread(cluster: &ValidCluster) -> Vec<TopologySpreadConstraint> {
 fn broker(cluster: &ValidCluster) -> Container {
     let spec = &cluster.spec;
     Container {
-        name: "broker".into(),
+        name: BROKER.into(),
         image: Some(cluster.image.to_string()),
         image_pull_policy: Some(pull(spec.image.pull_policy).into()),
         command: Some(vec!["/usr/bin/warren".into()]),
@@ -264,10 +299,7 @@ fn container_security() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         read_only_root_filesystem: Some(true),
-        capabilities: Some(Capabilities {
-            drop: Some(vec!["ALL".into()]),
-            add: None,
-        }),
+        capabilities: Some(no_capabilities()),
         ..SecurityContext::default()
     }
 }
@@ -299,7 +331,7 @@ fn volumes(cluster: &ValidCluster) -> Vec<Volume> {
             ..Volume::default()
         },
     ];
-    volumes.extend(super::tls::volumes(cluster).into_iter().map(|(volume, _)| volume));
+    volumes.extend(folders(cluster).map(|(volume, _)| volume));
     volumes
 }
 
@@ -310,8 +342,14 @@ fn mounts(cluster: &ValidCluster) -> Vec<VolumeMount> {
         mount("secret", SECRET, true),
         mount("tmp", "/tmp", false),
     ];
-    mounts.extend(super::tls::volumes(cluster).into_iter().map(|(_, mount)| mount));
+    mounts.extend(folders(cluster).map(|(_, mount)| mount));
     mounts
+}
+
+/// What the spec names to be read by nodes, and where it is mounted.
+fn folders(cluster: &ValidCluster) -> impl Iterator<Item = (Volume, VolumeMount)> {
+    let tls = super::tls::volumes(cluster).into_iter();
+    tls.chain(super::definitions::volume(cluster))
 }
 
 pub(super) fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
