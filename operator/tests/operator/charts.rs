@@ -1,5 +1,5 @@
-//! The charts, rendered by helm and compared. They need helm, which the local Kubernetes brings along, so they are left out of a plain
-//! `cargo test` and run beside the end-to-end tests:
+//! The charts: their values against their schemas, and what helm renders of them. What needs helm, which the local Kubernetes brings along, is left out
+//! of a plain `cargo test` and run beside the end-to-end tests:
 //! `hack/kube cargo test -p operator --test operator charts:: -- --ignored`.
 
 use std::process::Command;
@@ -198,4 +198,147 @@ fn policies_among_the_values_become_policies_of_the_cluster() {
             .all(|policy| policy["spec"]["clusterRef"]["name"] == "orders")
     );
     assert_eq!(found[0]["metadata"]["name"], "orders-ha-all");
+}
+
+#[test]
+#[ignore = "needs helm: hack/kube cargo test -p operator --test operator charts:: -- --ignored"]
+fn prometheus_and_grafana_find_what_they_look_for() {
+    let kinds = [
+        "--set",
+        "monitoring.dashboard.create=true",
+        "--set",
+        "networkPolicy.enabled=true",
+        "--set",
+        "monitoring.labels.release=prometheus",
+        "--api-versions",
+        "monitoring.coreos.com/v1/ServiceMonitor",
+        "--api-versions",
+        "monitoring.coreos.com/v1/PrometheusRule",
+    ];
+    let more = [
+        "--set",
+        "crds.install=false",
+        "--show-only",
+        "templates/monitoring.yaml",
+    ];
+    let more = [&more[..], &["--show-only", "templates/network-policy.yaml"], &kinds].concat();
+    let objects = operator_chart(&more);
+    let of = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
+    for kind in ["ServiceMonitor", "PrometheusRule"] {
+        assert_eq!(of(kind)["metadata"]["labels"]["release"], "prometheus", "{kind}");
+        assert_eq!(
+            of(kind)["metadata"]["labels"]["app.kubernetes.io/name"],
+            "warren-operator"
+        );
+    }
+    let dashboard = of("ConfigMap")["data"]["warren-cluster.json"].as_str().unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(dashboard).unwrap()["panels"].is_array());
+    assert_eq!(of("NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"], "metrics");
+    let rules = of("PrometheusRule")["spec"]["groups"][0]["rules"]
+        .as_sequence()
+        .unwrap();
+    let all = [dashboard, &serde_yaml::to_string(rules).unwrap()].concat();
+    let told = operator::metrics::Metrics::default().page(true);
+    let words = all.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    for name in words.filter(|word| word.starts_with("warren_operator_")) {
+        assert!(
+            told.contains(&format!("# TYPE {}", name.trim_end_matches("_count"))),
+            "{name} is not told"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs helm: hack/kube cargo test -p operator --test operator charts:: -- --ignored"]
+fn the_cluster_charts_test_is_a_pod_that_satisfies_the_restricted_standard() {
+    assert_eq!(
+        documents(&helm(&["template", "orders", "warren-cluster"]).unwrap()).len(),
+        1
+    );
+    let text = helm(&["template", "orders", "warren-cluster", "--set", "test.image=x:1"]).unwrap();
+    let objects = documents(&text);
+    let pod = objects.iter().find(|object| object["kind"] == "Pod").unwrap();
+    assert_eq!(pod["spec"]["securityContext"]["runAsNonRoot"], true);
+    let container = &pod["spec"]["containers"][0];
+    assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    assert_eq!(
+        container["env"][0]["valueFrom"]["secretKeyRef"]["name"],
+        "orders-default-user"
+    );
+}
+
+fn chart_file(file: &str) -> String {
+    std::fs::read_to_string(repository().join("charts").join(file)).unwrap()
+}
+
+/// Every path of the values that is a map in both, where one has a key that the other lacks.
+fn differences(values: &Value, schema: &serde_json::Value, path: &str) -> Vec<String> {
+    let (Some(values), Some(known)) = (values.as_mapping(), schema["properties"].as_object()) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for key in values.keys().map(|key| key.as_str().unwrap()) {
+        match known.get(key) {
+            Some(known) => found.extend(differences(&values[key], known, &format!("{path}.{key}"))),
+            None => found.push(format!("{path}.{key} is not in the schema")),
+        }
+    }
+    found
+}
+
+#[test]
+fn every_value_is_in_the_schema_and_every_word_of_the_schema_among_the_values() {
+    for chart in ["warren-operator", "warren-cluster"] {
+        let values: Value = serde_yaml::from_str(&chart_file(&format!("{chart}/values.yaml"))).unwrap();
+        let schema: serde_json::Value =
+            serde_json::from_str(&chart_file(&format!("{chart}/values.schema.json"))).unwrap();
+        assert_eq!(differences(&values, &schema, chart), Vec::<String>::new());
+        for key in schema["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| *key != "global")
+        {
+            assert!(
+                !values[key.as_str()].is_null(),
+                "{chart}/values.yaml does not show {key}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_value_is_explained_above_it() {
+    for chart in ["warren-operator", "warren-cluster"] {
+        let text = chart_file(&format!("{chart}/values.yaml"));
+        let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
+        for block in blocks {
+            assert!(block.contains("# "), "{chart}/values.yaml says nothing about\n{block}");
+        }
+    }
+}
+
+#[test]
+fn the_cluster_charts_values_show_every_field_of_a_cluster() {
+    let text = chart_file("warren-cluster/values.yaml");
+    let schema = operator::crd::values_schema().unwrap();
+    for field in schema["properties"]["cluster"]["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+    {
+        assert!(
+            text.contains(&format!("#   {field}:")),
+            "warren-cluster/values.yaml does not show {field}"
+        );
+    }
+}
+
+#[test]
+fn charts_and_binaries_have_one_version() {
+    for chart in ["warren-operator", "warren-cluster"] {
+        let manifest: Value = serde_yaml::from_str(&chart_file(&format!("{chart}/Chart.yaml"))).unwrap();
+        assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"), "{chart}");
+        assert_eq!(manifest["appVersion"], env!("CARGO_PKG_VERSION"), "{chart}");
+    }
 }
