@@ -21,7 +21,7 @@ help: ## print this
 
 # ---- for users ----
 
-.PHONY: demo demo-down image build
+.PHONY: demo demo-down image build dist
 demo: ## a Kubernetes, the operator, a broker, messages: from nothing to `kubectl get rmq`
 	@hack/demo up
 
@@ -35,6 +35,10 @@ build: ## compile the static binaries of the image into $WARREN_CACHE/image
 	@hack/need cargo cc strip
 	@hack/binaries $(WARREN_CACHE)/image
 
+dist: image ## charts, install.yaml, image, bill of materials and checksums in DIST=dist; WARREN_IMAGE is the image's name for all
+	@hack/need python3
+	@hack/dist $(or $(DIST),dist)
+
 # ---- tests ----
 
 .PHONY: test lint test-unit test-tidy test-oracle test-soak test-interop test-page test-fuzz test-image test-e2e
@@ -46,7 +50,7 @@ lint: ## format, clippy, shellcheck, charts
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@! command -v cargo-deny >/dev/null || cargo deny check licenses bans sources
-	shellcheck -x -P SCRIPTDIR hack/* .ci/run broker/fuzz/run tests/kube/up tests/kube/check
+	shellcheck -x -P SCRIPTDIR $$(grep -L '^#!.*python3' hack/*) .ci/run broker/fuzz/run tests/kube/up tests/kube/check
 
 test-unit: ## tests beside the code
 	@hack/need cargo cc
