@@ -10,6 +10,7 @@ use crate::cluster;
 use crate::kubectl::{NAMESPACE, apply_refused, field, kubectl};
 use crate::nodes;
 use crate::run::run;
+use crate::spec;
 
 /// Where the operator lives; the same place as in `make demo`, since a cluster has one set of definitions.
 const SYSTEM: &str = "warren-system";
@@ -45,6 +46,7 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         says(&run("kubectl", &["explain", "rmqpolicy.spec.mirroring"])?, "mirrored")
     });
     cluster::checks(image, checks);
+    spec::checks(checks);
     nodes::checks(checks);
     checks.check("an upgrade by helm restarts no broker", || upgrade(image));
     cluster::end(checks);

@@ -11,6 +11,7 @@ mod kubectl;
 mod nodes;
 mod policies;
 mod run;
+mod spec;
 
 use std::process::ExitCode;
 
