@@ -50,6 +50,7 @@ lint: ## format, clippy, shellcheck, charts
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@! command -v cargo-deny >/dev/null || cargo deny check licenses bans sources
+	@! command -v helm >/dev/null || helm lint --quiet charts/warren-operator charts/warren-cluster
 	shellcheck -x -P SCRIPTDIR $$(grep -L '^#!.*python3' hack/*) .ci/run broker/fuzz/run tests/kube/up tests/kube/check
 
 test-unit: ## tests beside the code
