@@ -6,8 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 /// Upper bounds in seconds of the histogram of passes.
 const BOUNDS: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Conditions by their types, and whether they hold.
+type Holding = Vec<(String, bool)>;
 
 /// The counters.
 #[derive(Debug, Default)]
@@ -20,6 +25,10 @@ pub struct Metrics {
     policy_micros: AtomicU64,
     /// One entry per kind of write.
     policy_writes: Mutex<BTreeMap<&'static str, u64>>,
+    /// One entry per reason of an event, and there are only so many in the code.
+    decisions: Mutex<BTreeMap<String, u64>>,
+    /// Namespace and name of each cluster, with its conditions.
+    clusters: Mutex<BTreeMap<(String, String), Holding>>,
     /// One entry per step of a pass, so at most as many as there are steps.
     failed: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -51,6 +60,26 @@ impl Metrics {
     /// Counts what the brokers were told of a policy.
     pub fn policy_written(&self, kind: &'static str) {
         count(&self.policy_writes, kind);
+    }
+
+    /// Counts what users were told, by its reason.
+    pub fn decided(&self, reason: &str) {
+        let mut decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        *decisions.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// How a cluster was seen by the last pass over it.
+    pub fn cluster(&self, namespace: &str, name: &str, conditions: &[Condition]) {
+        let holds = |condition: &Condition| (condition.type_.clone(), condition.status == "True");
+        let seen = conditions.iter().map(holds).collect();
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        clusters.insert((namespace.to_owned(), name.to_owned()), seen);
+    }
+
+    /// A cluster is gone.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        clusters.remove(&(namespace.to_owned(), name.to_owned()));
     }
 
     /// Counts a replaced pod.
@@ -108,6 +137,8 @@ impl Metrics {
         );
         line(&mut page, "warren_operator_pods_replaced_total", read(&self.replaced));
         self.policies(&mut page);
+        self.decisions(&mut page);
+        self.clusters(&mut page);
         head(
             &mut page,
             "warren_operator_leader",
@@ -116,6 +147,27 @@ impl Metrics {
         );
         line(&mut page, "warren_operator_leader", u8::from(leader));
         page
+    }
+
+    fn decisions(&self, page: &mut String) {
+        let name = "warren_operator_decisions_total";
+        head(page, name, "counter", "Events of clusters, by reason");
+        let decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        for (reason, count) in decisions.iter() {
+            line(page, &format!("{name}{{reason=\"{reason}\"}}"), count);
+        }
+    }
+
+    fn clusters(&self, page: &mut String) {
+        let name = "warren_operator_cluster_condition";
+        head(page, name, "gauge", "Whether a condition of a RabbitCluster holds");
+        let clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((namespace, cluster), conditions) in clusters.iter() {
+            for (kind, holds) in conditions {
+                let labels = format!("cluster_namespace=\"{namespace}\",cluster=\"{cluster}\",type=\"{kind}\"");
+                line(page, &format!("{name}{{{labels}}}"), u8::from(*holds));
+            }
+        }
     }
 
     fn policies(&self, page: &mut String) {
@@ -165,7 +217,15 @@ mod tests {
         metrics.replaced();
         metrics.policy_pass(Duration::from_millis(250), Some("policy_observe"));
         metrics.policy_written("drift_repaired");
+        metrics.decided("PodReplaced");
+        let degraded =
+            "{type: Degraded, status: 'True', reason: a, message: b, lastTransitionTime: '2026-01-01T00:00:00Z'}";
+        let degraded: Condition = serde_yaml::from_str(degraded).unwrap();
+        metrics.cluster("shop", "orders", std::slice::from_ref(&degraded));
+        metrics.cluster("shop", "gone", &[degraded]);
+        metrics.forget("shop", "gone");
         let page = metrics.page(true);
+        assert!(!page.contains("gone"));
         for expected in [
             "warren_operator_pass_duration_seconds_bucket{le=\"0.05\"} 0",
             "warren_operator_pass_duration_seconds_bucket{le=\"0.1\"} 1",
@@ -177,6 +237,8 @@ mod tests {
             "warren_operator_policy_pass_seconds_total 0.25",
             "warren_operator_policy_writes_total{kind=\"drift_repaired\"} 1",
             "warren_operator_pass_failures_total{step=\"policy_observe\"} 1",
+            "warren_operator_decisions_total{reason=\"PodReplaced\"} 1",
+            "warren_operator_cluster_condition{cluster_namespace=\"shop\",cluster=\"orders\",type=\"Degraded\"} 1",
             "warren_operator_leader 1",
         ] {
             assert!(

@@ -114,6 +114,7 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
         .await
         .map_err(|error| Error::Read(Box::new(error)))?;
     let Some(cluster) = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()) else {
+        context.metrics.forget(namespace, name);
         return Ok(Action::await_change()); // the garbage collector does the rest
     };
     let found = observe(&context.client, &cluster).await?;
@@ -267,6 +268,11 @@ async fn tell(cluster: &RabbitCluster, now: &RabbitClusterStatus, mut notes: Vec
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
     notes.extend(events::of_changes(before, &now.conditions));
+    notes.iter().for_each(|note| context.metrics.decided(&note.reason));
+    let namespace = cluster.namespace().unwrap_or_default();
+    context
+        .metrics
+        .cluster(&namespace, &cluster.name_any(), &now.conditions);
     events::publish(&context.recorder, &cluster.object_ref(&()), &notes).await;
 }
 

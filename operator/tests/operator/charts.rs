@@ -237,6 +237,11 @@ fn prometheus_and_grafana_find_what_they_look_for() {
     let rules = of("PrometheusRule")["spec"]["groups"][0]["rules"]
         .as_sequence()
         .unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/monitoring.md")).unwrap();
+    for rule in rules {
+        let row = format!("| `{}` |", rule["alert"].as_str().unwrap());
+        assert!(page.contains(&row), "docs/monitoring.md has no row {row}");
+    }
     let all = [dashboard, &serde_yaml::to_string(rules).unwrap()].concat();
     let told = operator::metrics::Metrics::default().page(true);
     let words = all.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');

@@ -19,8 +19,8 @@ const PROGRAM_LIMIT: Duration = Duration::from_secs(240);
 /// How late `kubectl get rmq` may be: the operator hears of a change, and writes it down.
 const LATE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Makes, uses, loses and changes the broker.
-pub(crate) fn checks(image: &str, checks: &mut Checks) {
+/// Makes the broker.
+pub(crate) fn begin(checks: &mut Checks) {
     checks.needed(
         "examples/hello.yaml becomes a broker, called ready when its pod is and not before",
         || {
@@ -30,6 +30,10 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
             })
         },
     );
+}
+
+/// Uses, loses and changes the broker.
+pub(crate) fn checks(image: &str, checks: &mut Checks) {
     checks.check("its children have their fixed names", children);
     checks.check("kubectl get rmq shows it", || {
         let line = kubectl(&["get", "rmq", NAME])?;

@@ -15,14 +15,18 @@ mod spec;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: e2e image|kube   (WARREN_IMAGE names the image, KUBECONFIG the Kubernetes)";
+const USAGE: &str =
+    "usage: e2e image | e2e kube [cluster|spec|nodes]...   (WARREN_IMAGE names the image, KUBECONFIG the Kubernetes)";
 
 fn main() -> ExitCode {
     let image = std::env::var("WARREN_IMAGE").unwrap_or_else(|_| "localhost/warren:dev".into());
     let mut checks = check::Checks::default();
     match std::env::args().nth(1).as_deref() {
         Some("image") => image::checks(&image, &mut checks),
-        Some("kube") => kube::checks(&image, &mut checks),
+        Some("kube") => {
+            let parts: Vec<_> = std::env::args().skip(2).collect();
+            kube::checks(&image, &parts, &mut checks);
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
