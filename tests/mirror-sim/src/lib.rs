@@ -8,6 +8,7 @@
 mod chance;
 pub mod copies;
 pub mod draw;
+pub mod hand_over;
 pub mod journal;
 pub mod judge;
 pub mod letters;

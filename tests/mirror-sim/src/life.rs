@@ -67,6 +67,8 @@ pub const SHAPE: Shape = Shape {
 pub(crate) struct Asked {
     pub(crate) by: (usize, u64),
     pub(crate) of: (QueueId, Epoch, u64),
+    /// That another leads.
+    pub(crate) hands_over: bool,
     /// The entry, once there is one.
     pub(crate) entry: Option<usize>,
 }
@@ -318,7 +320,11 @@ impl Life {
         let Some(stream) = stream.filter(|stream| stream.leader.record().epoch == epoch) else {
             return;
         };
-        stream.leader.answered(version, now);
+        match asked.hands_over && asked.entry.is_some() {
+            // It leads still: the entry has changed nothing.
+            true => stream.leader.refused(version),
+            false => stream.leader.answered(version, now),
+        }
         if without == Some(Rule::Settle) {
             let record = stream.leader.record().clone();
             let version = record.version + 1;

@@ -57,6 +57,17 @@ pub struct Led {
     pub waiting: Vec<Waiting>,
     /// What mirrors have asked for.
     pub wants: Vec<Want>,
+    /// Another is to lead: publishes wait.
+    pub leaving: Option<Leave>,
+}
+
+/// A queue that waits for another leader.
+#[derive(Clone, Copy, Debug)]
+pub struct Leave {
+    /// Who is to lead.
+    pub to: NodeUuid,
+    /// The last operation before it began to wait.
+    pub upto: u64,
 }
 
 /// A mirror's request.
@@ -328,6 +339,7 @@ impl Node {
             journal: Journal::new(record.id, delivered, holds),
             waiting: Vec::new(),
             wants: Vec::new(),
+            leaving: None,
         };
         self.led.insert(record.id, led);
     }
@@ -342,6 +354,7 @@ impl Node {
         }
         led.waiting.clear();
         led.wants.clear();
+        led.leaving = None;
         // Before it was mirrored, nobody was told of transient messages.
         led.journal.holds = holds(&led.queue, record.id, world.judge);
         let died: Vec<(Seq, Letter)> = led.journal.died().map(|(seq, died)| (seq, died.letter)).collect();

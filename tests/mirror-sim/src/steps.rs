@@ -12,6 +12,7 @@ use crate::judge::Publish;
 use crate::life::{Asked, Life, Pending};
 use crate::message::Letter;
 use crate::node::{Node, Stage};
+use crate::record::words;
 use crate::rules::Rule;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ enum Kind {
     Load,
     Policy,
     SyncQueue,
+    HandOver,
     Redeclare,
     Crash,
     CrashAll,
@@ -78,6 +80,7 @@ impl Life {
             (10, Kind::Load),
             (2, Kind::Policy),
             (2, Kind::SyncQueue),
+            (15, Kind::HandOver),
             (1, Kind::Redeclare),
         ];
         let bad = [
@@ -113,6 +116,7 @@ impl Life {
             | Kind::Purge
             | Kind::Tick
             | Kind::Old
+            | Kind::HandOver
             | Kind::SyncQueue => self.queue_step(kind, at),
             Kind::Policy | Kind::Redeclare | Kind::Commit | Kind::Unknown => self.catalogue_step(kind),
             Kind::Crash
@@ -223,6 +227,7 @@ impl Life {
             Kind::Letter => self.send_letter(at, queue),
             Kind::Old => self.send_old(at, queue),
             Kind::SyncQueue => self.sync_queue(at, queue),
+            Kind::HandOver => self.leave(at, queue),
             _ => {
                 let now = self.now;
                 let (node, mut world) = self.at(at);
@@ -428,6 +433,7 @@ impl Life {
                 self.reach(at, to, queue);
             }
             self.due(at, queue);
+            self.propose_leader(at, queue);
         }
     }
 
@@ -471,11 +477,7 @@ impl Life {
             copies.for_each(|copy| copy.state = mirror::State::Syncing);
             stream.leader.learn(record, now);
         }
-        let act = match act {
-            Act::Evict(node) => MirrorAct::Evict(node),
-            Act::AddInSync { node, incarnation } => MirrorAct::AddInSync { node, incarnation },
-            Act::HandOver { node, incarnation } => MirrorAct::HandOver { node, incarnation },
-        };
+        let act = words(act);
         let change = MirrorChange {
             queue,
             epoch,
@@ -485,11 +487,12 @@ impl Life {
         self.ask(at, change);
     }
 
-    fn ask(&mut self, at: usize, change: MirrorChange) {
+    pub(crate) fn ask(&mut self, at: usize, change: MirrorChange) {
         let (node, incarnation) = (self.nodes[at].uuid, self.nodes[at].incarnation);
         let asked = Asked {
             by: (at, incarnation),
             of: (change.queue, change.epoch, change.version),
+            hands_over: matches!(change.act, MirrorAct::HandOver { .. }),
             entry: None,
         };
         let command = Command::Mirrors(MirrorsProposal {
@@ -606,6 +609,8 @@ impl Life {
             self.death(at);
         }
         self.tell(|| format!("healing without {dead:?}"));
+        let all_led = self.nodes.iter_mut().flat_map(|node| node.led.values_mut());
+        all_led.for_each(|led| led.leaving = None);
         for _ in 0..200 {
             self.round(dead);
             self.audit();

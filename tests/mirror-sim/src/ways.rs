@@ -37,6 +37,12 @@ impl Life {
             return;
         };
         line.send(leading);
+        if leading.is_some_and(|leading| self.is_leaving(leading, queue)) {
+            return;
+        }
+        let Some(line) = self.nodes[node].origin.lines.get_mut(&queue) else {
+            return;
+        };
         let (Some(leading), Some(sent)) = (line.to, line.out.pop_front()) else {
             return;
         };
@@ -46,6 +52,14 @@ impl Life {
         {
             line.cut();
         }
+    }
+
+    /// True if the leader waits for another to lead, so that publishes wait with it.
+    fn is_leaving(&self, (uuid, incarnation, _): Leading, queue: QueueId) -> bool {
+        let is_it = |node: &&crate::node::Node| (node.uuid, node.incarnation) == (uuid, incarnation);
+        let leader = self.nodes.iter().find(is_it);
+        let led = leader.and_then(|leader| leader.led.get(&queue));
+        led.is_some_and(|led| led.leaving.is_some())
     }
 
     /// False if nobody is there who takes it.

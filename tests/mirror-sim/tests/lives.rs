@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mirror_sim::{Life, RULES, Rule, SHAPE, Shape};
 
 /// What a campaign has to have seen, or it would prove nothing.
-const SEEN: [&str; 14] = [
+const SEEN: [&str; 15] = [
     "bases that were whole",
     "confirms",
     "crashes",
@@ -13,6 +13,7 @@ const SEEN: [&str; 14] = [
     "elections",
     "elections from disk",
     "lines cut",
+    "hand-overs proposed",
     "letters",
     "links cut",
     "messages that died",

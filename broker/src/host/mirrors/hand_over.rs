@@ -16,7 +16,7 @@ use super::super::{
     client::Client,
     node::Node,
 };
-use super::{Led, Mirrors, Reach, keeper::words};
+use super::{Led, Mirrors, Reach, record::words};
 
 /// Queues that wait at the same time.
 const AT_ONCE_MAX: usize = 500;

@@ -15,7 +15,7 @@ use std::{
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::super::node::Node;
-use super::{Led, link};
+use super::{Led, link, record::words};
 
 /// How often leaders are looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -127,14 +127,6 @@ fn look(node: &Arc<Node>, all: Vec<Led>) {
 fn is_up(node: &Node, other: NodeUuid) -> bool {
     let snapshot = node.snapshot();
     snapshot.catalog.node(other).is_some_and(|other| other.up)
-}
-
-pub(super) fn words(act: Act) -> MirrorAct {
-    match act {
-        Act::Evict(node) => MirrorAct::Evict(node),
-        Act::AddInSync { node, incarnation } => MirrorAct::AddInSync { node, incarnation },
-        Act::HandOver { node, incarnation } => MirrorAct::HandOver { node, incarnation },
-    }
 }
 
 /// One line per decision, for who asks at night why a queue has fewer mirrors.

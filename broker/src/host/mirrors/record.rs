@@ -1,4 +1,4 @@
-//! What the definitions say of a queue's copies, in the words of the mirrors' machines.
+//! What the definitions say of a queue's copies, in the words of the mirrors' machines, and what those ask for.
 //!
 //! A translation and nothing else; the simulator of mirrored queues uses this very file.
 
@@ -19,5 +19,14 @@ pub fn record_of(replicas: &catalog::Replicas) -> mirror::Record {
         incarnation: replicas.leader_incarnation,
         copies: copies.collect(),
         min_counted: replicas.min_counted as usize,
+    }
+}
+
+/// What a leader asks for, in the words of the definitions.
+pub fn words(act: mirror::Act) -> catalog::MirrorAct {
+    match act {
+        mirror::Act::Evict(node) => catalog::MirrorAct::Evict(node),
+        mirror::Act::AddInSync { node, incarnation } => catalog::MirrorAct::AddInSync { node, incarnation },
+        mirror::Act::HandOver { node, incarnation } => catalog::MirrorAct::HandOver { node, incarnation },
     }
 }
