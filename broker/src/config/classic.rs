@@ -2,9 +2,10 @@
 //!
 //! What has a key there is judged by the table of keys like any other; what has none is named in a warning and has no effect.
 
+use super::decoder::SEALED;
 use super::error::{Origin, Problem};
 use super::syntax::Written;
-use super::terms::{self, Erlang};
+use erlang::Erlang;
 use std::path::Path;
 
 /// What a file says.
@@ -78,7 +79,7 @@ pub fn read(path: &Path, text: &str) -> Result<Classic, Problem> {
     if is_blank(text) {
         return Ok(reader.found);
     }
-    let term = terms::read(text).map_err(|no| wrong(no.line, no.expected))?;
+    let term = erlang::read(text).map_err(|no| wrong(no.line, no.expected))?;
     let shape = "a list such as [{rabbit, [{heartbeat, 30}]}].";
     let Erlang::List(applications) = term else {
         return Err(wrong(1, shape));
@@ -111,10 +112,16 @@ fn pair(term: &Erlang) -> Option<(&str, &Erlang)> {
 /// A value that is one word in `rabbitmq.conf`.
 fn word(term: &Erlang) -> Option<String> {
     match term {
-        Erlang::Atom(word) | Erlang::Text(word) => Some(word.clone()),
+        Erlang::Atom(word) | Erlang::Text(word) | Erlang::Binary(word) => Some(word.clone()),
         Erlang::Integer(number) => Some(number.to_string()),
         Erlang::Float(number) => Some(format!("{number:?}")),
-        Erlang::List(_) | Erlang::Tuple(_) => None,
+        Erlang::Tuple(parts) => match parts.as_slice() {
+            [Erlang::Atom(kind), Erlang::Text(sealed) | Erlang::Binary(sealed)] if kind == "encrypted" => {
+                Some(format!("{SEALED}{sealed}"))
+            }
+            _ => None,
+        },
+        Erlang::List(_) => None,
     }
 }
 
@@ -221,8 +228,24 @@ impl Reader<'_> {
             "cluster_partition_handling" => self.partitions(value),
             "cluster_nodes" => self.cluster_nodes(value),
             "log" => self.log(value),
+            "config_entry_decoder" => self.decoder(value),
             _ => None,
         }
+    }
+
+    /// `{config_entry_decoder, [{passphrase, {file, "/a/b"}}, {cipher, aes_256_cbc}]}`
+    fn decoder(&mut self, value: &Erlang) -> Option<()> {
+        let Erlang::List(options) = value else { return None };
+        for option in options {
+            let (name, value) = pair(option)?;
+            match (name, value) {
+                ("passphrase", Erlang::Tuple(_)) => {
+                    self.set("config_entry_decoder.passphrase.file", pair_of_file(value)?)?
+                }
+                _ => self.set(format!("config_entry_decoder.{name}"), value)?,
+            }
+        }
+        Some(())
     }
 
     fn listeners(&mut self, prefix: &'static str, value: &Erlang) -> Option<()> {
@@ -421,6 +444,11 @@ impl Reader<'_> {
         };
         self.set(key, value)
     }
+}
+
+/// `{file, "/a/b"}`
+fn pair_of_file(value: &Erlang) -> Option<&Erlang> {
+    pair(value).filter(|(kind, _)| *kind == "file").map(|(_, path)| path)
 }
 
 /// Modules as the words that stand for them.

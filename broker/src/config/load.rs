@@ -3,6 +3,7 @@
 
 use super::classic;
 use super::command_line::ServerArgs;
+use super::decoder::SEALED;
 use super::environment::Environment;
 use super::error::{Origin, Problem, Problems};
 use super::keys::{Effect, Key, keys};
@@ -35,13 +36,10 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, Problems> {
-    let mut loader = Loader {
-        config: Config::default(),
-        warnings: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut loader = Loader::default();
     let variables = Variables::of(environment, &mut loader.problems);
-    let settings = loader.settings(args, environment, &variables);
+    let mut settings = loader.settings(args, environment, &variables);
+    loader.open(&mut settings, environment);
     loader.apply(&settings);
     loader.node(args, environment, &variables);
     if !settings.iter().any(|written| written.key == "admin.tcp.port") {
@@ -49,6 +47,7 @@ pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, 
     }
     loader.plugins(environment, &variables);
     loader.patience(&settings);
+    loader.definitions(&settings);
     match loader.problems.is_empty() {
         true => Ok(Loaded {
             config: loader.config,
@@ -75,6 +74,7 @@ fn plugins_file(variables: &Variables<'_>) -> PathBuf {
     PathBuf::from(named.unwrap_or_else(|| "/etc/rabbitmq/enabled_plugins".into()))
 }
 
+#[derive(Default)]
 struct Loader {
     config: Config,
     warnings: Vec<String>,
@@ -178,6 +178,30 @@ impl Loader {
         }
     }
 
+    /// Opens the settings that are encrypted, by those that say how.
+    fn open(&mut self, written: &mut Vec<Written>, environment: &dyn Environment) {
+        if !written.iter().any(|written| written.value.starts_with(SEALED)) {
+            return;
+        }
+        let says_how = |written: &&Written| written.key.starts_with("config_entry_decoder.");
+        let mut decoding = Loader::default();
+        decoding.apply(&written.iter().filter(says_how).cloned().collect::<Vec<_>>());
+        written.retain_mut(|written| {
+            let Some(sealed) = written.value.strip_prefix(SEALED) else {
+                return true;
+            };
+            match decoding.config.decoder.open(sealed, environment) {
+                Ok(value) => written.value = value,
+                Err(right) => {
+                    let (at, key, value) = (written.at.clone(), written.key.clone(), "[hidden]".to_owned());
+                    self.problems.push(Problem::BadValue { at, key, value, right });
+                    return false;
+                }
+            }
+            true
+        });
+    }
+
     /// Defaults of rows that nothing matches first, then what was written; `none` last, since it empties what others fill.
     fn apply(&mut self, written: &[Written]) {
         let keys = keys();
@@ -227,6 +251,21 @@ impl Loader {
         }
     }
 
+    /// Definitions that are to be fetched need an address.
+    fn definitions(&mut self, written: &[Written]) {
+        let wanted = &self.config.definitions;
+        if wanted.backend.is_remote() && wanted.url.is_none() {
+            let key = "definitions.import_backend";
+            let set = written.iter().rfind(|set| set.key == key);
+            self.problems.push(Problem::BadValue {
+                at: set.map_or(Origin::BuiltIn, |set| set.at.clone()),
+                key: key.into(),
+                value: wanted.backend.word().into(),
+                right: "needs definitions.https.url, the address that they are fetched from".into(),
+            });
+        }
+    }
+
     fn apply_defaults(&mut self, key: &Key) {
         for (name, value) in &key.defaults {
             let at = Origin::BuiltIn;
@@ -253,11 +292,6 @@ impl Loader {
                 right,
             }
         };
-        if value.starts_with("encrypted:") {
-            let right = "must be plain, encrypted values are not read; keep the file readable by its owner only";
-            self.problems.push(bad(right.into()));
-            return;
-        }
         match &key.effect {
             Effect::Honoured(set) => {
                 if let Err(right) = set(&mut self.config, &names, value) {

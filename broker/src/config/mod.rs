@@ -5,6 +5,8 @@
 
 mod classic;
 mod command_line;
+mod decoder;
+mod definitions;
 mod environment;
 mod error;
 mod formation;
@@ -17,13 +19,13 @@ mod settings;
 mod syntax;
 #[cfg(test)]
 mod table_tests;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod value;
 mod variables;
 
 pub use command_line::ServerArgs;
+pub use definitions::{StartDefinitions, Url};
 #[cfg(test)]
 pub use environment::Fixed;
 pub use environment::{Environment, Process};

@@ -37,10 +37,10 @@ pub struct Config {
     pub admin: ListenAddress,
     /// Where log lines go.
     pub log: Log,
-    /// Definitions to import at start: a file, or a folder of `*.json`.
-    pub load_definitions: Option<PathBuf>,
-    /// A blank node gets the default user and virtual host besides.
-    pub keep_default_user: bool,
+    /// What opens encrypted settings.
+    pub decoder: Box<super::decoder::Decoder>,
+    /// Definitions to import at start.
+    pub definitions: Box<super::definitions::StartDefinitions>,
     /// Plugins that are enabled.
     pub plugins: Plugins,
 }
@@ -443,6 +443,8 @@ pub struct Management {
     pub headers: BTreeMap<&'static str, String>,
     /// Whether operator policies cannot be changed over HTTP.
     pub operator_policies_frozen: bool,
+    /// Members of quorum queues cannot be changed.
+    pub replica_operations_frozen: bool,
 }
 
 words! {

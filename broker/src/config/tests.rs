@@ -146,7 +146,10 @@ fn every_kind_of_bad_value_is_refused_with_what_would_be_right() {
             "one of classic_config dns k8s",
         ),
         ("cluster_formation.node_type = disk", "one of disc ram"),
-        ("heartbeat = encrypted:abc", "must be plain"),
+        ("heartbeat = encrypted:abc", "set config_entry_decoder.passphrase.file"),
+        ("config_entry_decoder.hash = md5", "must be one of sha512"),
+        ("definitions.import_backend = https", "needs definitions.https.url"),
+        ("definitions.https.url = https://a:b@h/", "without a user"),
     ];
     for (line, right) in cases {
         let said = problems(&with(line));
@@ -164,6 +167,32 @@ fn a_bad_secret_is_refused_without_showing_it() {
     let config = config(&with("default_pass = topsecret"));
     assert!(!format!("{config:?}").contains("topsecret"));
     assert_eq!(config.access.default_pass.reveal(), "topsecret");
+}
+
+/// Written by RabbitMQ 3.10.8: `rabbitmqctl encode '"abc"' pass`.
+const ABC: &str = "encrypted:IBQpdLpSkRvI3pPf5i8o5cZiFH+cIaGRz4mDSd/iLfi8Wc9eqlzw5IQ+6XN0zjOI";
+
+#[test]
+fn what_rabbitmq_has_encrypted_is_opened_by_the_passphrase() {
+    let opened = |world: &Fixed| config(world).access.default_pass.reveal().to_owned();
+    let conf = format!("default_pass = {ABC}\nconfig_entry_decoder.passphrase.file = /phrase\n");
+    assert_eq!(opened(&with(&conf).file("/phrase", "pass\n")), "abc");
+    let conf = format!("default_pass = {ABC}\nconfig_entry_decoder.passphrase = pass\n");
+    assert_eq!(opened(&with(&conf)), "abc");
+    let sealed = ABC.trim_start_matches("encrypted:");
+    let terms = format!(
+        "[{{rabbit, [{{default_pass, {{encrypted, <<\"{sealed}\">>}}}}, {{config_entry_decoder, [{{passphrase, <<\"pass\">>}}]}}]}}]."
+    );
+    assert_eq!(
+        opened(&Fixed::new().file("/etc/rabbitmq/advanced.config", &terms)),
+        "abc"
+    );
+    let said = problems(&with(&conf).file("/etc/rabbitmq/conf.d/a.conf", "config_entry_decoder.passphrase = wrong"));
+    assert!(
+        said.len() == 1 && said[0].contains("default_pass = [hidden]: is not opened"),
+        "{said:?}"
+    );
+    assert!(!said[0].contains(sealed), "{said:?}");
 }
 
 #[test]

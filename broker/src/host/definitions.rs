@@ -171,8 +171,8 @@ impl Node {
         let parts: (Arc<dyn MetaStore>, _) = (meta, Some(presence.clone()));
         let node = driven.run(Node::new(config, identity, parts, (keeping, pages)), queues);
         // As in RabbitMQ, definitions to import are all that such a node starts with.
-        let config = node.config();
-        let has_defaults = config.load_definitions.is_none() || config.keep_default_user;
+        let definitions = &node.config().definitions;
+        let has_defaults = !definitions.are_named() || definitions.keep_default_user;
         if node.snapshot().catalog.is_blank() && has_defaults {
             first_start::define(&node).await?;
         }

@@ -89,7 +89,10 @@ pub use limits::check_password;
 pub use loads::run as run_loads;
 pub use log_exchange::LogMessage;
 pub use message::Message;
-pub use mirrors::{Selection, run as run_mirrors, run_forced as run_forced_promotions, serve as serve_mirrors};
+pub use mirrors::{
+    Growing, Member, Membership, Resized, Selection, run as run_mirrors, run_forced as run_forced_promotions,
+    serve as serve_mirrors,
+};
 pub use neighbour::{AlarmsOn, run as run_neighbours};
 pub use node::{Node, RABBITMQ_VERSION, Snapshot};
 pub use operate::{Afterwards, Post, Taken};

@@ -17,6 +17,9 @@ use std::{
 
 use crate::config::{TlsOptions, TlsVersion, Verify};
 
+mod client;
+pub use client::outward_config;
+
 /// The certificates of one set of TLS options.
 #[derive(Debug)]
 pub struct Certificates {

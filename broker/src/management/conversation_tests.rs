@@ -94,6 +94,61 @@ async fn who_has_not_logged_in_is_told_how() {
 }
 
 #[tokio::test]
+async fn members_of_quorum_queues_are_shown_and_changed() {
+    let at = serve().await;
+    let ask = async |method: &str, path: &str, body: &str| ask(at, "guest:guest", method, path, body).await;
+    let quorum = "{\"durable\": true, \"arguments\": {\"x-queue-type\": \"quorum\"}}";
+    ask("PUT", "/queues/%2F/q", quorum).await;
+    ask("PUT", "/queues/%2F/classic", "{}").await;
+    let (status, text) = ask("GET", "/queues/quorum/%2F/q/status", "").await;
+    let members: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (status.as_str(), &members[0]["Raft State"]),
+        ("200", &"leader".into()),
+        "{text}"
+    );
+    assert_eq!(members.as_array().map(Vec::len), Some(1));
+    let node = members[0]["Node Name"].as_str().unwrap().to_owned();
+    let member = format!("{{\"node\": \"{node}\"}}");
+    for (method, path, body, status) in [
+        ("POST", "/queues/quorum/%2F/q/replicas/add", &*member, "204"),
+        (
+            "POST",
+            "/queues/quorum/%2F/q/replicas/add",
+            "{\"node\": \"other@host\"}",
+            "400",
+        ),
+        ("POST", "/queues/quorum/%2F/q/replicas/add", "{}", "400"),
+        ("POST", "/queues/quorum/%2F/classic/replicas/add", &*member, "400"),
+        ("POST", "/queues/quorum/%2F/absent/replicas/add", &*member, "404"),
+        ("DELETE", "/queues/quorum/%2F/q/replicas/delete", &*member, "400"),
+        ("GET", "/queues/quorum/%2F/classic/status", "", "400"),
+        (
+            "POST",
+            "/queues/quorum/replicas/on/other@host/grow",
+            "{\"strategy\": \"all\"}",
+            "200",
+        ),
+        (
+            "POST",
+            "/queues/quorum/replicas/on/other@host/grow",
+            "{\"strategy\": \"some\"}",
+            "400",
+        ),
+    ] {
+        let (seen, text) = ask(method, path, body).await;
+        assert_eq!(seen, status, "{method} {path} {body}: {text}");
+    }
+    let (_, text) = ask("DELETE", &format!("/queues/quorum/replicas/on/{node}/shrink"), "").await;
+    let rows: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&rows[0]["size"], &rows[0]["result"]),
+        (&1.into(), &"error".into()),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn our_answers_read_as_the_shapes_that_clients_know() {
     let at = serve().await;
     ask(at, "guest:guest", "PUT", "/queues/%2F/q", "{}").await;

@@ -1,37 +1,81 @@
 //! Definitions that the configuration names, imported at every start before a client is served.
 //!
-//! A file, or the `*.json` of a folder in order of name. What is wrong with one keeps the node from starting.
+//! A file, the `*.json` of a folder in order of name, a document that is fetched. What is wrong with one keeps the node
+//! from starting. What was imported last can be recognised by its hash, which is a global parameter of the cluster
+//! that no export shows.
 
 use anyhow::Context;
 use api::Definitions;
+use catalog::Command;
+use sha2::{Digest, Sha256};
 use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::definitions_import;
-use crate::host::Node;
+use super::{definitions_fetch::fetch, definitions_import};
+use crate::{config::StartDefinitions, host::Node};
 
 /// Who imports, where a definition wants to know.
 const IMPORTER: &str = "rmq-internal";
+/// The global parameter that remembers what was imported last, of those who ask for it.
+const REMEMBERED: &str = "internal_imported_definitions";
 
-/// Imports what `load_definitions` names, if anything.
+/// Definitions before they are read, and where they come from.
+struct Document {
+    place: String,
+    octets: Vec<u8>,
+}
+
+/// Imports what the configuration names, if anything.
 ///
 /// # Errors
-/// A file cannot be read, is no definitions file, or holds what is refused; the file is named.
+/// A document cannot be had, is no definitions file, or holds what is refused; it is named.
 pub async fn import(node: &Arc<Node>) -> anyhow::Result<()> {
-    let Some(place) = node.config().load_definitions.clone() else {
+    let config = &node.config().definitions;
+    let documents = documents(config).await?;
+    if documents.is_empty() {
         return Ok(());
-    };
-    let files = files(&place).with_context(|| format!("load_definitions = {}", place.display()))?;
-    for file in files {
-        import_file(node, &file)
-            .await
-            .with_context(|| format!("cannot import definitions from {}", file.display()))?;
-        tracing::info!("imported definitions from {}", file.display());
     }
-    Ok(())
+    let hash = hash(documents.iter().map(|document| document.octets.as_slice()));
+    if config.skip_if_unchanged && is_remembered(node, &hash) {
+        tracing::info!("the definitions are those that were imported last; nothing is imported");
+        return Ok(());
+    }
+    for Document { place, octets } in documents {
+        let read = serde_json::from_slice(&octets).map_err(anyhow::Error::from);
+        let done = match read {
+            Ok(read) => import_whole(node, read).await,
+            Err(why) => Err(why),
+        };
+        done.with_context(|| format!("cannot import definitions from {place}"))?;
+        tracing::info!("imported definitions from {place}");
+    }
+    match config.skip_if_unchanged {
+        true => remember(node, hash).await,
+        false => Ok(()),
+    }
+}
+
+async fn documents(config: &StartDefinitions) -> anyhow::Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    if let Some(place) = &config.path {
+        let files = files(place).with_context(|| format!("load_definitions = {}", place.display()))?;
+        for file in files {
+            let place = file.display().to_string();
+            let octets = fs::read(&file).with_context(|| format!("cannot import definitions from {place}"))?;
+            documents.push(Document { place, octets });
+        }
+    }
+    if let Some(url) = config.fetched() {
+        let octets = fetch(url, &config.tls).await;
+        documents.push(Document {
+            place: url.to_string(),
+            octets: octets.with_context(|| format!("definitions.https.url = {url}"))?,
+        });
+    }
+    Ok(documents)
 }
 
 fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -47,9 +91,25 @@ fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-async fn import_file(node: &Arc<Node>, file: &Path) -> anyhow::Result<()> {
-    let read: Definitions = serde_json::from_slice(&fs::read(file)?)?;
-    import_whole(node, read).await
+/// One hash of several documents; where one ends counts.
+fn hash<'a>(documents: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    documents.for_each(|octets| hash.update(Sha256::digest(octets)));
+    hash.finalize().iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn is_remembered(node: &Node, hash: &str) -> bool {
+    let snapshot = node.snapshot();
+    snapshot.catalog.global_parameter(REMEMBERED) == Some(&hash.into())
+}
+
+async fn remember(node: &Node, hash: String) -> anyhow::Result<()> {
+    let command = Command::SetGlobalParameter {
+        name: REMEMBERED.into(),
+        value: hash.as_str().into(),
+    };
+    let done = node.commit(command).await;
+    done.map(|_| ()).map_err(|refusal| anyhow::anyhow!(refusal.text))
 }
 
 /// Imports a whole file for whoever may do everything.
@@ -63,4 +123,75 @@ pub async fn import_whole(node: &Node, read: Definitions) -> anyhow::Result<()> 
     node.commit_all(commands)
         .await
         .map_err(|refusal| anyhow::anyhow!(refusal.text))
+}
+
+/// Imports a whole file, which is `text`, unless it is the one that was imported last in this way.
+///
+/// # Errors
+/// As `import_whole`.
+pub async fn import_changed(node: &Node, text: &str, read: Definitions) -> anyhow::Result<()> {
+    let hash = hash(std::iter::once(text.as_bytes()));
+    if is_remembered(node, &hash) {
+        return Ok(());
+    }
+    import_whole(node, read).await?;
+    remember(node, hash).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Fixed, ServerArgs};
+
+    /// A node of a folder that imports a file of it at every start.
+    async fn node(folder: &Path, more: &str) -> Arc<Node> {
+        let file = folder.join("definitions.json");
+        let conf = format!("load_definitions = {}\n{more}", file.display());
+        let world = Fixed::new().file("/etc/rabbitmq/rabbitmq.conf", &conf);
+        let args = ServerArgs {
+            data: Some(folder.join("data")),
+            ..ServerArgs::default()
+        };
+        crate::host::started(config::load(&args, &world).unwrap().config).await
+    }
+
+    fn vhosts(node: &Node) -> Vec<String> {
+        let catalog = node.snapshot().catalog.clone();
+        catalog.vhosts().map(|vhost| vhost.name().to_string()).collect()
+    }
+
+    fn write(folder: &Path, vhost: &str) {
+        let text = format!("{{\"vhosts\": [{{\"name\": \"{vhost}\"}}]}}");
+        fs::write(folder.join("definitions.json"), text).unwrap();
+    }
+
+    async fn delete(node: &Node, vhost: &str) {
+        node.commit(Command::DeleteVhost(vhost.parse().unwrap())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn definitions_are_imported_at_every_start_and_what_was_changed_by_hand_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a");
+        let node = node(folder.path(), "").await;
+        import(&node).await.unwrap();
+        delete(&node, "a").await;
+        import(&node).await.unwrap();
+        assert_eq!(vhosts(&node), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn unless_what_is_unchanged_is_to_be_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a");
+        let node = node(folder.path(), "definitions.skip_if_unchanged = true\n").await;
+        import(&node).await.unwrap();
+        assert_eq!(vhosts(&node), ["a"]);
+        delete(&node, "a").await;
+        import(&node).await.unwrap();
+        assert_eq!(vhosts(&node), [""; 0]);
+        write(folder.path(), "b");
+        import(&node).await.unwrap();
+        assert_eq!(vhosts(&node), ["b"]);
+    }
 }

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use super::{global_parameters, parameters, policies, users};
 use crate::host::RABBITMQ_VERSION;
 
+/// How global parameters begin that are of one cluster and no part of its definitions.
+const INTERNAL: &str = "internal_";
+
 /// Everything.
 pub fn whole(catalog: &Catalog) -> Definitions {
     let all = catalog.definitions();
@@ -30,6 +33,7 @@ pub fn whole(catalog: &Catalog) -> Definitions {
         global_parameters: Some(
             catalog
                 .global_parameters()
+                .filter(|(name, _)| !name.starts_with(INTERNAL))
                 .map(|(name, value)| global_parameters::shape(name, value))
                 .collect(),
         ),

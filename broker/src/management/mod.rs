@@ -19,6 +19,7 @@ mod consumers;
 mod definitions;
 mod definitions_boot;
 mod definitions_export;
+mod definitions_fetch;
 mod definitions_import;
 mod elsewhere;
 mod exchanges;
@@ -37,6 +38,7 @@ mod parameters;
 mod permissions;
 mod policies;
 mod queues;
+mod quorum_queues;
 mod rebalance;
 mod reset;
 mod stats;
@@ -56,7 +58,9 @@ use crate::{
     http::{self, Bound},
     observe::Samples,
 };
-pub use definitions_boot::{import as import_definitions, import_whole as import_all_definitions};
+pub use definitions_boot::{
+    import as import_definitions, import_changed as import_changed_definitions, import_whole as import_all_definitions,
+};
 pub use definitions_export::whole as all_definitions;
 pub use elsewhere::answer as answer_node;
 use failure::Failure;
@@ -111,6 +115,7 @@ fn resources() -> Router<Arc<Api>> {
         .merge(permissions::routes())
         .merge(policies::routes())
         .merge(queues::routes())
+        .merge(quorum_queues::routes())
         .merge(rebalance::routes())
         .merge(reset::routes())
         .merge(topic_permissions::routes())

@@ -81,6 +81,39 @@ fn a_member_whose_node_leaves_for_good_is_no_member_any_more() {
 }
 
 #[test]
+fn members_come_and_go_by_word_while_a_majority_of_those_that_stay_is_counted() {
+    let mut cluster = declared("abc", &[]);
+    cluster.propose(MirrorAct::RemoveCopy(uuid('c'))).unwrap();
+    assert_eq!(
+        (cluster.shown().as_str(), cluster.replicas().min_counted),
+        ("e1 a1: a1 b1", 2)
+    );
+    cluster.propose(MirrorAct::RemoveCopy(uuid('b'))).unwrap();
+    assert_eq!(
+        (cluster.shown().as_str(), cluster.replicas().min_counted),
+        ("e1 a1: a1", 1)
+    );
+    assert_eq!(
+        cluster.propose(MirrorAct::RemoveCopy(uuid('a'))),
+        Err(MirrorRefusal::TheLeader)
+    );
+    for node in ['b', 'c'] {
+        cluster.propose(MirrorAct::AddCopy(uuid(node))).unwrap();
+    }
+    assert_eq!(cluster.shown(), "e1 a1: a1 b- c-");
+    let (node, incarnation) = (uuid('b'), 1);
+    cluster.propose(MirrorAct::AddInSync { node, incarnation }).unwrap();
+    assert_eq!(cluster.replicas().min_counted, 2);
+    // Of a and c, which has nothing yet, a alone would be counted.
+    assert_eq!(
+        cluster.propose(MirrorAct::RemoveCopy(uuid('b'))),
+        Err(MirrorRefusal::TooFew(2))
+    );
+    cluster.propose(MirrorAct::RemoveCopy(uuid('c'))).unwrap();
+    assert_eq!(cluster.shown(), "e1 a1: a1 b1");
+}
+
+#[test]
 fn what_stops_a_queue_from_confirming_is_known_before_the_node_stops() {
     let mut cluster = declared("abc", &[]);
     let critical = |cluster: &Cluster| {

@@ -285,11 +285,16 @@ impl Replicas {
     }
 
     fn remove_copy(&mut self, node: NodeUuid) -> Result<(), MirrorRefusal> {
-        if self.copy(node).is_none() {
-            return Err(MirrorRefusal::NoCopy);
+        let is_counted = self.copy(node).ok_or(MirrorRefusal::NoCopy)?.is_counted();
+        self.check_not_leader(node)?;
+        // A majority of those that stay is enough, where a majority has to be counted.
+        let majority = (self.copies.len() - 1) / 2 + 1;
+        let needed = self.min_counted.min(majority as u32);
+        if is_counted && self.counted().count() <= needed as usize {
+            return Err(MirrorRefusal::TooFew(needed));
         }
-        self.evict(node)?;
         self.copies.retain(|copy| copy.node != node);
+        self.version += 1;
         Ok(())
     }
 

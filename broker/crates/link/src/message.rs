@@ -334,6 +334,23 @@ pub enum Request {
     SetChannelMax { channels: u16 },
     /// An alarm set by hand, until it is cleared by hand.
     ForceAlarm { resource: String, on: bool },
+    /// The definitions file is whole: import it, unless it is the one that was imported last in this way.
+    ImportChangedDefinitions,
+    /// `add_member`
+    AddMember { vhost: String, name: String, node: String },
+    /// `delete_member`
+    DeleteMember { vhost: String, name: String, node: String },
+    /// `grow`; answers rows of virtual host, queue, number of members and what came of it.
+    GrowMembers {
+        node: String,
+        even: bool,
+        vhost_pattern: String,
+        queue_pattern: String,
+    },
+    /// `shrink`; answers the same.
+    ShrinkMembers { node: String },
+    /// `quorum_status`; answers rows of node, state, last operation in memory, last on disk, and the reign.
+    QuorumStatus { vhost: String, name: String },
 }
 
 /// Why a request is refused, as far as tools tell it apart.

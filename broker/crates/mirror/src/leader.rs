@@ -167,6 +167,11 @@ impl Leader {
             .map(move |(node, mirror)| (*node, is_attached(mirror)))
     }
 
+    /// Mirrors, and what they have acknowledged.
+    pub fn acknowledged(&self) -> impl Iterator<Item = (NodeUuid, Progress)> + '_ {
+        self.mirrors.iter().map(|(node, mirror)| (*node, mirror.acked))
+    }
+
     /// The last operation.
     pub fn pos(&self) -> u64 {
         self.pos

@@ -9,6 +9,7 @@ pub(super) fn keys() -> Vec<Key> {
     let mut all = defaults();
     all.extend(login());
     all.extend(passwords());
+    all.extend(encrypted());
     all
 }
 
@@ -52,6 +53,31 @@ fn defaults() -> Vec<Key> {
             "runtime_parameters.limits.$component",
             "runtime parameters are not counted",
         ),
+    ]
+}
+
+/// They are obeyed before all others.
+fn encrypted() -> Vec<Key> {
+    vec![
+        key("config_entry_decoder.passphrase", |c: &mut Config, _, v| {
+            c.decoder.passphrase = Some(v)
+        })
+        .doc("Passphrase of settings that rabbitmqctl encode has encrypted, written encrypted:…; better kept in a file of its own."),
+        key("config_entry_decoder.passphrase.file", |c: &mut Config, _, v| {
+            c.decoder.file = Some(v)
+        })
+        .doc("File that holds that passphrase."),
+        key("config_entry_decoder.cipher", |c: &mut Config, _, v| c.decoder.cipher = v)
+            .default("aes_128_cbc")
+            .doc("Cipher of encrypted settings. Without this and the two below, what RabbitMQ 4 encrypts in its own way is read as well."),
+        key("config_entry_decoder.hash", |c: &mut Config, _, v| c.decoder.hash = v)
+            .default("sha256")
+            .doc("Hash by which their key is drawn from the passphrase."),
+        key("config_entry_decoder.iterations", |c: &mut Config, _, v| {
+            c.decoder.iterations = v
+        })
+        .default("1")
+        .doc("How often it is applied."),
     ]
 }
 

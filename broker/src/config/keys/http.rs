@@ -140,10 +140,14 @@ fn management() -> Vec<Key> {
         )
         .default("false")
         .doc("Whether operator policies cannot be changed over HTTP."),
-        no_effect(
+        key(
             "management.restrictions.quorum_queue_replica_operations.disabled",
-            "members of quorum queues cannot be changed over HTTP",
-        ),
+            |c: &mut Config, _, v| {
+                c.management.replica_operations_frozen = v;
+            },
+        )
+        .default("false")
+        .doc("Whether members of quorum queues cannot be changed over HTTP."),
         no_effect("management.sample_retention_policies.$section.$interval", STATISTICS),
         no_effect("management.db_cache_multiplier", STATISTICS),
         no_effect(

@@ -1,6 +1,7 @@
 //! Keys of the node itself: resources, queues, definitions, and clusters.
 //! What a cluster does by itself is not set by keys; those that would are accepted, and say what is done instead.
 
+use super::sockets::tls;
 use super::{Key, key, no_effect, only, refused};
 use crate::config::settings::Config;
 use crate::config::value::{ByteSize, ListenAddress, Milliseconds, Share};
@@ -112,27 +113,46 @@ fn queues() -> Vec<Key> {
 }
 
 fn definitions() -> Vec<Key> {
-    let https = "definitions are imported from files only";
-    let load = |name: &'static str| key(name, |c: &mut Config, _, v: PathBuf| c.load_definitions = Some(v));
-    vec![
+    let load = |name: &'static str| key(name, |c: &mut Config, _, v: PathBuf| c.definitions.path = Some(v));
+    let mut all = vec![
         load("load_definitions").doc("File, or folder of *.json, imported at every start. A blank node then gets no default user and virtual host."),
-        key("load_definitions.keep_default_user", |c: &mut Config, _, v: bool| c.keep_default_user = v)
+        key("load_definitions.keep_default_user", |c: &mut Config, _, v: bool| c.definitions.keep_default_user = v)
             .default("false")
             .doc("Whether a blank node gets the default user and virtual host besides the definitions; those win."),
         load("management.load_definitions").doc("Older name of load_definitions."),
         load("definitions.local.path").doc("The same, with definitions.import_backend = local_filesystem."),
-        only("definitions.import_backend", &["local_filesystem"], https),
-        refused("definitions.https.url", https),
-        no_effect("definitions.tls.*", https),
-        no_effect(
-            "definitions.skip_if_unchanged",
-            "an import changes nothing when nothing changed, and is quick",
+        key("definitions.import_backend", |c: &mut Config, _, v| c.definitions.backend = v)
+            .default("local_filesystem")
+            .doc("Where the definitions are: in files, or at definitions.https.url."),
+        key("definitions.https.url", |c: &mut Config, _, v| c.definitions.url = Some(v)).doc(
+            "Definitions that are fetched and imported at every start, with definitions.import_backend = https. A blank node then \
+             gets no default user and virtual host.",
         ),
+        key("definitions.skip_if_unchanged", |c: &mut Config, _, v| {
+            c.definitions.skip_if_unchanged = v
+        })
+        .default("false")
+        .doc("Whether what was imported last is not imported once more: what was changed by hand since then stays."),
         no_effect(
             "definitions.hashing.algorithm",
-            "imported files are not compared by hash",
+            "definitions are told apart by their SHA-256 hash",
         ),
-    ]
+        key("definitions.tls.verify", |c: &mut Config, _, v| c.definitions.tls.verify = v)
+            .default("verify_peer")
+            .doc("Whether the server's certificate is checked. RabbitMQ's default is verify_none: whoever answers then may define users."),
+    ];
+    all.extend(
+        tls("definitions.tls", |c| &mut c.definitions.tls)
+            .into_iter()
+            .filter(|key| {
+                !["verify", "fail_if_no_peer_cert"].contains(&key.name.rsplit('.').next().unwrap_or_default())
+            }),
+    );
+    all.push(no_effect(
+        "definitions.tls.fail_if_no_peer_cert",
+        "a server without a certificate speaks no TLS",
+    ));
+    all
 }
 
 fn cluster() -> Vec<Key> {

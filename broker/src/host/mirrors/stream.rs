@@ -8,7 +8,7 @@ use model::{Epoch, Generation, Millis, NodeUuid, QueueId, Seq};
 use parking_lot::Mutex;
 use queue::Dedup;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -118,6 +118,20 @@ impl Stream {
     /// The reign.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// How far the operations of this reign have come: here, and at each mirror.
+    pub fn progress(&self) -> (Progress, BTreeMap<NodeUuid, Progress>) {
+        let state = self.state.lock();
+        let own = Progress {
+            held: Some(state.leader.pos()),
+            durable: state
+                .leader
+                .reached()
+                .durable
+                .map(|durable| durable.min(state.leader.pos())),
+        };
+        (own, state.leader.acknowledged().collect())
     }
 
     /// True if the queue has a mirror there.

@@ -213,6 +213,30 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     ("/policies/{vhost}/{name}", POLICY),
     ("/queues", &[pages("All queues", list::<Queue>)]),
     (
+        "/queues/quorum/replicas/on/{node}/grow",
+        &[post(
+            "Adds a member on the node to quorum queues without one there",
+            Some(OBJECTS),
+        )
+        .takes(OBJECT)],
+    ),
+    (
+        "/queues/quorum/replicas/on/{node}/shrink",
+        &[delete("Takes the members of quorum queues on the node away")],
+    ),
+    (
+        "/queues/quorum/{vhost}/{queue}/replicas/add",
+        &[post("Adds a member of a quorum queue", None).takes(OBJECT)],
+    ),
+    (
+        "/queues/quorum/{vhost}/{queue}/replicas/delete",
+        &[delete("Takes a member of a quorum queue away").takes(OBJECT)],
+    ),
+    (
+        "/queues/quorum/{vhost}/{queue}/status",
+        &[get("How far the members of a quorum queue are", OBJECTS)],
+    ),
+    (
         "/queues/{vhost}",
         &[pages("The queues of a virtual host", list::<Queue>)],
     ),

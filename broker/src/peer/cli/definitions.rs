@@ -51,10 +51,22 @@ pub(super) fn export(node: &Node, frames: &mpsc::Sender<Reply>) -> Outcome {
     Ok(Term::none())
 }
 
+/// When a file is imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Import {
+    /// In any case.
+    Always,
+    /// If it is not the one that was imported last in this way.
+    Changed,
+}
+
 /// Imports a file.
-pub(super) async fn import(node: &Node, text: &str) -> Outcome {
+pub(super) async fn import(node: &Node, text: &str, when: Import) -> Outcome {
     let read: Definitions = serde_json::from_str(text).map_err(|_| Failure::BadJson)?;
-    let done = management::import_all_definitions(node, read).await;
+    let done = match when {
+        Import::Always => management::import_all_definitions(node, read).await,
+        Import::Changed => management::import_changed_definitions(node, text, read).await,
+    };
     done.map(|()| Term::none())
         .map_err(|why| Failure::Refused(format!("{why:#}")))
 }

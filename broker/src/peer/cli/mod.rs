@@ -16,6 +16,7 @@ mod leaders;
 mod lifecycle;
 mod list;
 mod logs;
+mod members;
 mod objects;
 mod pages;
 mod parameters;
@@ -28,6 +29,8 @@ use link::{Failure, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Term};
 use model::Refusal;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::mpsc};
+
+use definitions::Import;
 
 use super::stream::{read_frame, write_frame};
 use crate::{
@@ -49,7 +52,10 @@ pub async fn serve(mut tcp: TcpStream, process: &Process) -> io::Result<()> {
     while let Some(octets) = read_frame(&mut tcp, REQUEST_BYTES_MAX, PATIENCE).await? {
         match link::decode(&octets) {
             Ok(Request::DefinitionsPiece { text }) => reply(&mut tcp, &last(pieces.take(&text))).await?,
-            Ok(Request::ImportDefinitions) => import(&mut tcp, process, pieces.whole()).await?,
+            Ok(Request::ImportDefinitions) => import(&mut tcp, process, pieces.whole(), Import::Always).await?,
+            Ok(Request::ImportChangedDefinitions) => {
+                import(&mut tcp, process, pieces.whole(), Import::Changed).await?;
+            }
             Ok(request) => answer(&mut tcp, process, request).await?,
             Err(_) => reply(&mut tcp, &Reply::Failed(Failure::Unknown)).await?,
         }
@@ -57,12 +63,14 @@ pub async fn serve(mut tcp: TcpStream, process: &Process) -> io::Result<()> {
     Ok(())
 }
 
-async fn import(tcp: &mut TcpStream, process: &Process, text: String) -> io::Result<()> {
+async fn import(tcp: &mut TcpStream, process: &Process, text: String, when: Import) -> io::Result<()> {
     let outcome = match process.running() {
         None => Err(Failure::AppStopped),
         Some(app) => {
             let node = app.node.clone();
-            let work = app.handle.spawn(async move { definitions::import(&node, &text).await });
+            let work = app
+                .handle
+                .spawn(async move { definitions::import(&node, &text, when).await });
             work.await.map_err(io::Error::other)?
         }
     };
@@ -169,6 +177,11 @@ fn execute(node: &Node, request: Request) -> Outcome {
         Request::Rebalance { .. } | Request::Maintenance { .. } | Request::CountUnmirrored | Request::CountCritical => {
             leaders::execute(node, request)
         }
+        Request::AddMember { .. }
+        | Request::DeleteMember { .. }
+        | Request::GrowMembers { .. }
+        | Request::ShrinkMembers { .. }
+        | Request::QuorumStatus { .. } => members::execute(node, request),
         Request::CloseConnection { pid, reason } => clients::close(node, pid, reason),
         Request::CloseConnections { scope, limit, reason } => clients::close_all(node, scope, limit, reason),
         Request::SetMemoryWatermark { level } => alarms::set_memory(node, &level),

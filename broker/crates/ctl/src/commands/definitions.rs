@@ -118,7 +118,11 @@ fn import(session: &mut Session<'_>) -> Result<Output, Problem> {
         session.ask(&Request::DefinitionsPiece { text: piece.to_owned() })?;
         rest = tail;
     }
-    session.ask_or(&Request::ImportDefinitions, |failure| match failure {
+    let request = match session.options.flag("skip-if-unchanged") {
+        true => Request::ImportChangedDefinitions,
+        false => Request::ImportDefinitions,
+    };
+    session.ask_or(&request, |failure| match failure {
         Failure::BadJson => Problem::error(DATA, "the document is no definitions file"),
         other => other.into(),
     })?;

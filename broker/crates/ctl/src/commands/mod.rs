@@ -8,6 +8,7 @@ mod checks;
 mod cluster;
 mod cluster_page;
 mod definitions;
+mod encryption;
 mod environment;
 mod eval;
 mod features;
@@ -16,6 +17,7 @@ mod lifecycle;
 mod limits;
 mod lists;
 mod logs;
+mod members;
 mod operations;
 mod parameters;
 mod permissions;
@@ -35,7 +37,7 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 22] = [
+const GROUPS: [&[Command]; 24] = [
     lifecycle::COMMANDS,
     cluster::COMMANDS,
     rename::COMMANDS,
@@ -54,9 +56,11 @@ const GROUPS: [&[Command]; 22] = [
     plugins::COMMANDS,
     certificates::COMMANDS,
     definitions::COMMANDS,
+    encryption::COMMANDS,
     environment::COMMANDS,
     features::COMMANDS,
     logs::COMMANDS,
+    members::COMMANDS,
     report::COMMANDS,
 ];
 
@@ -76,22 +80,18 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "consistent_hash_exchange_ring_state",
     "consume_event_stream",
     "deactivate_free_disk_space_monitoring",
-    "decode",
     "delete_shovel",
     "delete_super_stream",
     "disable_auth_attempt_source_tracking",
     "discover_peers",
     "enable_auth_attempt_source_tracking",
-    "encode",
     "erlang_cookie_sources",
     "eval_file",
     "exec",
     "federation_status",
     "force_gc",
     "hipe_compile",
-    "list_ciphers",
     "list_deprecated_features",
-    "list_hashes",
     "list_mqtt_connections",
     "list_network_interfaces",
     "list_stomp_connections",
@@ -101,7 +101,6 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "maybe_stuck",
     "observer",
     "os_env",
-    "quorum_status",
     "reclaim_quorum_memory",
     "reconcile_vhosts",
     "remote_shell",

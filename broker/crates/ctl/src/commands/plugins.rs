@@ -89,7 +89,7 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 /// These commands are done by themselves and never come to this.
-fn never(session: &mut Session<'_>) -> Result<Output, Problem> {
+pub(super) fn never(session: &mut Session<'_>) -> Result<Output, Problem> {
     let text = format!("{} looks for the node itself", session.command.name);
     Err(Problem::error(SOFTWARE, text))
 }

@@ -135,16 +135,19 @@ fn password(session: &Session<'_>, exit: u8) -> Result<String, Problem> {
     if let Some(given) = session.arguments.get(1) {
         return Ok(given.clone());
     }
-    print!("Password: ");
+    let missing = || Problem::error(exit, "Password is not provided via argument or stdin");
+    ask("Password: ").ok_or_else(missing)
+}
+
+/// A line of standard input, unseen on a terminal; none at its end.
+pub(super) fn ask(prompt: &str) -> Option<String> {
+    print!("{prompt}");
     // A prompt that cannot be shown is no reason not to read.
     let _ = io::stdout().flush();
     let line = read_unseen();
     println!();
-    let missing = || Problem::error(exit, "Password is not provided via argument or stdin");
-    match line {
-        Ok(line) if !line.is_empty() => Ok(line.trim_end_matches(['\n', '\r']).to_owned()),
-        _ => Err(missing()),
-    }
+    let line = line.ok().filter(|line| !line.is_empty())?;
+    Some(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// Reads a line, on a terminal without showing it.

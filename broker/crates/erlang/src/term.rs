@@ -1,7 +1,9 @@
-//! The text of a file of Erlang terms, as `rabbitmq.config` and `advanced.config` are: atoms, numbers, strings, binaries,
-//! lists and tuples. Knows no setting.
+//! Erlang terms as text, as `rabbitmq.config` and `advanced.config` hold them: atoms, numbers, strings, binaries, lists
+//! and tuples.
 //!
 //! No term is deeper than a bound, and nothing is evaluated: what is no plain term is refused with its line.
+
+use std::fmt;
 
 /// Most terms within terms.
 const DEPTH_MAX: usize = 32;
@@ -15,8 +17,10 @@ pub enum Erlang {
     Integer(i64),
     /// A fraction.
     Float(f64),
-    /// `"text"` or `<<"text">>`.
+    /// `"text"`
     Text(String),
+    /// `<<"text">>`
+    Binary(String),
     /// `[…]`
     List(Vec<Erlang>),
     /// `{…}`
@@ -44,6 +48,66 @@ pub fn read(text: &str) -> Result<Erlang, NoTerm> {
         true => Ok(term),
         false => Err(reader.expected("a dot after the last bracket")),
     }
+}
+
+/// The term that a whole text is, with a dot behind it or without.
+///
+/// # Errors
+/// The line where it does not read.
+pub fn expression(text: &str) -> Result<Erlang, NoTerm> {
+    let mut reader = Reader { rest: text, text };
+    let term = reader.term(0)?;
+    reader.take(".");
+    reader.skip();
+    match reader.rest.is_empty() {
+        true => Ok(term),
+        false => Err(reader.expected("nothing after the term")),
+    }
+}
+
+/// As Erlang prints it on one line.
+impl fmt::Display for Erlang {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Erlang::Atom(word) if is_plain(word) => f.write_str(word),
+            Erlang::Atom(word) => write!(f, "'{}'", escaped(word, '\'')),
+            Erlang::Integer(number) => write!(f, "{number}"),
+            Erlang::Float(number) => write!(f, "{number:?}"),
+            Erlang::Text(text) => write!(f, "\"{}\"", escaped(text, '"')),
+            Erlang::Binary(text) => write!(f, "<<\"{}\">>", escaped(text, '"')),
+            Erlang::List(items) => write_all(f, ["[", "]"], items),
+            Erlang::Tuple(items) => write_all(f, ["{", "}"], items),
+        }
+    }
+}
+
+fn write_all(f: &mut fmt::Formatter<'_>, brackets: [&str; 2], items: &[Erlang]) -> fmt::Result {
+    f.write_str(brackets[0])?;
+    for (place, item) in items.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        write!(f, "{comma}{item}")?;
+    }
+    f.write_str(brackets[1])
+}
+
+/// An atom that needs no quotes.
+fn is_plain(word: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '@';
+    word.starts_with(|c: char| c.is_ascii_lowercase()) && word.chars().all(is_part)
+}
+
+fn escaped(text: &str, quote: char) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if c == quote || c == '\\' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 struct Reader<'a> {
@@ -119,13 +183,13 @@ impl Reader<'_> {
             return Err(self.expected("a binary such as <<\"guest\">>"));
         }
         if self.take(">>") {
-            return Ok(Erlang::Text(String::new()));
+            return Ok(Erlang::Binary(String::new()));
         }
         self.skip();
         let text = self.quoted('"')?;
         self.take("/utf8");
         match self.take(">>") {
-            true => Ok(Erlang::Text(text)),
+            true => Ok(Erlang::Binary(text)),
             false => Err(self.expected(">> after the text of a binary")),
         }
     }
@@ -206,12 +270,28 @@ mod tests {
             pair("a", Erlang::Integer(1)),
             pair("b", Erlang::Float(-0.4)),
             pair("c d", Erlang::Text("x\"y".to_owned())),
-            pair("e", Erlang::Text("g".to_owned())),
+            pair("e", Erlang::Binary("g".to_owned())),
             pair("f", Erlang::List(Vec::new())),
         ];
         let expected = Erlang::List(vec![pair("rabbit", Erlang::List(settings))]);
         assert_eq!(read(text), Ok(expected));
         assert_eq!(read("5."), Ok(Erlang::Integer(5)));
+    }
+
+    #[test]
+    fn a_term_is_printed_as_it_is_read() {
+        for text in [
+            "abc",
+            "'a b'",
+            "\"x\\\"y\\n\"",
+            "<<\"g\">>",
+            "[1,{a,-0.5},[]]",
+            "'it\\'s'",
+        ] {
+            assert_eq!(expression(text).unwrap().to_string(), text);
+        }
+        assert_eq!(expression(" a . ").unwrap(), atom("a"));
+        assert!(expression("a b").is_err() && expression("").is_err());
     }
 
     #[test]
