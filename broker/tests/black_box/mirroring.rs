@@ -8,7 +8,7 @@ use crate::{
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{BasicGetOptions, BasicPublishOptions, BasicRejectOptions, ConfirmSelectOptions, QueueDeclareOptions},
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 use std::time::{Duration, Instant};
 
@@ -240,16 +240,46 @@ async fn a_queue_without_mirrors_is_not_synchronised() {
     assert_eq!(machines.column(2, "plain", "slave_pids"), "");
 }
 
+/// Declares a quorum queue at a node, which leads it, with so many members.
+async fn declare_quorum(machines: &Machines, number: usize, members: i64) {
+    let arguments = FieldTable::from(std::collections::BTreeMap::from([
+        ("x-queue-type".into(), AMQPValue::LongString("quorum".into())),
+        ("x-quorum-initial-group-size".into(), AMQPValue::LongLongInt(members)),
+    ]));
+    let channel = channel(machines, number).await;
+    let declared = channel.queue_declare("test".into(), QueueDeclareOptions::durable(), arguments);
+    declared.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_queue_moves_to_other_nodes_by_its_members() {
+    let machines = Machines::cluster(3);
+    let queues = |number, arguments: &[&str]| machines.tool("rabbitmq-queues", number, arguments);
+    declare_quorum(&machines, 1, 1).await;
+    publish(&machines, 2, "test", 0..20).await;
+    queues(2, &["add_member", "test", ALL[1]]);
+    queues(1, &["grow", ALL[2], "all"]);
+    machines.shows(3, "test", "members", &[ALL[0], ALL[1], ALL[2]]);
+    machines.shows_mirrors(1, "test", 2);
+    publish(&machines, 3, "test", 20..40).await;
+    queues(3, &["delete_member", "test", ALL[0]]);
+    machines.shows(1, "test", "members", &[ALL[1], ALL[2]]);
+    machines.shows_mirrors(1, "test", 1);
+    queues(1, &["shrink", ALL[1]]);
+    machines.shows(1, "test", "members", &[ALL[2]]);
+    let status = queues(1, &["quorum_status", "test", "--formatter", "json"]);
+    assert!(
+        status.contains("\"Raft State\":\"leader\"") && status.contains(ALL[2]),
+        "{status}"
+    );
+    publish(&machines, 1, "test", 40..60).await;
+    assert_eq!(drain(&machines, 2, "test").await, (0..60).collect::<Vec<_>>());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quorum_queue_serves_while_a_majority_of_its_members_runs() {
     let mut machines = Machines::cluster(3);
-    let arguments = FieldTable::from(std::collections::BTreeMap::from([(
-        "x-queue-type".into(),
-        lapin::types::AMQPValue::LongString("quorum".into()),
-    )]));
-    let channel_1 = channel(&machines, 1).await;
-    let declared = channel_1.queue_declare("test".into(), QueueDeclareOptions::durable(), arguments);
-    declared.await.unwrap();
+    declare_quorum(&machines, 1, 3).await;
     machines.shows(2, "test", "members", &[ALL[0], ALL[1], ALL[2]]);
     publish(&machines, 2, "test", 0..20).await;
     machines.kill(1);
