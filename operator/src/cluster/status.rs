@@ -191,6 +191,18 @@ fn headline(conditions: &[Condition]) -> String {
     found.map(|condition| condition.message.clone()).unwrap_or_default()
 }
 
+/// A word for what Kubernetes says of a pod. Each cause has its own, since events of one reason are folded and show the first message alone; words
+/// that follow each other while Kubernetes tries again are one cause.
+fn cause(problem: &str) -> &'static str {
+    match problem.split(':').next().unwrap_or_default() {
+        "Unschedulable" | "SchedulingGated" => "NodeUnschedulable",
+        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => "ImageNotPulled",
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => "NodeNotCreated",
+        "CrashLoopBackOff" | "Error" | "OOMKilled" | "Completed" => "NodeEnds",
+        _ => "NodeProblem",
+    }
+}
+
 struct View<'a> {
     nodes: u32,
     seen: &'a Situation,
@@ -328,7 +340,12 @@ impl View<'_> {
         let problem = |pod: &PodSeen| Some(format!("{}: {}", pod.name, pod.problem.as_ref()?));
         let problems: Vec<_> = self.pods().filter(|pod| !pod.terminating).filter_map(problem).collect();
         if !problems.is_empty() {
-            return claim("Degraded", true, "NodeProblem", problems.join("; "));
+            let first = self
+                .pods()
+                .filter(|pod| !pod.terminating)
+                .find_map(|pod| pod.problem.as_ref());
+            let cause = first.map_or("NodeProblem", |problem| cause(problem));
+            return claim("Degraded", true, cause, problems.join("; "));
         }
         let lost = |pod: &&PodSeen| pod.ever_ready && !pod.ready && !pod.terminating && !self.is_leaving(pod);
         let lost = self.pods().find(lost);

@@ -143,8 +143,22 @@ fn the_cause_of_a_broken_node_is_named() {
     broken.problem = Some("ErrImagePull: no such image".into());
     let status = after(2, None, &seen(vec![pod(0, true), broken]), FIRST);
     let message = "orders-server-1: ErrImagePull: no such image";
-    assert_eq!(condition(&status, "Degraded"), ("True", "NodeProblem", message));
+    assert_eq!(condition(&status, "Degraded"), ("True", "ImageNotPulled", message));
     assert_eq!(status.summary.reason, message);
+    let reason = |problem: &str| {
+        let mut broken = pod(0, false);
+        broken.problem = Some(problem.into());
+        let status = after(1, None, &seen(vec![broken]), FIRST);
+        condition(&status, "Degraded").1.to_owned()
+    };
+    assert_eq!(
+        reason("ImagePullBackOff: again"),
+        "ImageNotPulled",
+        "one cause, one event"
+    );
+    assert_eq!(reason("Unschedulable: 0/3 nodes"), "NodeUnschedulable");
+    assert_eq!(reason("CrashLoopBackOff"), "NodeEnds");
+    assert_eq!(reason("Evicted: disk"), "NodeProblem");
 }
 
 #[test]
