@@ -296,14 +296,13 @@ fn look() -> Outcome {
 /// A spec that cannot come up is told with the words of Kubernetes, in a condition and an event; the old spec heals.
 fn wrong_spec(wrong: &str, words: &str, right: &str) -> Outcome {
     patch(wrong)?;
-    within(LIMIT, || {
+    let told = within(LIMIT, || {
         equal(condition("rmq", NAME, "Degraded")?.as_str(), "True")?;
         let path = "{.status.conditions[?(@.type==\"Degraded\")].message}";
-        says(&field("rmq", NAME, path)?, words)
-    })?;
-    within(LIMIT, || {
+        says(&field("rmq", NAME, path)?, words)?;
         says(&kubectl(&["events", &format!("--for=rabbitcluster/{NAME}")])?, words)
-    })?;
+    });
     patch(right)?;
-    settled()
+    settled()?;
+    told
 }
