@@ -51,7 +51,7 @@ pub(crate) fn checks(image: &str, parts: &[String], checks: &mut Checks) {
         cluster::checks(image, checks);
     }
     if wanted("spec") {
-        spec::checks(checks);
+        spec::checks(image, checks);
     }
     if wanted("nodes") {
         nodes::checks(checks);

@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 const LOOK_LIMIT: Duration = Duration::from_secs(150);
 
 /// Makes the checks on the running cluster of one node, and leaves it as it was.
-pub(crate) fn checks(checks: &mut Checks) {
+pub(crate) fn checks(image: &str, checks: &mut Checks) {
     checks.check("the API server takes every example", examples);
     checks.check("the operator may do what it does, and nothing else", rights);
     checks.check(
@@ -41,6 +41,9 @@ pub(crate) fn checks(checks: &mut Checks) {
         "where the Prometheus Operator is, nodes are scraped and alerts made",
         monitoring,
     );
+    checks.check("a cluster that helm has installed passes its chart's test", || {
+        by_helm(image)
+    });
     checks.check(
         "an image that does not exist is named, and a reverted spec recovers",
         || {
@@ -58,6 +61,28 @@ pub(crate) fn checks(checks: &mut Checks) {
             )
         },
     );
+}
+
+/// The chart of a cluster, with its own test.
+fn by_helm(image: &str) -> Outcome {
+    let image = format!("test.image={image}");
+    let values = r#"cluster={"replicas": 1, "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}, "persistence": {"storage": "1Gi", "retention": {"whenDeleted": "Delete"}}}"#;
+    let release = [
+        "upgrade",
+        "--install",
+        "released",
+        "charts/warren-cluster",
+        "-n",
+        NAMESPACE,
+    ];
+    run(
+        "helm",
+        &[&release[..], &["--set-json", values, "--set", &image]].concat(),
+    )?;
+    let tested = kubectl(&["wait", "--for=condition=Ready", "rmq/released", "--timeout=120s"])
+        .and_then(|_| run("helm", &["test", "released", "-n", NAMESPACE, "--timeout=2m"]));
+    run("helm", &["uninstall", "released", "-n", NAMESPACE, "--wait"])?;
+    tested.map(drop)
 }
 
 fn patch(spec: &str) -> Outcome {
