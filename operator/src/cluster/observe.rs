@@ -92,6 +92,8 @@ pub enum Place {
     Ours(String),
     /// An object of somebody else.
     Strangers,
+    /// We may not look.
+    Forbidden,
 }
 
 /// An object in the place of one of ours.
@@ -326,14 +328,17 @@ impl Reader<'_> {
 
     async fn place(&self, cluster: &RabbitCluster, kind: &ApiResource, name: &str) -> Result<Place, Error> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), self.namespace, kind);
-        let found = api.get_opt(name).await.map_err(|source| Error {
-            what: format!("{} {name}", kind.kind),
-            source,
-        })?;
-        Ok(match found {
-            None => Place::Free,
-            Some(object) if is_ours(cluster, &object.metadata) => Place::Ours(object.metadata.uid.unwrap_or_default()),
-            Some(_) => Place::Strangers,
+        Ok(match api.get_opt(name).await {
+            Ok(None) => Place::Free,
+            Ok(Some(object)) if is_ours(cluster, &object.metadata) => {
+                Place::Ours(object.metadata.uid.unwrap_or_default())
+            }
+            Ok(Some(_)) => Place::Strangers,
+            Err(kube::Error::Api(status)) if status.code == 403 => Place::Forbidden,
+            Err(source) => {
+                let what = format!("{} {name}", kind.kind);
+                return Err(Error { what, source });
+            }
         })
     }
 

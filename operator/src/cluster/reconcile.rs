@@ -13,7 +13,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tracing::Instrument;
 
 use super::act::{self, Done, Hand};
-use super::build::monitoring::{self, Apis};
+use super::build::monitoring;
 use super::build::{Shape, build};
 use super::definitions;
 use super::image::Reference;
@@ -212,12 +212,15 @@ fn monitored(valid: &ValidCluster, found: &Found, refused: Option<&String>) -> M
         service_monitor,
         prometheus_rule,
     } = &found.monitoring;
-    let is_strange = [service_monitor, prometheus_rule].contains(&&Place::Strangers);
+    let is = |place: Place| [service_monitor, prometheus_rule].contains(&&place);
     match refused {
         _ if valid.spec.monitoring.create == CreateMonitoring::Never => Monitored::NotWanted,
         _ if !monitoring::is_wanted(valid) => Monitored::PluginOff,
-        _ if *apis == Apis::default() => Monitored::NoApi,
-        _ if is_strange => Monitored::Refused("an object of somebody else has the name; it is left alone".into()),
+        _ if !apis.service_monitors || !apis.prometheus_rules => Monitored::NoApi,
+        _ if is(Place::Strangers) => {
+            Monitored::Refused("an object of somebody else has the name; it is left alone".into())
+        }
+        _ if is(Place::Forbidden) => Monitored::Refused("the operator has no right to them: upgrade its chart".into()),
         Some(why) => Monitored::Refused(why.clone()),
         None => Monitored::Applied,
     }

@@ -459,7 +459,10 @@ impl View<'_> {
             ),
             Monitored::NotWanted => not("NotWanted", "spec.monitoring.create is Never"),
             Monitored::PluginOff => not("PluginOff", "spec.plugins does not have prometheus"),
-            Monitored::NoApi => not("NoApi", "the API server has no ServiceMonitor and no PrometheusRule"),
+            Monitored::NoApi => not(
+                "NoApi",
+                "the API server lacks ServiceMonitor, PrometheusRule or both; what it has is made",
+            ),
             Monitored::Refused(why) => not("Refused", why),
         }
     }
