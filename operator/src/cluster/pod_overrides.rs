@@ -12,6 +12,7 @@ use super::validate::Invalid;
 pub const BROKER: &str = "broker";
 
 const FIELD: &str = "spec.podOverrides";
+const OUT_OF_STANDARD: &str = "would take the pods out of the restricted standard, which they keep to";
 
 /// Fields of a pod, and why they cannot be given here.
 const OF_POD: [(&str, &str); 20] = [
@@ -196,12 +197,12 @@ fn restricted(given: &Value, path: &str) -> Result<(), Invalid> {
             each(&context["capabilities"]["add"]).next().is_some(),
         ),
         ("seccompProfile", context["seccompProfile"]["type"] == "Unconfined"),
+        ("procMount", context["procMount"] == "Unmasked"),
+        ("sysctls", context.get("sysctls").is_some()),
+        ("windowsOptions", context.get("windowsOptions").is_some()),
     ];
     match refused.iter().find(|(_, refused)| *refused) {
-        Some((field, _)) => Err(wrong(
-            &format!("{path}.securityContext.{field}"),
-            "would take the pods out of the restricted standard, which they keep to",
-        )),
+        Some((field, _)) => Err(wrong(&format!("{path}.securityContext.{field}"), OUT_OF_STANDARD)),
         None => Ok(()),
     }
 }
@@ -218,10 +219,7 @@ fn volumes(volumes: &Value) -> Result<(), Invalid> {
         }
         if volume.get("hostPath").is_some() {
             let path = format!("{path}.hostPath");
-            return Err(wrong(
-                &path,
-                "would take the pods out of the restricted standard, which they keep to",
-            ));
+            return Err(wrong(&path, OUT_OF_STANDARD));
         }
     }
     Ok(())
@@ -234,6 +232,10 @@ fn containers(container: &Value, list: &str) -> Result<(), Invalid> {
         return Err(wrong(&path, "a container needs a name; the broker's is broker"));
     }
     restricted(container, &path)?;
+    if each(&container["ports"]).any(|port| port.get("hostPort").is_some()) {
+        let path = format!("{path}.ports.hostPort");
+        return Err(wrong(&path, OUT_OF_STANDARD));
+    }
     match (list, name) {
         ("containers", BROKER) => broker(container, &path),
         (_, BROKER) => Err(wrong(
@@ -371,6 +373,8 @@ mod tests {
             "{spec: {securityContext: {runAsNonRoot: false}}}",
             "{spec: {securityContext: {runAsUser: 0}}}",
             "{spec: {volumes: [{name: x, hostPath: {path: /}}]}}",
+            "{spec: {containers: [{name: side, image: x, ports: [{containerPort: 80, hostPort: 80}]}]}}",
+            "{spec: {securityContext: {sysctls: [{name: a, value: b}]}}}",
         ] {
             assert!(
                 judged(text).contains("out of the restricted standard"),
