@@ -139,13 +139,16 @@ soak-partition: build ## N=100 rounds by SEED= of kills, partitions and frozen n
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/soak --server $(SERVER) partition --queues $(QUEUES) --rounds $(or $(N),100) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/partition-$(SERVER)-$(QUEUES)$(if $(SEED),-$(SEED))
 
-.PHONY: fuzz bench kube-up kube-down
+.PHONY: fuzz bench bench-cluster kube-up kube-down
 fuzz: ## the same for an hour
 	@hack/fuzz 3600
 
 bench: build ## the same loads against RabbitMQ and against us
 	@hack/need rabbitmq-server
 	@tests/bench/run
+
+bench-cluster: build ## the same load at the node that leads a queue and through another
+	@tests/bench/cluster
 
 kube-up: ## start the local Kubernetes
 	@hack/kube
