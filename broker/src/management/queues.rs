@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
     routing::{delete, get, post},
 };
-use catalog::{Conditions, DeclareQueue, QueueRecord, Request};
+use catalog::{Conditions, DeclareQueue, NodeName, QueueRecord, Request};
 use model::{QueueName, ReplyCode};
 use std::sync::Arc;
 
@@ -268,15 +268,27 @@ async fn one(
     })
 }
 
+/// The node at which a queue is to be declared, as if its client were connected there. Without a host it is one of this host.
+fn running(api: &Api, node: &str) -> Result<NodeName, Failure> {
+    let own = api.node.name();
+    let wanted = match own.split_once('@') {
+        Some((_, host)) if !node.contains('@') => format!("{node}@{host}"),
+        _ => node.to_owned(),
+    };
+    let mut nodes = std::iter::once(own.clone()).chain(api.node.snapshot().other_nodes());
+    let found = nodes.find(|known| **known == *wanted);
+    found.ok_or_else(|| Failure::bad_request(format!("Node {wanted} could not be contacted")))
+}
+
 async fn put(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path((vhost, queue)): Path<(String, String)>,
     body: Body,
 ) -> Outcome {
-    let client = caller.enter(&api, &vhost)?;
-    if let Some(node) = body.text("node")?.filter(|node| *node != api.node.name().as_ref()) {
-        return Err(Failure::bad_request(format!("Node {node} could not be contacted")));
+    let mut client = caller.enter(&api, &vhost)?;
+    if let Some(node) = body.text("node")? {
+        client.node = running(&api, node)?;
     }
     let name: QueueName = queue.parse().map_err(bad_name)?;
     let declare = DeclareQueue {

@@ -5,10 +5,11 @@ use crate::{
     broker::PATIENCE,
     certificates::Authority,
     machines::{ALL, Machines},
+    ports::free_addresses,
 };
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -125,6 +126,58 @@ fn a_queue_of_the_main_node_is_away_while_that_is_stopped_and_back_with_its_pers
     assert_eq!(listed(&["--local"]), "own\trunning\n");
     // What was in memory is gone, as it is with a restart.
     assert_eq!(declare(&machines, 2, "q").unwrap(), 1);
+}
+
+/// What the management API there answers to a declaration of a queue: the status line and the body.
+fn put(at: SocketAddr, queue: &str, body: &str) -> (String, String) {
+    let mut socket = TcpStream::connect(at).unwrap();
+    let (length, user) = (body.len(), "Z3Vlc3Q6Z3Vlc3Q=");
+    write!(
+        socket,
+        "PUT /api/queues/%2F/{queue} HTTP/1.1\r\nHost: mq\r\nConnection: close\r\nAuthorization: Basic {user}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_queue_is_declared_at_the_node_that_the_management_api_is_told() {
+    let [first, second] = free_addresses();
+    let settings = |at: SocketAddr| format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}", at.port());
+    let machines = Machines::start_with(vec![settings(first), settings(second)]);
+    machines.join(2, ALL[0]);
+    machines.becomes(1, "Running Nodes", &ALL[..2]);
+    machines.tool("rabbitmq-plugins", 1, &["enable", "rabbitmq_management"]);
+    let created = "HTTP/1.1 201 Created".to_owned();
+    for (queue, body) in [
+        ("there", r#"{"node": "mq2@localhost", "durable": true}"#),
+        ("short", r#"{"node": "mq2", "durable": true}"#),
+        ("here", r#"{"node": "mq1@localhost", "durable": true}"#),
+        ("any", r#"{"durable": true}"#),
+    ] {
+        assert_eq!(put(first, queue, body).0, created, "{queue}");
+    }
+    let again = put(first, "any", r#"{"node": "mq2@localhost", "durable": true}"#);
+    assert_eq!(again.0, "HTTP/1.1 204 No Content", "it stays where it is");
+    let unknown = put(first, "unknown", r#"{"node": "mq3@localhost"}"#);
+    assert_eq!(unknown.0, "HTTP/1.1 400 Bad Request");
+    assert!(
+        unknown.1.contains("Node mq3@localhost could not be contacted"),
+        "{}",
+        unknown.1
+    );
+    let led_by = |number| {
+        let listed = machines.ctl(number, &["-q", "list_queues", "--no-table-headers", "--local", "name"]);
+        let mut names: Vec<String> = listed.lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(led_by(2), ["short", "there"]);
+    assert_eq!(led_by(1), ["any", "here"]);
 }
 
 /// Two of three are killed for good: the third serves nobody until it is forced to go on, and keeps what it knew.
@@ -251,6 +304,32 @@ fn a_node_that_does_not_run_forgets_one_that_is_lost_and_goes_on_without_it() {
     machines.becomes(1, "Disk Nodes", &ALL[..1]);
     machines.becomes(1, "Running Nodes", &ALL[..1]);
     assert!(machines.ctl(1, &["-q", "list_users"]).contains("ann"));
+}
+
+/// The name is in the cluster's definitions, in those of every queue, and in the node's own files.
+#[test]
+fn a_stopped_member_takes_another_name_and_its_queues_go_with_it() {
+    let mut machines = Machines::start(2);
+    machines.join(2, ALL[0]);
+    machines.becomes(1, "Running Nodes", &ALL[..2]);
+    assert_eq!(declare(&machines, 2, "q").unwrap(), 0);
+    publish(&machines, 2, "q", 2);
+    stop_process(&mut machines, 2);
+    machines.becomes(1, "Running Nodes", &ALL[..1]);
+    machines.ctl(2, &["rename_cluster_node", ALL[1], "hare@localhost"]);
+    for (from, to) in [
+        ("mnesia/mq2@localhost", "mnesia/hare@localhost"),
+        ("mq2@localhost.conf", "hare@localhost.conf"),
+    ] {
+        std::fs::rename(machines.path(from), machines.path(to)).unwrap();
+    }
+    machines.nodes[1].name = "hare@localhost".to_owned();
+    machines.start_again(2);
+    machines.becomes(1, "Disk Nodes", &["hare@localhost", ALL[0]]);
+    machines.becomes(1, "Running Nodes", &["hare@localhost", ALL[0]]);
+    assert_eq!(declare(&machines, 1, "q").unwrap(), 1);
+    let listed = machines.ctl(1, &["-q", "list_queues", "--no-table-headers", "name", "state"]);
+    assert_eq!(listed, "q\trunning\n");
 }
 
 #[test]

@@ -51,7 +51,13 @@ impl Machines {
         fs::write(&cookie, "CWQUYERKZHUAGOEQMZZU").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
         fs::set_permissions(&cookie, mode).unwrap();
-        for tool in ["rabbitmq-server", "rabbitmqctl", "rabbitmq-queues", "rabbitmq-upgrade"] {
+        for tool in [
+            "rabbitmq-server",
+            "rabbitmqctl",
+            "rabbitmq-plugins",
+            "rabbitmq-queues",
+            "rabbitmq-upgrade",
+        ] {
             symlink(env!("CARGO_BIN_EXE_warren"), machines.path(tool)).unwrap();
         }
         for (number, settings) in (1..).zip(&settings) {
