@@ -86,20 +86,16 @@ impl Forwarded {
         }
     }
 
-    fn of(self, targets: Targets<'_>, node: &Node) -> Self {
-        if self.octets == targets.octets() && !self.octets.is_empty() {
-            return Forwarded { is_new: false, ..self };
+    fn look_up(&mut self, targets: Targets<'_>, node: &Node) {
+        self.is_new = self.octets != targets.octets() || self.octets.is_empty();
+        if !self.is_new {
+            return;
         }
         let snapshot = node.snapshot();
         let is_elsewhere = |id: &QueueId| snapshot.cell(*id).is_none() && snapshot.catalog.queue_by_id(*id).is_some();
-        Forwarded {
-            generation: self.generation,
-            octets: targets.octets().to_vec(),
-            cells: targets.queues().filter_map(|id| snapshot.cell(id).cloned()).collect(),
-            elsewhere: targets.queues().filter(is_elsewhere).collect(),
-            lately: self.lately,
-            is_new: true,
-        }
+        self.octets = targets.octets().to_vec();
+        self.cells = targets.queues().filter_map(|id| snapshot.cell(id).cloned()).collect();
+        self.elsewhere = targets.queues().filter(is_elsewhere).collect();
     }
 }
 
@@ -438,28 +434,29 @@ impl Batch {
 
     /// Publishes to queues of other nodes, too. Those say later what became of it.
     fn publish_far(&mut self, channel: u16, route: &Route, message: &Publication<'_>, receipt: Receipt) -> Fate {
-        let mut fate = self.publish_to(&route.cells, message, None);
+        let mut fate = match route.cells.is_empty() {
+            true => Fate::Unroutable,
+            false => self.publish_to(&route.cells, message, None),
+        };
         let as_of = self.routes.generation();
         let sequence = match receipt {
             Receipt::None => 0,
             Receipt::Confirm(_) | Receipt::Commit => self.legs.next_sequence(),
         };
+        let standing = Standing {
+            receipt,
+            sequence,
+            again: false,
+        };
         for remote in &route.remotes {
-            let leg = self.legs.to(&remote.leader, &self.node, &self.client);
-            let standing = Standing {
-                receipt,
-                sequence,
-                again: false,
-            };
-            let is_sent = leg.forward(channel, as_of, &remote.queues, message, standing);
-            self.legs.touch(&leg);
+            let on_behalf = (&self.node, &self.client);
+            let is_sent = self
+                .legs
+                .forward(on_behalf, (as_of, channel), remote, message, standing);
             fate = match (is_sent, fate) {
                 (false, _) | (_, Fate::Rejected) => Fate::Rejected,
                 (true, _) if receipt == Receipt::None => Fate::Taken,
-                (true, _) => {
-                    self.legs.await_answer(&leg, channel);
-                    Fate::Logged
-                }
+                (true, _) => Fate::Logged,
             };
         }
         fate
@@ -625,10 +622,13 @@ impl Host for Batch {
             let address = String::from_utf8_lossy(message.routing_key);
             return self.node.clone().reply_directly(&address, message, &mut self.touched);
         }
-        let queues = std::mem::take(&mut self.forwarded).of(forward.targets, &self.node);
-        let stamp = self.origin.as_mut().and_then(|origin| origin.stamp(forward, &queues));
-        let mut fate = self.publish_to(&queues.cells, message, stamp.as_ref());
-        if !queues.elsewhere.is_empty() || !self.strayed.is_empty() {
+        self.forwarded.look_up(forward.targets, &self.node);
+        let (origin, queues) = (&mut self.origin, &self.forwarded);
+        let stamp = origin.as_mut().and_then(|origin| origin.stamp(forward, queues));
+        let cells = std::mem::take(&mut self.forwarded.cells);
+        let mut fate = self.publish_to(&cells, message, stamp.as_ref());
+        self.forwarded.cells = cells;
+        if !self.forwarded.elsewhere.is_empty() || !self.strayed.is_empty() {
             match stamp {
                 // It is sent again, to whoever leads.
                 Some(_) => {
@@ -637,12 +637,11 @@ impl Host for Batch {
                     fate = Fate::Logged;
                 }
                 None => {
-                    self.send_on(&queues.elsewhere, message);
+                    self.send_on(&self.forwarded.elsewhere, message);
                     fate = self.set_aside_new(LEG_CHANNEL, message, Receipt::None, fate);
                 }
             }
         }
-        self.forwarded = queues;
         fate
     }
 
@@ -674,6 +673,32 @@ impl Host for Batch {
         self.settle_places(channel, how, multiple);
         self.wake_parked(channel);
         Ok(())
+    }
+
+    fn settle_run(
+        &mut self,
+        channel: u16,
+        (first, last): (DeliveryTag, DeliveryTag),
+        how: Settle,
+    ) -> Result<(), UnknownTag> {
+        let mut outcome = Ok(());
+        {
+            let mut state = self.client.outbox().lock();
+            let out = state.channel(channel).ok_or(UnknownTag(first))?;
+            for tag in (first.0..=last.0).map(DeliveryTag) {
+                let settled = &mut self.settled;
+                outcome = out.ledger.take(tag, false, |unacked| settled.push(unacked.item));
+                if outcome.is_err() {
+                    break;
+                }
+            }
+            if how == Settle::Ack {
+                out.counts.acked += self.settled.len() as u64;
+            }
+        }
+        self.settle_places(channel, how, false);
+        self.wake_parked(channel);
+        outcome
     }
 
     fn commit_held(&mut self, channel: u16) {

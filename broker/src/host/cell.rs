@@ -349,23 +349,27 @@ impl CellSink<'_> {
         let outbox = to.client.outbox();
         let mut state = outbox.lock();
         let parked = || (self.cell.clone(), to.id);
-        let Some((tag, buffer)) = state.admit(to.channel, parked, delivery, self.now) else {
+        let Some(tag) = state.admit(to.channel, parked, delivery, self.now) else {
             return Taken::Blocked;
         };
-        wire::deliver(
-            buffer,
-            &wire::Deliver {
-                channel: to.channel,
-                consumer_tag: to.tag.as_bytes(),
-                delivery_tag: tag.0,
-                redelivered: delivery.redelivered,
-                exchange: message.exchange,
-                routing_key: message.routing_key,
-                properties: counted.as_deref().unwrap_or(message.properties),
-                body: message.body,
-                frame_max: to.client.frame_max(),
-            },
-        );
+        let deliver = wire::Deliver {
+            channel: to.channel,
+            consumer_tag: to.tag.as_bytes(),
+            delivery_tag: tag.0,
+            redelivered: delivery.redelivered,
+            exchange: message.exchange,
+            routing_key: message.routing_key,
+            properties: counted.as_deref().unwrap_or(message.properties),
+            body: message.body,
+            frame_max: to.client.frame_max(),
+        };
+        match to.client.home() {
+            None => wire::deliver(state.buffer(), &deliver),
+            Some(_) => {
+                let (buffer, tail) = state.buffer_of_leg();
+                wire::hand_on(buffer, tail, &deliver);
+            }
+        }
         if state.promise_flush() {
             drop(state);
             self.touched.push(to.client.clone());

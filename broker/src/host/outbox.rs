@@ -118,6 +118,8 @@ pub enum Letter {
 #[derive(Debug, Default)]
 pub struct State {
     buffer: Vec<u8>,
+    /// On a leg: the deliveries at the buffer's end that more may join.
+    tail: wire::Tail,
     /// Sorted by channel number.
     channels: Vec<(u16, ChannelOut)>,
     parked: Vec<Parked>,
@@ -174,15 +176,31 @@ impl ChannelOut {
         self.ledger.book(Place::Here { cell, slot }, false, now)
     }
 
-    /// Books a delivery to a consumer of a queue that another node leads. `place`: where it is settled, if it must be.
-    pub fn book_far(&mut self, place: Option<Place>, redelivered: bool, now: Millis) -> DeliveryTag {
-        self.counts.redelivered += u64::from(redelivered);
-        let Some(place) = place else {
-            self.counts.delivered_no_ack += 1;
-            return self.ledger.number();
-        };
-        self.counts.delivered += 1;
-        self.ledger.book(place, true, now)
+    /// Books deliveries to a consumer of a queue that another node leads, and gives the tag of the first. `settled_at`: the
+    /// way on which they are settled, if they must be, and the number of the first there.
+    pub fn book_far(
+        &mut self,
+        count: usize,
+        settled_at: Option<(&Arc<Leg>, u64)>,
+        redelivered: bool,
+        now: Millis,
+    ) -> DeliveryTag {
+        let first = self.ledger.upcoming();
+        match settled_at {
+            None => {
+                self.counts.delivered_no_ack += count as u64;
+                self.ledger.number_many(count);
+            }
+            Some((leg, number)) => {
+                self.counts.delivered += count as u64;
+                for tag in (number..).take(count) {
+                    let place = Place::There { leg: leg.clone(), tag };
+                    self.ledger.book(place, true, now);
+                }
+            }
+        }
+        self.counts.redelivered += if redelivered { count as u64 } else { 0 };
+        first
     }
 
     /// Books what `basic.get` took from a queue that another node leads.
@@ -204,6 +222,12 @@ impl State {
             self.buffer = pool::take();
         }
         &mut self.buffer
+    }
+
+    /// On a leg: the buffer, and the deliveries at its end that more may join.
+    pub fn buffer_of_leg(&mut self) -> (&mut Vec<u8>, &mut wire::Tail) {
+        self.buffer();
+        (&mut self.buffer, &mut self.tail)
     }
 
     /// The channel's deliveries, if it is open.
@@ -239,14 +263,14 @@ impl State {
         full
     }
 
-    /// Books a delivery and gives its tag and the buffer to write it to; `None` = the consumer has to wait.
+    /// Books a delivery and gives its tag; `None` = the consumer has to wait.
     pub fn admit(
         &mut self,
         channel: u16,
         consumer: impl Fn() -> Parked,
         delivery: queue::Delivery,
         now: Millis,
-    ) -> Option<(DeliveryTag, &mut Vec<u8>)> {
+    ) -> Option<DeliveryTag> {
         if self.closed || self.buffer.len() > HIGH_WATER_BYTES {
             self.is_full_for(&consumer());
             return None;
@@ -268,7 +292,7 @@ impl State {
             }
         };
         out.counts.redelivered += u64::from(delivery.redelivered);
-        Some((tag, self.buffer()))
+        Some(tag)
     }
 
     /// A consumer that was cancelled waits for nothing any more.
@@ -362,6 +386,7 @@ impl Outbox {
         let mut state = self.state.lock();
         state.closed = true;
         state.parked.clear();
+        state.tail.cut();
         pool::give_back(std::mem::take(&mut state.buffer));
     }
 
@@ -447,6 +472,7 @@ impl Outbox {
         writing.written = 0;
         let mut state = self.state.lock();
         state.promised = false;
+        state.tail.cut();
         if state.buffer.is_empty() {
             pool::give_back(std::mem::take(&mut state.buffer));
             if std::mem::take(&mut state.starved) {

@@ -185,7 +185,7 @@ impl Connection {
                 return Ok((octets + body_octets, progress));
             }
         } else if self.is_leg
-            && let Some(done) = self.leg_method(&frame, &buf[octets..], host)
+            && let Some(done) = self.leg_method(&frame, host)
         {
             return Ok(done);
         }

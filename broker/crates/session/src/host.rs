@@ -16,7 +16,7 @@ pub trait Host {
     /// permission and existence of the exchange (the order of RabbitMQ's checks).
     fn publish(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal>;
 
-    /// Enqueues a message that its origin has routed to these queues of this node. Only on legs.
+    /// Enqueues a message that its origin has routed to these queues of this node: the first of `_forward`. Only on legs.
     fn forwarded(&mut self, _forward: &Forward<'_>, _message: &Publication<'_>) -> Fate {
         Fate::Unroutable
     }
@@ -38,6 +38,17 @@ pub trait Host {
         how: Settle,
         held: bool,
     ) -> Result<(), UnknownTag>;
+
+    /// Settles deliveries of a channel from one to another, both included, each by itself. Only on legs.
+    fn settle_run(
+        &mut self,
+        channel: u16,
+        (first, last): (DeliveryTag, DeliveryTag),
+        how: Settle,
+    ) -> Result<(), UnknownTag> {
+        let mut all = (first.0..=last.0).map(DeliveryTag);
+        all.try_for_each(|tag| self.settle(channel, tag, false, how, false))
+    }
 
     /// Performs the settlements held by a transaction.
     fn commit_held(&mut self, channel: u16);

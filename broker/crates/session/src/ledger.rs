@@ -76,6 +76,11 @@ impl<Q> Ledger<Q> {
         self.last
     }
 
+    /// As many of them; the first of them is what was upcoming.
+    pub fn number_many(&mut self, count: usize) {
+        self.last = DeliveryTag(self.last.0 + count as u64);
+    }
+
     /// The tag that the next delivery will get; direct replies show it without using it up.
     pub fn upcoming(&self) -> DeliveryTag {
         self.last.next()

@@ -2,17 +2,17 @@
 //! client's handshake does, and with two methods more.
 //!
 //! All else on it is AMQP 0-9-1 as from any client: channels, consumers, acknowledgements and confirms are those of
-//! every connection. A forwarded publish is taken once it is whole in the buffer.
+//! every connection. Forwarded publishes are taken once their frame is whole in the buffer.
 
-use model::{Refusal, ReplyCode, Table, Value};
+use model::{DeliveryTag, Refusal, ReplyCode, Table, Value};
 use std::sync::Arc;
-use wire::{ContentHeader, Forward, Frame, Kind, LegMethod};
+use wire::{Forward, Frame, Kind, LegMethod, Seen, Settled, Settling};
 
 use crate::{
-    Ask, Connection, Host, Limits, Publication, Step, Tuned,
+    Ask, Connection, Host, Limits, Publication, Settle, Step, Tuned,
     channel::Stage as ChannelStage,
     connection::{Progress, Stage},
-    publish::{expiration, whole_content},
+    publish::expiration,
     replies::Pending,
 };
 
@@ -31,13 +31,8 @@ impl Connection {
         connection
     }
 
-    /// A leg's own method and what belongs to it; 0 octets = incomplete, or held. `None` for every other frame.
-    pub(crate) fn leg_method<H: Host>(
-        &mut self,
-        frame: &Frame<'_>,
-        rest: &[u8],
-        host: &mut H,
-    ) -> Option<(usize, Progress)> {
+    /// A leg's own method; 0 octets = held. `None` for every other frame.
+    pub(crate) fn leg_method<H: Host>(&mut self, frame: &Frame<'_>, host: &mut H) -> Option<(usize, Progress)> {
         if frame.kind != Kind::Method || !matches!(self.stage, Stage::Open) {
             return None;
         }
@@ -48,45 +43,34 @@ impl Connection {
                 Some((octets, Progress::Stop(Step::Ask(Ask::CatchUp(generation)))))
             }
             LegMethod::Forward(_) if host.holds_publishes() => Some((0, Progress::Next)),
-            LegMethod::Forward(forward) => {
-                let Some((more, header, body)) = whole_content(rest, frame.channel, 0) else {
-                    return Some(self.unfinished(rest, host));
-                };
-                Some((
-                    octets + more,
-                    self.forwarded(frame.channel, &forward, &header, body, host),
-                ))
+            LegMethod::Forward(forward) => Some((octets, self.forwarded(frame.channel, &forward, host))),
+            LegMethod::Settle(settled) => Some((octets, self.settled(frame.channel, settled, host))),
+            // For the other end.
+            LegMethod::HandOn(_) => None,
+        }
+    }
+
+    fn settled<H: Host>(&mut self, number: u16, settled: Settled, host: &mut H) -> Progress {
+        let how = match settled.how {
+            Settling::Ack => Settle::Ack,
+            Settling::Requeue => Settle::Requeue,
+            Settling::Reject => Settle::Reject,
+        };
+        let channel = self.channels.get(&number);
+        // Of one that is closed or closing all goes back.
+        if channel.is_none_or(|channel| channel.stage != ChannelStage::Open) {
+            return Progress::Next;
+        }
+        match host.settle_run(number, (DeliveryTag(settled.first), DeliveryTag(settled.last)), how) {
+            Ok(()) => Progress::Next,
+            Err(unknown) => {
+                let refusal = Refusal::channel(ReplyCode::PreconditionFailed, unknown.to_string());
+                self.refuse(number, refusal, (60, 80), host)
             }
         }
     }
 
-    /// The content of a forwarded publish is not there yet, or is none.
-    fn unfinished<H: Host>(&mut self, rest: &[u8], host: &mut H) -> (usize, Progress) {
-        let is_sound = |from: &[u8], kind| match wire::next_frame(from, 0) {
-            Ok(None) => Some(None),
-            Ok(Some((frame, octets))) if frame.kind == kind => Some(Some(octets)),
-            Ok(Some(_)) | Err(_) => None,
-        };
-        let waits = match is_sound(rest, Kind::Header) {
-            Some(None) => true,
-            Some(Some(octets)) => is_sound(&rest[octets..], Kind::Body) == Some(None),
-            None => false,
-        };
-        if waits {
-            return (0, Progress::Next);
-        }
-        let refusal = Refusal::connection(ReplyCode::UnexpectedFrame, "forwarded publish without its content");
-        (0, self.refuse(0, refusal, (0, 0), host))
-    }
-
-    fn forwarded<H: Host>(
-        &mut self,
-        number: u16,
-        forward: &Forward<'_>,
-        header: &ContentHeader<'_>,
-        body: &[u8],
-        host: &mut H,
-    ) -> Progress {
+    fn forwarded<H: Host>(&mut self, number: u16, forward: &Forward<'_>, host: &mut H) -> Progress {
         match self.channels.get(&number).map(|channel| channel.stage) {
             Some(ChannelStage::Open) => {}
             Some(ChannelStage::Closing) => return Progress::Next,
@@ -95,26 +79,31 @@ impl Connection {
                 return self.refuse(number, refusal, (0, 0), host);
             }
         }
-        let message = routed(forward, header, body);
-        let fate = host.forwarded(forward, &message);
-        self.count_publish(number, fate, host);
+        let seen = match wire::decode_properties(forward.properties) {
+            Ok(seen) => seen,
+            Err(error) => return self.refuse(number, error.refusal(), (0, 0), host),
+        };
+        for (one, body) in forward.each() {
+            let fate = host.forwarded(&one, &routed(&one, &seen, body));
+            self.count_publish(number, fate, host);
+        }
         Progress::Next
     }
 }
 
 /// A publish that has been routed, as a queue gets it.
-pub fn routed<'a>(forward: &Forward<'a>, header: &ContentHeader<'a>, body: &'a [u8]) -> Publication<'a> {
+pub fn routed<'a>(forward: &Forward<'a>, seen: &Seen<'a>, body: &'a [u8]) -> Publication<'a> {
     Publication {
         exchange: forward.exchange,
         routing_key: forward.routing_key,
         mandatory: false,
-        properties: header.properties,
-        headers: header.seen.headers,
+        properties: forward.properties,
+        headers: seen.headers,
         extra_keys: &[],
         body,
-        persistent: header.seen.delivery_mode == Some(2),
-        priority: header.seen.priority.unwrap_or(0),
-        ttl: header.seen.expiration.and_then(|text| expiration(text).ok()),
+        persistent: seen.delivery_mode == Some(2),
+        priority: seen.priority.unwrap_or(0),
+        ttl: seen.expiration.and_then(|text| expiration(text).ok()),
         fault: None,
     }
 }

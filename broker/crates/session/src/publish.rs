@@ -35,7 +35,7 @@ pub(crate) enum Committed {
 }
 
 /// Octets of the frames after the method frame, the header and the body.
-pub(crate) type WholeContent<'a> = (usize, ContentHeader<'a>, &'a [u8]);
+type WholeContent<'a> = (usize, ContentHeader<'a>, &'a [u8]);
 
 impl Connection {
     /// The fast path: method, header and at most one body frame stand next to each other in the buffer.
@@ -353,7 +353,7 @@ impl Envelope {
 }
 
 /// Header and body frames, if both are complete, of this channel and in order.
-pub(crate) fn whole_content(rest: &[u8], channel: u16, frame_max: u32) -> Option<WholeContent<'_>> {
+fn whole_content(rest: &[u8], channel: u16, frame_max: u32) -> Option<WholeContent<'_>> {
     let (frame, header_octets) = wire::next_frame(rest, frame_max).ok()??;
     if frame.kind != Kind::Header || frame.channel != channel {
         return None;

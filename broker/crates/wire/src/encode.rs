@@ -13,6 +13,10 @@ use model::Refusal;
 const EMPTY_FRAME_BYTES: usize = 8;
 /// Octets of a content header frame without its property list.
 const HEADER_FRAME_BYTES: usize = EMPTY_FRAME_BYTES + 12;
+/// Octets of a method frame before the arguments.
+const METHOD_HEAD_BYTES: usize = 11;
+/// Where a content header frame tells the size of the body.
+const SIZE_IN_HEADER_FRAME: usize = 11;
 /// Octets of a reply text.
 const REPLY_TEXT_BYTES_MAX: usize = 255;
 
@@ -170,11 +174,17 @@ fn body_frame(out: &mut Vec<u8>, channel: u16, piece: &[u8]) {
     out.push(FRAME_END);
 }
 
+/// Octets of the arguments of a `basic.deliver`.
+#[inline]
+fn deliver_arguments(d: &Deliver<'_>) -> usize {
+    12 + short(d.consumer_tag).0.len() + short(d.exchange).0.len() + short(d.routing_key).0.len()
+}
+
 /// Appends `basic.deliver` with its content.
 #[inline]
 pub fn deliver(out: &mut Vec<u8>, d: &Deliver<'_>) {
     let (tag, exchange, key) = (short(d.consumer_tag), short(d.exchange), short(d.routing_key));
-    let arguments = 12 + tag.0.len() + exchange.0.len() + key.0.len();
+    let arguments = deliver_arguments(d);
     out.reserve(12 + arguments + content_bytes(d.properties, d.body, d.frame_max));
     method_head(out, d.channel, 60, arguments);
     push_short(out, tag);
@@ -184,6 +194,38 @@ pub fn deliver(out: &mut Vec<u8>, d: &Deliver<'_>) {
     push_short(out, key);
     out.push(FRAME_END);
     content(out, d.channel, d.properties, d.body, d.frame_max);
+}
+
+/// Appends `basic.deliver` with its content for each of these bodies, numbered from the tag in `first`, whose own body is
+/// not looked at. What they have in common is made once and copied.
+pub fn deliver_all<'a>(out: &mut Vec<u8>, first: &Deliver<'_>, bodies: impl Iterator<Item = &'a [u8]>) {
+    let mut d = Deliver { body: &[], ..*first };
+    let tag_at = METHOD_HEAD_BYTES + 1 + short(d.consumer_tag).0.len();
+    let method_bytes = METHOD_HEAD_BYTES + deliver_arguments(&d) + 1;
+    let size_at = method_bytes + SIZE_IN_HEADER_FRAME;
+    let common = method_bytes + HEADER_FRAME_BYTES + d.properties.len();
+    let (piece_max, [c0, c1]) = (piece_bytes_max(d.frame_max), d.channel.to_be_bytes());
+    let mut model_at = None;
+    for body in bodies {
+        match model_at {
+            Some(at) if !body.is_empty() && body.len() <= piece_max => {
+                out.reserve(common + EMPTY_FRAME_BYTES + body.len());
+                let start = out.len();
+                out.extend_from_within(at..at + common);
+                out[start + tag_at..start + tag_at + 8].copy_from_slice(&d.delivery_tag.to_be_bytes());
+                out[start + size_at..start + size_at + 8].copy_from_slice(&(body.len() as u64).to_be_bytes());
+                let [s0, s1, s2, s3] = (body.len() as u32).to_be_bytes();
+                out.extend_from_slice(&[3, c0, c1, s0, s1, s2, s3]);
+                out.extend_from_slice(body);
+                out.push(FRAME_END);
+            }
+            Some(_) | None => {
+                model_at = Some(out.len());
+                deliver(out, &Deliver { body, ..d });
+            }
+        }
+        d.delivery_tag += 1;
+    }
 }
 
 /// Appends `basic.get-ok` with its content.

@@ -1,22 +1,22 @@
-//! What runs on a leg beside AMQP 0-9-1: publishes that another node has routed already, and the state of the catalogue
-//! that what follows relies on.
+//! What runs on a leg beside AMQP 0-9-1: publishes that another node has routed already, deliveries for consumers of another
+//! node and what became of them, and the state of the catalogue that what follows relies on.
 //!
-//! A class of its own, so that no client's method is mistaken for one: only a session that serves a leg reads these. A
-//! forwarded publish names its queues by number and carries what a resend needs (origin's sequence and floor).
+//! A class of its own, so that no client's method is mistaken for one: only a session that serves a leg, and the leg's other
+//! end, read these. Publishes name their queues by number and carry what a resend needs (origin's sequence and floor).
+//! Messages that follow each other share a frame as far as they are alike.
 
 use crate::cursor::Cursor;
-use crate::encode::{content, content_bytes, push_short, short};
+use crate::encode::Deliver;
 use crate::frame::FRAME_END;
+use crate::run::{Bodies, CLASS, Lead, Member, QUEUE_BYTES, Run, Tail, decode_run, head};
 use model::{Generation, QueueId};
 
-/// Class id of the methods of a leg; AMQP 0-9-1 ends at 90.
-const CLASS: u16 = 0xFF00;
-const FORWARD: u16 = 10;
+const FORWARD: u16 = 11;
 const AS_OF: u16 = 20;
-/// Ids, both sequences, whether it comes again, and the number of queues.
-const FORWARD_HEAD_BYTES: usize = 4 + 8 + 8 + 1 + 2;
-/// Octets of a queue's number.
-const QUEUE_BYTES: usize = 8;
+const HAND_ON: u16 = 30;
+const SETTLE: u16 = 40;
+/// Octets of a settlement's frame: around it, ids, how, first and last.
+const SETTLE_BYTES: usize = 8 + 4 + 1 + 8 + 8;
 
 /// Queues of a forwarded publish, as they stand in its octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,21 +35,39 @@ impl<'a> Targets<'a> {
     }
 }
 
-/// A forwarded publish, borrowed; a content header follows.
+/// Forwarded publishes of one envelope, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward<'a> {
-    /// Its number among all that its origin has sent, in ascending order; 0 for one that is never sent again.
+    /// The number of the first among all that its origin has sent, one more for each after; 0 for those that are never sent
+    /// again.
     pub sequence: u64,
     /// Everything below this has been answered: it will not be sent again.
     pub floor: u64,
-    /// It was sent before, perhaps to another leader.
+    /// They were sent before, perhaps to another leader.
     pub again: bool,
-    /// Where it goes.
+    /// Where they go.
     pub targets: Targets<'a>,
-    /// Exchange it was published to.
+    /// Exchange they were published to.
     pub exchange: &'a [u8],
-    /// Routing key it was published with.
+    /// Routing key they were published with.
     pub routing_key: &'a [u8],
+    /// Flag word and property list.
+    pub properties: &'a [u8],
+    /// Their bodies.
+    pub bodies: Bodies<'a>,
+}
+
+impl<'a> Forward<'a> {
+    /// Each of the publishes: this with its own number, and its body.
+    pub fn each(self) -> impl Iterator<Item = (Forward<'a>, &'a [u8])> {
+        let step = u64::from(self.sequence != 0);
+        let mut next = self;
+        self.bodies.map(move |body| {
+            let one = next;
+            next.sequence = next.sequence.wrapping_add(step);
+            (one, body)
+        })
+    }
 }
 
 /// What `forward` writes.
@@ -63,7 +81,7 @@ pub struct Forwarding<'a> {
     pub floor: u64,
     /// It was sent before, perhaps to another leader.
     pub again: bool,
-    /// Where it goes; at most 65535.
+    /// Where it goes.
     pub queues: &'a [QueueId],
     /// Exchange it was published to.
     pub exchange: &'a [u8],
@@ -75,11 +93,84 @@ pub struct Forwarding<'a> {
     pub body: &'a [u8],
 }
 
+/// Deliveries of one envelope to a consumer of another node, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandedOn<'a> {
+    /// Which consumer they are for.
+    pub consumer_tag: &'a [u8],
+    /// Number of the first on the channel, one more for each after.
+    pub delivery_tag: u64,
+    /// Delivered before to somebody.
+    pub redelivered: bool,
+    /// Exchange they were published to.
+    pub exchange: &'a [u8],
+    /// Routing key they were published with.
+    pub routing_key: &'a [u8],
+    /// Flag word and property list.
+    pub properties: &'a [u8],
+    /// Their bodies.
+    pub bodies: Bodies<'a>,
+}
+
+/// How deliveries are settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settling {
+    /// Done.
+    Ack = 1,
+    /// Back to their places.
+    Requeue = 2,
+    /// Dead-lettered or dropped.
+    Reject = 3,
+}
+
+impl Settling {
+    fn of(octet: u8) -> Option<Self> {
+        [Settling::Ack, Settling::Requeue, Settling::Reject]
+            .into_iter()
+            .find(|how| *how as u8 == octet)
+    }
+}
+
+/// Deliveries of a channel that are settled alike, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// How.
+    pub how: Settling,
+    /// Number of the first.
+    pub first: u64,
+    /// Number of the last.
+    pub last: u64,
+}
+
+/// The settlement at the end of a buffer, which may take the next delivery in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SettledTail {
+    /// The buffer's length while nothing else was appended; 0 = there is none.
+    end: usize,
+}
+
+impl SettledTail {
+    /// The buffer has been taken away, or emptied.
+    pub fn cut(&mut self) {
+        self.end = 0;
+    }
+
+    /// The settlement at the end of the buffer.
+    fn frame<'a>(&self, out: &'a mut [u8]) -> Option<&'a mut [u8; SETTLE_BYTES]> {
+        let is_last = self.end != 0 && self.end == out.len();
+        is_last.then(|| out.last_chunk_mut()).flatten()
+    }
+}
+
 /// A method of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegMethod<'a> {
-    /// A publish that has been routed.
+    /// Publishes that have been routed.
     Forward(Forward<'a>),
+    /// Deliveries.
+    HandOn(HandedOn<'a>),
+    /// What became of deliveries.
+    Settle(Settled),
     /// What follows was decided on the definitions of this state, or of a later one.
     AsOf(Generation),
 }
@@ -90,7 +181,13 @@ pub fn decode_leg_method(payload: &[u8]) -> Option<LegMethod<'_>> {
     let mut rest = Cursor(payload);
     let (class, method) = (rest.u16()?, rest.u16()?);
     match (class, method) {
-        (CLASS, FORWARD) => decode_forward(rest).map(LegMethod::Forward),
+        (CLASS, FORWARD) => publishes(decode_run(rest)?).map(LegMethod::Forward),
+        (CLASS, HAND_ON) => Some(LegMethod::HandOn(deliveries(decode_run(rest)?))),
+        (CLASS, SETTLE) => {
+            let (how, first, last) = (Settling::of(rest.u8()?)?, rest.u64()?, rest.u64()?);
+            let is_sound = rest.is_empty() && first <= last;
+            is_sound.then_some(LegMethod::Settle(Settled { how, first, last }))
+        }
         (CLASS, AS_OF) => {
             let generation = Generation(rest.u64()?);
             rest.is_empty().then_some(LegMethod::AsOf(generation))
@@ -99,139 +196,116 @@ pub fn decode_leg_method(payload: &[u8]) -> Option<LegMethod<'_>> {
     }
 }
 
-#[inline]
-fn decode_forward(mut rest: Cursor<'_>) -> Option<Forward<'_>> {
-    let (sequence, floor, again) = (rest.u64()?, rest.u64()?, rest.u8()? != 0);
-    let count = usize::from(rest.u16()?);
-    let forward = Forward {
-        sequence,
-        floor,
-        again,
-        targets: Targets(rest.take(count * QUEUE_BYTES)?),
-        exchange: rest.short()?,
-        routing_key: rest.short()?,
-    };
-    rest.is_empty().then_some(forward)
+fn publishes(run: Run<'_>) -> Option<Forward<'_>> {
+    let are_queues = run.lead.len().is_multiple_of(QUEUE_BYTES);
+    are_queues.then_some(Forward {
+        sequence: run.number,
+        floor: run.floor,
+        again: run.flag,
+        targets: Targets(run.lead),
+        exchange: run.exchange,
+        routing_key: run.routing_key,
+        properties: run.properties,
+        bodies: run.bodies,
+    })
 }
 
-/// Frame head of a leg's method and its ids.
-#[inline]
-fn head(out: &mut Vec<u8>, channel: u16, method: u16, payload_bytes: usize) {
-    let [c0, c1] = channel.to_be_bytes();
-    // At most 65535 queues and two short strings: far below what a length field can say.
-    let [s0, s1, s2, s3] = (payload_bytes as u32).to_be_bytes();
-    let ([k0, k1], [m0, m1]) = (CLASS.to_be_bytes(), method.to_be_bytes());
-    out.extend_from_slice(&[1, c0, c1, s0, s1, s2, s3, k0, k1, m0, m1]);
+fn deliveries(run: Run<'_>) -> HandedOn<'_> {
+    HandedOn {
+        consumer_tag: run.lead,
+        delivery_tag: run.number,
+        redelivered: run.flag,
+        exchange: run.exchange,
+        routing_key: run.routing_key,
+        properties: run.properties,
+        bodies: run.bodies,
+    }
 }
 
 /// Appends a forwarded publish with its content, which is never split: a leg has no limit of its own.
 #[inline]
-pub fn forward(out: &mut Vec<u8>, f: &Forwarding<'_>) {
-    let (exchange, key) = (short(f.exchange), short(f.routing_key));
-    let queues = &f.queues[..f.queues.len().min(u16::MAX.into())];
-    let payload = FORWARD_HEAD_BYTES + queues.len() * QUEUE_BYTES + 2 + exchange.0.len() + key.0.len();
-    out.reserve(8 + payload + content_bytes(f.properties, f.body, 0));
-    head(out, f.channel, FORWARD, payload);
-    out.extend_from_slice(&f.sequence.to_be_bytes());
-    out.extend_from_slice(&f.floor.to_be_bytes());
-    out.push(u8::from(f.again));
-    out.extend_from_slice(&(queues.len() as u16).to_be_bytes());
-    for queue in queues {
-        out.extend_from_slice(&queue.0.to_be_bytes());
+pub fn forward(out: &mut Vec<u8>, tail: &mut Tail, f: &Forwarding<'_>) {
+    let member = Member {
+        channel: f.channel,
+        method: FORWARD,
+        number: f.sequence,
+        floor: f.floor,
+        flag: f.again,
+        lead: Lead::Queues(f.queues),
+        exchange: f.exchange,
+        routing_key: f.routing_key,
+        properties: f.properties,
+        body: f.body,
+    };
+    tail.append(out, &member);
+}
+
+/// Appends a delivery to a consumer of another node, whose client's frames are none of this node's business.
+#[inline]
+pub fn hand_on(out: &mut Vec<u8>, tail: &mut Tail, d: &Deliver<'_>) {
+    let member = Member {
+        channel: d.channel,
+        method: HAND_ON,
+        number: d.delivery_tag,
+        floor: 0,
+        flag: d.redelivered,
+        lead: Lead::Consumer(d.consumer_tag),
+        exchange: d.exchange,
+        routing_key: d.routing_key,
+        properties: d.properties,
+        body: d.body,
+    };
+    tail.append(out, &member);
+}
+
+/// Appends that a delivery is settled, or has the settlement at the end of the buffer say so.
+pub fn settle(out: &mut Vec<u8>, tail: &mut SettledTail, channel: u16, how: Settling, delivery_tag: u64) {
+    if let Some(frame) = tail.frame(out)
+        && let [
+            _,
+            c0,
+            c1,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            said,
+            ..,
+            l0,
+            l1,
+            l2,
+            l3,
+            l4,
+            l5,
+            l6,
+            l7,
+            _,
+        ] = frame
+        && ([*c0, *c1], *said) == (channel.to_be_bytes(), how as u8)
+        && u64::from_be_bytes([*l0, *l1, *l2, *l3, *l4, *l5, *l6, *l7]).checked_add(1) == Some(delivery_tag)
+    {
+        [*l0, *l1, *l2, *l3, *l4, *l5, *l6, *l7] = delivery_tag.to_be_bytes();
+        return;
     }
-    push_short(out, exchange);
-    push_short(out, key);
+    head(out, channel, SETTLE, SETTLE_BYTES - 8 - 4);
+    out.push(how as u8);
+    out.extend_from_slice(&delivery_tag.to_be_bytes());
+    out.extend_from_slice(&delivery_tag.to_be_bytes());
     out.push(FRAME_END);
-    content(out, f.channel, f.properties, f.body, 0);
+    tail.end = out.len();
 }
 
 /// Appends the state of the catalogue that what follows relies on.
 pub fn as_of(out: &mut Vec<u8>, generation: Generation) {
-    head(out, 0, AS_OF, 4 + 8);
+    head(out, 0, AS_OF, 8);
     out.extend_from_slice(&generation.0.to_be_bytes());
     out.push(FRAME_END);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{decode_header, decode_method, next_frame};
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    fn forwarding<'a>(queues: &'a [QueueId], names: (&'a [u8], &'a [u8]), body: &'a [u8]) -> Forwarding<'a> {
-        Forwarding {
-            channel: 7,
-            sequence: 9,
-            floor: 8,
-            again: true,
-            queues,
-            exchange: names.0,
-            routing_key: names.1,
-            properties: &[0x10, 0, 2],
-            body,
-        }
-    }
-
-    fn frames(mut octets: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        let mut frames = Vec::new();
-        while let Ok(Some((frame, length))) = next_frame(octets, 0) {
-            frames.push((frame.channel, frame.payload.to_vec()));
-            octets = &octets[length..];
-        }
-        assert!(octets.is_empty());
-        frames
-    }
-
-    #[test]
-    fn no_method_of_a_leg_is_one_of_amqp_and_none_of_amqp_is_one_of_a_leg() {
-        let mut out = Vec::new();
-        forward(&mut out, &forwarding(&[QueueId(1)], (b"x", b"k"), b""));
-        as_of(&mut out, Generation(3));
-        let frames = frames(&out);
-        assert!(decode_method(&frames[0].1).is_err() && decode_method(&frames[2].1).is_err());
-        assert_eq!(frames[2].0, 0);
-        assert_eq!(decode_leg_method(&frames[2].1), Some(LegMethod::AsOf(Generation(3))));
-        out.clear();
-        crate::ack(&mut out, 1, 1, true);
-        assert_eq!(decode_leg_method(&super::tests::frames(&out)[0].1), None);
-    }
-
-    proptest! {
-        #[test]
-        fn a_forwarded_publish_comes_back_as_it_went(
-            queues in vec(any::<u64>(), 0..5), exchange in vec(any::<u8>(), 0..256), key in vec(any::<u8>(), 0..256),
-            body in vec(any::<u8>(), 0..2000),
-        ) {
-            let queues: Vec<QueueId> = queues.into_iter().map(QueueId).collect();
-            let mut out = Vec::new();
-            forward(&mut out, &forwarding(&queues, (&exchange, &key), &body));
-            let frames = frames(&out);
-            let Some(LegMethod::Forward(read)) = decode_leg_method(&frames[0].1) else {
-                panic!("no forward");
-            };
-            prop_assert_eq!((read.sequence, read.floor, read.again, frames[0].0), (9, 8, true, 7));
-            prop_assert_eq!(read.targets.queues().collect::<Vec<_>>(), queues);
-            prop_assert_eq!((read.exchange, read.routing_key), (&exchange[..], &key[..]));
-            prop_assert_eq!(decode_header(&frames[1].1).unwrap().body_size, body.len() as u64);
-            prop_assert_eq!(frames.get(2).map(|frame| frame.1.clone()).unwrap_or_default(), body);
-        }
-
-        #[test]
-        fn hostile_octets_are_no_method_of_a_leg_and_cost_nothing(tail in vec(any::<u8>(), 0..400), method in 0u16..40) {
-            let payload = [&CLASS.to_be_bytes()[..], &method.to_be_bytes(), &tail].concat();
-            if let Some(LegMethod::Forward(read)) = decode_leg_method(&payload) {
-                prop_assert!(read.targets.octets().len() <= tail.len());
-            }
-        }
-
-        #[test]
-        fn a_forwarded_publish_cut_anywhere_is_none(cut in 0usize..40) {
-            let mut out = Vec::new();
-            forward(&mut out, &forwarding(&[QueueId(1)], (b"x", b"key"), b""));
-            let payload = frames(&out)[0].1.clone();
-            prop_assume!(cut < payload.len());
-            prop_assert_eq!(decode_leg_method(&payload[..cut]), None);
-        }
-    }
-}
+#[path = "forward_tests.rs"]
+mod tests;

@@ -76,10 +76,7 @@ pub fn decode_header(payload: &[u8]) -> Result<ContentHeader<'_>, HeaderError> {
     let Some((&[c0, c1, w0, w1, size @ ..], properties)) = payload.split_first_chunk::<12>() else {
         return Err(HeaderError::TooShort(unknown_frame(Kind::Header, payload)));
     };
-    let seen = see(properties).ok_or(HeaderError::List)?;
-    if let Some(headers) = seen.headers {
-        check_table(headers, 1).map_err(HeaderError::Headers)?;
-    }
+    let seen = decode_properties(properties)?;
     Ok(ContentHeader {
         class_id: u16::from_be_bytes([c0, c1]),
         weight: u16::from_be_bytes([w0, w1]),
@@ -87,6 +84,19 @@ pub fn decode_header(payload: &[u8]) -> Result<ContentHeader<'_>, HeaderError> {
         properties,
         seen,
     })
+}
+
+/// What the broker itself looks at in a flag word and property list.
+///
+/// # Errors
+/// Broken property list or headers table (502).
+#[inline]
+pub fn decode_properties(properties: &[u8]) -> Result<Seen<'_>, HeaderError> {
+    let seen = see(properties).ok_or(HeaderError::List)?;
+    if let Some(headers) = seen.headers {
+        check_table(headers, 1).map_err(HeaderError::Headers)?;
+    }
+    Ok(seen)
 }
 
 /// Walks the property list; `None` unless it is exactly as long as its flags say.

@@ -21,23 +21,28 @@ mod opening;
 mod oracle;
 mod properties;
 mod property_list;
+mod run;
 mod table;
 mod term;
 
 pub use delivery::{Delivery, Fetched, Whole, decode_delivery, decode_fetched, whole_content};
 pub use encode::{
-    Deliver, GetOk, Publishing, Return, ack, basic_return, cancel, content, deliver, get_ok, heartbeat, method, nack,
-    publish, reject, reply_text,
+    Deliver, GetOk, Publishing, Return, ack, basic_return, cancel, content, deliver, deliver_all, get_ok, heartbeat,
+    method, nack, publish, reject, reply_text,
 };
 pub use field_table::{from_field_table, to_field_table};
-pub use forward::{Forward, Forwarding, LegMethod, Targets, as_of, decode_leg_method, forward};
+pub use forward::{
+    Forward, Forwarding, HandedOn, LegMethod, Settled, SettledTail, Settling, Targets, as_of, decode_leg_method,
+    forward, hand_on, settle,
+};
 pub use frame::{Frame, FrameError, Kind, next_frame, unexpected_frame};
-pub use header::{ContentHeader, HeaderError, Seen, decode_header};
+pub use header::{ContentHeader, HeaderError, Seen, decode_header, decode_properties};
 pub use method::{Method, MethodError, Publish, class_method_ids, decode_method};
 pub use names::method_name;
 pub use opening::{ANSWER, Opening, Version, protocol_header};
 pub use properties::{Properties, PropertiesError};
 pub use property_list::{with_expiration_replaced, with_header_number, with_headers_replaced, with_reply_to_replaced};
+pub use run::{Bodies, Tail};
 pub use table::{TABLE_DEPTH_MAX, TableError, decode_table, encode_entry, encode_raw_entry, encode_table, raw_entries};
 
 /// Method structs, rare methods and constants, as `amq-protocol` names them.

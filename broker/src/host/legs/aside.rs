@@ -24,6 +24,7 @@ pub struct Aside {
     /// Nothing went over it: it is what confirms wait for.
     leg: Arc<Leg>,
     octets: Vec<u8>,
+    tail: wire::Tail,
     open: BTreeMap<u16, Vec<Receipt>>,
     queues: BTreeSet<QueueId>,
 }
@@ -34,6 +35,7 @@ impl Aside {
         Aside {
             leg: Arc::new(Leg::without_way(node, client)),
             octets: Vec::new(),
+            tail: wire::Tail::default(),
             open: BTreeMap::new(),
             queues: BTreeSet::new(),
         }
@@ -58,7 +60,7 @@ impl Aside {
             properties: message.properties,
             body: message.body,
         };
-        wire::forward(&mut self.octets, &forwarding);
+        wire::forward(&mut self.octets, &mut self.tail, &forwarding);
         self.leg.owe(channel, standing.receipt);
         self.open.entry(channel).or_default().push(standing.receipt);
         self.queues.extend(queues);

@@ -82,6 +82,7 @@ impl Drop for Arrival {
 #[derive(Debug, Default)]
 struct State {
     out: Vec<u8>,
+    tail: wire::Tail,
     told: Generation,
     answered: u64,
     open: VecDeque<Arc<Arrival>>,
@@ -183,7 +184,8 @@ impl Courier {
             properties: message.properties,
             body: message.body,
         };
-        wire::forward(&mut state.out, &forwarding);
+        let State { out, tail, .. } = &mut *state;
+        wire::forward(out, tail, &forwarding);
         state.open.push_back(arrival.clone());
         self.pipe.added(state.out.len() - before);
         true
@@ -192,7 +194,9 @@ impl Courier {
     fn flush(&self) {
         let swap = |chunk: &mut Vec<u8>| {
             chunk.clear();
-            std::mem::swap(&mut self.state.lock().out, chunk);
+            let mut state = self.state.lock();
+            state.tail.cut();
+            std::mem::swap(&mut state.out, chunk);
             !chunk.is_empty()
         };
         if self.pipe.flush(swap) != Flushed::All {
@@ -265,6 +269,7 @@ impl Courier {
         let mut state = self.state.lock();
         state.broken = true;
         state.out = Vec::new();
+        state.tail.cut();
         let open = std::mem::take(&mut state.open);
         drop(state);
         open.iter().for_each(|arrival| arrival.lose());

@@ -19,6 +19,7 @@ use super::{
     estate::Estate,
     leg::{Leg, Standing},
     reader,
+    remote::Remote,
 };
 
 /// A leg that broke is not opened again before this, counted from its opening: a leader that is away would be dialled by
@@ -185,6 +186,28 @@ impl Legs {
         self.has_aside() || self.all.values().any(|leg| leg.is_full())
     }
 
+    /// Sends a publish to queues of another node; false if there is no way.
+    pub fn forward(
+        &mut self,
+        (node, client): (&Arc<Node>, &Arc<Client>),
+        (as_of, channel): (Generation, u16),
+        to: &Remote,
+        message: &Publication<'_>,
+        standing: Standing,
+    ) -> bool {
+        let is_meant = |leg: &Arc<Leg>| *leg.leader == *to.leader && !leg.is_broken();
+        if !self.touched.last().is_some_and(is_meant) {
+            let leg = self.to(&to.leader, node, client);
+            self.touched.push(leg);
+        }
+        let Some(leg) = self.touched.last() else { return false };
+        let is_sent = leg.forward(channel, as_of, &to.queues, message, standing);
+        if is_sent && standing.receipt != Receipt::None {
+            note_asked(&mut self.asked, leg, channel);
+        }
+        is_sent
+    }
+
     /// This leg has octets to write.
     pub fn touch(&mut self, leg: &Arc<Leg>) {
         if !self.touched.last().is_some_and(|last| Arc::ptr_eq(last, leg)) {
@@ -194,10 +217,7 @@ impl Legs {
 
     /// The last publish on this channel waits for this leg's answer.
     pub fn await_answer(&mut self, leg: &Arc<Leg>, channel: u16) {
-        let is_known = |(known, number): &(Arc<Leg>, u16)| *number == channel && Arc::ptr_eq(known, leg);
-        if !self.asked.iter().rev().any(is_known) {
-            self.asked.push((leg.clone(), channel));
-        }
+        note_asked(&mut self.asked, leg, channel);
     }
 
     /// What was published in this batch waits for these answers.
@@ -226,5 +246,12 @@ impl Legs {
     /// The client is gone.
     pub fn take_all(&mut self) -> Vec<Arc<Leg>> {
         std::mem::take(&mut self.all).into_values().collect()
+    }
+}
+
+fn note_asked(asked: &mut Vec<(Arc<Leg>, u16)>, leg: &Arc<Leg>, channel: u16) {
+    let is_known = |(known, number): &(Arc<Leg>, u16)| *number == channel && Arc::ptr_eq(known, leg);
+    if !asked.iter().rev().any(is_known) {
+        asked.push((leg.clone(), channel));
     }
 }

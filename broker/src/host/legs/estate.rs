@@ -4,7 +4,7 @@
 
 use session::{Publication, Receipt};
 use std::{collections::BTreeMap, sync::Arc};
-use wire::{Forward, Kind, LegMethod, Targets};
+use wire::{Forward, LegMethod, Targets};
 
 use super::leg::FarConsumer;
 
@@ -49,13 +49,13 @@ impl Estate {
         }
         let receipts = self.open.iter().map(|(channel, open)| (*channel, open.iter()));
         let mut receipts: BTreeMap<u16, _> = receipts.collect();
-        self.sent().filter_map(move |(channel, forward, content)| {
+        self.sent().filter_map(move |(channel, forward, body)| {
             if let Some(left) = answered.get_mut(&channel).filter(|left| **left > 0) {
                 *left -= 1;
                 return None;
             }
             let receipt = *receipts.get_mut(&channel)?.next()?;
-            unheard(channel, receipt, &forward, content)
+            unheard(channel, receipt, &forward, body)
         })
     }
 
@@ -64,35 +64,31 @@ impl Estate {
     }
 }
 
-/// The publishes in a chunk that may be sent again, each with what follows its method.
+/// The publishes in a chunk that may be sent again, each with its channel and its body.
 fn numbered(chunk: &[u8]) -> impl Iterator<Item = (u16, Forward<'_>, &[u8])> {
     let mut rest = chunk;
-    std::iter::from_fn(move || {
-        loop {
-            // Only whole frames of this node's own making are in it.
-            let (frame, octets) = wire::next_frame(rest, 0).ok()??;
-            rest = &rest[octets..];
-            if frame.kind == Kind::Method
-                && let Some(LegMethod::Forward(forward)) = wire::decode_leg_method(frame.payload)
-                && forward.sequence != 0
-            {
-                return Some((frame.channel, forward, rest));
-            }
-        }
-    })
+    let frames = std::iter::from_fn(move || {
+        // Only whole frames of this node's own making are in it.
+        let (frame, octets) = wire::next_frame(rest, 0).ok()??;
+        rest = &rest[octets..];
+        Some(frame)
+    });
+    let publishes = frames.filter_map(|frame| match wire::decode_leg_method(frame.payload) {
+        Some(LegMethod::Forward(forward)) if forward.sequence != 0 => Some((frame.channel, forward)),
+        _ => None,
+    });
+    publishes.flat_map(|(channel, forward)| forward.each().map(move |(one, body)| (channel, one, body)))
 }
 
-fn unheard<'a>(channel: u16, receipt: Receipt, forward: &Forward<'a>, content: &'a [u8]) -> Option<Unheard<'a>> {
-    let (frame, _) = wire::next_frame(content, 0).ok()??;
-    let header = wire::decode_header(frame.payload).ok()?;
-    let whole = wire::whole_content(content).ok()??;
+fn unheard<'a>(channel: u16, receipt: Receipt, forward: &Forward<'a>, body: &'a [u8]) -> Option<Unheard<'a>> {
+    let seen = wire::decode_properties(forward.properties).ok()?;
     Some(Unheard {
         channel,
         receipt,
         sequence: forward.sequence,
         again: forward.again,
         targets: forward.targets,
-        message: session::routed(forward, &header, whole.body),
+        message: session::routed(forward, &seen, body),
     })
 }
 
@@ -101,7 +97,7 @@ mod tests {
     use super::*;
     use model::QueueId;
 
-    fn publish(out: &mut Vec<u8>, channel: u16, sequence: u64, body: &str) {
+    fn publish((out, tail): &mut (Vec<u8>, wire::Tail), channel: u16, sequence: u64, body: &str) {
         let forwarding = wire::Forwarding {
             channel,
             sequence,
@@ -113,20 +109,21 @@ mod tests {
             properties: &[0x10, 0, 2],
             body: body.as_bytes(),
         };
-        wire::forward(out, &forwarding);
+        wire::forward(out, tail, &forwarding);
     }
 
     #[test]
     fn the_last_publishes_of_each_channel_are_open_and_others_are_not() {
-        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let mut first = (Vec::new(), wire::Tail::default());
+        let mut second = (Vec::new(), wire::Tail::default());
         publish(&mut first, 1, 1, "answered");
         publish(&mut first, 2, 2, "b");
-        wire::ack(&mut first, 1, 9, false);
+        wire::ack(&mut first.0, 1, 9, false);
         publish(&mut first, 1, 0, "nobody waits");
         publish(&mut second, 1, 3, "");
         publish(&mut second, 3, 4, "closed");
         let estate = Estate {
-            chunks: vec![first, Vec::new(), second],
+            chunks: vec![first.0, Vec::new(), second.0],
             open: BTreeMap::from([(1, vec![Receipt::Confirm(7)]), (2, vec![Receipt::Commit])]),
             consumers: Vec::new(),
         };

@@ -141,6 +141,8 @@ struct FarChannel {
 #[derive(Debug, Default)]
 struct State {
     out: Vec<u8>,
+    tail: wire::Tail,
+    settled: wire::SettledTail,
     channels: BTreeMap<u16, FarChannel>,
     /// In order.
     asked: VecDeque<Asked>,
@@ -315,6 +317,7 @@ impl Leg {
             if state.stage != Stage::Open {
                 return false;
             }
+            state.cut();
             std::mem::swap(&mut state.out, chunk);
             !chunk.is_empty()
         };
@@ -384,29 +387,25 @@ impl Leg {
                 properties: message.properties,
                 body: message.body,
             };
-            wire::forward(&mut state.out, &forwarding);
+            wire::forward(&mut state.out, &mut state.tail, &forwarding);
             self.unanswered.store(state.unanswered, Ordering::Relaxed);
         })
     }
 
     /// Settles deliveries of a channel, in order. `all_before`: no earlier one of this channel is to stay open.
     pub fn settle(&self, number: u16, tags: &[u64], how: Settle, all_before: bool) {
-        let last = tags[tags.len() - 1];
-        let (tags, multiple) = match all_before {
-            true => (std::slice::from_ref(&last), true),
-            false => (tags, false),
-        };
         let mut state = self.state.lock();
         if state.stage != Stage::Open || !state.channels.contains_key(&number) {
             return;
         }
         let before = state.out.len();
-        for tag in tags {
-            match how {
-                Settle::Ack => wire::ack(&mut state.out, number, *tag, multiple),
-                Settle::Requeue => wire::nack(&mut state.out, number, *tag, multiple, true),
-                Settle::Reject => wire::nack(&mut state.out, number, *tag, multiple, false),
-            }
+        let State { out, settled, .. } = &mut *state;
+        match (tags.last(), how) {
+            (Some(last), Settle::Ack) if all_before => wire::ack(out, number, *last, true),
+            (Some(last), _) if all_before => wire::nack(out, number, *last, true, how == Settle::Requeue),
+            _ => tags
+                .iter()
+                .for_each(|tag| wire::settle(out, settled, number, settling(how), *tag)),
         }
         self.pipe.added(state.out.len() - before);
     }
@@ -616,6 +615,7 @@ impl Leg {
         let mut chunks = state.kept.take();
         chunks.push(chunk);
         chunks.push(std::mem::take(&mut state.out));
+        state.cut();
         let (mut open, mut consumers) = (BTreeMap::new(), Vec::new());
         for (number, channel) in std::mem::take(&mut state.channels) {
             open.insert(number, channel.unanswered.open().collect());
@@ -657,6 +657,7 @@ impl Leg {
         self.broken.store(true, Ordering::Release);
         drop(state.kept.take());
         pool::give_back(std::mem::take(&mut state.out));
+        state.cut();
         let mut consumers = Vec::new();
         for (number, mut open) in std::mem::take(&mut state.channels) {
             let mut told = Vec::new();
@@ -705,6 +706,12 @@ impl Asked {
 }
 
 impl State {
+    /// What was to be sent is taken away.
+    fn cut(&mut self) {
+        self.tail.cut();
+        self.settled.cut();
+    }
+
     /// The leader has to know at least this state before it goes on.
     fn rely_on(&mut self, as_of: Generation) {
         if self.told < as_of {
@@ -758,4 +765,13 @@ impl State {
 pub fn qos(prefetch_count: u16, global: bool) -> AMQPClass {
     let qos = basic::Qos { prefetch_count, global };
     AMQPClass::Basic(basic::AMQPMethod::Qos(qos))
+}
+
+/// The session's word in the leg's language.
+fn settling(how: Settle) -> wire::Settling {
+    match how {
+        Settle::Ack => wire::Settling::Ack,
+        Settle::Requeue => wire::Settling::Requeue,
+        Settle::Reject => wire::Settling::Reject,
+    }
 }

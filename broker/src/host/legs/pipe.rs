@@ -8,7 +8,7 @@ use std::{
     io,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering, fence},
     },
 };
 use tokio::net::TcpStream;
@@ -29,8 +29,10 @@ pub struct Pipe {
     writing: Mutex<Writing>,
     /// The socket took no more.
     blocked: AtomicBool,
-    /// Octets that have not been written.
-    waiting: AtomicUsize,
+    /// Octets that were ever added to the buffer; whoever fills it says so, under its lock.
+    added: AtomicUsize,
+    /// Octets that were ever written; whoever writes says so.
+    written: AtomicUsize,
 }
 
 /// How a flush ended.
@@ -68,12 +70,15 @@ impl Pipe {
 
     /// Octets that wait to be written, near enough.
     pub fn waiting_bytes(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        // In this order there are never fewer added than written.
+        let written = self.written.load(Ordering::Acquire);
+        self.added.load(Ordering::Relaxed).wrapping_sub(written)
     }
 
-    /// Octets have been added to what `take` gives.
+    /// Octets have been added to what `swap` gives, whose lock is held: one at a time says so.
     pub fn added(&self, octets: usize) {
-        self.waiting.fetch_add(octets, Ordering::Relaxed);
+        let added = self.added.load(Ordering::Relaxed).wrapping_add(octets);
+        self.added.store(added, Ordering::Release);
     }
 
     /// What was being written when the socket failed; nothing is written any more.
@@ -90,11 +95,14 @@ impl Pipe {
             return Flushed::All;
         };
         loop {
+            // Either the role is free for us, or who holds it sees what we have added.
+            fence(Ordering::SeqCst);
             let Some(mut writing) = self.writing.try_lock() else {
                 return Flushed::All;
             };
             let flushed = self.write(tcp, &mut writing, &swap);
             drop(writing);
+            fence(Ordering::SeqCst);
             match flushed {
                 // Whoever added octets while we held the role has left them to us.
                 Flushed::All if self.waiting_bytes() > 0 => {}
@@ -120,7 +128,8 @@ impl Pipe {
                 Ok(0) => return Flushed::Dead,
                 Ok(octets) => {
                     writing.written += octets;
-                    self.waiting.fetch_sub(octets, Ordering::Relaxed);
+                    let all = self.written.load(Ordering::Relaxed).wrapping_add(octets);
+                    self.written.store(all, Ordering::Release);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
                 Err(_) => return Flushed::Dead,

@@ -20,6 +20,8 @@ use super::{
 
 /// The client has so many octets to read before the leg is read again.
 const CLIENT_BYTES_MAX: usize = 512 * 1024;
+/// So much is written for the client before the rest of what was read is looked at.
+const FLUSH_BYTES: usize = 128 * 1024;
 /// Longest time to connect and to be let in.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// So long it is tried to reach a leader that is not known to be down.
@@ -242,20 +244,23 @@ impl Reader {
         if frame.kind != Kind::Method {
             return Err(End::Refused(wire::unexpected_frame(&frame)));
         }
-        let content = || wire::whole_content(&octets[length..]).map_err(End::Refused);
-        if let Some(delivery) = wire::decode_delivery(frame.payload) {
-            let Some(whole) = content()? else { return Ok(0) };
-            self.deliver(frame.channel, &delivery, &whole);
-            return Ok(length + whole.octets);
+        match wire::decode_leg_method(frame.payload) {
+            Some(LegMethod::HandOn(deliveries)) => {
+                self.deliver(frame.channel, &deliveries);
+                return Ok(length);
+            }
+            Some(LegMethod::AsOf(generation)) => {
+                self.leg.hear_of(generation);
+                return Ok(length);
+            }
+            // For the other end, as what is no method at all.
+            Some(LegMethod::Forward(_) | LegMethod::Settle(_)) | None => {}
         }
         if let Some(fetched) = wire::decode_fetched(frame.payload) {
-            let Some(whole) = content()? else { return Ok(0) };
+            let whole = wire::whole_content(&octets[length..]).map_err(End::Refused)?;
+            let Some(whole) = whole else { return Ok(0) };
             self.hand_over(frame.channel, &fetched, &whole);
             return Ok(length + whole.octets);
-        }
-        if let Some(LegMethod::AsOf(generation)) = wire::decode_leg_method(frame.payload) {
-            self.leg.hear_of(generation);
-            return Ok(length);
         }
         let method = wire::decode_method(frame.payload).map_err(|error| End::Refused(error.refusal()))?;
         if matches!(method, Method::Other(AMQPClass::Basic(basic::AMQPMethod::Cancel(_)))) && self.is_behind() {
@@ -286,32 +291,34 @@ impl Reader {
         Some(consumer)
     }
 
-    /// A delivery for a consumer that is gone, or on a channel that is closed, is the leader's again in a moment.
-    fn deliver(&mut self, number: u16, delivery: &wire::Delivery<'_>, whole: &wire::Whole<'_>) {
-        let Some(consumer) = self.consumer(number, delivery.consumer_tag) else {
+    /// Deliveries for a consumer that is gone, or on a channel that is closed, are the leader's again in a moment.
+    fn deliver(&mut self, number: u16, run: &wire::HandedOn<'_>) {
+        let Some(consumer) = self.consumer(number, run.consumer_tag) else {
             return;
         };
         let client = &self.leg.client;
         let mut state = client.outbox().lock();
         let Some(out) = state.channel(number) else { return };
-        let place = (!consumer.wish.no_ack).then(|| Place::There {
-            leg: self.leg.clone(),
-            tag: delivery.delivery_tag,
-        });
-        let tag = out.book_far(place, delivery.redelivered, self.now);
-        let delivery = wire::Deliver {
+        let settled_at = (!consumer.wish.no_ack).then_some((&self.leg, run.delivery_tag));
+        let tag = out.book_far(run.bodies.count(), settled_at, run.redelivered, self.now);
+        let first = wire::Deliver {
             channel: number,
-            consumer_tag: delivery.consumer_tag,
+            consumer_tag: run.consumer_tag,
             delivery_tag: tag.0,
-            redelivered: delivery.redelivered,
-            exchange: delivery.exchange,
-            routing_key: delivery.routing_key,
-            properties: whole.properties,
-            body: whole.body,
+            redelivered: run.redelivered,
+            exchange: run.exchange,
+            routing_key: run.routing_key,
+            properties: run.properties,
+            body: &[],
             frame_max: client.frame_max(),
         };
-        wire::deliver(state.buffer(), &delivery);
+        wire::deliver_all(state.buffer(), &first, run.bodies);
         self.wrote |= state.promise_flush();
+        let is_much = state.buffer().len() >= FLUSH_BYTES;
+        drop(state);
+        if is_much {
+            self.hand_on();
+        }
     }
 
     /// The answer to a get.

@@ -1,5 +1,7 @@
 //! The connection machine against a scripted node: what a client sends, what it is answered, what the node is asked.
 
+mod legs;
+
 use model::{DeliveryTag, ExchangeName, Millis, QueueName, Refusal, ReplyCode, Table, Value};
 use session::{
     Answer, Ask, Connection, Fate, Host, Limits, LoginOutcome, Note, Publication, Receipt, Release, Request, Settle,
@@ -652,87 +654,6 @@ fn a_body_too_large_is_read_to_its_end_and_then_refused() {
         client.heard(),
         ["1 20.40 406 60.40 PRECONDITION_FAILED - message size 1000001 is larger than configured max size 1000000"]
     );
-    assert!(client.node.told.is_empty());
-}
-
-/// A leg with channel 1 open.
-fn leg() -> Client {
-    let mut leg = Client::new();
-    leg.machine = Connection::leg(limits(), "bob".into());
-    leg.method(1, channel_open());
-    assert!(leg.answer(Answer::Done).is_none());
-    leg.heard();
-    leg
-}
-
-fn forward(queues: &[u64], body: &[u8]) -> Vec<u8> {
-    let queues: Vec<model::QueueId> = queues.iter().map(|queue| model::QueueId(*queue)).collect();
-    let forwarding = wire::Forwarding {
-        channel: 1,
-        sequence: 1,
-        floor: 1,
-        again: false,
-        queues: &queues,
-        exchange: b"x",
-        routing_key: b"k",
-        properties: &[0, 0],
-        body,
-    };
-    let mut octets = Vec::new();
-    wire::forward(&mut octets, &forwarding);
-    octets
-}
-
-#[test]
-fn a_forwarded_publish_in_any_pieces_is_taken_whole_and_confirmed_like_any() {
-    let mut leg = leg();
-    leg.method(1, confirm_select());
-    leg.heard();
-    leg.node.fates = [Ok(Fate::Taken), Ok(Fate::Rejected), Ok(Fate::Logged)].into();
-    let large = vec![b'm'; 200_000];
-    leg.send(&forward(&[3, 4], b"one"));
-    for octet in forward(&[5], b"two") {
-        leg.send(&[octet]);
-    }
-    leg.send(&forward(&[], &large));
-    assert_eq!(leg.node.told[..2], ["forwarded [3, 4] one", "forwarded [5] two"]);
-    assert_eq!(leg.node.told[2].len(), "forwarded [] ".len() + large.len());
-    assert_eq!(leg.heard(), ["1 60.80 tag=1 multiple=false", "1 60.120 tag=2"]);
-    let point = leg.machine.seal().expect("a confirm waits");
-    leg.machine.reached(point, &mut leg.node);
-    assert_eq!(leg.heard(), ["1 60.80 tag=3 multiple=false"]);
-}
-
-#[test]
-fn a_leg_asks_the_node_to_catch_up_and_goes_on_afterwards() {
-    let mut leg = leg();
-    let mut octets = Vec::new();
-    wire::as_of(&mut octets, model::Generation(7));
-    octets.extend(forward(&[1], b"later"));
-    let step = leg.send(&octets);
-    assert!(
-        matches!(step, Step::Ask(Ask::CatchUp(model::Generation(7)))),
-        "{step:?}"
-    );
-    assert!(leg.node.told.is_empty());
-    leg.answer(Answer::Done);
-    assert_eq!(leg.node.told, ["forwarded [1] later"]);
-}
-
-#[test]
-fn a_leg_whose_publish_has_no_content_is_closed_and_a_client_may_not_forward_at_all() {
-    let mut broken = leg();
-    let whole = forward(&[1], b"body");
-    let head = whole.len() - (8 + 14) - (8 + 4);
-    let octets = [&whole[..head], &whole[head + 22..]].concat();
-    assert!(matches!(
-        broken.send(&octets),
-        Step::Ask(Ask::Release(Release::Connection))
-    ));
-    assert!(broken.node.told.is_empty());
-    let mut client = Client::with_channel();
-    let step = client.send(&whole);
-    assert!(matches!(step, Step::Ask(Ask::Release(Release::Connection))), "{step:?}");
     assert!(client.node.told.is_empty());
 }
 
