@@ -333,6 +333,8 @@ impl Loader {
         self.config.node.home = environment.variable("HOME").map(PathBuf::from);
         self.config.node.secret_directory.clone_from(&args.secret_dir);
         self.config.node.cookie = variables.value("RABBITMQ_ERLANG_COOKIE").map(Secret::new);
+        self.config.node.variables = variables.set();
+        self.config.node.notify_socket = environment.variable("NOTIFY_SOCKET");
         self.config.node.pid_file = variables.value("RABBITMQ_PID_FILE").map(PathBuf::from);
         self.names(variables);
         let amqp = self.variable::<u16>(variables, "RABBITMQ_NODE_PORT").unwrap_or(5672);

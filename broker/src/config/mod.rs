@@ -17,6 +17,7 @@ mod plugins;
 mod reference;
 mod settings;
 mod syntax;
+mod syslog;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]
@@ -42,4 +43,5 @@ pub use settings::{
     Management, Mechanism, NameService, Node, PasswordHashing, Prometheus, Queues, RatesMode, Resources, Rotation,
     RotationDate, SanType, SocketOptions, Stream, TimeFormat, TlsOptions, TlsVersion, Verify,
 };
+pub use syslog::{Syslog, SyslogProtocol};
 pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Value, Watermark};

@@ -78,6 +78,10 @@ pub struct Node {
     pub config_files: Vec<PathBuf>,
     /// The `enabled_plugins` file.
     pub enabled_plugins_file: PathBuf,
+    /// The variables that were set, by their full names; secrets are left out.
+    pub variables: BTreeMap<String, String>,
+    /// Where the service manager listens that has started the process.
+    pub notify_socket: Option<String>,
     /// Where the process id is written; none is nowhere.
     pub pid_file: Option<PathBuf>,
 }
@@ -483,6 +487,8 @@ pub struct Log {
     pub levels: BTreeMap<String, LogLevel>,
     /// Categories whose lines go to a file of their own instead of the log file.
     pub categories: BTreeMap<String, CategoryFile>,
+    /// Lines for a syslog server.
+    pub syslog: Box<super::syslog::Syslog>,
 }
 
 /// A file for the lines of one category.

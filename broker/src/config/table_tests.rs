@@ -27,6 +27,7 @@ fn another_value(key: &Key) -> String {
         ("listeners.tcp", "none"),
         ("listeners.ssl", "none"),
         ("ssl_options", "none"),
+        ("tcp_listen_options", "none"),
         ("loopback_users", "none"),
         ("management.cors.allow_origins", "none"),
         ("management.path_prefix", "/broker"),
@@ -99,6 +100,7 @@ fn honoured(key: &Key) {
     let before = match key.name.as_str() {
         "listeners.ssl" => "listeners.ssl.a = 5671\n",
         "ssl_options" => "ssl_options.certfile = /c\n",
+        "tcp_listen_options" => "tcp_listen_options.backlog = 7\n",
         "management.cors.allow_origins" => "management.cors.allow_origins.a = b\n",
         _ => "",
     };

@@ -74,6 +74,9 @@ pub const KNOWN: [(&str, &str); 22] = [
     ),
 ];
 
+/// Those that are never shown.
+const SECRET: [&str; 2] = ["DEFAULT_PASS", "ERLANG_COOKIE"];
+
 /// Both sources of variables.
 pub struct Variables<'a> {
     environment: &'a dyn Environment,
@@ -97,6 +100,16 @@ impl<'a> Variables<'a> {
             all.file = found.into_iter().map(|written| (written.key, written.value)).collect();
         }
         all
+    }
+
+    /// Those in the environment, by their full names; secrets are left out.
+    pub fn set(&self) -> BTreeMap<String, String> {
+        let names = KNOWN.iter().map(|(name, _)| *name);
+        let shown = names.filter(|name| !SECRET.contains(name) && !name.starts_with("ERL_"));
+        let value = |name| self.environment.variable(&format!("RABBITMQ_{name}"));
+        shown
+            .filter_map(|name| Some((format!("RABBITMQ_{name}"), value(name)?)))
+            .collect()
     }
 
     /// What the file of variables says.

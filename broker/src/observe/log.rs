@@ -9,6 +9,7 @@ mod feed;
 mod file;
 mod line;
 mod shape;
+mod syslog;
 
 use crate::config::{LOG_CATEGORIES, Log, LogLevel, LogShape, NodeName, Rotation, Stream};
 use feed::Feed;
@@ -21,6 +22,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
+use syslog::Syslog;
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer,
@@ -37,12 +39,25 @@ const DEFAULT: &str = "default";
 /// The library by which nodes agree tells its authors much; only what goes wrong is for operators.
 const AGREEMENT: &str = "openraft";
 
-/// The log file cannot be written.
+/// An output cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the log file {}: {source}; set log.file = false, or RABBITMQ_LOGS = - for standard output", path.display())]
-pub struct LogError {
-    path: PathBuf,
-    source: io::Error,
+pub enum LogError {
+    /// A file.
+    #[error("cannot write the log file {}: {source}; set log.file = false, or RABBITMQ_LOGS = - for standard output", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The syslog server.
+    #[error("cannot reach the syslog server {host}: {source}; set log.syslog.host, or log.syslog = false")]
+    Syslog {
+        /// Its name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// Which lines an output takes, and how that is changed.
@@ -125,6 +140,16 @@ fn outputs(log: &Log, node: &NodeName) -> Result<Outputs, LogError> {
         let shape = &log.exchange.shape;
         outputs.push(output(Sink::Exchange, shape, filter(Share::All, log.exchange.level)));
     }
+    if log.syslog.is_on {
+        let settings = &log.syslog;
+        let host = node.as_str().rsplit('@').next().unwrap_or_default();
+        let server = Syslog::open(settings, host).map_err(|source| LogError::Syslog {
+            host: settings.host.clone(),
+            source,
+        })?;
+        let own = filter(Share::All, settings.level);
+        outputs.push(output(Sink::Syslog(server), &settings.shape, own));
+    }
     Ok((outputs, files, switches))
 }
 
@@ -161,6 +186,7 @@ enum Sink {
     Console(Stream),
     File(Arc<Mutex<LogFile>>),
     Exchange,
+    Syslog(Syslog),
 }
 
 /// One output with the shape of its lines.
@@ -183,6 +209,10 @@ impl<S: Subscriber> Layer<S> for Shaped {
             }
             Sink::Exchange => {
                 Feed::ours().put(&line, &self.shape);
+                Ok(())
+            }
+            Sink::Syslog(server) => {
+                server.send(&line);
                 Ok(())
             }
         };
@@ -218,7 +248,7 @@ fn filter(level: LogLevel) -> LevelFilter {
 }
 
 fn open(path: &Path, rotation: Rotation) -> Result<LogFile, LogError> {
-    LogFile::open(path, rotation).map_err(|source| LogError {
+    LogFile::open(path, rotation).map_err(|source| LogError::File {
         path: path.to_owned(),
         source,
     })

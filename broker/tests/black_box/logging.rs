@@ -72,6 +72,20 @@ fn shapes(text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn no_password_is_in_the_log_however_much_that_tells() {
+    let secrets = ["first-s3cret", "second-s3cret", "guessed-s3cret"];
+    let broker = Broker::start("log.default.level = debug\ndefault_pass = first-s3cret\n");
+    broker.ctl(&["add_user", "bob", secrets[0]]);
+    broker.ctl(&["change_password", "bob", secrets[1]]);
+    assert!(connect(broker.amqp, "bob:guessed-s3cret@").await.is_err());
+    let refused = |log: &str| log.contains("user 'bob' - invalid credentials");
+    let log = until("bob is refused", || broker.log(), refused).await;
+    for secret in secrets {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn the_life_of_a_connection_is_logged_in_rabbitmqs_words() {
     let broker = Broker::start("");
     let connection = named_client(&broker).await;
@@ -261,7 +275,7 @@ async fn what_cannot_be_done_with_log_lines_is_refused_by_name() {
     let conf = broker.directory().join("rabbitmq.conf");
     let before = fs::read_to_string(&conf).unwrap();
     for (setting, word) in [
-        ("log.syslog = true", "log.syslog"),
+        ("log.journald = true", "log.journald"),
         ("log.file.rotation.compress = true", "log.file.rotation.compress"),
         ("log.file.rotation.date = monday", "$D0"),
         ("log.console.formatter.time_format = iso", "rfc3339_space"),

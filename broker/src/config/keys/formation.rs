@@ -6,6 +6,7 @@ use crate::config::settings::Config;
 
 pub(super) fn keys() -> Vec<Key> {
     let by_names = "nodes are found by the names that a StatefulSet gives to its pods; the API server is not asked";
+    let elsewhere = "nodes are found by classic_config, dns or k8s; another peer_discovery_backend is refused";
     let one_seed = "one node of a cluster may begin it, known beforehand, so nothing is locked";
     vec![
         key("cluster_formation.peer_discovery_backend", |c: &mut Config, _, v: Backend| {
@@ -26,6 +27,9 @@ pub(super) fn keys() -> Vec<Key> {
             .default("0")
             .doc("Ordinal of the pod that begins the cluster. Where no pod has it, none begins one."),
         no_effect("cluster_formation.k8s.*", by_names),
+        no_effect("cluster_formation.aws.*", elsewhere),
+        no_effect("cluster_formation.consul.*", elsewhere),
+        no_effect("cluster_formation.etcd.*", elsewhere),
         key("cluster_formation.discovery_retry_limit", |c: &mut Config, _, v| c.formation.looks_max = v)
             .default("30")
             .doc("Looks for a cluster before a node that may not begin one gives up; with k8s it never does."),

@@ -233,10 +233,39 @@ fn file() -> Vec<Key> {
 }
 
 fn others() -> Vec<Key> {
-    let outputs = "log lines go to the console, to a file and to an exchange only";
-    let mut all: Vec<_> = ["log.syslog", "log.journald"]
-        .map(|name| only(name, &["false"], outputs))
-        .into();
-    all.extend(["log.syslog.*", "log.journald.*"].map(|name| no_effect(name, outputs)));
+    let journal = "what goes to the console is in the journal, where systemd starts the node";
+    let mut all = syslog();
+    all.push(only("log.journald", &["false"], journal));
+    all.push(no_effect("log.journald.*", journal));
+    all
+}
+
+fn syslog() -> Vec<Key> {
+    let datagrams = "lines go to the syslog server in datagrams, so that it cannot hold the node up";
+    let host = |name: &'static str| key(name, |c: &mut Config, _, v| c.log.syslog.host = v);
+    let mut all = vec![
+        key("log.syslog", |c: &mut Config, _, v| c.log.syslog.is_on = v)
+            .default("false")
+            .doc("Whether log lines go to a syslog server."),
+        key("log.syslog.level", |c: &mut Config, _, v| c.log.syslog.level = Some(v)).doc("Least level there."),
+        host("log.syslog.host").default("localhost").doc("The server's name."),
+        host("log.syslog.ip").doc("Its address instead."),
+        key("log.syslog.port", |c: &mut Config, _, v| c.log.syslog.port = v)
+            .default("514")
+            .doc("Its port."),
+        key("log.syslog.protocol", |c: &mut Config, _, v| c.log.syslog.protocol = v)
+            .default("rfc3164")
+            .doc("As what messages are shaped."),
+        key("log.syslog.identity", |c: &mut Config, _, v| c.log.syslog.identity = v)
+            .default("rabbitmq")
+            .doc("What the node is called there."),
+        key("log.syslog.facility", |c: &mut Config, _, v| c.log.syslog.facility = v)
+            .default("daemon")
+            .doc("Which kind of program it is."),
+        only("log.syslog.transport", &["udp"], datagrams),
+        no_effect("log.syslog.multiline_mode", "every line of a text is a message"),
+        no_effect("log.syslog.ssl_options.*", datagrams),
+    ];
+    all.extend(shape("syslog", |c| &mut c.log.syslog.shape));
     all
 }

@@ -2,7 +2,7 @@
 //! Row order matters only where an exact key stands before a pattern that would match it too.
 
 use super::{Key, key, no_effect, only, refused};
-use crate::config::settings::{Config, TlsOptions, TlsVersion, Verify};
+use crate::config::settings::{Config, SocketOptions, TlsOptions, TlsVersion, Verify};
 use crate::config::value::{ByteSize, Limit, ListenAddress, Milliseconds, NoneWord};
 use std::path::PathBuf;
 
@@ -136,6 +136,15 @@ fn message_size(text: &str) -> Result<(), String> {
 
 fn options() -> Vec<Key> {
     let mut all = vec![
+        key("tcp_listen_options", |c: &mut Config, _, _: NoneWord| {
+            c.listeners.socket = SocketOptions {
+                backlog: 128,
+                nodelay: true,
+                linger: true,
+                ..SocketOptions::default()
+            }
+        })
+        .doc("none: forget every tcp_listen_options key."),
         key("tcp_listen_options.backlog", |c: &mut Config, _, v| {
             c.listeners.socket.backlog = v
         })
