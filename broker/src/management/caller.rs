@@ -12,9 +12,11 @@ use model::VhostName;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
+use tokio::time::Instant;
 
-use super::{Api, elsewhere::OnBehalf, failure::Failure};
+use super::{Api, elsewhere::OnBehalf, failure::Failure, guesses::Turn};
 
 /// An authenticated user with at least one of the management tags.
 #[derive(Clone, Debug)]
@@ -130,12 +132,19 @@ fn credentials(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
     Some((user, octets[colon + 1..].to_vec()))
 }
 
-fn authenticate(headers: &HeaderMap, from: IpAddr, api: &Api) -> Result<Caller, Failure> {
+async fn authenticate(headers: &HeaderMap, from: IpAddr, api: &Api) -> Result<Caller, Failure> {
     if !headers.contains_key(header::AUTHORIZATION) {
         return Err(Failure::anonymous());
     }
     let (name, password) = credentials(headers).ok_or_else(Failure::login_failed)?;
-    let user = api.node.log_in(&name, &password, from).map_err(|reason| {
+    match api.guesses.turn(from, &name, &password, Instant::now()) {
+        Turn::Never => return Err(Failure::too_many_guesses()),
+        Turn::After(Duration::ZERO) => {}
+        Turn::After(wait) => tokio::time::sleep(wait).await,
+    }
+    let user = api.node.log_in(&name, &password, from);
+    api.guesses.judged(from, &name, &password, user.is_ok(), Instant::now());
+    let user = user.map_err(|reason| {
         tracing::warn!("HTTP access denied: {reason}");
         Failure::login_failed()
     })?;
@@ -163,7 +172,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         // The service always says whom it serves; if it did not, nobody would pass for local.
         let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
-        authenticate(&parts.headers, from, api)
+        authenticate(&parts.headers, from, api).await
     }
 }
 

@@ -149,6 +149,20 @@ async fn members_of_quorum_queues_are_shown_and_changed() {
 }
 
 #[tokio::test]
+async fn who_guesses_passwords_is_turned_away_and_who_is_logged_in_is_not() {
+    let at = serve().await;
+    assert_eq!(ask(at, "guest:guest", "GET", "/whoami", "").await.0, "200");
+    let guesses = (0..30).map(|number| async move {
+        let login = format!("guest:{number}");
+        ask(at, &login, "GET", "/whoami", "").await.0
+    });
+    let statuses = futures::future::join_all(guesses).await;
+    let count = |status: &str| statuses.iter().filter(|seen| *seen == status).count();
+    assert!(count("401") >= 5 && count("429") >= 5, "{statuses:?}");
+    assert_eq!(ask(at, "guest:guest", "GET", "/whoami", "").await.0, "200");
+}
+
+#[tokio::test]
 async fn our_answers_read_as_the_shapes_that_clients_know() {
     let at = serve().await;
     ask(at, "guest:guest", "PUT", "/queues/%2F/q", "{}").await;

@@ -67,6 +67,15 @@ impl Failure {
         Self::with(StatusCode::UNAUTHORIZED, ApiError::login_failed())
     }
 
+    /// 429: too many wrong passwords; this one was not looked at.
+    pub fn too_many_guesses() -> Self {
+        let reason = "Too many failed log-ins, try again later";
+        Self::with(
+            StatusCode::TOO_MANY_REQUESTS,
+            ApiError::new("too_many_requests", reason),
+        )
+    }
+
     /// 401 without a body: nobody has logged in.
     pub fn anonymous() -> Self {
         Failure {

@@ -26,6 +26,7 @@ mod exchanges;
 mod failure;
 mod features;
 mod global_parameters;
+mod guesses;
 mod headers;
 mod health;
 mod list;
@@ -65,6 +66,7 @@ pub use definitions_export::whole as all_definitions;
 pub use elsewhere::answer as answer_node;
 use failure::Failure;
 pub use features::ENABLED as FEATURE_FLAGS;
+use guesses::Guesses;
 pub use openapi::text as openapi;
 pub use policies::shape as policy_shape;
 
@@ -75,6 +77,15 @@ pub struct Api {
     pub node: Arc<Node>,
     /// How fast its numbers change.
     pub samples: Arc<Samples>,
+    /// Who guesses passwords.
+    guesses: Guesses,
+}
+
+impl Api {
+    fn new(node: Arc<Node>, samples: Arc<Samples>) -> Self {
+        let guesses = Guesses::default();
+        Api { node, samples, guesses }
+    }
 }
 
 /// Binds the API's ports.
@@ -89,7 +100,7 @@ pub fn bind(config: &Config) -> anyhow::Result<Vec<Bound>> {
 pub fn pages(node: Arc<Node>, samples: Arc<Samples>) -> Router {
     resources()
         .fallback(|| async { Failure::not_found() })
-        .with_state(Arc::new(Api { node, samples }))
+        .with_state(Arc::new(Api::new(node, samples)))
 }
 
 fn resources() -> Router<Arc<Api>> {
@@ -128,7 +139,7 @@ fn resources() -> Router<Arc<Api>> {
 
 /// The whole API and its page.
 pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
-    let api = Arc::new(Api { node, samples });
+    let api = Arc::new(Api::new(node, samples));
     let prefix = api.node.config().management.path_prefix.clone();
     Router::new()
         .merge(ui::routes(&prefix))
@@ -139,6 +150,9 @@ pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
         .with_state(api)
 }
 
+#[cfg(test)]
+#[path = "security_tests.rs"]
+mod security;
 #[cfg(test)]
 #[path = "conversation_tests.rs"]
 mod tests;
