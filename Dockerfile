@@ -14,8 +14,10 @@ FROM scratch
 LABEL org.opencontainers.image.title="Warren" \
       org.opencontainers.image.description="RabbitMQ-compatible message broker and its Kubernetes operator" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Users, configuration, and the links under which the one binary is RabbitMQ's commands.
-COPY image/ /
+# Users, the links under which the one binary is RabbitMQ's commands, and the configuration, in which the broker may enable plugins.
+COPY image/etc/passwd image/etc/group /etc/
+COPY image/usr/ /usr/
+COPY --chown=999:999 image/etc/rabbitmq/ /etc/rabbitmq/
 COPY --from=build /warren /warren-operator /usr/bin/
 # Writable for whatever user the container is run as, as in the official image.
 COPY --from=build --chown=999:999 /data/ /var/lib/

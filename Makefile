@@ -21,7 +21,7 @@ help: ## print this
 
 # ---- for users ----
 
-.PHONY: demo demo-down image build dist
+.PHONY: demo demo-down image build dist deb
 demo: ## a Kubernetes, the operator, a broker, messages: from nothing to `kubectl get rmq`
 	@hack/demo up
 
@@ -34,6 +34,9 @@ image: ## build the container image
 build: ## compile the static binaries of the image into $WARREN_CACHE/image
 	@hack/need cargo cc strip
 	@hack/binaries $(WARREN_CACHE)/image
+
+deb: build ## the Debian package in DIST=dist: tool names, user, directories, systemd unit
+	@hack/deb $(or $(DIST),dist)
 
 dist: image ## charts, install.yaml, image, bill of materials and checksums in DIST=dist; WARREN_IMAGE is the image's name for all
 	@hack/need python3

@@ -15,6 +15,7 @@ pub mod detached;
 pub mod host;
 mod http;
 pub mod management;
+mod notify;
 pub mod observe;
 pub mod offline;
 pub mod peer;

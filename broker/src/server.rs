@@ -19,7 +19,9 @@ use crate::{
         data_directory,
         listener::{self, Port},
     },
-    http, management, observe, peer,
+    http, management,
+    notify::{Manager, State},
+    observe, peer,
     process::{Process, Ways},
 };
 
@@ -88,6 +90,8 @@ async fn follow_rotations(files: observe::LogFiles, mut hangups: Signal) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    let manager = Manager::at(config.node.notify_socket.as_deref());
+    manager.tell(State::Starting);
     let directory = data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
     let _pid_file = PidFile::write(config.node.pid_file.as_deref())?;
     let backlog = config.listeners.socket.backlog;
@@ -130,7 +134,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(peer::names::keep(named, names, process.stopping().clone()));
     process.find_cluster().await.context("forming a cluster")?;
     process.start_app().await?;
+    manager.tell(State::Ready);
     wait_for_stop().await?;
+    manager.tell(State::Stopping);
     process.stop().await;
     Ok(())
 }
