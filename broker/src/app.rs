@@ -150,7 +150,7 @@ async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow:
     node.announce(places.peers);
     management::import_definitions(&node).await?;
     for bound in amqp {
-        announce(&node, bound.port()?);
+        announce(&node, bound.port());
         tokio::spawn(bound.run(node.clone()));
     }
     let services = Services::new(node.clone());

@@ -13,7 +13,7 @@ use hyper_util::{
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, HttpBounds, ListenAddress, Listener},
     host::{
+        Gate, Gated,
         listener::{self, Port},
         tls::Certificates,
     },
@@ -35,7 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// One bound port.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
+    listener: Gated,
     port: Port,
     certificates: Option<Arc<Certificates>>,
     handshake: Duration,
@@ -81,7 +82,7 @@ pub fn bind(config: &Config, address: ListenAddress, protocol: &'static str) -> 
     let listener = bound.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr()?;
     Ok(Bound {
-        listener,
+        listener: Gated::new(listener, config.listeners.socket.backlog)?,
         port: Port { protocol, address },
         certificates: None,
         handshake: Duration::ZERO,
@@ -95,8 +96,15 @@ impl Bound {
         self.port.clone()
     }
 
+    /// The same port, closed while this gate is.
+    #[must_use]
+    pub fn behind(mut self, gate: &Gate) -> Self {
+        self.listener.follow(gate);
+        self
+    }
+
     /// Serves until `stopping`; then what is being answered is finished and nothing new accepted.
-    pub async fn run(self, routes: Router, stopping: CancellationToken) {
+    pub async fn run(mut self, routes: Router, stopping: CancellationToken) {
         let most = self.bounds.connections_max.max().map_or(Semaphore::MAX_PERMITS, |max| {
             usize::try_from(max).map_or(Semaphore::MAX_PERMITS, |max| max.clamp(1, Semaphore::MAX_PERMITS))
         });

@@ -131,7 +131,7 @@ impl Services {
         }
         let served = bound
             .into_iter()
-            .map(|bound| tokio::spawn(bound.run(routes.clone(), stop.clone())));
+            .map(|bound| tokio::spawn(bound.behind(self.node.gate()).run(routes.clone(), stop.clone())));
         tasks.extend(served);
         Running { stop, tasks, ports }
     }

@@ -333,9 +333,9 @@ pub async fn started(config: Config) -> Arc<Node> {
     let data = super::data_directory::open(config.node.data.as_path(), config.node.name.as_str()).unwrap();
     let identity = data.begin().unwrap();
     let nobody = crate::cluster::transport::Nobody;
-    Node::start(config, (data.disk, Manner::default()), identity, &nobody)
-        .await
-        .unwrap()
+    // A configuration is large, and tests hold this future in theirs.
+    let start = Node::start(config, (data.disk, Manner::default()), identity, &nobody);
+    Box::pin(start).await.unwrap()
 }
 
 /// A started node for tests, of the usual configuration, with a data directory of its own.

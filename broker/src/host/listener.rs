@@ -11,13 +11,13 @@ use std::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{connection, node::Node, proxy, socket::Socket, tls::Certificates};
+use super::{connection, gate::Gated, node::Node, proxy, socket::Socket, tls::Certificates};
 use crate::config::{ListenAddress, Listeners, SocketOptions};
 
 /// One bound port.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
+    listener: Gated,
     certificates: Option<Arc<Certificates>>,
     proxy_protocol: bool,
     socket: SocketOptions,
@@ -45,7 +45,7 @@ pub fn bind_all(listeners: &Listeners) -> anyhow::Result<Vec<Bound>> {
             bind(*address, listeners.socket.backlog).with_context(|| format!("cannot listen for AMQP on {address}"))?;
         let proxy_protocol = listeners.proxy_protocol;
         Ok(Bound {
-            listener,
+            listener: Gated::new(listener, listeners.socket.backlog)?,
             certificates,
             proxy_protocol,
             socket: listeners.socket.clone(),
@@ -63,7 +63,8 @@ pub fn bind(address: ListenAddress, backlog: i32) -> io::Result<TcpListener> {
     }
 }
 
-fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+/// Binds this very address.
+pub(super) fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
@@ -77,20 +78,21 @@ fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 
 impl Bound {
     /// What this port is called and where it is.
-    pub fn port(&self) -> io::Result<Port> {
+    pub fn port(&self) -> Port {
         let protocol = if self.certificates.is_some() {
             "amqp/ssl"
         } else {
             "amqp"
         };
-        Ok(Port {
+        Port {
             protocol,
-            address: self.listener.local_addr()?,
-        })
+            address: self.listener.address(),
+        }
     }
 
-    /// Accepts until the node stops.
-    pub async fn run(self, node: Arc<Node>) {
+    /// Accepts until the node stops, while its gate is open.
+    pub async fn run(mut self, node: Arc<Node>) {
+        self.listener.follow(node.gate());
         loop {
             tokio::select! {
                 () = node.stopping().cancelled() => return,

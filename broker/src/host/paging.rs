@@ -45,6 +45,16 @@ impl Node {
         left
     }
 
+    /// Has one queue do so, as under pressure; answers how many octets left memory.
+    pub fn page_out(&self, cell: &Arc<QueueCell>) -> u64 {
+        self.shrink(cell)
+    }
+
+    /// Gives freed memory back to the system; true if there was any. May take a while.
+    pub fn reclaim_memory(&self) -> bool {
+        memory::give_back()
+    }
+
     fn shrink(&self, cell: &Arc<QueueCell>) -> u64 {
         let (mut touched, mut errands) = (Vec::new(), Vec::new());
         let left = self.on_cell(cell, &mut touched, &mut errands, |work| {

@@ -89,7 +89,7 @@ async fn serve(node: Arc<Node>, addresses: Arc<Addresses>, port: TcpListener) ->
     tokio::spawn(host::run_loads(node.clone()));
     tokio::spawn(peer::serve(port, peers.clone(), Process::around(node.clone())));
     let bound = listener::bind_all(&node.config().listeners).unwrap().remove(0);
-    let amqp = bound.port().unwrap().address.port();
+    let amqp = bound.port().address.port();
     tokio::spawn(bound.run(node.clone()));
     node.started();
     Served {

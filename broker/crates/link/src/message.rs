@@ -351,6 +351,14 @@ pub enum Request {
     ShrinkMembers { node: String },
     /// `quorum_status`; answers rows of node, state, last operation in memory, last on disk, and the reign.
     QuorumStatus { vhost: String, name: String },
+    /// `suspend_listeners`, `resume_listeners`
+    SuspendListeners { suspended: bool },
+    /// Freed memory goes back to the system.
+    ReclaimMemory,
+    /// `reclaim_quorum_memory`: what a quorum queue has in memory goes into the store.
+    ReclaimQueueMemory { vhost: String, name: String },
+    /// The variables that the node was started with; no secrets.
+    Variables,
 }
 
 /// Why a request is refused, as far as tools tell it apart.

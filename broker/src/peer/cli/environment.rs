@@ -28,6 +28,16 @@ pub(super) fn environment(node: &Node) -> Term {
     ])
 }
 
+/// The variables that the node was started with.
+pub(super) fn variables(node: &Node) -> Term {
+    let variables = node.config().node.variables.iter();
+    Term::Map(
+        variables
+            .map(|(name, value)| (name.clone(), Term::text(value)))
+            .collect(),
+    )
+}
+
 fn rabbit(node: &Node, config: &Config) -> Term {
     let (amqp, access) = (&config.amqp, &config.access);
     let listeners = |all: &std::collections::BTreeMap<String, ListenAddress>| {

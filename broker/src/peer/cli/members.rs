@@ -33,6 +33,7 @@ pub(super) fn execute(node: &Node, request: Request) -> Outcome {
         }
         Request::ShrinkMembers { node: on } => wait_for(async { Ok(rows(node.shrink_members(&on).await)) }),
         Request::QuorumStatus { vhost, name } => status(node, &vhost, &name),
+        Request::ReclaimQueueMemory { vhost, name } => reclaim(node, &vhost, &name),
         _ => Err(Failure::Unknown),
     }
 }
@@ -72,4 +73,22 @@ fn status(node: &Node, vhost: &str, name: &str) -> Outcome {
         let members = node.members(&record).await?;
         Ok(Term::List(members.into_iter().map(Member::row).collect()))
     })
+}
+
+/// The leader's part of the queue's memory, wherever that is.
+fn reclaim(node: &Node, vhost: &str, name: &str) -> Outcome {
+    let record = record(node, vhost, name)?;
+    if !record.is_quorum() {
+        let why = "This operation is not applicable to classic queues";
+        return Err(Failure::Refused(why.to_owned()));
+    }
+    if node.is_away(&record) {
+        return Ok(Term::none());
+    }
+    if node.snapshot().is_remote(&record) {
+        let (vhost, name) = (vhost.to_owned(), name.to_owned());
+        return wait_for(node.ask_node(&record.leader, Request::ReclaimQueueMemory { vhost, name }, None));
+    }
+    let cell = node.cell(&record).map_err(|_| Failure::NotFound)?;
+    Ok(Term::count(node.page_out(&cell)))
 }

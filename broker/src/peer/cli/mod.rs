@@ -181,6 +181,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         | Request::DeleteMember { .. }
         | Request::GrowMembers { .. }
         | Request::ShrinkMembers { .. }
+        | Request::ReclaimQueueMemory { .. }
         | Request::QuorumStatus { .. } => members::execute(node, request),
         Request::CloseConnection { pid, reason } => clients::close(node, pid, reason),
         Request::CloseConnections { scope, limit, reason } => clients::close_all(node, scope, limit, reason),
@@ -211,6 +212,12 @@ fn answer_question(node: &Node, request: Request) -> Outcome {
             Ok(Term::none())
         }
         Request::HashPassword { password } => Ok(features::hash(node, &password)),
+        Request::SuspendListeners { suspended } => {
+            node.gate().close(suspended);
+            Ok(Term::none())
+        }
+        Request::ReclaimMemory => Ok(Term::Bool(node.reclaim_memory())),
+        Request::Variables => Ok(environment::variables(node)),
         Request::Resolve { host, family } => features::resolve(&host, family),
         Request::SetChannelMax { channels } => {
             node.set_channel_max(channels);

@@ -26,6 +26,7 @@ mod policies;
 mod rename;
 mod report;
 mod status;
+mod upkeep;
 mod users;
 mod vhosts;
 
@@ -37,7 +38,7 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 24] = [
+const GROUPS: [&[Command]; 25] = [
     lifecycle::COMMANDS,
     cluster::COMMANDS,
     rename::COMMANDS,
@@ -62,6 +63,7 @@ const GROUPS: [&[Command]; 24] = [
     logs::COMMANDS,
     members::COMMANDS,
     report::COMMANDS,
+    upkeep::COMMANDS,
 ];
 
 /// All commands, limits with their subjects.
@@ -85,12 +87,9 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "disable_auth_attempt_source_tracking",
     "discover_peers",
     "enable_auth_attempt_source_tracking",
-    "erlang_cookie_sources",
     "eval_file",
     "exec",
     "federation_status",
-    "force_gc",
-    "hipe_compile",
     "list_deprecated_features",
     "list_mqtt_connections",
     "list_network_interfaces",
@@ -100,8 +99,7 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "log_tail_stream",
     "maybe_stuck",
     "observer",
-    "os_env",
-    "reclaim_quorum_memory",
+    "peek",
     "reconcile_vhosts",
     "remote_shell",
     "remove_classic_queue_mirroring_from_policies",
@@ -109,11 +107,9 @@ pub(crate) const NOT_HERE: &[&str] = &[
     "resolver_info",
     "restart_federation_link",
     "restart_shovel",
-    "resume_listeners",
     "runtime_thread_stats",
     "schema_info",
     "shovel_status",
-    "suspend_listeners",
 ];
 
 /// How a list is shown.
