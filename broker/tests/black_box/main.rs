@@ -21,6 +21,7 @@ mod logging;
 mod machines;
 mod messages;
 mod mirroring;
+mod monitoring;
 mod plugins;
 #[path = "../ports/mod.rs"]
 mod ports;

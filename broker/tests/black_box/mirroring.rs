@@ -95,13 +95,18 @@ impl Machines {
     }
 
     pub(crate) fn cluster(count: usize) -> Self {
-        let machines = Machines::start(count);
+        Machines::start(count).joined()
+    }
+
+    /// One cluster of all that have been started.
+    pub(crate) fn joined(self) -> Self {
+        let count = self.nodes.len();
         for number in 2..=count {
-            machines.join(number, ALL[0]);
-            machines.becomes(1, "Running Nodes", &ALL[..number]);
+            self.join(number, ALL[0]);
+            self.becomes(1, "Running Nodes", &ALL[..number]);
         }
-        machines.until_all_decide(count);
-        machines
+        self.until_all_decide(count);
+        self
     }
 
     /// A node that has just joined does not count for a majority yet.
@@ -115,7 +120,7 @@ impl Machines {
         }
     }
 
-    fn kill(&mut self, number: usize) {
+    pub(crate) fn kill(&mut self, number: usize) {
         self.nodes[number - 1].process.kill().unwrap();
         self.nodes[number - 1].process.wait().unwrap();
     }
