@@ -1,5 +1,6 @@
 //! What the hosts of nodes tell each other of their own accord: which alarms are on, so that a node that is out of memory or
-//! disk space blocks the publishers of all.
+//! disk space blocks the publishers of all. Who answers is within reach; who does not is not, and no client has anything going
+//! on there.
 //!
 //! Told at once when it changes and once a second, to every node that is up; the answer tells the same of the other. What
 //! a node said counts as long as it is up.
@@ -8,9 +9,9 @@ use futures::future::BoxFuture;
 use model::NodeUuid;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::node::Node;
@@ -23,6 +24,35 @@ use crate::cluster::{
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long another node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A node that has answered nothing for this long is out of reach, whatever the others say: what clients of each have going on
+/// with the other ends.
+const UNHEARD_MAX: Duration = Duration::from_secs(15);
+
+/// When other nodes have answered last.
+#[derive(Default)]
+struct Heard(BTreeMap<NodeUuid, Instant>);
+
+impl Heard {
+    /// These are up: one that is new among them begins with patience, one that is not is forgotten.
+    fn follow(&mut self, up: &[Peer], now: Instant) {
+        let up: BTreeSet<NodeUuid> = up.iter().filter_map(|peer| peer.node).collect();
+        self.0.retain(|node, _| up.contains(node));
+        for node in up {
+            self.0.entry(node).or_insert(now);
+        }
+    }
+
+    fn note(&mut self, answered: impl IntoIterator<Item = NodeUuid>, now: Instant) {
+        self.0.extend(answered.into_iter().map(|node| (node, now)));
+    }
+
+    /// Those out of reach.
+    fn unheard(&self, now: Instant) -> BTreeSet<NodeUuid> {
+        let is_late = |(_, last): &(&NodeUuid, &Instant)| now.duration_since(**last) >= UNHEARD_MAX;
+        self.0.iter().filter(is_late).map(|(node, _)| *node).collect()
+    }
+}
 
 /// The alarms of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,11 +111,17 @@ pub async fn run(node: Arc<Node>) {
         return;
     };
     presence.attach(Arc::new(Neighbour(Arc::downgrade(&node))));
+    let mut heard = Heard::default();
     while !node.stopping().is_cancelled() {
         let others = presence.others_up();
         node.forget_alarms_of_others(&others);
+        heard.follow(&others, Instant::now());
+        let is_down = |node| !others.iter().any(|peer| peer.node == Some(node));
+        node.served_legs().end_those_of(is_down);
         let told = others.iter().map(|peer| tell(&node, &presence, peer));
-        futures::future::join_all(told).await;
+        let answered = futures::future::join_all(told).await;
+        heard.note(answered.into_iter().flatten(), Instant::now());
+        node.served_legs().leave_unheard(heard.unheard(Instant::now()));
         tokio::select! {
             () = node.alarms().changed.notified() => {}
             () = tokio::time::sleep(INTERVAL) => {}
@@ -94,16 +130,21 @@ pub async fn run(node: Arc<Node>) {
     }
 }
 
-async fn tell(node: &Node, presence: &Presence, peer: &Peer) {
+/// The node, if it has answered.
+async fn tell(node: &Node, presence: &Presence, peer: &Peer) -> Option<NodeUuid> {
     let word = Word::Alarms(node.alarms().own()).encode();
     match (presence.ask_host(peer, word, PATIENCE).await, peer.node) {
         (Ok(answer), Some(uuid)) => {
             if let Word::Alarms(on) = Word::decode(&answer) {
                 node.hear_alarms(uuid, on);
             }
+            Some(uuid)
         }
-        (Ok(_), None) => {}
-        (Err(error), _) => tracing::debug!("{peer} cannot be told of alarms: {error}"),
+        (Ok(_), None) => None,
+        (Err(error), _) => {
+            tracing::debug!("{peer} cannot be told of alarms: {error}");
+            None
+        }
     }
 }
 
@@ -159,5 +200,24 @@ mod tests {
         });
         assert_eq!(Word::decode(&word.encode()), word);
         assert_eq!(Word::decode(b"dance"), Word::Unknown);
+    }
+
+    #[test]
+    fn a_node_is_out_of_reach_when_it_has_been_silent_for_long_since_it_was_up() {
+        let node = NodeUuid(7);
+        let peer = Peer {
+            node: Some(node),
+            name: "rabbit@there".to_owned(),
+        };
+        let begun = Instant::now();
+        let mut heard = Heard::default();
+        heard.follow(std::slice::from_ref(&peer), begun);
+        assert!(heard.unheard(begun + UNHEARD_MAX / 2).is_empty());
+        heard.note([node], begun + UNHEARD_MAX / 2);
+        heard.follow(std::slice::from_ref(&peer), begun + UNHEARD_MAX);
+        assert!(heard.unheard(begun + UNHEARD_MAX).is_empty());
+        assert_eq!(heard.unheard(begun + UNHEARD_MAX * 2), BTreeSet::from([node]));
+        heard.follow(&[], begun + UNHEARD_MAX * 2);
+        assert!(heard.unheard(begun + UNHEARD_MAX * 3).is_empty(), "it is down");
     }
 }

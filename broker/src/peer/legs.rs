@@ -27,8 +27,6 @@ use crate::{
 
 /// Longest time for one word.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A leg whose octets are not acknowledged for this long is broken.
-pub(super) const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 /// After such a silence it is asked whether the other end is still there: if it went while nothing came through, its last word
 /// was lost, and what its clients held would be held for ever.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
@@ -62,7 +60,7 @@ impl host::Dial for Dialer {
             let addresses = resolver.resolve(&to).await?;
             let own = peers.credentials().map_err(io::Error::other)?;
             let mut tcp = enter(&addresses, Channel::Client, &own_name, &to, &own).await?;
-            tune(&tcp, UNACKNOWLEDGED_MAX)?;
+            tune(&tcp)?;
             say(&mut tcp, &opening).await?;
             match hear(&mut tcp).await? {
                 LegVerdict::Welcome => Ok(tcp),
@@ -118,13 +116,14 @@ async fn hand_on(rows: &Option<mpsc::Sender<Reply>>, reply: Reply) -> io::Result
     }
 }
 
-/// Small words go out at once, and a peer that vanished is noticed.
-pub(super) fn tune(tcp: &TcpStream, unacknowledged_max: Duration) -> io::Result<()> {
+/// Small words go out at once, and a peer that vanished in silence is noticed. One that vanishes under octets that it does not
+/// acknowledge is not noticed here: the kernel's limit for that would also end a leg whose client does not read for a while.
+/// The hosts of the nodes notice it (`host/neighbour`).
+pub(super) fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let socket = socket2::SockRef::from(tcp);
     let probes = TcpKeepalive::new().with_time(SILENCE_MAX).with_interval(PROBE_AFTER);
-    socket.set_tcp_keepalive(&probes)?;
-    socket.set_tcp_user_timeout(Some(unacknowledged_max))
+    socket.set_tcp_keepalive(&probes)
 }
 
 async fn say(tcp: &mut TcpStream, word: &impl Serialize) -> io::Result<()> {
@@ -140,7 +139,7 @@ async fn hear<T: DeserializeOwned>(tcp: &mut TcpStream) -> io::Result<T> {
 
 /// Serves a leg whose other end has proven the secret. Why it is refused is told to `refused` too.
 pub async fn serve(mut tcp: TcpStream, node: Arc<Node>, refused: impl FnOnce(&str)) -> io::Result<()> {
-    tune(&tcp, UNACKNOWLEDGED_MAX)?;
+    tune(&tcp)?;
     let words: LegOpening = hear(&mut tcp).await?;
     match opening(&node, &words) {
         Ok(opening) => {

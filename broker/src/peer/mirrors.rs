@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::{
     enter::{Credentials, enter},
-    legs::tune,
+    legs,
     stream::{read_frame, write_frame},
 };
 use crate::host::{self, Node};
@@ -30,7 +30,7 @@ pub(super) async fn dial(
     opening: MirrorOpening,
 ) -> io::Result<(TcpStream, NodeUuid, u64)> {
     let mut tcp = enter(&addresses, Channel::Mirror, own_name, to, &own).await?;
-    tune(&tcp, UNACKNOWLEDGED_MAX)?;
+    tune(&tcp)?;
     say(&mut tcp, &opening).await?;
     match hear(&mut tcp).await? {
         MirrorVerdict::Welcome { uuid, incarnation } => {
@@ -39,6 +39,12 @@ pub(super) async fn dial(
         }
         MirrorVerdict::Refused(why) => Err(io::Error::new(io::ErrorKind::ConnectionRefused, why)),
     }
+}
+
+/// As a leg, which nobody leaves unread.
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    legs::tune(tcp)?;
+    socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
 }
 
 async fn say(tcp: &mut TcpStream, word: &impl Serialize) -> io::Result<()> {
@@ -54,7 +60,7 @@ async fn hear<T: DeserializeOwned>(tcp: &mut TcpStream) -> io::Result<T> {
 
 /// Serves a leader whose node has proven the secret.
 pub(super) async fn serve(mut tcp: TcpStream, node: Arc<Node>) -> io::Result<()> {
-    tune(&tcp, UNACKNOWLEDGED_MAX)?;
+    tune(&tcp)?;
     let words: MirrorOpening = hear(&mut tcp).await?;
     match leader(&node, &words) {
         Ok(uuid) => {

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::legs::{UNACKNOWLEDGED_MAX, tune};
+use super::legs::tune;
 use crate::{
     config::{BetweenNodes, TlsOptions, Verify},
     host::tls,
@@ -113,7 +113,7 @@ impl PeerTls {
         };
         let host = to.rsplit('@').next().unwrap_or(to).to_owned();
         let host = ServerName::try_from(host).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        tune(&tcp, UNACKNOWLEDGED_MAX)?;
+        tune(&tcp)?;
         tunnel(TlsConnector::from(ends.client).connect(host, tcp).await?).await
     }
 
@@ -123,7 +123,7 @@ impl PeerTls {
         let mut first = [0];
         let seen = tcp.peek(&mut first).await.map_err(|why| why.to_string())?;
         if seen == 1 && first[0] == HANDSHAKE_RECORD {
-            tune(&tcp, UNACKNOWLEDGED_MAX).map_err(|why| why.to_string())?;
+            tune(&tcp).map_err(|why| why.to_string())?;
             let shaken = TlsAcceptor::from(ends.server).accept(tcp).await;
             let shaken = shaken.map_err(|why| format!("TLS handshake: {why}"))?;
             return tunnel(shaken).await.map_err(|why| why.to_string());

@@ -134,6 +134,7 @@ impl Reader {
             return End::Lost(io::ErrorKind::NotConnected.into());
         };
         let mut generations = self.node.generations();
+        let mut unheard = self.node.served_legs().unheard();
         while !leg.is_closing() && !leg.is_broken() {
             if let Some(generation) = self.waits_for.take() {
                 self.node.catch_up(generation).await;
@@ -154,6 +155,10 @@ impl Reader {
                 }
                 () = leg.attention.notified() => Ok(()),
                 _ = generations.changed() => self.check_leader(),
+                Ok(()) = unheard.changed() => match leg.process.is_some_and(|of| unheard.borrow().contains(&of.node)) {
+                    true => Err(End::Lost(io::ErrorKind::TimedOut.into())),
+                    false => Ok(()),
+                },
             };
             if let Err(end) = heard {
                 return end;

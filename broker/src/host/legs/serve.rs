@@ -3,11 +3,19 @@
 //! Nothing is checked again that the client's node has checked against the same definitions. The leg is in no list of
 //! connections and counts against no limit: its client does, where it is.
 
-use model::{ConnectionId, UserName, VhostName};
+use model::{ConnectionId, NodeUuid, UserName, VhostName};
 use parking_lot::Mutex;
 use queue::Origin;
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpStream, sync::Notify};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch},
+};
 
 /// How long an older leg of the same client may take to let go of what it holds.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
@@ -65,13 +73,36 @@ impl Opening {
 
 /// The legs that are served, by whose they are: a client has one. When it comes again, its way was broken before this
 /// node noticed: the older leg ends first, so that what it holds is free.
+///
+/// A node of which nothing is heard any more has legs at neither end.
 #[derive(Debug, Default)]
 pub struct ServedLegs {
     all: Mutex<BTreeMap<Origin, Arc<Client>>>,
     left: Notify,
+    unheard: watch::Sender<BTreeSet<NodeUuid>>,
 }
 
 impl ServedLegs {
+    /// Nodes of which nothing is heard, although they are not known to be down: their legs here end.
+    pub fn leave_unheard(&self, unheard: BTreeSet<NodeUuid>) {
+        self.end_those_of(|node| unheard.contains(&node));
+        self.unheard
+            .send_if_modified(|known| std::mem::replace(known, unheard.clone()) != unheard);
+    }
+
+    /// Those nodes, to be told of changes.
+    pub fn unheard(&self) -> watch::Receiver<BTreeSet<NodeUuid>> {
+        self.unheard.subscribe()
+    }
+
+    /// Clients of these nodes are not there any more.
+    pub fn end_those_of(&self, is_gone: impl Fn(NodeUuid) -> bool) {
+        let all = self.all.lock();
+        for (_, client) in all.iter().filter(|(origin, _)| is_gone(origin.node)) {
+            end(client);
+        }
+    }
+
     /// A leg begins, once an older one of the same client has ended.
     pub async fn enter(&self, origin: Origin, client: &Arc<Client>) {
         // What a node sends on its own behalf is never sent again.
@@ -80,8 +111,7 @@ impl ServedLegs {
         }
         let older = self.all.lock().insert(origin, client.clone());
         let Some(older) = older else { return };
-        older.outbox().close();
-        older.outbox().attention.notify_one();
+        end(&older);
         let ended = async {
             loop {
                 let mut left = std::pin::pin!(self.left.notified());
@@ -108,6 +138,12 @@ impl ServedLegs {
         drop(all);
         self.left.notify_waiters();
     }
+}
+
+/// What a leg holds is given back.
+fn end(client: &Client) {
+    client.outbox().close();
+    client.outbox().attention.notify_one();
 }
 
 /// Serves a leg until its client, or its client's node, is gone.
