@@ -142,7 +142,7 @@ soak-partition: build ## N=100 rounds by SEED= of kills, partitions and frozen n
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/soak --server $(SERVER) partition --queues $(QUEUES) --rounds $(or $(N),100) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/partition-$(SERVER)-$(QUEUES)$(if $(SEED),-$(SEED))
 
-.PHONY: fuzz bench bench-cluster kube-up kube-down
+.PHONY: fuzz bench bench-cluster bench-mirrors kube-up kube-down
 fuzz: ## the same for an hour
 	@hack/fuzz 3600
 
@@ -152,6 +152,10 @@ bench: build ## the same loads against RabbitMQ and against us
 
 bench-cluster: build ## the same load at the node that leads a queue and through another
 	@tests/bench/cluster
+
+bench-mirrors: build ## what mirrors cost, a million messages synchronised under load, 10,000 mirrored queues failing over; SERVER=rabbitmq
+	@[ $(SERVER) = warren ] || hack/need rabbitmq-server
+	@SERVER=$(SERVER) tests/bench/mirrors
 
 kube-up: ## start the local Kubernetes
 	@hack/kube

@@ -108,7 +108,8 @@ def member(first=None):
 
 def ctl(broker, *words):
     """What the command line tool says of a node."""
-    command = [WARREN, "ctl", "-q", "-n", broker.node, *words]
+    tool = ["/usr/lib/rabbitmq/bin/rabbitmqctl"] if broker.name == "RabbitMQ" else [WARREN, "ctl"]
+    command = [*tool, "-q", "-n", broker.node, *words]
     done = subprocess.run(command, env=broker.environment, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
@@ -123,11 +124,11 @@ def join(node, first):
 
 
 @contextlib.contextmanager
-def cluster(count):
-    """So many nodes of one cluster, the first of which has begun it."""
+def cluster(count, new=member):
+    """So many nodes of one cluster, the first of which has begun it; `new` makes each."""
     with contextlib.ExitStack() as nodes:
-        first = nodes.enter_context(member())
-        others = [nodes.enter_context(member(first)) for _ in range(1, count)]
+        first = nodes.enter_context(new())
+        others = [nodes.enter_context(new(first)) for _ in range(1, count)]
         for other in others:
             join(other, first)
         ctl(first, "await_online_nodes", str(count))
@@ -138,6 +139,11 @@ def timed(brokers, load):
     """The options of a measured run: the CPU of all these brokers, with the processes that they have begun."""
     pids = ",".join(str(broker.process.pid) for broker in brokers)
     return ["--warmup", "1", "--duration", SECONDS, "--pid", pids, "--pid-children", *load]
+
+
+def resident_mib(broker):
+    with open(f"/proc/{broker.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024
 
 
 def free_ports(count):
