@@ -105,7 +105,7 @@ impl Clients {
     }
 
     /// Ends publishers, and waits until all that was confirmed has come.
-    async fn end(self) {
+    async fn end(self, machines: &Machines) {
         self.over.store(true, Ordering::Relaxed);
         let (mut confirmed, mut longest) = (BTreeSet::new(), Duration::ZERO);
         for publisher in self.publishers {
@@ -118,7 +118,8 @@ impl Clients {
             let ledger = self.ledger.lock().unwrap();
             let missing: Vec<_> = confirmed.difference(&ledger.got).take(10).cloned().collect();
             if missing.is_empty() {
-                assert!(ledger.doubled.is_empty(), "came twice: {:?}", ledger.doubled);
+                let logs = || (1..=3).map(|number| machines.log(number)).collect::<Vec<_>>().join("\n");
+                assert!(ledger.doubled.is_empty(), "came twice: {:?}\n{}", ledger.doubled, logs());
                 assert!(confirmed.is_superset(&ledger.got));
                 break;
             }
@@ -163,7 +164,7 @@ async fn a_leader_that_is_stopped_hands_over_before_it_goes() {
         machines.log(1)
     );
     clients.go_on(50);
-    clients.end().await;
+    clients.end(&machines).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +183,7 @@ async fn a_leader_that_its_policy_does_not_name_hands_over_and_its_own_clients_g
         machines.ctl(1, &["clear_policy", "moves"]);
         machines.shows_mirrors(1, "test", 2);
     }
-    clients.end().await;
+    clients.end(&machines).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,7 +220,7 @@ async fn rebalancing_makes_every_node_lead_about_as_many_queues() {
         assert!(Instant::now() < deadline, "{page}");
     }
     clients.go_on(50);
-    clients.end().await;
+    clients.end(&machines).await;
     let refused = machines.call_tool("rabbitmq-queues", 1, &["rebalance", "some"]);
     assert_eq!(refused.status.code(), Some(64));
 }
@@ -256,7 +257,7 @@ async fn a_node_that_is_drained_serves_nobody_and_leads_nothing_until_it_is_revi
     machines.tool("rabbitmq-upgrade", 1, &["revive"]);
     channel(&machines, 1).await;
     clients.go_on(50);
-    clients.end().await;
+    clients.end(&machines).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
