@@ -118,8 +118,18 @@ impl Clients {
             let ledger = self.ledger.lock().unwrap();
             let missing: Vec<_> = confirmed.difference(&ledger.got).take(10).cloned().collect();
             if missing.is_empty() {
-                let logs = || (1..=3).map(|number| machines.log(number)).collect::<Vec<_>>().join("\n");
-                assert!(ledger.doubled.is_empty(), "came twice: {:?}\n{}", ledger.doubled, logs());
+                let logs = || {
+                    (1..=3)
+                        .map(|number| machines.log(number))
+                        .collect::<Vec<_>>()
+                        .join("\n")
+                };
+                assert!(
+                    ledger.doubled.is_empty(),
+                    "came twice: {:?}\n{}",
+                    ledger.doubled,
+                    logs()
+                );
                 assert!(confirmed.is_superset(&ledger.got));
                 break;
             }
