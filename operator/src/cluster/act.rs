@@ -15,10 +15,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::build::{Children, monitoring, secret_meta};
-use super::names::{LABEL_LEFT, OPERATOR};
+use super::names::{LABEL_LEFT, Map, OPERATOR};
 use super::nodes;
 use super::observe::{Found, Monitoring, Optional, Place};
 use super::plan::{Plan, Step, Why};
+use super::rotation::{self, Turn};
 use super::secrets::{Credentials, Verdict, Verdicts, cookies, draw_cookie};
 use super::situation::{PodSeen, has_left, set_seen};
 use super::talk::Door;
@@ -72,8 +73,18 @@ impl Hand<'_> {
     ///
     /// # Errors
     /// The first write that failed.
-    pub async fn act(&self, found: &Found, secrets: &Verdicts, plan: &Plan, children: Children) -> Result<Done, Error> {
+    pub async fn act(
+        &self,
+        found: &Found,
+        secrets: &Verdicts,
+        plan: &Plan,
+        turn: &Turn,
+        children: Children,
+    ) -> Result<Done, Error> {
         let mut notes = self.secrets(found, secrets).await?;
+        if let Some(cookie) = &found.cookie {
+            notes.extend(self.rotate(cookie, turn).await?);
+        }
         self.mark_claims(found, plan).await?;
         let (monitor, rule) = (children.service_monitor.clone(), children.prometheus_rule.clone());
         let server = Box::pin(self.children(children, &found.optional)).await?;
@@ -104,13 +115,14 @@ impl Hand<'_> {
         let names = &self.valid.names;
         let mut notes = Vec::new();
         if secrets.cookie == Verdict::Draw {
-            notes.extend(self.create_secret(names.cookie(), draw_cookie()).await?);
+            let drawn = rotation::annotations(self.trigger());
+            notes.extend(self.create_secret(names.cookie(), draw_cookie(), drawn).await?);
         } else if let (Verdict::Keep, Some(cookie)) = (&secrets.cookie, &found.cookie) {
             self.adopt_secret(cookie, None).await?;
         }
         if secrets.default_user == Verdict::Draw {
             let data = Credentials::draw().data(names, &self.valid.namespace, self.tls_only());
-            notes.extend(self.create_secret(names.default_user(), data).await?);
+            notes.extend(self.create_secret(names.default_user(), data, None).await?);
         } else if let (Verdict::Keep, Some(user)) = (&secrets.default_user, &found.default_user) {
             self.adopt_secret(user, Credentials::read(user)).await?;
         }
@@ -123,9 +135,17 @@ impl Hand<'_> {
     }
 
     /// Somebody else may have created it since we looked: theirs stands.
-    async fn create_secret(&self, name: String, data: SecretData) -> Result<Option<Note>, Error> {
+    async fn create_secret(
+        &self,
+        name: String,
+        data: SecretData,
+        annotations: Option<Map>,
+    ) -> Result<Option<Note>, Error> {
         let secret = Secret {
-            metadata: secret_meta(self.valid, name.clone()),
+            metadata: ObjectMeta {
+                annotations,
+                ..secret_meta(self.valid, name.clone())
+            },
             type_: Some("Opaque".into()),
             data: Some(data),
             ..Secret::default()
@@ -141,6 +161,28 @@ impl Hand<'_> {
             ))),
             Err(error) if code(&error) == Some(409) => Ok(None),
             Err(source) => Err(failed(format!("create Secret {name}"), source)),
+        }
+    }
+
+    fn trigger(&self) -> Option<&str> {
+        self.valid.spec.cluster_secret.rotation.trigger.as_deref()
+    }
+
+    /// One stage of a rotation, on the very version of the Secret that was judged.
+    async fn rotate(&self, cookie: &Secret, turn: &Turn) -> Result<Option<Note>, Error> {
+        let name = cookie.name_any();
+        let Some(patch) = rotation::drawn(turn, self.trigger(), cookie) else {
+            return Ok(None);
+        };
+        if !self.is_still_wanted().await? {
+            return Ok(None);
+        }
+        let parameters = PatchParams::default();
+        let secrets = self.api::<Secret>();
+        match secrets.patch(&name, &parameters, &Patch::Merge(&patch)).await {
+            Ok(_) => Ok(Some(rotated(&name, turn))),
+            Err(error) if code(&error) == Some(409) => Ok(None), // edited meanwhile: the next pass sees it
+            Err(source) => Err(failed(format!("rotate Secret {name}"), source)),
         }
     }
 
@@ -429,6 +471,22 @@ impl Hand<'_> {
 }
 
 type SecretData = std::collections::BTreeMap<String, k8s_openapi::ByteString>;
+
+fn rotated(name: &str, turn: &Turn) -> Note {
+    let (reason, what) = match turn {
+        Turn::Stage => ("SecretStaged", "a new secret lies beside the old one"),
+        Turn::Activate => (
+            "SecretActivated",
+            "every node accepts the new secret, which is shown from now on",
+        ),
+        Turn::Retire => (
+            "SecretRetired",
+            "every node shows the new secret, and the old one counts no more",
+        ),
+        Turn::Rest | Turn::Wait(_) => ("SecretKept", "nothing was changed"),
+    };
+    Note::normal(reason, format!("Secret {name}: {what}"))
+}
 
 fn replaced(pod: &PodSeen, why: Why) -> Note {
     let because = match why {

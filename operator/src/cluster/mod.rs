@@ -15,6 +15,7 @@ pub mod observe;
 pub mod plan;
 pub mod pod_overrides;
 pub mod reconcile;
+pub mod rotation;
 pub mod secrets;
 pub mod situation;
 pub mod status;

@@ -1,7 +1,7 @@
 //! Reads everything that a pass decides from, live from the API server and never from a cache: all of it, or an error. A cache that
 //! lags behind is how operators delete pods of a cluster that has just been scaled, or draw a second cookie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use api::Membership;
@@ -22,8 +22,10 @@ use super::definitions::Sources;
 use super::holdings::{self, Holdings};
 use super::names::{Names, selector_text};
 use super::nodes;
-use super::secrets::cookies;
+use super::rotation::{KEY_NEXT, stage};
+use super::secrets::{cookies, text};
 use super::situation::LABEL_REVISION;
+use super::talk::Door;
 use crate::api_error::said;
 use crate::crd::{OperationKind, RabbitCluster};
 
@@ -56,6 +58,8 @@ pub struct Found {
     pub leaving: Option<String>,
     /// Whether the app of that node runs, if it says so.
     pub app_runs: Option<bool>,
+    /// Pods whose nodes accept the `next` of the cluster's Secret.
+    pub accepting: BTreeSet<String>,
     /// What nodes have, by the names of their pods; asked only when one may have to stop.
     pub holdings: BTreeMap<String, Holdings>,
     /// What the nodes tell of their cluster, by the names of their pods; those that did not answer are missing.
@@ -160,6 +164,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
     };
     Ok(Found {
         at: Timestamp::now(),
+        accepting: accepting(&pods, &told, cookie.as_ref()).await,
         app_runs,
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
         leaving,
@@ -199,6 +204,30 @@ async fn holdings(
         .map(|(pod, told)| (pod.clone(), told.node.clone()))
         .collect();
     holdings::ask(pods, &names, &known(cookie)).await
+}
+
+/// While the secret is rotated: who has read the newest stage of it.
+async fn accepting(pods: &[Pod], told: &BTreeMap<String, Membership>, cookie: Option<&Secret>) -> BTreeSet<String> {
+    let under_way = cookie.filter(|cookie| stage(cookie).is_some());
+    let next = under_way.and_then(|cookie| Cookie::new(text(cookie, KEY_NEXT)?, KEY_NEXT).ok());
+    let Some(next) = next else { return BTreeSet::new() };
+    let mut found = BTreeSet::new();
+    for pod in pods {
+        let name = pod.name_any();
+        let Some(door) = told.get(&name).and_then(|told| {
+            Some(Door {
+                address: nodes::peer_address(pod)?,
+                node: told.node.clone(),
+                cookies: std::slice::from_ref(&next),
+            })
+        }) else {
+            continue;
+        };
+        if door.enter().await.is_ok() {
+            found.insert(name);
+        }
+    }
+    found
 }
 
 fn known(cookie: Option<&Secret>) -> Vec<Cookie> {

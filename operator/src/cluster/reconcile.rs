@@ -20,8 +20,9 @@ use super::image::Reference;
 use super::names::{Names, OPERATOR};
 use super::observe::{self, Found, Monitoring, Place, Taken, observe};
 use super::plan::{Plan, Step, Wanted, plan};
+use super::rotation::{Turn, turn};
 use super::secrets::{Verdicts, judge, tls_problem};
-use super::situation::{Situation, set_seen, situation};
+use super::situation::{PodSeen, Situation, set_seen, situation};
 use super::status::{Carried, Monitored, Outcome, status};
 use super::validate::{ValidCluster, validate};
 use crate::api_error::said;
@@ -175,19 +176,23 @@ async fn carry_out(
             .as_ref()
             .and_then(|set| set.spec.as_ref()?.volume_claim_templates.clone()),
     };
+    let trigger = valid.spec.cluster_secret.rotation.trigger.as_deref();
+    let quiet = plan.step == Step::Rest && seen.pods.iter().all(PodSeen::serves);
+    let turn = turn(trigger, found.cookie.as_ref(), quiet, seen);
     let hand = Hand {
         client: &context.client,
         leadership: &context.leadership,
         cluster,
         valid: &valid,
     };
-    let done = Box::pin(hand.act(found, &secrets, &plan, build(&valid, &shape))).await?;
+    let done = Box::pin(hand.act(found, &secrets, &plan, &turn, build(&valid, &shape))).await?;
     if done.replaced {
         context.metrics.replaced();
     }
     let monitored = monitored(&valid, found, done.monitoring_refused.as_ref());
     let carried = Carried {
         plan,
+        rotation: turn,
         image: valid.image,
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
@@ -258,6 +263,7 @@ fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
         Outcome::Done(carried) => {
             carried.plan.step != Step::Rest
                 || carried.plan.fewer.is_some()
+                || carried.rotation != Turn::Rest
                 || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
         }
     };

@@ -15,7 +15,7 @@ use rand::distr::Alphanumeric;
 use super::names::{Names, PORT_AMQP, PORT_AMQPS};
 use crate::crd::{ClientAuth, Tls};
 
-/// Key of the secret that nodes prove to each other now. Rotation adds `next` and `previous` beside it.
+/// Key of the secret that nodes prove to each other now. Rotation (`rotation`) adds `next` and `previous` beside it.
 pub const KEY_CURRENT: &str = "current";
 const COOKIE_LETTERS: usize = 40;
 const PASSWORD_LETTERS: usize = 32;
@@ -111,7 +111,7 @@ pub fn tls_problem(tls: Option<&Tls>, found: &[Secret]) -> Option<String> {
     })
 }
 
-fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
     let bytes = secret.data.as_ref()?.get(key)?;
     std::str::from_utf8(&bytes.0).ok()
 }

@@ -1,7 +1,7 @@
 //! What the API server's objects mean to the plan: which nodes exist, whether each takes clients, what it runs and what is wrong
 //! with it. Pure reading of what `observe` fetched; judging is the plan's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::Membership;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -34,6 +34,8 @@ pub struct Situation {
     pub leaving: Option<String>,
     /// Whether the app of that node runs; nothing if the node does not say.
     pub app_runs: Option<bool>,
+    /// Pods whose nodes accept the `next` of the cluster's Secret; asked only while it is rotated.
+    pub accepting: BTreeSet<String>,
     /// What nodes have, by the names of their pods; those that were not asked or did not answer are missing.
     pub holdings: BTreeMap<String, Holdings>,
 }
@@ -112,6 +114,7 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         held: held.unwrap_or(0),
         leaving: found.leaving.clone(),
         app_runs: found.app_runs,
+        accepting: found.accepting.clone(),
         holdings: found.holdings.clone(),
     }
 }

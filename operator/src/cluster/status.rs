@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use super::image::Reference;
 use super::names::{Names, selector_text};
 use super::plan::{Plan, Step};
+use super::rotation::Turn;
 use super::situation::{PodSeen, Situation};
 use crate::conditions::{Claim, claim, stamped};
 use crate::crd::{
@@ -33,6 +34,8 @@ pub enum Outcome {
 pub struct Carried {
     /// The plan of the pass.
     pub plan: Plan,
+    /// What the pass did about the rotation of the cluster's secret.
+    pub rotation: Turn,
     /// Image of new pods.
     pub image: Reference,
     /// Volumes that were asked to grow and have not yet.
@@ -230,6 +233,7 @@ impl View<'_> {
             self.is_sized(),
             self.is_clustered(),
             self.is_monitored(),
+            self.is_rotated(),
             self.is_paused(),
         ]
     }
@@ -464,6 +468,30 @@ impl View<'_> {
                 "the API server lacks ServiceMonitor, PrometheusRule or both; what it has is made",
             ),
             Monitored::Refused(why) => not("Refused", why),
+        }
+    }
+
+    fn is_rotated(&self) -> Claim {
+        let kind = "SecretRotated";
+        let Outcome::Done(carried) = self.outcome else {
+            return claim(
+                kind,
+                true,
+                "NotLookedAt",
+                "secrets are rotated when the spec is carried out",
+            );
+        };
+        let under_way = |what: &str| claim(kind, false, "Rotating", what);
+        match &carried.rotation {
+            Turn::Rest => claim(
+                kind,
+                true,
+                "AsAsked",
+                "the cluster's secret is the one that was asked for last",
+            ),
+            Turn::Wait(why) => under_way(why),
+            Turn::Stage | Turn::Activate => under_way("nodes have yet to read the cluster's new secret"),
+            Turn::Retire => under_way("nodes have yet to forget the cluster's old secret"),
         }
     }
 

@@ -119,6 +119,10 @@ pub struct RabbitClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
+    /// The secret that nodes prove to each other, and the operator to them.
+    #[serde(default)]
+    pub cluster_secret: ClusterSecret,
+
     /// Where the pods may run.
     #[serde(default)]
     pub scheduling: Scheduling,
@@ -424,6 +428,25 @@ pub enum ClientAuth {
     Optional,
     /// Who has none is not let in.
     Required,
+}
+
+/// The secret that nodes prove to each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterSecret {
+    /// When another one is drawn.
+    #[serde(default)]
+    pub rotation: Rotation,
+}
+
+/// When another secret is drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// Any word, such as a date: when it changes, another secret is drawn and comes into force without a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub trigger: Option<String>,
 }
 
 /// How a change of the pods reaches them.

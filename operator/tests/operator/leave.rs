@@ -46,6 +46,7 @@ fn three() -> Situation {
         holdings: (0..3)
             .map(|ordinal| (format!("orders-server-{ordinal}"), Holdings::default()))
             .collect(),
+        ..Situation::default()
     }
 }
 

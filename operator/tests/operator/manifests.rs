@@ -431,7 +431,7 @@ const REFUSED: [(&str, &str); 26] = [
     ),
     (
         "{replica: 1}",
-        "document 1: unknown field spec.replica; known there: config, definitions, deletionProtection,",
+        "document 1: unknown field spec.replica; known there: clusterSecret, config, definitions, deletionProtection,",
     ),
     (
         "{image: {tags: a}}",

@@ -264,6 +264,7 @@ impl World {
             held: living.map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),
             leaving: self.leaving.clone(),
             app_runs: self.app_runs(deaf),
+            accepting: BTreeSet::new(),
             holdings: told
                 .map(|(ordinal, _)| (name(*ordinal), self.holdings(*ordinal)))
                 .collect(),

@@ -4,6 +4,7 @@ use api::{ClusterMember, Membership};
 use k8s_openapi::jiff::Timestamp;
 use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Wanted, plan};
+use operator::cluster::rotation::Turn;
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
 use operator::cluster::status::{Carried, Monitored, Outcome, status};
 use operator::crd::{NonMovable, Phase, RabbitCluster, RabbitClusterStatus, Update};
@@ -58,6 +59,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
             },
             seen,
         ),
+        rotation: Turn::Rest,
         image: "localhost/warren:1.4.0".parse().unwrap(),
         volumes_growing: Vec::new(),
         volumes_refused: None,

@@ -1,0 +1,220 @@
+//! How the cluster's secret is replaced while everybody works: the new one is laid beside the old (staged), and once every node accepts it, it
+//! becomes the one that nodes show (activated); once every node has read that, the old one is taken away (retired).
+//!
+//! What has been read cannot be asked for, but what is accepted can: at each stage the key `next` holds something new, and a node that accepts
+//! it has read all of that stage, since the folder is exchanged as a whole. The stage is in the Secret itself, so that a crash between any two
+//! writes is resumed. Pure but for `drawn`, which `act` calls.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::secrets::{KEY_CURRENT, draw_cookie, text};
+use super::situation::Situation;
+
+/// Key of what comes next: the new secret while it is staged, and then a word that shows what has been read.
+pub const KEY_NEXT: &str = "next";
+/// Key of the secret that was shown before.
+pub const KEY_PREVIOUS: &str = "previous";
+/// Annotation of the Secret with the trigger that was carried out, or is.
+pub const ANNOTATION_TRIGGER: &str = "warren.dev/rotated";
+/// Annotation of the Secret with the stage that it is in; none when nothing is under way.
+pub const ANNOTATION_STAGE: &str = "warren.dev/rotation";
+
+/// Where a rotation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The new secret is accepted by those who have read it; the old one is shown.
+    Staged,
+    /// The new one is shown by those who have read it; the old one is accepted.
+    Activated,
+}
+
+/// What a pass does about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing: no other secret is asked for.
+    Rest,
+    /// Nodes have yet to read the stage; the message names them.
+    Wait(String),
+    /// Lay a new secret beside the old one.
+    Stage,
+    /// Show the new one.
+    Activate,
+    /// Take the old one away.
+    Retire,
+}
+
+/// The stage that the Secret is in.
+pub fn stage(secret: &Secret) -> Option<Stage> {
+    match secret.annotations().get(ANNOTATION_STAGE).map(String::as_str) {
+        Some("staged") => Some(Stage::Staged),
+        Some("activated") => Some(Stage::Activated),
+        _ => None,
+    }
+}
+
+/// Decides. `quiet` says that nothing else is under way; a rotation that has begun goes on all the same.
+pub fn turn(trigger: Option<&str>, secret: Option<&Secret>, quiet: bool, seen: &Situation) -> Turn {
+    let Some(secret) = secret else { return Turn::Rest };
+    let carried_out = secret.annotations().get(ANNOTATION_TRIGGER).map(String::as_str);
+    match stage(secret) {
+        None if trigger.is_none() || trigger == carried_out => Turn::Rest,
+        None if quiet => Turn::Stage,
+        None => Turn::Wait("the cluster's secret is rotated when nothing else is under way".into()),
+        Some(stage) => match (unread(seen), stage) {
+            (Some(pods), _) => Turn::Wait(format!("{pods} have yet to read the cluster's new secret")),
+            (None, Stage::Staged) => Turn::Activate,
+            (None, Stage::Activated) => Turn::Retire,
+        },
+    }
+}
+
+/// The pods that there should be, or are, and that do not accept the key `next`.
+fn unread(seen: &Situation) -> Option<String> {
+    let asked = seen.set.as_ref().map_or(0, |set| set.replicas);
+    let missing = (0..asked).filter(|ordinal| seen.pods.iter().all(|pod| pod.ordinal != *ordinal));
+    let missing = missing.map(|ordinal| format!("the pod of ordinal {ordinal}"));
+    let deaf = seen.pods.iter().filter(|pod| !seen.accepting.contains(&pod.name));
+    let names: Vec<_> = deaf.map(|pod| pod.name.clone()).chain(missing).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// The change of the Secret for this turn, for the very version that was read; none if it is not to change.
+pub fn drawn(turn: &Turn, trigger: Option<&str>, secret: &Secret) -> Option<Value> {
+    let new = || draw_cookie().remove(KEY_CURRENT).map(|bytes| json!(bytes));
+    let kept = |key: &str| {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+        bytes.map(|bytes| json!(bytes))
+    };
+    text(secret, KEY_CURRENT)?;
+    let (data, annotations) = match turn {
+        Turn::Rest | Turn::Wait(_) => return None,
+        Turn::Stage => (
+            json!({KEY_NEXT: new()?, KEY_PREVIOUS: null}),
+            json!({ANNOTATION_STAGE: "staged", ANNOTATION_TRIGGER: trigger}),
+        ),
+        Turn::Activate => (
+            json!({KEY_CURRENT: kept(KEY_NEXT)?, KEY_PREVIOUS: kept(KEY_CURRENT)?, KEY_NEXT: new()?}),
+            json!({ANNOTATION_STAGE: "activated"}),
+        ),
+        Turn::Retire => (
+            json!({KEY_NEXT: null, KEY_PREVIOUS: null}),
+            json!({ANNOTATION_STAGE: null}),
+        ),
+    };
+    let version = secret.metadata.resource_version.clone();
+    Some(json!({"metadata": {"resourceVersion": version, "annotations": annotations}, "data": data}))
+}
+
+/// Annotations of a Secret that is drawn now: the trigger of today is not one to rotate for.
+pub fn annotations(trigger: Option<&str>) -> Option<BTreeMap<String, String>> {
+    trigger.map(|trigger| BTreeMap::from([(ANNOTATION_TRIGGER.to_owned(), trigger.to_owned())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::situation::{PodSeen, SetSeen};
+    use super::*;
+
+    fn secret() -> Secret {
+        Secret {
+            data: Some(draw_cookie()),
+            ..Secret::default()
+        }
+    }
+
+    /// A patch as the API server carries it out.
+    fn patched(secret: &Secret, patch: &Value) -> Secret {
+        let mut whole = serde_json::to_value(secret).unwrap();
+        for part in ["data", "annotations"] {
+            let (change, place) = match part {
+                "data" => (&patch["data"], &mut whole["data"]),
+                _ => (&patch["metadata"]["annotations"], &mut whole["metadata"]["annotations"]),
+            };
+            if place.is_null() {
+                *place = json!({});
+            }
+            let place = place.as_object_mut().unwrap();
+            for (key, value) in change.as_object().unwrap() {
+                match value {
+                    Value::Null => place.remove(key),
+                    value => place.insert(key.clone(), value.clone()),
+                };
+            }
+        }
+        serde_json::from_value(whole).unwrap()
+    }
+
+    fn two(accepting: &[&str]) -> Situation {
+        let pod = |ordinal: u32| PodSeen {
+            name: format!("pod-{ordinal}"),
+            ordinal,
+            ..PodSeen::default()
+        };
+        Situation {
+            set: Some(SetSeen {
+                replicas: 2,
+                ..SetSeen::default()
+            }),
+            pods: (0..2).map(pod).collect(),
+            accepting: accepting.iter().map(|pod| (*pod).to_owned()).collect(),
+            ..Situation::default()
+        }
+    }
+
+    #[test]
+    fn old_and_new_are_both_accepted_until_every_node_shows_the_new_one() {
+        let (first, all) = (secret(), two(&["pod-0", "pod-1"]));
+        let next = |secret: &Secret, seen: &Situation| turn(Some("today"), Some(secret), true, seen);
+        assert_eq!(next(&first, &all), Turn::Stage);
+        let staged = patched(&first, &drawn(&Turn::Stage, Some("today"), &first).unwrap());
+        assert_eq!(text(&staged, KEY_CURRENT), text(&first, KEY_CURRENT));
+        let waits = next(&staged, &two(&["pod-0"]));
+        assert_eq!(
+            waits,
+            Turn::Wait("pod-1 have yet to read the cluster's new secret".into())
+        );
+        assert_eq!(next(&staged, &all), Turn::Activate);
+        let active = patched(&staged, &drawn(&Turn::Activate, Some("today"), &staged).unwrap());
+        assert_eq!(text(&active, KEY_CURRENT), text(&staged, KEY_NEXT));
+        assert_eq!(text(&active, KEY_PREVIOUS), text(&first, KEY_CURRENT));
+        assert_ne!(
+            text(&active, KEY_NEXT),
+            text(&staged, KEY_NEXT),
+            "who accepts it has read this stage"
+        );
+        assert_eq!(next(&active, &all), Turn::Retire);
+        let done = patched(&active, &drawn(&Turn::Retire, Some("today"), &active).unwrap());
+        assert_eq!(done.data.as_ref().unwrap().len(), 1);
+        assert_eq!(text(&done, KEY_CURRENT), text(&active, KEY_CURRENT));
+        assert_eq!(next(&done, &all), Turn::Rest, "once for a trigger");
+        assert_eq!(turn(Some("tomorrow"), Some(&done), true, &all), Turn::Stage);
+    }
+
+    #[test]
+    fn nothing_is_begun_while_something_else_is_under_way_or_nobody_asks() {
+        let (first, all) = (secret(), two(&[]));
+        assert!(matches!(turn(Some("x"), Some(&first), false, &all), Turn::Wait(_)));
+        assert_eq!(turn(None, Some(&first), true, &all), Turn::Rest);
+        assert_eq!(turn(Some("x"), None, true, &all), Turn::Rest);
+        let mut given = first;
+        given.metadata.annotations = annotations(Some("x"));
+        assert_eq!(
+            turn(Some("x"), Some(&given), true, &all),
+            Turn::Rest,
+            "drawn with that trigger"
+        );
+    }
+
+    #[test]
+    fn a_pod_that_is_missing_has_read_nothing() {
+        let mut seen = two(&["pod-0", "pod-1"]);
+        seen.pods.pop();
+        assert_eq!(unread(&seen).unwrap(), "the pod of ordinal 1");
+        seen.set = None;
+        assert_eq!(unread(&seen), None);
+    }
+}
