@@ -213,9 +213,16 @@ impl Process {
         Ok(state.directory.reset()?)
     }
 
-    /// Ends what runs. A start that is under way is given up.
+    /// Ends what runs, once mirrors that catch up with it have done so. A start that is under way is given up.
     pub async fn stop(&self) {
         self.stopping.cancel();
+        if let Some(app) = self.running() {
+            let node = app.node.clone();
+            let waits = app.handle.spawn(async move { node.await_mirrors().await });
+            if let Err(error) = waits.await {
+                tracing::error!("mirrors are not waited for: {error}");
+            }
+        }
         self.stop_app().await;
     }
 

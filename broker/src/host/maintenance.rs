@@ -3,14 +3,18 @@
 //!
 //! Whether it is so stands in the definitions, for all nodes to see; a new start of the node ends it.
 
-use catalog::Command;
-use model::{QueueId, Refusal};
-use std::collections::BTreeSet;
+use catalog::{Catalog, Command};
+use model::{NodeUuid, QueueId, Refusal};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::Instant;
 
 use super::node::Node;
 
 /// What clients are told, in RabbitMQ's words.
 const REASON: &str = "Node was put into maintenance mode";
+/// How long the process that ends waits for mirrors that catch up, and how often it looks.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(60);
+const CATCH_UP_LOOK: Duration = Duration::from_millis(100);
 
 impl Node {
     /// True while a majority of the cluster answers.
@@ -49,6 +53,30 @@ impl Node {
         Ok(())
     }
 
+    /// Before the process ends: waits for the mirrors that are about to be in sync with queues led here, but not for ever. Others would have
+    /// to do without these queues until this node is back.
+    pub async fn await_mirrors(&self) {
+        let (own, deadline) = (self.identity().node, Instant::now() + CATCH_UP_PATIENCE);
+        let mut told = false;
+        while self.has_majority() {
+            let waiting = catching_up(&self.snapshot().catalog, own);
+            if waiting == 0 {
+                return;
+            }
+            if Instant::now() >= deadline {
+                tracing::warn!(
+                    "mirrors of {waiting} queues are still not in sync: nobody leads these until this node is back"
+                );
+                return;
+            }
+            if !told {
+                tracing::info!("mirrors of {waiting} queues are waited for before this node stops");
+                told = true;
+            }
+            tokio::time::sleep(CATCH_UP_LOOK).await;
+        }
+    }
+
     async fn set_maintenance(&self, on: bool) -> Result<(), Refusal> {
         let node = self.identity().node;
         self.commit(Command::SetMaintenance { node, on }).await.map(drop)
@@ -77,4 +105,20 @@ impl Node {
         let (snapshot, own) = (self.snapshot(), self.identity().node);
         snapshot.catalog.leads(own).filter(|queue| has_others(queue)).count()
     }
+}
+
+/// Queues that the node leads and no other could without a loss, and of which a mirror that runs is on its way.
+fn catching_up(catalog: &Catalog, own: NodeUuid) -> usize {
+    let safe: BTreeSet<QueueId> = catalog
+        .successors(own)
+        .into_iter()
+        .map(|transfer| transfer.queue)
+        .collect();
+    let runs = |node: NodeUuid| catalog.node(node).is_some_and(|node| node.up && !node.maintenance);
+    let is_copied = |queue: &catalog::QueueRecord| {
+        let mirrors = queue.replicas.iter().flat_map(|replicas| replicas.mirrors());
+        queue.ha().is_some_and(|ha| ha.sync_automatic == Some(true)) && mirrors.into_iter().any(|copy| runs(copy.node))
+    };
+    let left = catalog.leads(own).filter(|queue| !safe.contains(&queue.id));
+    left.filter(|queue| is_copied(queue)).count()
 }
