@@ -95,7 +95,7 @@ test-e2e: image ## the operator and the image on a real Kubernetes
 	@$(BUILD_RUNNERS)
 	@hack/e2e
 
-.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition soak-sim soak-mirror
+.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition soak-sim soak-mirror soak-operations
 SOAK_DIR ?= $(WARREN_CACHE)/soak
 # The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge), MESSAGES, QUEUES (single, mirrored or quorum)
 # and RATE in messages a second.
@@ -141,6 +141,10 @@ soak-partition: build ## N=100 rounds by SEED= of kills, partitions and frozen n
 	@[ $(SERVER) = warren ] || hack/need rabbitmq-server
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/soak --server $(SERVER) partition --queues $(QUEUES) --rounds $(or $(N),100) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/partition-$(SERVER)-$(QUEUES)$(if $(SEED),-$(SEED))
+
+soak-operations: image ## N=50 operations by SEED= on a Kubernetes under 2,400 messages a second: restarts, scaling, lost pods, disks and Secrets, another secret; the operator is killed meanwhile
+	@$(BUILD_RUNNERS)
+	@hack/operations --rounds $(or $(N),50) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/operations$(if $(SEED),-$(SEED))
 
 .PHONY: fuzz bench bench-cluster bench-mirrors kube-up kube-down
 fuzz: ## the same for an hour

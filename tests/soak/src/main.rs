@@ -1,6 +1,6 @@
 //! Campaigns against a broker's durability, from outside: crashes under load, the order of disk and confirm, space, and backlogs
-//! larger than memory. Each starts the broker it tests, on directories of its own, and ends with 0 only if every
-//! promise was kept. It knows the broker by AMQP, signals and files alone.
+//! larger than memory. Each starts the broker it tests, on directories of its own or on a Kubernetes, and ends with 0 only if
+//! every promise was kept. It knows the broker by AMQP, signals, files and kubectl alone.
 
 mod audit;
 mod backlog;
@@ -14,6 +14,7 @@ mod letter;
 mod message;
 mod method;
 mod one;
+mod operations;
 mod order;
 mod partition;
 mod plan;
@@ -113,6 +114,24 @@ enum Which {
         #[arg(long)]
         brief: bool,
     },
+    /// On a Kubernetes with the operator: restart, scale, drain and hurt a cluster under load, and audit what is left. Needs kubectl.
+    Operations {
+        /// So many operations in all; a campaign that was interrupted goes on where it was.
+        #[arg(long, default_value_t = 50)]
+        rounds: u32,
+        /// Makes the plans; drawn from the clock if it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Where the campaign lives.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Messages a second, all publishers together.
+        #[arg(long, default_value_t = 2_400)]
+        rate: u64,
+        /// Run only operations whose names begin so; may be repeated.
+        #[arg(long)]
+        only: Vec<String>,
+    },
     /// A little of everything, for every change: closes with a count.
     Brief,
 }
@@ -171,6 +190,19 @@ fn run(arguments: Arguments) -> Result<()> {
             };
             partition::run(options, &std::env::args().skip(1).collect::<Vec<_>>())
         }
+        Which::Operations {
+            rounds,
+            seed,
+            dir,
+            rate,
+            only,
+        } => operations::run(operations::Options {
+            rounds,
+            seed,
+            dir: std::path::absolute(dir)?,
+            rate,
+            only,
+        }),
         Which::Brief => brief(server),
     }
 }

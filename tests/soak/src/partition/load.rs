@@ -1,4 +1,4 @@
-//! The clients: publishers with confirms and consumers with acks, a thread each, connected to one node for the whole round.
+//! The clients: publishers with confirms and consumers with acks, a thread each, connected to one node, or one Service, for the whole round.
 //! Whatever goes wrong they connect again and go on, as a patient program would. They write down what they know and
 //! judge nothing.
 
@@ -11,11 +11,13 @@ use crate::message::{Id, Origin};
 use crate::method;
 use amq_protocol::protocol::{AMQPClass, basic};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest wait for an answer before the connection is given up.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// Publishes without a confirm.
 const WINDOW: usize = 200;
 /// Silence with publishes outstanding after which a connection is given up; longer than anybody is believed to be alive.
@@ -68,6 +70,25 @@ impl Signals {
     }
 }
 
+/// Where a client connects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Door<'a> {
+    /// To this node.
+    Node(usize),
+    /// To whatever node this address leads to; it may become another.
+    Service(&'a Mutex<SocketAddr>),
+}
+
+impl Door<'_> {
+    fn address(self) -> SocketAddr {
+        match self {
+            Door::Node(node) => amqp(node),
+            // Whoever panicked with it has not half changed it.
+            Door::Service(address) => *address.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+        }
+    }
+}
+
 /// A queue of the load, and who uses it.
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
@@ -111,8 +132,10 @@ impl Progress {
 /// A publisher.
 #[derive(Debug)]
 pub(crate) struct Publisher<'a> {
-    /// Where.
+    /// Its queue.
     pub(crate) lane: &'a Lane,
+    /// Where it connects.
+    pub(crate) door: Door<'a>,
     /// The round, which is part of every message's name.
     pub(crate) round: u32,
     /// Time from one publish to the next.
@@ -156,7 +179,7 @@ impl Publisher<'_> {
     }
 
     fn session(&self, published: &mut Published, last: &mut Option<Instant>) -> Result<(), Failure> {
-        let mut connection = Connection::open_at(amqp(self.lane.publisher), PATIENCE)?;
+        let mut connection = Connection::open_at(self.door.address(), PATIENCE)?;
         connection.open_channel(1)?;
         connection.call(1, method::confirms())?;
         connection.want_returns();
@@ -247,8 +270,10 @@ impl Publisher<'_> {
 /// A consumer.
 #[derive(Debug)]
 pub(crate) struct Consumer<'a> {
-    /// Where.
+    /// Its queue.
     pub(crate) lane: &'a Lane,
+    /// Where it connects.
+    pub(crate) door: Door<'a>,
     /// The round whose messages it knows.
     pub(crate) round: u32,
     /// When it acks.
@@ -275,7 +300,7 @@ impl Consumer<'_> {
 
     /// Until all is over, or the connection or the consumer is.
     fn session(&self, seen: &mut Seen) -> Result<(), Failure> {
-        let mut connection = Connection::open_at(amqp(self.lane.consumer), PATIENCE)?;
+        let mut connection = Connection::open_at(self.door.address(), PATIENCE)?;
         connection.open_channel(1)?;
         connection.call(1, method::prefetch(PREFETCH))?;
         connection.call(1, method::consume(&self.lane.queue, "part"))?;

@@ -2,14 +2,14 @@
 //! kills, frozen processes, partitions, restarts. Afterwards all is audited. It conducts and keeps the counts; clients
 //! work, the cluster suffers, pure functions judge.
 
-mod book;
+pub(crate) mod book;
 mod cluster;
 mod definer;
-mod gaps;
-mod load;
+pub(crate) mod gaps;
+pub(crate) mod load;
 mod net;
 mod node;
-mod plan;
+pub(crate) mod plan;
 mod round;
 
 use crate::finding::Finding;

@@ -4,7 +4,7 @@ use super::book::{Fate, Seen, Sent, audit};
 use super::cluster::{Cluster, Trial};
 use super::definer::{self, Definer, Definitions};
 use super::gaps::{Side, allowed, longest, side};
-use super::load::{Consumer, Ends, Lane, PATIENCE, Progress, Published, Publisher, Signals};
+use super::load::{Consumer, Door, Ends, Lane, PATIENCE, Progress, Published, Publisher, Signals};
 use super::net::{HOSTS, amqp};
 use super::plan::{Plan, Queues, Trouble};
 use super::{Campaign, Counts, Outcome};
@@ -84,6 +84,7 @@ pub(super) fn run(campaign: &mut Campaign, number: u32, plan: &Plan) -> Outcome 
     let dice = |node: usize| Dice::new(&[campaign.state.seed, number.into(), node as u64, 0x6465_6669]);
     let publisher = |at: usize| Publisher {
         lane: &lanes[at],
+        door: Door::Node(lanes[at].publisher),
         round: number,
         every,
         signals: &signals,
@@ -91,6 +92,7 @@ pub(super) fn run(campaign: &mut Campaign, number: u32, plan: &Plan) -> Outcome 
     };
     let consumer = |at: usize| Consumer {
         lane: &lanes[at],
+        door: Door::Node(lanes[at].consumer),
         round: number,
         pace: plan.paces[at],
         signals: &signals,

@@ -1,0 +1,176 @@
+//! What is done to the cluster in a round, drawn from the seed alone. It does nothing itself.
+
+use crate::dice::Dice;
+use std::fmt;
+
+/// Nodes of the cluster between operations.
+pub(super) const NODES: u32 = 3;
+/// The operator is killed no later than this after an operation has begun.
+const KILL_WITHIN_MS: u64 = 20_000;
+
+/// One operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// `kubectl delete pod`.
+    DeletePod(u32),
+    /// The same with the pod that leads the first queue.
+    DeleteLeader,
+    /// Without a time to stop in.
+    KillPod(u32),
+    /// As `kubectl drain` asks for it.
+    Evict(u32),
+    /// `kubectl rollout restart`.
+    Restart,
+    /// Another configuration.
+    Configure,
+    /// To five nodes and back.
+    ScaleUp,
+    /// To one node and back, all queues mirrored everywhere.
+    ScaleToOne,
+    /// To no node and back.
+    StopAndStart,
+    /// Another secret of the cluster.
+    RotateSecret,
+    /// A pod and its volume.
+    LoseVolume(u32),
+    /// The cluster's Secret is deleted, and put back.
+    LoseSecret,
+    /// An image that is not there, and back.
+    BadImage,
+    /// The RabbitCluster is deleted and applied again.
+    Recreate,
+}
+
+impl Operation {
+    /// All kinds; the ordinals are drawn anew.
+    const ALL: [Self; 14] = [
+        Self::DeletePod(0),
+        Self::DeleteLeader,
+        Self::KillPod(0),
+        Self::Evict(0),
+        Self::Restart,
+        Self::Configure,
+        Self::ScaleUp,
+        Self::ScaleToOne,
+        Self::StopAndStart,
+        Self::RotateSecret,
+        Self::LoseVolume(0),
+        Self::LoseSecret,
+        Self::BadImage,
+        Self::Recreate,
+    ];
+
+    /// In one word, for tables and `--only`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::DeletePod(_) => "delete-pod",
+            Self::DeleteLeader => "delete-leader",
+            Self::KillPod(_) => "kill-pod",
+            Self::Evict(_) => "evict",
+            Self::Restart => "rollout-restart",
+            Self::Configure => "configure",
+            Self::ScaleUp => "scale-up",
+            Self::ScaleToOne => "scale-to-one",
+            Self::StopAndStart => "stop-and-start",
+            Self::RotateSecret => "rotate-secret",
+            Self::LoseVolume(_) => "lose-volume",
+            Self::LoseSecret => "lose-secret",
+            Self::BadImage => "bad-image",
+            Self::Recreate => "recreate",
+        }
+    }
+
+    fn at(self, ordinal: u32) -> Self {
+        match self {
+            Self::DeletePod(_) => Self::DeletePod(ordinal),
+            Self::KillPod(_) => Self::KillPod(ordinal),
+            Self::Evict(_) => Self::Evict(ordinal),
+            Self::LoseVolume(_) => Self::LoseVolume(ordinal),
+            other => other,
+        }
+    }
+
+    /// True if so many nodes are wanted from its beginning to its end, and no more than one of them may be down at once.
+    pub(super) fn keeps_all_but_one(self) -> bool {
+        match self {
+            Self::DeletePod(_)
+            | Self::DeleteLeader
+            | Self::KillPod(_)
+            | Self::Evict(_)
+            | Self::Restart
+            | Self::Configure
+            | Self::RotateSecret
+            | Self::LoseVolume(_)
+            | Self::LoseSecret
+            | Self::BadImage => true,
+            Self::ScaleUp | Self::ScaleToOne | Self::StopAndStart | Self::Recreate => false,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DeletePod(ordinal) | Self::KillPod(ordinal) | Self::Evict(ordinal) | Self::LoseVolume(ordinal) => {
+                write!(f, "{} {ordinal}", self.name())
+            }
+            _ => f.write_str(self.name()),
+        }
+    }
+}
+
+/// One round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// What is done.
+    pub(super) operation: Operation,
+    /// So many milliseconds later the operator's pod is killed.
+    pub(super) operator_dies: Option<u64>,
+}
+
+impl Plan {
+    /// The plan of this round. Every kind comes before any comes again.
+    pub(super) fn new(seed: u64, round: u32, only: &[String]) -> Option<Self> {
+        let meant = |operation: &Operation| {
+            only.is_empty() || only.iter().any(|name| operation.name().starts_with(name.as_str()))
+        };
+        let mut left: Vec<Operation> = Operation::ALL.into_iter().filter(meant).collect();
+        let kinds = u32::try_from(left.len()).ok().filter(|kinds| *kinds > 0)?;
+        let mut turn = Dice::new(&[seed, u64::from(round / kinds), 0x6f70]);
+        let mut operation = *left.first()?;
+        for _ in 0..=round % kinds {
+            operation = left.swap_remove(usize::try_from(turn.below(left.len() as u64)).ok()?);
+        }
+        let mut dice = Dice::new(&[seed, u64::from(round), 0x6f71]);
+        let ordinal = u32::try_from(dice.below(u64::from(NODES))).ok()?;
+        Some(Self {
+            operation: operation.at(ordinal),
+            operator_dies: dice.percent(50).then(|| dice.below(KILL_WITHIN_MS)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_comes_once_before_any_comes_again_and_a_seed_says_the_same_every_time() {
+        let plans = |seed: u64| -> Vec<Plan> { (0..28).filter_map(|round| Plan::new(seed, round, &[])).collect() };
+        for half in plans(7).chunks(14) {
+            let names: BTreeSet<&str> = half.iter().map(|plan| plan.operation.name()).collect();
+            assert_eq!(names.len(), 14);
+        }
+        assert_eq!(plans(7), plans(7));
+        assert_ne!(plans(7), plans(8));
+    }
+
+    #[test]
+    fn only_what_is_named_is_done() {
+        let only = ["rollout".to_owned()];
+        let plan = Plan::new(1, 5, &only).unwrap();
+        assert_eq!(plan.operation, Operation::Restart);
+        assert_eq!(Plan::new(1, 5, &["nothing".to_owned()]), None);
+    }
+}
