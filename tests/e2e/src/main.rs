@@ -9,6 +9,7 @@ mod image;
 mod kube;
 mod kubectl;
 mod nodes;
+mod operations;
 mod policies;
 mod run;
 mod spec;

@@ -10,10 +10,12 @@ use serde_json::Value;
 use crate::amqp::Login;
 use crate::check::{Checks, Outcome, equal, says, within};
 use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
-use crate::policies;
+use crate::{operations, policies};
 
-const NAME: &str = "orders";
-const LIMIT: Duration = Duration::from_secs(180);
+/// The cluster.
+pub(crate) const NAME: &str = "orders";
+/// How long a change of it may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
 /// Makes, uses, hurts and widens a cluster, and takes it away.
 pub(crate) fn checks(checks: &mut Checks) {
@@ -54,6 +56,10 @@ pub(crate) fn checks(checks: &mut Checks) {
         scale_down,
     );
     checks.check("a node that is leaving stays when it is wanted again", called_off);
+    operations::checks(checks);
+    checks.check("the policy of every queue goes", || {
+        kubectl(&["exec", &pod(0), "--", "rabbitmqctl", "clear_policy", "everything"]).map(drop)
+    });
     policies::checks(checks);
     checks.check("deleted with its volumes, nothing is left", || {
         kubectl(&["delete", "rmq", NAME, "--timeout=90s"])?;
@@ -63,12 +69,13 @@ pub(crate) fn checks(checks: &mut Checks) {
     policies::end(checks);
 }
 
-fn pod(ordinal: u32) -> String {
+/// Name of the pod.
+pub(crate) fn pod(ordinal: u32) -> String {
     format!("{NAME}-server-{ordinal}")
 }
 
 /// Waits until every node takes clients and knows all the others.
-fn joined(nodes: usize) -> Outcome {
+pub(crate) fn joined(nodes: usize) -> Outcome {
     within(LIMIT, || {
         let cluster = get("rmq", NAME)?;
         equal(
@@ -92,7 +99,7 @@ fn story() -> String {
 }
 
 /// How many nodes the command line in that pod calls running.
-fn running_nodes(ordinal: u32) -> Outcome<usize> {
+pub(crate) fn running_nodes(ordinal: u32) -> Outcome<usize> {
     let command = [
         "exec",
         &pod(ordinal),
@@ -111,6 +118,11 @@ fn running_nodes(ordinal: u32) -> Outcome<usize> {
 /// Gives a login at one node.
 fn at<T>(ordinal: u32, talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
     let forward = Forward::to_pod(&pod(ordinal), 5672)?;
+    login(forward.port, talk)
+}
+
+/// Gives a login at this port of this machine.
+pub(crate) fn login<T>(port: u16, talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
     let of = |key: &str| {
         let template = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
         kubectl(&["get", "secret", &format!("{NAME}-default-user"), "-o", &template])
@@ -118,17 +130,19 @@ fn at<T>(ordinal: u32, talk: impl FnOnce(&Login) -> Outcome<T>) -> Outcome<T> {
     let (user, password) = (of("username")?, of("password")?);
     talk(&Login {
         host: "127.0.0.1",
-        port: forward.port,
+        port,
         user: &user,
         password: &password,
     })
 }
 
-fn cluster_id() -> Outcome<String> {
+/// As the operator tells it.
+pub(crate) fn cluster_id() -> Outcome<String> {
     field("rmq", NAME, "{.status.clusterId}")
 }
 
-fn uids(ordinals: std::ops::Range<u32>) -> Outcome<Vec<String>> {
+/// Of these pods; nothing for those that do not exist.
+pub(crate) fn uids(ordinals: std::ops::Range<u32>) -> Outcome<Vec<String>> {
     ordinals
         .map(|ordinal| field("pod", &pod(ordinal), "{.metadata.uid}"))
         .collect()
@@ -176,7 +190,8 @@ fn lose_a_disk() -> Outcome {
     at(0, |ann| ann.take("survives", 10))
 }
 
-fn scale(nodes: &str) -> Outcome {
+/// Asks for so many nodes.
+pub(crate) fn scale(nodes: &str) -> Outcome {
     kubectl(&["scale", "rmq", NAME, "--replicas", nodes]).map(drop)
 }
 
@@ -251,6 +266,5 @@ fn called_off() -> Outcome {
     scale("4")?;
     joined(4)?;
     // Its app may have been stopped already, and has to start again.
-    within(LIMIT, || equal(running_nodes(0)?, 4))?;
-    kubectl(&["exec", &pod(0), "--", "rabbitmqctl", "clear_policy", "everything"]).map(drop)
+    within(LIMIT, || equal(running_nodes(0)?, 4))
 }

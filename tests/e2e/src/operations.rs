@@ -1,0 +1,155 @@
+//! The checks of what an operator does to a cluster while programs work with it: fewer nodes and more again, a rolling restart, a new secret. A
+//! program publishes all the while through the Service, connects again whenever it must, and in the end every message is there that was
+//! confirmed to it.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::amqp::Login;
+use crate::check::{Checks, Outcome, equal, within};
+use crate::kubectl::{Forward, condition, field, get, kubectl};
+use crate::nodes::{LIMIT, NAME, cluster_id, joined, login, pod, running_nodes, scale, uids};
+
+/// Messages that go to one queue.
+const MESSAGES: usize = 10;
+/// Queues so far: what was left of one that was given up is in no other's way.
+static QUEUES: AtomicUsize = AtomicUsize::new(0);
+
+/// On a cluster of several nodes, all of whose queues are mirrored; of three at the end.
+pub(crate) fn checks(checks: &mut Checks) {
+    checks.check(
+        "all nodes but one leave and two come back while messages are published: every confirmed one is there",
+        || under_load(one_and_three_again),
+    );
+    checks.check(
+        "a rolling restart replaces one pod at a time, drained before it goes: every confirmed message is there",
+        || under_load(restart),
+    );
+    checks.check(
+        "the cluster's secret is replaced without a restart, and nodes, command line and operator know the new one",
+        || under_load(rotate),
+    );
+}
+
+/// Has something done while a program publishes, and counts what was confirmed to it.
+fn under_load(operation: fn() -> Outcome) -> Outcome {
+    let done = AtomicBool::new(false);
+    let (operated, load) = thread::scope(|scope| {
+        let load = scope.spawn(|| publish_until(&done));
+        let operated = operation();
+        done.store(true, Ordering::Relaxed);
+        (operated, load.join())
+    });
+    operated?;
+    let Load { queues, longest } = load.map_err(|_| "the publisher panicked")?;
+    println!(
+        "      {} queues were confirmed, {longest:.1?} the longest between two",
+        queues.len()
+    );
+    if queues.is_empty() {
+        return Err("nothing was published meanwhile".into());
+    }
+    let forward = Forward::to(NAME, 5672)?;
+    login(forward.port, |ann| {
+        queues.iter().try_for_each(|queue| ann.take(queue, MESSAGES))
+    })
+}
+
+struct Load {
+    queues: Vec<String>,
+    longest: Duration,
+}
+
+/// Publishes to queue after queue until it is told to stop.
+fn publish_until(done: &AtomicBool) -> Load {
+    let mut load = Load {
+        queues: Vec::new(),
+        longest: Duration::ZERO,
+    };
+    let mut last = Instant::now();
+    while !done.load(Ordering::Relaxed) {
+        // Whatever ended it: a program that goes on connects again, and what was not confirmed is not owed.
+        let _ = Forward::to(NAME, 5672).and_then(|forward| {
+            login(forward.port, |ann| {
+                while !done.load(Ordering::Relaxed) {
+                    put(ann, &mut load)?;
+                    load.longest = load.longest.max(last.elapsed());
+                    last = Instant::now();
+                }
+                Ok(())
+            })
+        });
+    }
+    load
+}
+
+fn put(ann: &Login, load: &mut Load) -> Outcome {
+    let queue = format!("under-load-{}", QUEUES.fetch_add(1, Ordering::Relaxed));
+    ann.put(&queue, MESSAGES)?;
+    load.queues.push(queue);
+    Ok(())
+}
+
+fn one_and_three_again() -> Outcome {
+    let founded = cluster_id()?;
+    scale("1")?;
+    joined(1)?;
+    within(LIMIT, || equal(field("pod", &pod(1), "{.metadata.name}")?.as_str(), ""))?;
+    equal(running_nodes(0)?, 1)?;
+    scale("3")?;
+    joined(3)?;
+    within(LIMIT, || equal(running_nodes(2)?, 3))?;
+    equal(cluster_id()?, founded)
+}
+
+fn restart() -> Outcome {
+    let old = uids(0..3)?;
+    kubectl(&["rollout", "restart", &format!("statefulset/{NAME}-server")])?;
+    let mut fewest = 3;
+    within(2 * LIMIT, || {
+        fewest = fewest.min(taking_clients()?);
+        let new = uids(0..3)?;
+        match new.iter().any(|uid| uid.is_empty() || old.contains(uid)) {
+            true => Err(format!("not all pods are new: {old:?} {new:?}")),
+            false => equal(field("rmq", NAME, "{.status.phase}")?.as_str(), "Running"),
+        }
+    })?;
+    joined(3)?;
+    if fewest < 2 {
+        return Err(format!("only {fewest} pods took clients at some moment"));
+    }
+    let told = kubectl(&["get", "events", "-o", "jsonpath={.items[*].reason}"])?;
+    crate::check::says(&told, "NodeDrained")
+}
+
+fn taking_clients() -> Outcome<usize> {
+    let path = "{.subsets[*].addresses[*].targetRef.name}";
+    Ok(field("endpoints", NAME, path)?.split_whitespace().count())
+}
+
+fn rotate() -> Outcome {
+    let secret = format!("{NAME}-cookie");
+    let current = || field("secret", &secret, "{.data.current}");
+    let (old, pods) = (current()?, uids(0..3)?);
+    let asked = r#"{"spec": {"clusterSecret": {"rotation": {"trigger": "today"}}}}"#;
+    kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", asked])?;
+    within(2 * LIMIT, || {
+        let cluster = get("rmq", NAME)?;
+        equal(
+            cluster["status"]["observedGeneration"].as_i64(),
+            cluster["metadata"]["generation"].as_i64(),
+        )?;
+        equal(condition("rmq", NAME, "SecretRotated")?.as_str(), "True")
+    })?;
+    if current()? == old {
+        return Err("it is the old one".into());
+    }
+    equal(field("secret", &secret, "{.data.previous}{.data.next}")?.as_str(), "")?;
+    equal(uids(0..3)?, pods)?;
+    (0..3).try_for_each(|ordinal| equal(running_nodes(ordinal)?, 3))?;
+    // Who has no connection that was made with the old one.
+    kubectl(&["delete", "pod", &pod(2), "--timeout=90s"])?;
+    within(LIMIT, || equal(running_nodes(2)?, 3))?;
+    joined(3)
+}
