@@ -24,7 +24,10 @@ use std::{sync::Arc, time::Duration};
 
 pub use proven::Door;
 
-use crate::process::{Process, Running};
+use crate::{
+    host::Node,
+    process::{Process, Running},
+};
 
 /// How long the app's threads may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -80,6 +83,7 @@ async fn cluster(State(process): State<Arc<Process>>) -> Response {
         Ok(None) => return (StatusCode::SERVICE_UNAVAILABLE, "the node belongs to no cluster yet\n").into_response(),
         Err(error) => return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     };
+    let app = process.running();
     let members = status.nodes.iter().map(|node| ClusterMember {
         name: node.name.clone(),
         uuid: node.node.to_string(),
@@ -89,9 +93,18 @@ async fn cluster(State(process): State<Arc<Process>>) -> Response {
         cluster_id: status.cluster.to_string(),
         node: process.name().to_owned(),
         serving: status.serving,
+        maintenance: app.as_ref().is_some_and(|app| app.node.is_under_maintenance()),
+        alarms: app.as_ref().map(|app| alarms(&app.node)).unwrap_or_default(),
+        leader: status.leader,
         members: members.collect(),
     })
     .into_response()
+}
+
+fn alarms(node: &Node) -> Vec<String> {
+    let on = node.alarms().own();
+    let named = [(on.memory, "memory"), (on.disk, "disk")].into_iter();
+    named.filter(|(on, _)| *on).map(|(_, name)| name.to_owned()).collect()
 }
 
 /// Asked on the app's own threads: a task, then the catalogue's lock.

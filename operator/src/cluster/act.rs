@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::build::{Children, monitoring, secret_meta};
+use super::drain::Drained;
 use super::names::{LABEL_LEFT, Map, OPERATOR};
 use super::nodes;
 use super::observe::{Found, Monitoring, Optional, Place};
@@ -93,20 +94,26 @@ impl Hand<'_> {
         notes.extend(self.discard_claims(found, plan).await?);
         let before = found.set.as_ref().map(set_seen);
         let unchanged = before.is_some_and(|before| before.generation == set_seen(&server).generation);
-        let done = match (&plan.step, unchanged) {
-            (Step::Replace(pod, why), true) => self.replace(pod, *why).await?,
-            (Step::Stop(pod), true) => self.tell_node(found, pod, &Request::StopApp).await?,
-            (Step::Reset(pod), true) => self.tell_node(found, pod, &Request::Reset { force: false }).await?,
-            _ => None,
+        let (done, replaced) = match (&plan.step, unchanged) {
+            (Step::Replace(pod, why), true) => self.replace_in_order(found, plan, pod, *why).await?,
+            (Step::Revive(pod), true) => (Vec::from_iter(self.revive(found, pod).await?), false),
+            (Step::Stop(pod), true) => {
+                let told = self.tell_node(found, pod, &Request::StopApp).await?;
+                (Vec::from_iter(told), false)
+            }
+            (Step::Reset(pod), true) => {
+                let told = self.tell_node(found, pod, &Request::Reset { force: false }).await?;
+                (Vec::from_iter(told), false)
+            }
+            _ => (Vec::new(), false),
         };
-        let deleted = done.is_some() && matches!(plan.step, Step::Replace(..));
         notes.extend(done);
         Ok(Done {
             server,
             monitoring_refused,
             volumes_refused,
             volumes_growing,
-            replaced: deleted,
+            replaced,
             notes,
         })
     }
@@ -349,6 +356,27 @@ impl Hand<'_> {
         (growing, refused)
     }
 
+    /// Deletes a pod; one that is well is taken out of service first, if the plan says so. Whether it was deleted.
+    async fn replace_in_order(
+        &self,
+        found: &Found,
+        plan: &Plan,
+        pod: &PodSeen,
+        why: Why,
+    ) -> Result<(Vec<Note>, bool), Error> {
+        let mut notes = Vec::new();
+        if why == Why::Turn && plan.draining.as_ref() == Some(&pod.name) {
+            match self.take_out(found, pod).await? {
+                Drained::Empty(note) => notes.extend(note),
+                Drained::Not(note) => return Ok((Vec::from_iter(note), false)),
+            }
+        }
+        let replaced = self.replace(pod, why).await?;
+        let deleted = replaced.is_some();
+        notes.extend(replaced);
+        Ok((notes, deleted))
+    }
+
     /// Deletes the pod that was judged, and only that: not a successor of its name, not one that has changed since, not for a spec
     /// that is no longer the newest, and not without the lease.
     async fn replace(&self, pod: &PodSeen, why: Why) -> Result<Option<Note>, Error> {
@@ -367,7 +395,7 @@ impl Hand<'_> {
     }
 
     /// Whether the spec is still the newest, and the lease ours.
-    async fn is_still_wanted(&self) -> Result<bool, Error> {
+    pub(super) async fn is_still_wanted(&self) -> Result<bool, Error> {
         let clusters = self.api::<RabbitCluster>();
         let live = clusters.get_opt(&self.cluster.name_any()).await;
         let live = live.map_err(|source| failed("read the RabbitCluster again".into(), source))?;
@@ -465,7 +493,7 @@ impl Hand<'_> {
         }
     }
 
-    fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
+    pub(super) fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.valid.namespace)
     }
 }
@@ -509,7 +537,7 @@ fn code(error: &kube::Error) -> Option<u16> {
     }
 }
 
-fn failed(what: String, source: kube::Error) -> Error {
+pub(super) fn failed(what: String, source: kube::Error) -> Error {
     Error {
         what,
         source: Box::new(source),

@@ -6,6 +6,7 @@
 pub mod act;
 pub mod build;
 pub mod definitions;
+mod drain;
 pub mod holdings;
 pub mod image;
 pub mod leave;

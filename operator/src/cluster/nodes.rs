@@ -96,7 +96,7 @@ mod tests {
             cluster_id: "c".into(),
             node: "rabbit@a".into(),
             serving: true,
-            members: Vec::new(),
+            ..Membership::default()
         };
         let told = membership.clone();
         let routes = axum::Router::new()

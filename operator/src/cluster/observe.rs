@@ -56,7 +56,9 @@ pub struct Found {
     pub taken: Vec<Taken>,
     /// The pod whose node the status says is leaving.
     pub leaving: Option<String>,
-    /// Whether the app of that node runs, if it says so.
+    /// The pod whose node the status says was taken out of service, to be replaced.
+    pub draining: Option<String>,
+    /// Whether the app of the first node runs, if it says so.
     pub app_runs: Option<bool>,
     /// Pods whose nodes accept the `next` of the cluster's Secret.
     pub accepting: BTreeSet<String>,
@@ -156,7 +158,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         true => holdings(&pods, &told, cookie.as_ref()).await,
         false => BTreeMap::new(),
     };
-    let leaving = leaving(cluster);
+    let leaving = operated_on(cluster, OperationKind::ScaleDown);
     let leaver = pods.iter().find(|pod| Some(pod.name_any()) == leaving);
     let app_runs = match leaver.zip(leaving.as_ref().and_then(|leaving| told.get(leaving))) {
         Some((pod, told)) => holdings::app_runs(pod, &told.node, &known(cookie.as_ref())).await,
@@ -168,6 +170,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         app_runs,
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
         leaving,
+        draining: operated_on(cluster, OperationKind::Roll),
         holdings,
         told,
         pods,
@@ -234,11 +237,10 @@ fn known(cookie: Option<&Secret>) -> Vec<Cookie> {
     cookie.map(cookies).unwrap_or_default()
 }
 
-fn leaving(cluster: &RabbitCluster) -> Option<String> {
+/// The pod that the status names for an operation of this kind.
+fn operated_on(cluster: &RabbitCluster, kind: OperationKind) -> Option<String> {
     let operation = cluster.status.as_ref()?.operation.as_ref()?;
-    match operation.kind {
-        OperationKind::ScaleDown => Some(operation.node.clone()),
-    }
+    (operation.kind == kind).then(|| operation.node.clone())
 }
 
 fn is_ours(cluster: &RabbitCluster, child: &ObjectMeta) -> bool {

@@ -2,7 +2,7 @@
 //! checked by a property test against random edits and failures: we never take a second node down, and we come to rest.
 //!
 //! A pod that runs an old revision is replaced, the one that leads the fewest queues first, only while every other node takes clients and
-//! hears a majority, and each mirrored queue that it leads has a mirror in sync. Two exceptions keep a broken revision from locking itself
+//! hears a majority, and each mirrored queue that it leads has a mirror in sync; it is taken out of service before. Two exceptions keep a broken revision from locking itself
 //! in: a pod that never became ready on an old revision is replaced at once, and one that is down already needs only its siblings of the
 //! new revision to be well.
 
@@ -38,6 +38,9 @@ pub struct Plan {
     pub leaving: Option<String>,
     /// From this ordinal on volumes are those of nodes that have left.
     pub left_from: Option<u32>,
+    /// The pod whose node is taken out of service before it is replaced; written down before that is done, so that it goes back into service
+    /// if it is not replaced after all.
+    pub draining: Option<String>,
     /// The destructive part, at most one.
     pub step: Step,
 }
@@ -55,6 +58,8 @@ pub enum Step {
     Stop(Box<PodSeen>),
     /// Have this node leave the cluster and empty its disk.
     Reset(Box<PodSeen>),
+    /// Put this node back into service.
+    Revive(Box<PodSeen>),
 }
 
 /// Why a pod is replaced.
@@ -84,7 +89,34 @@ pub fn plan(wanted: &Wanted, seen: &Situation) -> Plan {
     } else {
         Step::Wait("a Secret that new pods need is missing".into())
     };
-    plan
+    drained(plan, seen)
+}
+
+/// A node that is well is taken out of service before its pod goes; one that was and is not replaced after all goes back into it.
+fn drained(plan: Plan, seen: &Situation) -> Plan {
+    let ours = seen.pods.iter().find(|pod| seen.draining.as_ref() == Some(&pod.name));
+    // Who does not tell may be out of service still.
+    let ours = ours.filter(|pod| !pod.terminating && pod.told.as_ref().is_none_or(|told| told.maintenance));
+    let next = match &plan.step {
+        Step::Replace(next, Why::Turn) if plan.replicas > 1 && plan.leaving.is_none() => Some(next),
+        _ => None,
+    };
+    if let Some(next) = next.filter(|next| ours.is_none_or(|ours| ours.uid == next.uid)) {
+        let draining = Some(next.name.clone());
+        return Plan { draining, ..plan };
+    }
+    let Some(ours) = ours else { return plan };
+    let step = match seen.is_drained(ours) {
+        true => Step::Revive(Box::new(ours.clone())),
+        false => plan.step,
+    };
+    // One at a time is written down: whoever is to leave is announced when this one serves again.
+    Plan {
+        draining: seen.draining.clone(),
+        leaving: None,
+        step,
+        ..plan
+    }
 }
 
 /// What is being changed is finished before a node is taken away; but one that was stopped already goes or comes back first, since the rest
@@ -104,6 +136,7 @@ fn steady(replicas: u32) -> Plan {
         held: None,
         leaving: None,
         left_from: None,
+        draining: None,
         step: Step::Rest,
     }
 }
@@ -196,16 +229,19 @@ fn roll(replicas: u32, update: Update, seen: &Situation) -> Step {
     if let Some(pod) = old().rfind(|pod| !pod.ready && !pod.ever_ready) {
         return Step::Replace(Box::new(pod.clone()), Why::NeverReady);
     }
-    let Some(candidate) = old().rfind(|pod| !pod.ready).or_else(|| least_needed(old(), seen)) else {
+    let is_well = |pod: &PodSeen| pod.ready || seen.is_drained(pod);
+    let down = old().rfind(|pod| !is_well(pod));
+    let begun = || old().find(|pod| seen.is_drained(pod));
+    let Some(candidate) = down.or_else(begun).or_else(|| least_needed(old(), seen)) else {
         return Step::Rest;
     };
     if update.strategy == UpdateStrategy::OnDelete {
         return Step::Wait("update.strategy is OnDelete: delete these pods when it suits you".into());
     }
-    let why = if candidate.ready { Why::Turn } else { Why::Down };
+    let why = if is_well(candidate) { Why::Turn } else { Why::Down };
     // Nodes that are down on an old revision wait for us, not we for them: else two of them would wait for each other.
-    let in_the_way =
-        nodes().find(|pod| pod.terminating || !pod.ready && (why == Why::Turn || pod.revision == *revision));
+    let is_missed = |pod: &&PodSeen| !pod.ready && (why == Why::Turn || pod.revision == *revision);
+    let in_the_way = nodes().find(|pod| pod.terminating || pod.name != candidate.name && is_missed(pod));
     if let Some(pod) = in_the_way {
         return Step::Wait(format!(
             "{} must take clients before the next pod is replaced",
@@ -218,7 +254,7 @@ fn roll(replicas: u32, update: Update, seen: &Situation) -> Step {
         ));
     }
     match Some(candidate)
-        .filter(|pod| pod.ready && replicas > 1)
+        .filter(|pod| is_well(pod) && replicas > 1)
         .and_then(|pod| closed(pod, nodes(), update, seen))
     {
         Some(why) => Step::Wait(why),
@@ -226,24 +262,39 @@ fn roll(replicas: u32, update: Update, seen: &Situation) -> Step {
     }
 }
 
-/// Of the nodes that are well the one that leads the fewest queues, and of several the one of the highest ordinal.
+/// Of the nodes that are well the one that leads the fewest queues, and of several the one of the highest ordinal; the one that leads the
+/// definitions last, so that they get another leader once and not with every pod.
 fn least_needed<'a>(pods: impl Iterator<Item = &'a PodSeen>, seen: &Situation) -> Option<&'a PodSeen> {
     let leads = |pod: &&PodSeen| seen.holdings.get(&pod.name).map_or(0, |holdings| holdings.leads);
-    pods.min_by_key(|pod| (leads(pod), Reverse(pod.ordinal)))
+    let leads_definitions = |pod: &&PodSeen| {
+        let told = pod.told.as_ref();
+        told.is_some_and(|told| told.leader.as_ref() == Some(&told.node))
+    };
+    pods.min_by_key(|pod| (leads_definitions(pod), leads(pod), Reverse(pod.ordinal)))
 }
 
 /// What keeps a node that is well from being replaced, although every pod is ready: whoever does not answer might.
 fn closed<'a>(
     candidate: &PodSeen,
-    mut nodes: impl Iterator<Item = &'a PodSeen>,
+    nodes: impl Iterator<Item = &'a PodSeen> + Clone,
     update: Update,
     seen: &Situation,
 ) -> Option<String> {
-    let serving = |pod: &PodSeen| pod.told.as_ref().is_some_and(|told| told.serving);
-    if let Some(pod) = nodes.find(|pod| pod.name != candidate.name && !serving(pod)) {
+    let serving = |pod: &&PodSeen| pod.told.as_ref().is_some_and(|told| told.serving);
+    let others = || nodes.clone().filter(|pod| pod.name != candidate.name);
+    if let Some(pod) = others().find(|pod| !serving(pod)) {
         return Some(format!(
             "{} must tell that it hears a majority before {} is replaced",
             pod.name, candidate.name
+        ));
+    }
+    let alarms = |pod: &&PodSeen| pod.told.as_ref().is_some_and(|told| !told.alarms.is_empty());
+    if let Some((pod, told)) = others().find(alarms).and_then(|pod| Some((pod, pod.told.as_ref()?))) {
+        return Some(format!(
+            "{} has an alarm ({}), which must be over before it takes over what {} leads",
+            pod.name,
+            told.alarms.join(", "),
+            candidate.name
         ));
     }
     let Some(holdings) = seen.holdings.get(&candidate.name) else {

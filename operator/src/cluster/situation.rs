@@ -32,12 +32,22 @@ pub struct Situation {
     pub held: u32,
     /// The pod whose node the status says is leaving.
     pub leaving: Option<String>,
-    /// Whether the app of that node runs; nothing if the node does not say.
+    /// The pod whose node the status says was taken out of service, to be replaced.
+    pub draining: Option<String>,
+    /// Whether the app of the node that leaves runs; nothing if the node does not say.
     pub app_runs: Option<bool>,
     /// Pods whose nodes accept the `next` of the cluster's Secret; asked only while it is rotated.
     pub accepting: BTreeSet<String>,
     /// What nodes have, by the names of their pods; those that were not asked or did not answer are missing.
     pub holdings: BTreeMap<String, Holdings>,
+}
+
+impl Situation {
+    /// We took its node out of service, and it is so still.
+    pub fn is_drained(&self, pod: &PodSeen) -> bool {
+        let told = pod.told.as_ref();
+        self.draining.as_ref() == Some(&pod.name) && told.is_some_and(|told| told.maintenance)
+    }
 }
 
 /// The StatefulSet.
@@ -113,6 +123,7 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         pods,
         held: held.unwrap_or(0),
         leaving: found.leaving.clone(),
+        draining: found.draining.clone(),
         app_runs: found.app_runs,
         accepting: found.accepting.clone(),
         holdings: found.holdings.clone(),

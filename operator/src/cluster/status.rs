@@ -119,10 +119,11 @@ fn operation(outcome: &Outcome, old: &Option<Operation>) -> Option<Operation> {
     let Outcome::Done(carried) = outcome else {
         return old.clone();
     };
-    carried.plan.leaving.clone().map(|node| Operation {
-        kind: OperationKind::ScaleDown,
-        node,
-    })
+    let (kind, node) = match &carried.plan.draining {
+        Some(node) => (OperationKind::Roll, Some(node)),
+        None => (OperationKind::ScaleDown, carried.plan.leaving.as_ref()),
+    };
+    node.cloned().map(|node| Operation { kind, node })
 }
 
 /// How many nodes there should be: what the plan says, else what is wanted and can be.

@@ -143,6 +143,8 @@ pub struct Operation {
 pub enum OperationKind {
     /// It hands its queues over, leaves the cluster, and its pod goes.
     ScaleDown,
+    /// It is taken out of service, hands its queues over, and its pod is replaced.
+    Roll,
 }
 
 /// Where the first user's name and password are.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use api::{ApiError, Membership, Policy, PolicyReport};
+use api::{ApiError, Maintenance, Membership, Policy, PolicyReport};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
@@ -46,6 +46,7 @@ pub struct Brokers {
     addresses: Vec<String>,
     /// The secrets to prove, the current one first.
     cookies: Vec<Cookie>,
+    patience: Duration,
 }
 
 impl Brokers {
@@ -55,7 +56,22 @@ impl Brokers {
             client: Client::builder(TokioExecutor::new()).build_http(),
             addresses,
             cookies,
+            patience: PATIENCE,
         }
+    }
+
+    /// The same, that may take so long for one request.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Has the first of them that answers serve no clients and lead nothing that others can (`PUT`), or serve again (`DELETE`).
+    ///
+    /// # Errors
+    /// It cannot be, or none answers.
+    pub async fn maintain(&self, method: Method) -> Result<Maintenance, Error> {
+        let body = self.ask(method, "/maintenance", &[]).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no maintenance: {error}")))
     }
 
     /// The cluster as one of them knows it.
@@ -110,13 +126,13 @@ impl Brokers {
     {
         let mut last = "none of its nodes has an address".to_owned();
         for address in &self.addresses {
-            match tokio::time::timeout(PATIENCE, ask(address)).await {
+            match tokio::time::timeout(self.patience, ask(address)).await {
                 Ok(Ok((status, body))) => match judge(status, body) {
                     Err(Error::Silent(why)) => last = format!("{address}: {why}"),
                     judged => return judged,
                 },
                 Ok(Err(error)) => last = format!("{address}: {error}"),
-                Err(_) => last = format!("{address} does not answer within {} s", PATIENCE.as_secs()),
+                Err(_) => last = format!("{address} does not answer within {} s", self.patience.as_secs()),
             }
         }
         Err(Error::Silent(last))

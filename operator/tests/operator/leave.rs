@@ -27,6 +27,7 @@ fn pod(ordinal: u32) -> PodSeen {
             node: node(ordinal),
             serving: true,
             members: (0..3).map(member).collect(),
+            ..Membership::default()
         }),
         ..PodSeen::default()
     }

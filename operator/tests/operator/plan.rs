@@ -63,6 +63,7 @@ fn told(step: &Step) -> String {
         Step::Replace(pod, why) => format!("{} {why:?}", pod.ordinal),
         Step::Stop(pod) => format!("{} Stop", pod.ordinal),
         Step::Reset(pod) => format!("{} Reset", pod.ordinal),
+        Step::Revive(pod) => format!("{} Revive", pod.ordinal),
     }
 }
 
@@ -158,6 +159,67 @@ fn a_node_waits_for_its_mirrors_and_for_all_to_answer() {
     let mut seen = whole;
     seen.pods[0].told = None;
     assert!(reason(&seen).contains("pod-0 must tell that it hears a majority before pod-2"));
+}
+
+#[test]
+fn a_node_waits_while_another_has_an_alarm_and_the_leader_of_the_definitions_goes_last() {
+    let mut seen = situation(3, Some("b"), "0a+ 1a+ 2a+");
+    for (ordinal, pod) in seen.pods.iter_mut().enumerate() {
+        let told = pod.told.as_mut().unwrap();
+        told.node = format!("rabbit@{ordinal}");
+        told.leader = Some("rabbit@2".into());
+    }
+    assert_eq!(told(&decide(3, true, &seen).step), "1 Turn");
+    seen.pods[0].told.as_mut().unwrap().alarms = vec!["memory".into()];
+    let Step::Wait(why) = decide(3, true, &seen).step else {
+        panic!("it goes although another has an alarm")
+    };
+    assert!(why.starts_with("pod-0 has an alarm (memory)"), "{why}");
+    for pod in &mut seen.pods[..2] {
+        pod.revision = "b".into();
+        pod.told.as_mut().unwrap().alarms.clear();
+    }
+    assert_eq!(told(&decide(3, true, &seen).step), "2 Turn");
+}
+
+/// As the others, but taken out of service by us.
+fn out_of_service(pods: &str, which: usize) -> Situation {
+    let mut seen = situation(3, Some("b"), pods);
+    let pod = &mut seen.pods[which];
+    pod.told = Some(Membership {
+        serving: true,
+        maintenance: true,
+        ..Membership::default()
+    });
+    seen.draining = Some(pod.name.clone());
+    seen
+}
+
+#[test]
+fn a_node_is_taken_out_of_service_before_its_pod_goes_and_put_back_if_it_stays() {
+    let draining = |seen: &Situation| {
+        let plan = decide(3, true, seen);
+        (told(&plan.step), plan.draining)
+    };
+    let it = |which: u32| Some(format!("pod-{which}"));
+    assert_eq!(
+        draining(&situation(3, Some("b"), "0a+ 1a+ 2a+")),
+        ("2 Turn".into(), it(2))
+    );
+    // Whatever its probe says by now, and whoever else would be the next one.
+    for pods in ["0a+ 1a+ 2a+", "0a+ 1a- 2a+"] {
+        assert_eq!(draining(&out_of_service(pods, 1)), ("1 Turn".into(), it(1)), "{pods}");
+    }
+    assert_eq!(draining(&out_of_service("0b+ 1b- 2b+", 1)), ("1 Revive".into(), it(1)));
+    assert_eq!(draining(&out_of_service("0a- 1a- 2b+", 1)), ("1 Revive".into(), it(1)));
+    let mut by_another = out_of_service("0b+ 1b- 2b+", 1);
+    by_another.draining = None;
+    assert_eq!(draining(&by_another), ("rest".into(), None));
+    let mut silent = out_of_service("0b+ 1b- 2b+", 1);
+    silent.pods[1].told = None;
+    assert_eq!(draining(&silent), ("rest".into(), it(1)));
+    let one = situation(1, Some("b"), "0a+");
+    assert_eq!(decide(1, true, &one).draining, None, "nobody could take over");
 }
 
 #[test]

@@ -38,8 +38,8 @@ enum Event {
     Pass { deaf: u8, writes: usize },
 }
 
-/// All writes of a pass: labels of volumes, the StatefulSet, the step, the status.
-const WRITES: usize = 4;
+/// All writes of a pass: labels of volumes, the StatefulSet, that a node goes out of service and its doing so, the step, the status.
+const WRITES: usize = 6;
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -67,6 +67,8 @@ struct Pod {
     failed: bool,
     /// Its app was stopped by the operator.
     stopped: bool,
+    /// It was taken out of service by the operator.
+    drained: bool,
     terminating: bool,
 }
 
@@ -87,6 +89,7 @@ struct World {
     behind: BTreeSet<u32>,
     /// The operation in the status.
     leaving: Option<String>,
+    draining: Option<String>,
     /// The revision that the StatefulSet's controller knows of.
     known: Option<usize>,
     pods: BTreeMap<u32, Pod>,
@@ -101,8 +104,13 @@ fn node(ordinal: u32) -> String {
     format!("rabbit@pod-{ordinal}.nodes")
 }
 
+/// Out of service it is a member as before.
+fn runs(pod: &Pod) -> bool {
+    (pod.ready || pod.drained) && !pod.failed && !pod.stopped
+}
+
 fn serves(pod: &Pod) -> bool {
-    pod.ready && !pod.stopped && !pod.terminating
+    pod.ready && !pod.stopped && !pod.drained && !pod.terminating
 }
 
 impl World {
@@ -116,6 +124,7 @@ impl World {
             alone: BTreeSet::new(),
             behind: BTreeSet::new(),
             leaving: None,
+            draining: None,
             known: None,
             pods: BTreeMap::new(),
             uids: 0,
@@ -168,7 +177,7 @@ impl World {
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.terminating {
             self.pods.remove(&ordinal);
-        } else if pod.stopped {
+        } else if pod.stopped || pod.drained {
             pod.ready = false;
         } else if self.works[pod.revision] && !pod.failed {
             let joins = self.members.contains(&ordinal) || !self.members.is_empty() || ordinal == 0;
@@ -193,6 +202,7 @@ impl World {
                 ever_ready: false,
                 failed: false,
                 stopped: false,
+                drained: false,
                 terminating: false,
             });
             self.volumes.entry(ordinal).or_insert(false);
@@ -214,12 +224,14 @@ impl World {
             cluster_id: "c".into(),
             node: node(ordinal),
             serving,
+            maintenance: self.pods.get(&ordinal).is_some_and(|pod| pod.drained),
             members: self.members.iter().map(member).collect(),
+            ..Membership::default()
         }
     }
 
     fn is_up(&self, ordinal: u32) -> bool {
-        self.pods.get(&ordinal).is_some_and(|pod| pod.ready && !pod.stopped)
+        self.pods.get(&ordinal).is_some_and(runs)
     }
 
     fn holdings(&self, ordinal: u32) -> Holdings {
@@ -236,7 +248,7 @@ impl World {
     }
 
     fn seen(&self, deaf: u8) -> Situation {
-        let heard = |ordinal: u32, pod: &Pod| pod.ready && !pod.stopped && deaf & (1 << ordinal) == 0;
+        let heard = |ordinal: u32, pod: &Pod| runs(pod) && deaf & (1 << ordinal) == 0;
         let pods = self.pods.iter().map(|(ordinal, pod)| PodSeen {
             name: name(*ordinal),
             ordinal: *ordinal,
@@ -263,6 +275,7 @@ impl World {
             pods: pods.collect(),
             held: living.map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),
             leaving: self.leaving.clone(),
+            draining: self.draining.clone(),
             app_runs: self.app_runs(deaf),
             accepting: BTreeSet::new(),
             holdings: told
@@ -277,7 +290,7 @@ impl World {
             |(ordinal, pod): (&u32, &Pod)| (self.leaving == Some(name(*ordinal))).then_some((*ordinal, pod.clone()));
         let (ordinal, pod) = self.pods.iter().find_map(of)?;
         let heard = !pod.terminating && !pod.failed && deaf & (1 << ordinal) == 0;
-        heard.then_some(pod.ready && !pod.stopped)
+        heard.then_some(runs(&pod))
     }
 
     fn decide(&self, deaf: u8) -> Plan {
@@ -300,11 +313,23 @@ impl World {
         if writes >= 2 {
             self.shrink(plan.replicas);
         }
-        if writes >= 3 {
+        if let (Step::Replace(pod, Why::Turn), Some(draining)) = (&plan.step, &plan.draining) {
+            if writes >= 3 {
+                (self.leaving, self.draining) = (None, Some(draining.clone()));
+            }
+            if writes >= 4 {
+                self.drain(pod.ordinal);
+            }
+        }
+        if writes >= 5 {
             self.step(&plan.step);
         }
         if writes >= WRITES {
-            self.leaving = plan.leaving;
+            assert!(
+                plan.leaving.is_none() || plan.draining.is_none(),
+                "only one can be written down"
+            );
+            (self.leaving, self.draining) = (plan.leaving, plan.draining);
         }
     }
 
@@ -323,6 +348,18 @@ impl World {
             Step::Replace(pod, why) => self.replace(pod.ordinal, *why),
             Step::Stop(pod) => self.stop(pod.ordinal),
             Step::Reset(pod) => self.reset(pod.ordinal),
+            Step::Revive(pod) => {
+                if let Some(pod) = self.pods.get_mut(&pod.ordinal) {
+                    pod.drained = false;
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, ordinal: u32) {
+        self.others_serve(ordinal);
+        if let Some(pod) = self.pods.get_mut(&ordinal) {
+            pod.drained = true; // its probe says so later
         }
     }
 
@@ -407,7 +444,7 @@ proptest! {
         prop_assert_eq!(world.pods.len(), world.wanted as usize, "{:?}", &world);
         prop_assert_eq!(&world.members, &(0..world.wanted).collect(), "{:?}", &world);
         for pod in world.pods.values() {
-            prop_assert!(pod.ready && !pod.terminating && pod.revision == world.newest());
+            prop_assert!(pod.ready && !pod.drained && !pod.terminating && pod.revision == world.newest());
         }
         prop_assert_eq!(world.decide(0).step, Step::Rest);
     }

@@ -230,6 +230,7 @@ fn told(ordinal: u32, cluster: &str, knows: &[u32]) -> PodSeen {
         node: name(&ordinal),
         serving: true,
         members: knows.iter().map(member).collect(),
+        ..Membership::default()
     };
     PodSeen {
         told: Some(membership),

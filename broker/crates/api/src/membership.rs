@@ -12,6 +12,15 @@ pub struct Membership {
     pub node: String,
     /// True while it may serve clients: it hears of a majority.
     pub serving: bool,
+    /// It was taken out of service, and serves no clients until it is put back or starts anew.
+    #[serde(default)]
+    pub maintenance: bool,
+    /// Its alarms, `memory` and `disk`; publishers are blocked while there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
+    /// The node that leads the definitions, if this one hears of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
     /// All nodes of the cluster, by name.
     pub members: Vec<ClusterMember>,
 }

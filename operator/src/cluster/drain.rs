@@ -1,0 +1,110 @@
+//! Takes a node out of service before its pod is replaced, and puts one back that is not replaced after all. The node itself does it, on its
+//! admin port: its clients are told to go elsewhere, and what others can lead they lead when it answers.
+//!
+//! It is written down in the status before it is asked for, so that whoever finds the node so after a crash knows by whom. Whether a node may
+//! go is the plan's to say.
+
+use std::time::Duration;
+
+use hyper::Method;
+use kube::api::{Patch, PatchParams};
+use kube::{Resource, ResourceExt};
+
+use super::act::{Error, Hand, failed};
+use super::names::OPERATOR;
+use super::nodes;
+use super::observe::Found;
+use super::secrets::cookies;
+use super::situation::PodSeen;
+use crate::crd::{Operation, OperationKind, RabbitCluster, RabbitClusterStatus};
+use crate::events::Note;
+use crate::policy::broker::{self, Brokers};
+
+/// How long a node may take to hand its queues over; what it has begun it goes on with.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What came of it.
+pub(super) enum Drained {
+    /// Nobody misses the node.
+    Empty(Option<Note>),
+    /// It is looked at again in the next pass.
+    Not(Option<Note>),
+}
+
+impl Hand<'_> {
+    /// Takes the node of this very pod out of service.
+    pub(super) async fn take_out(&self, found: &Found, pod: &PodSeen) -> Result<Drained, Error> {
+        if !self.is_still_wanted().await? {
+            return Ok(Drained::Not(None));
+        }
+        let Some(brokers) = its_broker(found, pod) else {
+            return Ok(Drained::Not(None));
+        };
+        self.write_down(pod).await?;
+        Ok(match brokers.maintain(Method::PUT).await {
+            Ok(told) if told.leads == 0 => Drained::Empty(Some(Note::normal(
+                "NodeDrained",
+                format!("{} takes no clients, and others lead its mirrored queues", pod.name),
+            ))),
+            Ok(told) => Drained::Not(Some(Note::warning(
+                "NodeKeepsQueues",
+                format!(
+                    "{} leads {} mirrored queues still: it is asked again",
+                    pod.name, told.leads
+                ),
+            ))),
+            // A version before maintenance: it hands over when it stops.
+            Err(broker::Error::NotFound(_)) => Drained::Empty(None),
+            Err(error) => Drained::Not(Some(Note::warning("NodeRefuses", format!("{}: {error}", pod.name)))),
+        })
+    }
+
+    /// Puts it back into service.
+    pub(super) async fn revive(&self, found: &Found, pod: &PodSeen) -> Result<Option<Note>, Error> {
+        if !self.is_still_wanted().await? {
+            return Ok(None);
+        }
+        let Some(brokers) = its_broker(found, pod) else {
+            return Ok(None);
+        };
+        Ok(Some(match brokers.maintain(Method::DELETE).await {
+            Ok(_) => Note::normal(
+                "NodeRevived",
+                format!("{} is not replaced after all, and takes clients again", pod.name),
+            ),
+            Err(error) => Note::warning("NodeRefuses", format!("{}: {error}", pod.name)),
+        }))
+    }
+
+    /// The status as it was, with what is being done now.
+    async fn write_down(&self, pod: &PodSeen) -> Result<(), Error> {
+        let status = RabbitClusterStatus {
+            operation: Some(Operation {
+                kind: OperationKind::Roll,
+                node: pod.name.clone(),
+            }),
+            ..self.cluster.status.clone().unwrap_or_default()
+        };
+        if self.cluster.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        let applied = serde_json::json!({
+            "apiVersion": RabbitCluster::api_version(&()),
+            "kind": RabbitCluster::kind(&()),
+            "status": status,
+        });
+        let (clusters, name) = (self.api::<RabbitCluster>(), self.cluster.name_any());
+        let parameters = PatchParams::apply(OPERATOR).force();
+        let written = clusters.patch_status(&name, &parameters, &Patch::Apply(applied)).await;
+        written
+            .map(drop)
+            .map_err(|source| failed(format!("write down that {} is replaced", pod.name), source))
+    }
+}
+
+/// The broker in that very pod.
+fn its_broker(found: &Found, pod: &PodSeen) -> Option<Brokers> {
+    let live = found.pods.iter().find(|live| live.uid().as_ref() == Some(&pod.uid))?;
+    let cookies = found.cookie.as_ref().map(cookies).unwrap_or_default();
+    Some(Brokers::new(vec![nodes::address(live)?], cookies).with_patience(PATIENCE))
+}
