@@ -277,7 +277,16 @@ fn running(api: &Api, node: &str) -> Result<NodeName, Failure> {
     };
     let mut nodes = std::iter::once(own.clone()).chain(api.node.snapshot().other_nodes());
     let found = nodes.find(|known| **known == *wanted);
-    found.ok_or_else(|| Failure::bad_request(format!("Node {wanted} could not be contacted")))
+    found.ok_or_else(|| Failure::bad_request(format!("Node {} could not be contacted", as_atom(&wanted))))
+}
+
+/// A name as Erlang prints an atom.
+fn as_atom(name: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '@');
+    match name.starts_with(|first: char| first.is_ascii_lowercase()) && name.chars().all(is_plain) {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'")),
+    }
 }
 
 async fn put(
