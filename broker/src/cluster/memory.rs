@@ -66,7 +66,8 @@ impl Ether {
         self.0.lock().cut.contains(&(from, to))
     }
 
-    fn is_there(&self, node: NodeUuid, service: &Arc<dyn Service>) -> bool {
+    /// True while this very process of the node answers.
+    pub fn is_there(&self, node: NodeUuid, service: &Arc<dyn Service>) -> bool {
         let state = self.0.lock();
         let found = state.services.get(&node);
         found.is_some_and(|found| std::ptr::addr_eq(Arc::as_ptr(found), Arc::as_ptr(service)))

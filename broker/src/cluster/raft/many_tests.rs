@@ -8,7 +8,7 @@ use crate::cluster::{
     Identity, Machine, MetaStore, Outcome,
     log::{Member, Position, Vote},
     memory::Ether,
-    transport::{Append, Appended, Introduction, Peer, Reply, Request, Transport},
+    transport::{Append, Appended, Introduction, Peer, Reply, Request, Service, Transport},
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
 use futures::future::BoxFuture;
@@ -426,16 +426,19 @@ async fn live(seed: u64) {
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..12 {
         for _ in 0..rng.random_range(1..20) {
-            let up = cluster
-                .seats
-                .iter()
-                .filter_map(|seat| seat.running.as_ref())
-                .collect::<Vec<_>>();
-            let store = up[rng.random_range(0..up.len())].store.clone();
+            let up = (0..3).filter(|seat| cluster.seats[*seat].running.is_some());
+            let up: Vec<usize> = up.collect();
+            let seat = up[rng.random_range(0..up.len())];
+            let (store, ether) = (cluster.store(seat), cluster.ether.clone());
             let (name, answered) = (format!("v{asked}"), answered.clone());
             asked += 1;
             clients.spawn(async move {
-                if let Ok(Ok(_)) = tokio::time::timeout(DEADLINE, store.propose(vhost(&name))).await {
+                let told = tokio::time::timeout(DEADLINE, store.propose(vhost(&name))).await;
+                // A process that was killed answers nobody, though its tasks may go on for a moment, on a disk of their own.
+                let process: Arc<dyn Service> = store;
+                if let Ok(Ok(_)) = told
+                    && ether.is_there(uuid(seat), &process)
+                {
                     answered.lock().insert(name);
                 }
             });
