@@ -129,6 +129,7 @@ impl Printer {
 }
 
 fn unwritten(error: &io::Error) -> Problem {
+    crate::problem::unheard(error);
     Problem::error(UNAVAILABLE, format!("cannot write: {error}"))
 }
 

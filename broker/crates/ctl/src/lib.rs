@@ -9,6 +9,16 @@
     reason = "a command line tool talks on its standard streams"
 )]
 
+/// Prints a line. Whoever closes the other end, as `head` does, has read enough: the tool ends, and all is well.
+macro_rules! tell {
+    ($($argument:tt)*) => {{
+        let line = format_args!($($argument)*);
+        if let Err(error) = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{line}\n")) {
+            $crate::problem::unheard(&error);
+        }
+    }};
+}
+
 mod client;
 mod command;
 mod commands;

@@ -32,6 +32,13 @@ pub(crate) struct Problem {
     pub(crate) is_state: bool,
 }
 
+/// Ends the process if the other end of standard output is closed: nobody reads any more, which is no failure.
+pub(crate) fn unheard(error: &std::io::Error) {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+}
+
 impl Problem {
     /// The text as it is.
     pub(crate) fn plain(exit: u8, text: impl Into<String>) -> Self {

@@ -67,7 +67,7 @@ pub fn main(tool: Tool, arguments: &[String], offline: &Offline) -> ExitCode {
 fn run(tool: Tool, line: &[String], offline: &Offline) -> Result<(), Problem> {
     let first = Options::read(line, &[]);
     if first.flag("version") {
-        println!("{}", commands::VERSION);
+        tell!("{}", commands::VERSION);
         return Ok(());
     }
     let Some(name) = first_argument(line) else {
@@ -107,7 +107,7 @@ fn execute_offline(
     let target = Target::of(options).map_err(|why| Problem::plain(CONFIG, why))?;
     let banner = (command.banner)(&target, options, arguments);
     if !banner.is_empty() && !options.quiet() && !format.is_for_machines() {
-        println!("{banner}");
+        tell!("{banner}");
     }
     let output = run(offline, arguments)?;
     show(output, format, &target);
@@ -132,7 +132,7 @@ fn execute_by_itself(
 }
 
 fn say(text: impl std::fmt::Display) -> Result<(), Problem> {
-    println!("{text}");
+    tell!("{text}");
     Ok(())
 }
 
@@ -149,7 +149,7 @@ fn local(tool: Tool, name: &str, options: &Options) -> Option<Result<(), Problem
         "autocomplete" => Some(complete(tool, options.arguments.get(1).map_or("", String::as_str))),
         "help" => Some(match options.arguments.get(1) {
             None => say(help::overview(tool)),
-            Some(name) => find(tool, name).map(|command| println!("{}", help::of(tool, command))),
+            Some(name) => find(tool, name).map(|command| tell!("{}", help::of(tool, command))),
         }),
         _ => None,
     }
@@ -244,7 +244,7 @@ fn execute(command: &'static Command, options: &Options, arguments: &[String]) -
     look_at_app(command, &mut client)?;
     let banner = (command.banner)(&target, options, arguments);
     if !banner.is_empty() && !options.quiet() && !format.is_for_machines() {
-        println!("{banner}");
+        tell!("{banner}");
     }
     let mut session = Session {
         client: &mut client,
@@ -289,22 +289,22 @@ fn deadline(command: &Command, options: &Options) -> Result<Option<Instant>, ()>
 }
 
 fn show(output: Output, format: Format, target: &Target) {
-    let json = |pairs: Vec<(String, Term)>| println!("{}", format::json(&Term::Map(pairs)));
+    let json = |pairs: Vec<(String, Term)>| tell!("{}", format::json(&Term::Map(pairs)));
     let pair = |key: &str, value: Term| (key.to_owned(), value);
     match (output, format) {
         (Output::Printed, _) => {}
-        (Output::Formats { json, .. }, Format::Json) => println!("{}", format::json(&json)),
-        (Output::Formats { erlang, .. }, Format::Erlang) => println!("{erlang}"),
-        (Output::Formats { text, .. }, _) => println!("{text}"),
+        (Output::Formats { json, .. }, Format::Json) => tell!("{}", format::json(&json)),
+        (Output::Formats { erlang, .. }, Format::Erlang) => tell!("{erlang}"),
+        (Output::Formats { text, .. }, _) => tell!("{text}"),
         (Output::Nothing, Format::Json) => json(vec![
             pair("node", Term::atom(&target.name)),
             pair("result", Term::text("ok")),
         ]),
         (Output::Text(text), Format::Json) => json(vec![pair("message", Term::text(text))]),
-        (Output::Both(_, term), Format::Json) => println!("{}", format::json(&term)),
-        (Output::Both(_, term), Format::Erlang) => println!("{}", format::erlang(&term)),
+        (Output::Both(_, term), Format::Json) => tell!("{}", format::json(&term)),
+        (Output::Both(_, term), Format::Erlang) => tell!("{}", format::erlang(&term)),
         (Output::Nothing, _) => {}
-        (Output::Text(text) | Output::Both(text, _), _) => println!("{text}"),
+        (Output::Text(text) | Output::Both(text, _), _) => tell!("{text}"),
     }
 }
 

@@ -189,7 +189,7 @@ fn forget_offline(scene: &Scene<'_>) -> Result<Output, Problem> {
     let problem = |(exit, text)| Problem::plain(exit, text);
     let members = (scene.offline.members)().map_err(problem)?;
     if !scene.options.quiet() && !scene.format.is_for_machines() {
-        println!("Removing node {lost} from the cluster");
+        tell!("Removing node {lost} from the cluster");
     }
     if !members.all.contains(lost) || *lost == members.own {
         return Err(worded("not_a_cluster_node", "The node selected is not in the cluster."));

@@ -51,7 +51,7 @@ pub(super) const COMMANDS: &[Command] = &[
 
 fn say(scene: &Scene<'_>, text: &str) {
     if !scene.options.quiet() && !scene.format.is_for_machines() {
-        println!("{text}");
+        tell!("{text}");
     }
 }
 

@@ -130,8 +130,8 @@ fn shutdown(session: &mut Session<'_>) -> Result<Output, Problem> {
             "Shutting down RabbitMQ node {name} running at PID {pid}"
         )));
     }
-    println!("Shutting down RabbitMQ node {name} running at PID {pid}");
-    println!("Waiting for PID {pid} to terminate");
+    tell!("Shutting down RabbitMQ node {name} running at PID {pid}");
+    tell!("Waiting for PID {pid} to terminate");
     session.client.wait_for_end();
     wait_for_process(pid)?;
     Ok(Output::Text(format!(
@@ -168,7 +168,7 @@ fn wait(target: &Target, cookie: &Cookie, options: &Options, arguments: &[String
         .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
     let say = |line: String| {
         if !options.quiet() {
-            println!("{line}");
+            tell!("{line}");
         }
     };
     let in_time = |done: bool| match done {

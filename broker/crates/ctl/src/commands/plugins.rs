@@ -262,7 +262,7 @@ impl Change {
             pairs.extend([("started", list(&self.started)), ("stopped", list(&self.stopped))]);
         }
         let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        println!(
+        tell!(
             "[\n{}\n,{}\n]",
             format::json(&list(&self.set)),
             format::json(&Term::Map(pairs))
@@ -276,8 +276,8 @@ fn begin(scene: &Scene<'_>, what: &str) {
     if !scene.options.quiet() && !scene.format.is_for_machines() {
         let node = &scene.target.name;
         match scene.options.flag("all") {
-            true => println!("{what} ALL plugins on node {node}"),
-            false => println!("{what} plugins on node {node}:\n{}", scene.arguments.join("\n")),
+            true => tell!("{what} ALL plugins on node {node}"),
+            false => tell!("{what} plugins on node {node}:\n{}", scene.arguments.join("\n")),
         }
     }
 }
@@ -375,8 +375,8 @@ fn is_enabled(scene: &Scene<'_>) -> Result<Output, Problem> {
     if !scene.options.quiet() && !scene.format.is_for_machines() {
         let noun = noun.to_lowercase();
         match is_offline {
-            true => println!("Inferring if {noun} {names} {verb} from local environment..."),
-            false => println!("Asking node {node} if {noun} {names} {verb} enabled..."),
+            true => tell!("Inferring if {noun} {names} {verb} from local environment..."),
+            false => tell!("Asking node {node} if {noun} {names} {verb} enabled..."),
         }
     }
     let enabled = world.closure(&world.plugins.explicit);
@@ -408,8 +408,8 @@ fn directories(scene: &Scene<'_>) -> Result<Output, Problem> {
     let world = World::look(scene)?;
     if !scene.options.quiet() && !scene.format.is_for_machines() {
         match scene.options.flag("offline") {
-            true => println!("Listing plugin directories inferred from local environment..."),
-            false => println!("Listing plugin directories used by node {}", scene.target.name),
+            true => tell!("Listing plugin directories inferred from local environment..."),
+            false => tell!("Listing plugin directories used by node {}", scene.target.name),
         }
     }
     let none = "none, plugins are part of the broker";
@@ -459,10 +459,10 @@ fn list(scene: &Scene<'_>) -> Result<Output, Problem> {
     };
     let rows: Vec<Row<'_>> = rows.filter(only).collect();
     match scene.format {
-        Format::Json => println!("{}", format::json(&as_json(scene, &rows, world.node.is_some()))),
+        Format::Json => tell!("{}", format::json(&as_json(scene, &rows, world.node.is_some()))),
         _ => {
             let lines = page(scene, pattern, &rows, world.node.is_some());
-            lines.iter().for_each(|line| println!("{line}"));
+            lines.iter().for_each(|line| tell!("{line}"));
         }
     }
     Ok(Output::Printed)

@@ -70,7 +70,7 @@ fn show(session: &mut Session<'_>, name: &str, vhost: Option<&str>) -> Result<()
         Some(vhost) => session.options.with_vhost(vhost),
         None => session.options.clone(),
     };
-    println!("{}", (command.banner)(session.target, &options, &[]));
+    tell!("{}", (command.banner)(session.target, &options, &[]));
     let mut inner = Session {
         client: session.client,
         target: session.target,
@@ -80,10 +80,10 @@ fn show(session: &mut Session<'_>, name: &str, vhost: Option<&str>) -> Result<()
         cookie_hash: session.cookie_hash.clone(),
     };
     match (command.run)(&mut inner)? {
-        Output::Text(text) | Output::Both(text, _) | Output::Formats { text, .. } => println!("{text}"),
+        Output::Text(text) | Output::Both(text, _) | Output::Formats { text, .. } => tell!("{text}"),
         Output::Nothing | Output::Printed => {}
     }
-    println!();
+    tell!("");
     Ok(())
 }
 

@@ -156,7 +156,7 @@ fn access(path: &Path) -> &'static str {
 
 fn cookie_sources(scene: &Scene<'_>) -> Result<Output, Problem> {
     if !scene.options.quiet() && !scene.format.is_for_machines() {
-        println!("Listing Erlang cookie sources used by CLI tools...");
+        tell!("Listing Erlang cookie sources used by CLI tools...");
     }
     let home = std::env::var("HOME").unwrap_or_default();
     let cookie = Cookie::at(Path::new(&home).join(".erlang.cookie"));

@@ -145,7 +145,7 @@ pub(super) fn ask(prompt: &str) -> Option<String> {
     // A prompt that cannot be shown is no reason not to read.
     let _ = io::stdout().flush();
     let line = read_unseen();
-    println!();
+    tell!("");
     let line = line.ok().filter(|line| !line.is_empty())?;
     Some(line.trim_end_matches(['\n', '\r']).to_owned())
 }
