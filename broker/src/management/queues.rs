@@ -30,6 +30,7 @@ use crate::{host::QueueView, observe::QueueReading};
 pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/queues", get(list))
+        .route("/queues/detailed", get(list))
         .route("/queues/{vhost}", get(of_vhost))
         .route("/queues/{vhost}/{queue}", get(one).put(put).delete(remove))
         .route("/queues/{vhost}/{queue}/bindings", get(bindings::to_queue))

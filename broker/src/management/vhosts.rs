@@ -4,7 +4,7 @@ use api::Vhost;
 use axum::{
     Router,
     extract::{Path, State},
-    routing::get,
+    routing::{get, post},
 };
 use catalog::{Answer, Command, VhostMetadata};
 use serde_json::Value;
@@ -28,8 +28,26 @@ pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/vhosts", get(list))
         .route("/vhosts/{vhost}", get(one).put(put).delete(delete))
+        .route("/vhosts/{vhost}/start/{node}", post(start))
         .route("/vhosts/{vhost}/permissions", get(permissions::of_vhost))
         .route("/vhosts/{vhost}/topic-permissions", get(topic_permissions::of_vhost))
+}
+
+/// A virtual host runs while its node does, so there is nothing to start: only to say what cannot be.
+async fn start(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, node)): Path<(String, String)>) -> Outcome {
+    let snapshot = api.node.snapshot();
+    let failed = |why: &str| {
+        Err(Failure::bad_request(format!(
+            "Request to node {node} failed with {why}"
+        )))
+    };
+    if !snapshot.catalog.nodes().any(|known| *known.name == *node && known.up) {
+        return failed("nodedown");
+    }
+    match snapshot.catalog.vhost(&vhost) {
+        Some(_) => answer::done(),
+        None => failed(&format!("{{no_such_vhost,<<\"{vhost}\">>}}")),
+    }
 }
 
 /// Without `asked` there are no statistics: they cost a look at every queue.

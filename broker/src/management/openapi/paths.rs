@@ -212,6 +212,7 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     ),
     ("/policies/{vhost}/{name}", POLICY),
     ("/queues", &[pages("All queues", list::<Queue>)]),
+    ("/queues/detailed", &[pages("All queues", list::<Queue>)]),
     (
         "/queues/quorum/replicas/on/{node}/grow",
         &[post(
@@ -354,6 +355,10 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     (
         "/vhosts/{vhost}/connections",
         &[pages("The connections of a virtual host", list::<Connection>)],
+    ),
+    (
+        "/vhosts/{vhost}/start/{node}",
+        &[post("Says whether the virtual host is served there", None)],
     ),
     (
         "/vhosts/{vhost}/permissions",
