@@ -401,7 +401,10 @@ impl Leader {
     fn let_join(&mut self, now: Millis) {
         let overdue = self.overdue(now);
         let recent = self.recent;
-        for mirror in self.mirrors.values_mut().filter(|mirror| !mirror.unsettled) {
+        let is_least = self.is_least();
+        // One that is waited for in any case, and cannot be put out, is settled by the same change once more.
+        let may_join = |mirror: &&mut Mirror| !mirror.unsettled || (is_least && mirror.state.is_counted());
+        for mirror in self.mirrors.values_mut().filter(may_join) {
             let whole = mirror.whole();
             let is_settled = match (mirror.state, whole) {
                 (State::InSync { incarnation }, Some(whole)) => incarnation == whole,
@@ -418,10 +421,15 @@ impl Leader {
         }
     }
 
+    /// True if no mirror that counts may be put out.
+    fn is_least(&self) -> bool {
+        self.record.counted() <= self.record.min_counted
+    }
+
     /// A mirror whose state nobody knows is put out of the counted set, whether it is in it or not (R8). Where too few would
     /// count then, that would be refused for ever: another change settles it as well.
     fn settlement(&self) -> Option<Act> {
-        let is_least = self.record.counted() <= self.record.min_counted;
+        let is_least = self.is_least();
         let may_go = |mirror: &Mirror| mirror.unsettled && !(is_least && mirror.state.is_counted());
         let mut unsettled = self.mirrors.iter().filter(|(_, mirror)| may_go(mirror));
         unsettled.next().map(|(node, _)| Act::Evict(*node))
@@ -444,7 +452,7 @@ impl Leader {
     fn eviction(&self, now: Millis) -> Option<Act> {
         let wanted = self.wanted?;
         let answer_waits = self.reached.durable < Some(wanted);
-        if !answer_waits || self.record.counted() <= self.record.min_counted {
+        if !answer_waits || self.is_least() {
             return None;
         }
         let overdue = self.overdue(now).map(|pos| pos.min(wanted));

@@ -218,7 +218,7 @@ fn a_refused_addition_is_settled_by_an_eviction_before_the_mirror_is_waited_for_
 }
 
 #[test]
-fn where_too_few_would_count_an_addition_of_which_nobody_knows_keeps_no_other_mirror_out() {
+fn where_too_few_would_count_an_addition_of_which_nobody_knows_is_proposed_again_and_keeps_no_other_mirror_out() {
     let copies = [(L, SYNCED), (A, State::Disk), (B, State::Syncing)];
     let least_two = Record {
         min_counted: 2,
@@ -232,11 +232,21 @@ fn where_too_few_would_count_an_addition_of_which_nobody_knows_keeps_no_other_mi
     let (node, incarnation) = (A, 1);
     assert_eq!(leader.due(Millis(0)), Some((1, Act::AddInSync { node, incarnation })));
     leader.answered(1, Millis(10));
-    let node = B;
     assert_eq!(
         leader.due(Millis(10_000)),
         Some((1, Act::AddInSync { node, incarnation })),
         "the eviction of A would be refused"
+    );
+    let copies = [(L, SYNCED), (A, SYNCED), (B, State::Syncing)];
+    let settled = Record {
+        min_counted: 2,
+        ..record(2, &copies)
+    };
+    leader.learn(settled, Millis(10_010));
+    let node = B;
+    assert_eq!(
+        leader.due(Millis(20_000)),
+        Some((2, Act::AddInSync { node, incarnation }))
     );
 }
 
