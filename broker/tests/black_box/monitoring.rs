@@ -4,7 +4,6 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    os::unix::fs::symlink,
     time::Instant,
 };
 
@@ -59,7 +58,6 @@ async fn a_leader_that_is_lost_and_one_that_stops_are_told_apart() {
         format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {at}")
     });
     let mut machines = Machines::start_with(settings.into()).joined();
-    symlink(env!("CARGO_BIN_EXE_warren"), machines.path("rabbitmq-plugins")).unwrap();
     for number in 1..=3 {
         machines.tool("rabbitmq-plugins", number, &["enable", "rabbitmq_prometheus"]);
     }
