@@ -476,12 +476,8 @@ impl Sink<Message, Arc<Consumer>> for CellSink<'_> {
             tag: consumer.tag.to_string(),
             id: consumer.id,
         };
+        // Its client's task tells it: whoever deletes the queue hears first that it is deleted.
         consumer.client.outbox().post(letter);
-        if consumer.client.wants_cancel_notices() {
-            self.send(consumer, |buffer| {
-                wire::cancel(buffer, consumer.channel, consumer.tag.as_bytes())
-            });
-        }
     }
 
     fn retire(&mut self, why: Retire) {

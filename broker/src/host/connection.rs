@@ -45,6 +45,9 @@ const LEFTOVER_BYTES_MAX: usize = 4096;
 /// Slices of dead letters that a client carries away at most before it is read again.
 const HELP_SLICES_MAX: usize = 64;
 
+/// Consumers by channel and tag.
+type Gone = Vec<(u16, String)>;
+
 /// Why a connection ends whose publishes can be neither confirmed nor refused.
 const LEADER_CHANGED: &str = "the queue's leader has changed, unconfirmed publishes are to be sent again";
 
@@ -326,10 +329,11 @@ impl Task {
         if self.deaf {
             return self.buffer.clear();
         }
-        self.forget_consumers_gone();
         let buffer = std::mem::take(&mut self.buffer);
         let mut used = 0;
         self.batch.begin();
+        let gone = self.forget_consumers_gone();
+        self.tell_gone(gone);
         while !self.over && !self.deaf {
             let (octets, step) = self.machine.advance(&buffer[used..], &mut self.batch);
             used += octets;
@@ -453,10 +457,11 @@ impl Task {
                     self.batch.settle_down();
                     // On the heap: questions are rare, and a connection that asks none has no room for them.
                     let answer = Box::pin(self.perform(ask)).await;
-                    self.forget_consumers_gone();
+                    let gone = self.forget_consumers_gone();
                     self.batch.begin();
                     self.tell_generation();
                     next = self.machine.answer(answer, &mut self.batch);
+                    self.tell_gone(gone);
                     self.on_progress();
                 }
                 Step::Close => {
@@ -538,9 +543,10 @@ impl Task {
             return self.force_close(LEADER_CHANGED).await;
         }
         self.client.tell_channels(|| self.machine.channel_facts());
+        let mut gone = Gone::new();
         for letter in self.client.outbox().letters() {
             match letter {
-                Letter::ConsumerGone { channel, tag, id } => self.forget_consumer(channel, &tag, id),
+                Letter::ConsumerGone { channel, tag, id } => gone.extend(self.forget_consumer(channel, tag, id)),
                 Letter::ConsumerMoved {
                     channel,
                     tag,
@@ -554,28 +560,40 @@ impl Task {
                 Letter::AlarmsChanged => {}
             }
         }
-        if self.is_leg() {
+        if self.is_leg() || !gone.is_empty() {
+            self.tell_gone(gone);
             self.batch.end();
         }
     }
 
-    fn forget_consumer(&mut self, channel: u16, tag: &str, id: ConsumerId) {
-        if !self.consumers.remove_if(channel, tag, id) {
-            return;
+    /// The consumer, if the client does not know yet that it is gone.
+    fn forget_consumer(&mut self, channel: u16, tag: String, id: ConsumerId) -> Option<(u16, String)> {
+        if !self.consumers.remove_if(channel, &tag, id) {
+            return None;
         }
-        self.machine.consumer_gone(channel, tag);
-        if self.is_leg() {
-            // The other end learns why before it learns that.
-            self.tell_generation();
-            wire::cancel(self.batch.out(), channel, tag.as_bytes());
-        }
+        self.machine.consumer_gone(channel, &tag);
+        Some((channel, tag))
     }
 
     /// A client that hears of a cancelled consumer, or deletes its queue, may use the tag again at once.
-    fn forget_consumers_gone(&mut self) {
+    fn forget_consumers_gone(&mut self) -> Gone {
+        let mut gone = Gone::new();
         for letter in self.client.outbox().consumers_gone() {
             if let Letter::ConsumerGone { channel, tag, id } = letter {
-                self.forget_consumer(channel, &tag, id);
+                gone.extend(self.forget_consumer(channel, tag, id));
+            }
+        }
+        gone
+    }
+
+    /// Tells the client of consumers that are gone without its doing: behind the answer to what made them go, as RabbitMQ does.
+    fn tell_gone(&mut self, gone: Gone) {
+        for (channel, tag) in gone {
+            // The other end of a leg learns why before it learns that.
+            self.tell_generation();
+            let is_open = !self.machine.is_closing() && self.client.outbox().lock().channel(channel).is_some();
+            if is_open && (self.is_leg() || self.client.wants_cancel_notices()) {
+                wire::cancel(self.batch.out(), channel, tag.as_bytes());
             }
         }
     }

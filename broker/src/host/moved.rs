@@ -74,17 +74,12 @@ impl Task {
         true
     }
 
-    fn tell_cancelled(&mut self, channel: u16, tag: &str, id: ConsumerId) {
-        let outbox = self.client.outbox();
-        outbox.post(Letter::ConsumerGone {
+    fn tell_cancelled(&self, channel: u16, tag: &str, id: ConsumerId) {
+        self.client.outbox().post(Letter::ConsumerGone {
             channel,
             tag: tag.to_owned(),
             id,
         });
-        if self.client.wants_cancel_notices() {
-            wire::cancel(outbox.lock().buffer(), channel, tag.as_bytes());
-            self.batch.write_replies();
-        }
     }
 
     /// On a leg: its other end finds the leaders of its queues anew, by definitions that are at least those of here. What

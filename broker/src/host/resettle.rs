@@ -217,8 +217,8 @@ impl Task {
                     .is_ok(),
                 Way::Nowhere | Way::Down => false,
             };
-        if !is_renewed && tell_cancelled(lost, number, tag, consumer) {
-            self.node.flush(&mut vec![self.client.clone()]);
+        if !is_renewed {
+            tell_cancelled(lost, number, tag, consumer);
         }
     }
 

@@ -406,7 +406,7 @@ impl Reader {
 
     fn leave_consumer(&mut self, number: u16, tag: &str) {
         if let Some(consumer) = self.leg.forget_consumer(number, tag) {
-            self.wrote |= tell_cancelled(&self.leg, number, tag, &consumer);
+            tell_cancelled(&self.leg, number, tag, &consumer);
         }
     }
 
@@ -478,7 +478,7 @@ impl Reader {
         };
         self.leg.close();
         for (number, tag, consumer) in self.leg.give_up(reason) {
-            self.wrote |= tell_cancelled(&self.leg, number, &tag, &consumer);
+            tell_cancelled(&self.leg, number, &tag, &consumer);
         }
         self.wrote = true;
         self.hand_on();
@@ -486,23 +486,13 @@ impl Reader {
     }
 }
 
-/// A consumer is gone without its client's doing; true if the client's outbox must be flushed.
-pub fn tell_cancelled(leg: &Leg, channel: u16, tag: &str, consumer: &FarConsumer) -> bool {
-    let outbox = leg.client.outbox();
-    outbox.post(Letter::ConsumerGone {
+/// A consumer is gone without its client's doing: the client's task tells it.
+pub fn tell_cancelled(leg: &Leg, channel: u16, tag: &str, consumer: &FarConsumer) {
+    leg.client.outbox().post(Letter::ConsumerGone {
         channel,
         tag: tag.to_owned(),
         id: consumer.id,
     });
-    if !leg.client.wants_cancel_notices() {
-        return false;
-    }
-    let mut state = outbox.lock();
-    if state.channel(channel).is_none() {
-        return false;
-    }
-    wire::cancel(state.buffer(), channel, tag.as_bytes());
-    state.promise_flush()
 }
 
 /// The leader's refusal, as if this node had said it.
