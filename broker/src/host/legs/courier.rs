@@ -21,7 +21,7 @@ use wire::{AMQPClass, Method, channel, confirm};
 
 use super::super::{node::Node, strayed::Strayed};
 use super::{
-    pipe::{Flushed, Pipe},
+    pipe::{Flushed, Next, Pipe},
     remote::Remote,
 };
 
@@ -196,8 +196,11 @@ impl Courier {
             chunk.clear();
             let mut state = self.state.lock();
             state.tail.cut();
+            if state.broken {
+                return Next::Never;
+            }
             std::mem::swap(&mut state.out, chunk);
-            !chunk.is_empty()
+            Next::of(chunk)
         };
         if self.pipe.flush(swap) != Flushed::All {
             self.attention.notify_one();

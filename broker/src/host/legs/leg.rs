@@ -26,7 +26,7 @@ use super::{
     edge::Awaited,
     estate::Estate,
     kept::Kept,
-    pipe::{Flushed, Pipe},
+    pipe::{Flushed, Next, Pipe},
 };
 
 /// Above this many unwritten octets the client's publishes wait.
@@ -315,11 +315,11 @@ impl Leg {
             state.turn(chunk);
             self.kept_bytes.store(state.kept.bytes(), Ordering::Relaxed);
             if state.stage != Stage::Open {
-                return false;
+                return Next::Never;
             }
             state.cut();
             std::mem::swap(&mut state.out, chunk);
-            !chunk.is_empty()
+            Next::of(chunk)
         };
         match self.pipe.flush(swap) {
             Flushed::All => {}

@@ -46,6 +46,27 @@ pub enum Flushed {
     Dead,
 }
 
+/// What there is to be written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The octets in the chunk.
+    Octets,
+    /// Nothing yet.
+    Nothing,
+    /// Nothing ever again: what was added and not written stays so.
+    Never,
+}
+
+impl Next {
+    /// What is in a chunk that has just been filled.
+    pub fn of(chunk: &[u8]) -> Self {
+        match chunk.is_empty() {
+            true => Next::Nothing,
+            false => Next::Octets,
+        }
+    }
+}
+
 impl Pipe {
     /// The socket is there.
     pub fn connect(&self, tcp: TcpStream) {
@@ -88,9 +109,8 @@ impl Pipe {
         std::mem::take(&mut writing.chunk)
     }
 
-    /// Writes what can be written. `swap` exchanges the written chunk, which may be kept, for what has come since; false
-    /// if nothing has.
-    pub fn flush(&self, swap: impl Fn(&mut Vec<u8>) -> bool) -> Flushed {
+    /// Writes what can be written. `swap` exchanges the written chunk, which may be kept, for what has come since.
+    pub fn flush(&self, swap: impl Fn(&mut Vec<u8>) -> Next) -> Flushed {
         let Some(tcp) = self.tcp.get() else {
             return Flushed::All;
         };
@@ -115,13 +135,18 @@ impl Pipe {
         }
     }
 
-    fn write(&self, tcp: &TcpStream, writing: &mut Writing, swap: &impl Fn(&mut Vec<u8>) -> bool) -> Flushed {
+    fn write(&self, tcp: &TcpStream, writing: &mut Writing, swap: &impl Fn(&mut Vec<u8>) -> Next) -> Flushed {
         loop {
             if writing.written == writing.chunk.len() {
                 writing.written = 0;
-                if !swap(&mut writing.chunk) {
+                let next = swap(&mut writing.chunk);
+                if next != Next::Octets {
                     pool::give_back(std::mem::take(&mut writing.chunk));
-                    return Flushed::All;
+                    return if next == Next::Never {
+                        Flushed::Dead
+                    } else {
+                        Flushed::All
+                    };
                 }
             }
             match tcp.try_write(&writing.chunk[writing.written..]) {
@@ -135,5 +160,20 @@ impl Pipe {
                 Err(_) => return Flushed::Dead,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_left_of_a_leg_that_broke_is_not_flushed_for_ever() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pipe = Pipe::default();
+        pipe.connect(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        // It broke between the look at it and the look for what is to be written.
+        pipe.added(5);
+        assert_eq!(pipe.flush(|_| Next::Never), Flushed::Dead);
     }
 }
