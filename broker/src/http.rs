@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, HttpBounds, ListenAddress, Listener},
+    config::{Config, HttpBounds, ListenAddress, Listener, SocketOptions},
     host::{
         Gate, Gated,
         listener::{self, Port},
@@ -78,11 +78,12 @@ pub fn bind_all(
 /// # Errors
 /// The port cannot be had.
 pub fn bind(config: &Config, address: ListenAddress, protocol: &'static str) -> anyhow::Result<Bound> {
-    let bound = listener::bind(address, config.listeners.socket.backlog);
+    let options = SocketOptions::waiting(config.listeners.socket.backlog);
+    let bound = listener::bind(address, &options);
     let listener = bound.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr()?;
     Ok(Bound {
-        listener: Gated::new(listener, config.listeners.socket.backlog)?,
+        listener: Gated::new(listener, options)?,
         port: Port { protocol, address },
         certificates: None,
         handshake: Duration::ZERO,

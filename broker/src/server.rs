@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
-    config::{self, Config, ServerArgs},
+    config::{self, Config, ServerArgs, SocketOptions},
     host::{
         data_directory,
         listener::{self, Port},
@@ -94,14 +94,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     manager.tell(State::Starting);
     let directory = data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
     let _pid_file = PidFile::write(config.node.pid_file.as_deref())?;
-    let backlog = config.listeners.socket.backlog;
     let admin = http::bind(&config, config.admin, "http/admin").context("admin.tcp.port")?;
     let peer_address = config::ListenAddress {
         ip: None,
         port: config.node.peer_port,
     };
+    let options = SocketOptions::waiting(config.listeners.socket.backlog);
     let peer_port =
-        listener::bind(peer_address, backlog).with_context(|| format!("cannot listen on {peer_address} (peers)"))?;
+        listener::bind(peer_address, &options).with_context(|| format!("cannot listen on {peer_address} (peers)"))?;
     let peers = Arc::new(peer::Peers::new(&config.node)?);
     let neighbours = peer::Neighbours {
         peers: peers.clone(),

@@ -131,6 +131,16 @@ pub struct SocketOptions {
     pub receive_buffer: Option<ByteSize>,
 }
 
+impl SocketOptions {
+    /// The system's own choices, with so many connections that may wait to be accepted.
+    pub fn waiting(backlog: i32) -> Self {
+        SocketOptions {
+            backlog,
+            ..SocketOptions::default()
+        }
+    }
+}
+
 /// Certificates and what is asked of the peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {

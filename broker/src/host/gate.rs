@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{listener, node::Node};
+use crate::config::SocketOptions;
 
 /// Whether the ports are closed.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Node {
 pub struct Gated {
     listener: Option<TcpListener>,
     address: SocketAddr,
-    backlog: i32,
+    options: SocketOptions,
     closed: watch::Receiver<bool>,
 }
 
@@ -53,11 +54,11 @@ impl Gated {
     ///
     /// # Errors
     /// The system does not say where it listens.
-    pub fn new(listener: TcpListener, backlog: i32) -> io::Result<Self> {
+    pub fn new(listener: TcpListener, options: SocketOptions) -> io::Result<Self> {
         Ok(Gated {
             address: listener.local_addr()?,
             listener: Some(listener),
-            backlog,
+            options,
             closed: Gate::default().0.subscribe(),
         })
     }
@@ -85,7 +86,7 @@ impl Gated {
             }
             let listener = match self.listener.take() {
                 Some(listener) => listener,
-                None => listener::listen(self.address, self.backlog)?,
+                None => listener::listen(self.address, &self.options)?,
             };
             let listener = self.listener.insert(listener);
             tokio::select! {
@@ -111,7 +112,7 @@ mod tests {
     async fn a_closed_port_refuses_connections_until_it_is_opened_again() {
         let gate = Gate::default();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let mut gated = Gated::new(listener, 16).unwrap();
+        let mut gated = Gated::new(listener, SocketOptions::waiting(16)).unwrap();
         gated.follow(&gate);
         let address = gated.address;
         let connects = async || TcpStream::connect(address).await.is_ok();

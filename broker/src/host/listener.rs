@@ -20,7 +20,6 @@ pub struct Bound {
     listener: Gated,
     certificates: Option<Arc<Certificates>>,
     proxy_protocol: bool,
-    socket: SocketOptions,
 }
 
 /// A port that is served.
@@ -42,38 +41,52 @@ pub fn bind_all(listeners: &Listeners) -> anyhow::Result<Vec<Bound>> {
     let tls = listeners.tls.values().map(|address| (address, certificates.clone()));
     let bind_one = |(address, certificates): (&ListenAddress, Option<Arc<Certificates>>)| {
         let listener =
-            bind(*address, listeners.socket.backlog).with_context(|| format!("cannot listen for AMQP on {address}"))?;
-        let proxy_protocol = listeners.proxy_protocol;
+            bind(*address, &listeners.socket).with_context(|| format!("cannot listen for AMQP on {address}"))?;
         Ok(Bound {
-            listener: Gated::new(listener, listeners.socket.backlog)?,
+            listener: Gated::new(listener, listeners.socket.clone())?,
             certificates,
-            proxy_protocol,
-            socket: listeners.socket.clone(),
+            proxy_protocol: listeners.proxy_protocol,
         })
     };
     plain.chain(tls).map(bind_one).collect()
 }
 
 /// Binds one address. Every interface means IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
-pub fn bind(address: ListenAddress, backlog: i32) -> io::Result<TcpListener> {
+pub fn bind(address: ListenAddress, options: &SocketOptions) -> io::Result<TcpListener> {
     let wanted = address.socket();
-    match listen(wanted, backlog) {
-        Err(_) if address.ip.is_none() => listen((Ipv4Addr::UNSPECIFIED, address.port).into(), backlog),
+    match listen(wanted, options) {
+        Err(_) if address.ip.is_none() => listen((Ipv4Addr::UNSPECIFIED, address.port).into(), options),
         outcome => outcome,
     }
 }
 
-/// Binds this very address.
-pub(super) fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+/// Binds this very address. The options are the listener's own: what it accepts inherits them, without a call for each.
+pub(super) fn listen(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;
+    tune(&socket, options)?;
     socket.bind(&address.into())?;
-    socket.listen(backlog.max(1))?;
+    socket.listen(options.backlog.max(1))?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
+}
+
+fn tune(socket: &socket2::Socket, options: &SocketOptions) -> io::Result<()> {
+    socket.set_tcp_nodelay(options.nodelay)?;
+    socket.set_keepalive(options.keepalive)?;
+    if options.linger && options.linger_s > 0 {
+        socket.set_linger(Some(Duration::from_secs(options.linger_s.into())))?;
+    }
+    if let Some(size) = options.send_buffer {
+        socket.set_send_buffer_size(size.0 as usize)?;
+    }
+    if let Some(size) = options.receive_buffer {
+        socket.set_recv_buffer_size(size.0 as usize)?;
+    }
+    Ok(())
 }
 
 impl Bound {
@@ -111,31 +124,12 @@ impl Bound {
     }
 
     fn greet(&self, node: &Arc<Node>, tcp: TcpStream, peer: SocketAddr) {
-        if let Err(error) = self.tune(&tcp) {
-            tracing::debug!("socket options of {peer}: {error}");
-        }
         let (node, certificates, proxied) = (node.clone(), self.certificates.clone(), self.proxy_protocol);
         tokio::spawn(async move {
             if let Err(error) = introduce(node, tcp, peer, certificates, proxied).await {
                 tracing::warn!("closing connection of {peer}: {error}");
             }
         });
-    }
-
-    fn tune(&self, tcp: &TcpStream) -> io::Result<()> {
-        tcp.set_nodelay(self.socket.nodelay)?;
-        let socket = socket2::SockRef::from(tcp);
-        socket.set_keepalive(self.socket.keepalive)?;
-        if self.socket.linger && self.socket.linger_s > 0 {
-            socket.set_linger(Some(Duration::from_secs(self.socket.linger_s.into())))?;
-        }
-        if let Some(size) = self.socket.send_buffer {
-            socket.set_send_buffer_size(size.0 as usize)?;
-        }
-        if let Some(size) = self.socket.receive_buffer {
-            socket.set_recv_buffer_size(size.0 as usize)?;
-        }
-        Ok(())
     }
 }
 
@@ -164,4 +158,33 @@ async fn introduce(
 /// An IPv4 client of an IPv6 socket is shown by its IPv4 address.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ByteSize;
+
+    #[tokio::test]
+    async fn an_accepted_socket_has_the_options_of_its_listener() {
+        let options = SocketOptions {
+            backlog: 1,
+            nodelay: true,
+            keepalive: true,
+            linger: true,
+            linger_s: 7,
+            send_buffer: Some(ByteSize(100_000)),
+            receive_buffer: Some(ByteSize(50_000)),
+        };
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), &options).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepted, client) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        let (accepted, _client) = (accepted.unwrap().0, client.unwrap());
+        let socket = socket2::SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.linger().unwrap(), Some(Duration::from_secs(7)));
+        // The kernel doubles what it is told, for its own bookkeeping.
+        assert_eq!(socket.send_buffer_size().unwrap(), 200_000);
+        assert_eq!(socket.recv_buffer_size().unwrap(), 100_000);
+    }
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cluster::resolver::{Resolver, addresses},
-    config::{ListenAddress, NameService},
+    config::{ListenAddress, NameService, SocketOptions},
     host::listener,
 };
 
@@ -100,7 +100,7 @@ async fn keep_once(own: &Named, service: &NameService) -> Result<(), NameError> 
 /// All interfaces, or those that were named and this host's own.
 fn bind(service: &NameService) -> io::Result<Vec<TcpListener>> {
     let port = service.port;
-    let bind = |ip| listener::bind(ListenAddress { ip, port }, BACKLOG);
+    let bind = |ip| listener::bind(ListenAddress { ip, port }, &SocketOptions::waiting(BACKLOG));
     if service.addresses.is_empty() {
         return Ok(vec![bind(None)?]);
     }
