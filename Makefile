@@ -146,7 +146,7 @@ soak-operations: image ## N=50 operations by SEED= on a Kubernetes under 2,400 m
 	@$(BUILD_RUNNERS)
 	@hack/operations --rounds $(or $(N),50) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/operations$(if $(SEED),-$(SEED))
 
-.PHONY: fuzz bench bench-cluster bench-mirrors kube-up kube-down
+.PHONY: fuzz bench bench-cluster bench-connections bench-mirrors kube-up kube-down
 fuzz: ## the same for an hour
 	@hack/fuzz 3600
 
@@ -156,6 +156,10 @@ bench: build ## the same loads against RabbitMQ and against us
 
 bench-cluster: build ## the same load at the node that leads a queue and through another
 	@tests/bench/cluster
+
+bench-connections: build ## what a connection and a queue cost in CPU and memory, against RabbitMQ and against us
+	@hack/need rabbitmq-server
+	@ulimit -n 20000 && tests/bench/connections
 
 bench-mirrors: build ## what mirrors cost, a million messages synchronised under load, 10,000 mirrored queues failing over; SERVER=rabbitmq
 	@[ $(SERVER) = warren ] || hack/need rabbitmq-server

@@ -106,6 +106,14 @@ def member(first=None):
     return Broker("Warren", [WARREN, "server"], environment, shared=first and first.shared)
 
 
+def rabbitmq(first=None):
+    """Debian's RabbitMQ, alone or to join the cluster of `first`."""
+    # Without RUNNING_UNDER_SYSTEMD the script would stay as a parent and outlive its death.
+    environment = {"RUNNING_UNDER_SYSTEMD": "true", "NOTIFY_SOCKET": ""}
+    command = ["/usr/lib/rabbitmq/bin/rabbitmq-server"]
+    return Broker("RabbitMQ", command, lambda _: environment, shared=first and first.shared)
+
+
 def ctl(broker, *words):
     """What the command line tool says of a node."""
     tool = ["/usr/lib/rabbitmq/bin/rabbitmqctl"] if broker.name == "RabbitMQ" else [WARREN, "ctl"]

@@ -44,6 +44,13 @@ class Client:
         if answer[:2] != DECLARE_OK:
             sys.exit(f"{name} was not declared: {answer}")
 
+    def close(self):
+        """The channel, then the connection, then the socket: as client libraries do."""
+        for channel, kind, method in ((1, 20, 40), (0, 10, 50)):
+            self.say(channel, kind, method, struct.pack(">HBHH", 200, 0, 0, 0))
+            self.hear()
+        self.socket.close()
+
 
 def short(octets):
     return bytes([len(octets)]) + octets
