@@ -187,9 +187,8 @@ impl Stream {
         if !self.busy.load(Ordering::Relaxed) {
             self.busy.store(true, Ordering::Release);
         }
-        if state.attached.is_empty() {
-            // Nobody will answer: it may be that nobody counts.
-            state.leader.look();
+        if state.leader.look() {
+            // Nobody's answer is waited for: none counts, be it that one is being synchronised.
             self.note(&mut state);
         }
         pos
@@ -265,6 +264,7 @@ impl Stream {
         let mut state = self.state.lock();
         state.attached.retain(|attached| attached.link.to != node);
         state.leader.detach(node, now);
+        self.note(&mut state);
         self.busy.store(true, Ordering::Release);
     }
 
@@ -273,6 +273,7 @@ impl Stream {
         let mut state = self.state.lock();
         state.attached.retain(|attached| attached.link.to != node);
         state.leader.lose(node, now);
+        self.note(&mut state);
         self.busy.store(true, Ordering::Release);
     }
 

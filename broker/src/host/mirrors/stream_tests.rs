@@ -24,6 +24,21 @@ fn record(version: u64, state: CopyState) -> Record {
     }
 }
 
+fn message() -> mirror::Entry<'static> {
+    mirror::Entry {
+        seq: Seq(1),
+        level: 0,
+        expires: queue::NEVER,
+        returns: 0,
+        persistent: true,
+        origin: None,
+        exchange: b"",
+        routing_key: b"",
+        properties: b"",
+        body: b"",
+    }
+}
+
 /// A queue with one mirror, attached over a link that stands.
 fn attached(state: CopyState) -> (Stream, Arc<Link>) {
     let stream = Stream::new(QUEUE, record(1, state), BY_HAND, Millis(0));
@@ -104,4 +119,27 @@ async fn messages_that_are_settled_in_any_order_are_told_as_a_record_that_can_be
         rest = behind;
     }
     assert_eq!(gone, seqs(&[(2, 4), (7, 7), (9, 9)]));
+}
+
+#[test]
+fn what_is_told_is_reached_at_once_while_the_only_mirror_is_synchronised() {
+    let (stream, link) = attached(CopyState::Syncing);
+    let is_reached_at_once = || {
+        let safe = stream.enqueue(&message()) + 1;
+        stream.is_reached(safe, safe)
+    };
+    assert!(is_reached_at_once());
+    stream.whole(&link, 1, &Dedup::default(), Millis(1));
+    assert!(is_reached_at_once(), "it has the base and does not count yet");
+    let all = Some(2);
+    stream.acked(
+        &link,
+        1,
+        Progress {
+            held: all,
+            durable: all,
+        },
+    );
+    stream.due(Millis(2));
+    assert!(!is_reached_at_once(), "it is about to count");
 }
