@@ -6,6 +6,7 @@
 mod discovery;
 mod membership;
 
+pub use discovery::discovered;
 pub use membership::MembershipError;
 #[cfg(test)]
 mod tests;

@@ -298,6 +298,11 @@ impl QueueCell {
         Held(self.state.lock_arc())
     }
 
+    /// Whether whoever holds the queue lets go of it in time.
+    pub fn answers_within(&self, patience: std::time::Duration) -> bool {
+        self.state.try_lock_for(patience).is_some()
+    }
+
     /// Dead letters have arrived: the store and the mirrors hear that they are gone. Nobody does of a queue that is deleted,
     /// or that another node leads by now and sees to itself.
     pub fn forget_letters(&self, arrived: impl IntoIterator<Item = Seq>) {

@@ -153,6 +153,23 @@ async fn candidates(own: &str, formation: &Formation) -> anyhow::Result<Candidat
     }
 }
 
+/// The nodes that discovery names now, this one among them where it is.
+///
+/// # Errors
+/// What discovery needs.
+pub async fn discovered(own: &str, formation: &Formation) -> anyhow::Result<Vec<String>> {
+    let mut all = match formation.discovery {
+        Discovery::ClassicConfig => formation.nodes.values().cloned().collect(),
+        Discovery::Dns | Discovery::Kubernetes => {
+            let others = candidates(own, formation).await?.others;
+            others.into_iter().chain([own.to_owned()]).collect::<Vec<_>>()
+        }
+    };
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
 fn heard(looked: Result<Status, OutsideError>) -> Said {
     match looked {
         Ok(status) => Said::Member(Box::new(status)),

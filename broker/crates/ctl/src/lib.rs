@@ -29,6 +29,7 @@ mod names;
 mod node;
 mod options;
 mod problem;
+mod reference;
 mod run;
 
 pub use command::{Members, Offline, Plugin, Plugins, Told};

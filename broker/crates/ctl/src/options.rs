@@ -46,7 +46,7 @@ pub(crate) const fn short(name: &'static str, short: char, kind: Kind) -> Switch
 }
 
 /// Options of every command.
-const GLOBAL: [Switch; 11] = [
+const GLOBAL: [Switch; 12] = [
     short("node", 'n', Kind::Text),
     short("quiet", 'q', Kind::Flag),
     short("silent", 's', Kind::Flag),
@@ -58,6 +58,7 @@ const GLOBAL: [Switch; 11] = [
     switch("table-headers", Kind::Flag),
     switch("erlang-cookie", Kind::Text),
     switch("version", Kind::Flag),
+    switch("print-reference", Kind::Flag),
 ];
 
 /// What was given.

@@ -10,6 +10,7 @@ use crate::help;
 use crate::node::Target;
 use crate::options::Options;
 use crate::problem::{CONFIG, Problem, USAGE};
+use crate::reference;
 use link::{Request, Term};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -41,10 +42,12 @@ impl Tool {
         }
     }
 
+    /// All of them.
+    pub(crate) const ALL: [Tool; 5] = [Tool::Ctl, Tool::Diagnostics, Tool::Plugins, Tool::Queues, Tool::Upgrade];
+
     /// The tool that is called by this name.
     pub fn called(name: &str) -> Option<Self> {
-        let all = [Tool::Ctl, Tool::Diagnostics, Tool::Plugins, Tool::Queues, Tool::Upgrade];
-        all.into_iter().find(|tool| tool.name() == name)
+        Tool::ALL.into_iter().find(|tool| tool.name() == name)
     }
 
     /// Its commands.
@@ -69,6 +72,9 @@ fn run(tool: Tool, line: &[String], offline: &Offline) -> Result<(), Problem> {
     if first.flag("version") {
         tell!("{}", commands::VERSION);
         return Ok(());
+    }
+    if first.flag("print-reference") {
+        return say(reference::page().trim_end());
     }
     let Some(name) = first_argument(line) else {
         let page = help::overview(tool);
@@ -168,11 +174,9 @@ fn find(tool: Tool, name: &str) -> Result<&'static Command, Problem> {
     if let Some(command) = tool.commands().find(|command| command.name == name) {
         return Ok(command);
     }
-    if commands::NOT_HERE.contains(&name) {
-        let text = format!(
-            "\nCommand '{name}' is not implemented by Warren {}. \n",
-            env!("CARGO_PKG_VERSION")
-        );
+    if let Some(why) = commands::why_not(name) {
+        let version = env!("CARGO_PKG_VERSION");
+        let text = format!("\nCommand '{name}' is not implemented by Warren {version}: {why}. \n");
         return Err(Problem::plain(USAGE, text));
     }
     let close = tool

@@ -26,8 +26,8 @@ pub use handshake::{
 };
 pub use leg::{LEG_OPENING_BYTES_MAX, LegEnd, LegOpening, LegVerdict};
 pub use message::{
-    Failure, Level, Listing, Page, PolicyLevel, QueueKind, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Scope,
-    Which, decode, encode,
+    Failure, Level, Listing, LogPlace, Page, PolicyLevel, QueueKind, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply,
+    Request, Scope, Which, decode, encode,
 };
 pub use mirror::{MIRROR_OPENING_BYTES_MAX, MIRROR_VERSION, MirrorOpening, MirrorVerdict};
 pub use names::{

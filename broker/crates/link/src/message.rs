@@ -46,6 +46,15 @@ pub struct Page {
     pub reason: Option<String>,
 }
 
+/// A place in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// Which file, whatever its name has become.
+    pub file: u64,
+    /// Octets before it.
+    pub at: u64,
+}
+
 /// Which queues are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
@@ -86,6 +95,15 @@ pub enum Listing {
     Queues(String),
     /// Some queues of a virtual host.
     QueuesThat(String, Which),
+    /// Queues of a virtual host that do not answer within so many milliseconds, of all nodes or of the one that is asked.
+    UnresponsiveQueues {
+        /// Where they are.
+        vhost: String,
+        /// Only those of the node that is asked.
+        local: bool,
+        /// How long each may take.
+        millis: u64,
+    },
     /// Exchanges of a virtual host.
     Exchanges(String),
     /// Bindings of a virtual host.
@@ -359,6 +377,17 @@ pub enum Request {
     ReclaimQueueMemory { vhost: String, name: String },
     /// The variables that the node was started with; no secrets.
     Variables,
+    /// `peek`: the ready message of a quorum queue that is served after `place` others; nothing is taken.
+    PeekQueue { vhost: String, name: String, place: u64 },
+    /// `list_network_interfaces`; answers a map of maps, in which an address, its mask and the like may come often.
+    NetworkInterfaces,
+    /// `resolver_info`
+    Resolver,
+    /// `discover_peers`; answers the names.
+    DiscoverPeers,
+    /// `log_tail_stream`: what was logged since a place in the log, or nothing but the place that its end is now; answers
+    /// `file`, `at` and `lines`.
+    LogSince { place: Option<LogPlace> },
 }
 
 /// Why a request is refused, as far as tools tell it apart.

@@ -29,6 +29,19 @@ pub(crate) struct Again<M> {
     bytes: u64,
 }
 
+/// The position at this place of ascending runs.
+pub(crate) fn nth(runs: impl IntoIterator<Item = (Seq, Seq)>, place: u64) -> Option<Seq> {
+    let mut left = place;
+    for (begin, end) in runs {
+        let count = end.0 - begin.0 + 1;
+        if left < count {
+            return Some(Seq(begin.0 + left));
+        }
+        left -= count;
+    }
+    None
+}
+
 impl<M> Default for Again<M> {
     fn default() -> Self {
         Self {
@@ -75,6 +88,37 @@ impl<M: Message> Again<M> {
         let held = held.or_else(|| self.last.pop_front().map(|(_, held)| held))?;
         self.bytes -= resident_bytes(&held.message);
         Some(held)
+    }
+
+    /// The position of the ready message at this place, counted in the order in which they are served; `fresh` are the
+    /// positions that were not handed out, as ascending runs.
+    pub(crate) fn at(&self, place: u64, fresh: &[(Seq, Seq)]) -> Option<Seq> {
+        let firsts = self.first.len() as u64;
+        if place < firsts {
+            return self.first.get(usize::try_from(place).ok()?).map(|held| held.seq);
+        }
+        let (mut left, mut runs) = (place - firsts, fresh.iter().copied());
+        let mut run = runs.next();
+        for (behind, held) in &self.last {
+            // Fresh ones up to `behind` are served before it.
+            while let Some((begin, end)) = run.filter(|(begin, _)| begin <= behind) {
+                let upto = end.min(*behind);
+                let count = upto.0 - begin.0 + 1;
+                if left < count {
+                    return Some(Seq(begin.0 + left));
+                }
+                left -= count;
+                run = match upto < end {
+                    true => Some((upto.next(), end)),
+                    false => runs.next(),
+                };
+            }
+            if left == 0 {
+                return Some(held.seq);
+            }
+            left -= 1;
+        }
+        nth(run.into_iter().chain(runs), left)
     }
 
     /// All of them, in no particular but always the same order.

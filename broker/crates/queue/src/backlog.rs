@@ -7,7 +7,7 @@
 use model::{Millis, PageId, Seq};
 use smallvec::SmallVec;
 
-use crate::again::{Again, Turn};
+use crate::again::{self, Again, Turn};
 use crate::copied::Copied;
 use crate::counts::Tally;
 use crate::lane::{Head, Held, Lane};
@@ -368,6 +368,21 @@ impl<M: Message> Backlog<M> {
 
 /// What is shown to those that copy it.
 impl<M: Message> Backlog<M> {
+    /// The position of the message at this place, in the order in which they are served.
+    pub(crate) fn at(&self, place: u64) -> Option<Seq> {
+        let fresh = |lane: &Lane<M>| {
+            let mut listing = Listing::new(Seq(0), usize::MAX);
+            lane.list(&mut listing);
+            listing.finish()
+        };
+        let levels = || self.lanes.iter().rev().map(fresh);
+        match &self.again {
+            None => again::nth(levels().flatten(), place),
+            // Only a queue with one level has messages that come back in turn.
+            Some(again) => again.at(place, &levels().flatten().collect::<Vec<_>>()),
+        }
+    }
+
     pub(crate) fn list(&self, listing: &mut Listing) {
         self.lanes.iter().for_each(|lane| lane.list(listing));
     }

@@ -44,6 +44,12 @@ impl<M: Message, C> Queue<M, C> {
         listing.finish()
     }
 
+    /// The position of the ready message that is served after `place` others, as things are now. It costs a look at all runs
+    /// of positions: for people who ask, not for clients.
+    pub fn ready_at(&self, place: u64) -> Option<Seq> {
+        self.backlog.at(place)
+    }
+
     /// How often messages came back, of those from `first` to `last` that did, in no particular order.
     pub fn returns(&self, first: Seq, last: Seq) -> Vec<(Seq, u32)> {
         if first > last {

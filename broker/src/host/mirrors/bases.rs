@@ -142,7 +142,7 @@ async fn send(node: Arc<Node>, led: Led, link: Arc<Link>, attachment: u64, mut w
         let Peeked { later, pages, .. } = send_some(&led, &link, &wanted);
         wanted = later;
         for page in pages {
-            let messages = read(&node, page.page).await;
+            let messages = read_page(&node, page.page).await;
             link.until_calm().await;
             wanted.extend(send_page(&led, &link, &page, messages));
         }
@@ -216,7 +216,7 @@ fn say<M>(led: &Led, link: &Link, place: &Copied<M>, message: &Message) {
 }
 
 /// Reads a page without taking it from its queue.
-async fn read(node: &Node, page: PageId) -> Vec<store::Paged<Message>> {
+pub async fn read_page(node: &Node, page: PageId) -> Vec<store::Paged<Message>> {
     let (tell, told) = oneshot::channel();
     node.store().read(
         page,

@@ -32,6 +32,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::cell::QueueCell;
+pub use bases::read_page;
 pub use copies::{CopyCell, serve};
 pub use forced::run as run_forced;
 pub use keeper::run;

@@ -2,8 +2,9 @@
 //!
 //! A connection's pid is `<node.start.number.0>`; that of a channel ends in the channel's number.
 
-use link::{Failure, Request, Scope, Term};
+use link::{Failure, Reply, Request, Scope, Term};
 use model::ConnectionId;
+use tokio::sync::mpsc;
 
 use super::Outcome;
 use crate::host::{Client, Node};
@@ -61,6 +62,11 @@ pub(super) fn close(node: &Node, pid: String, reason: String) -> Outcome {
 /// Has another node do it. Requests are performed where blocking is allowed.
 pub(super) fn ask(node: &Node, to: &str, request: Request) -> Outcome {
     tokio::runtime::Handle::current().block_on(node.ask_node(to, request, None))
+}
+
+/// Has another node send rows before it answers.
+pub(super) fn ask_for_rows(node: &Node, to: &str, request: Request, frames: mpsc::Sender<Reply>) -> Outcome {
+    tokio::runtime::Handle::current().block_on(node.ask_node(to, request, Some(frames)))
 }
 
 /// Those of all nodes, this one's first; a node that does not answer closes none.

@@ -13,7 +13,7 @@ use crate::{
         presence::{ClusterError, NodeStatus, Status},
         transport::Turned,
     },
-    process::{MembershipError, Process},
+    process::{self, MembershipError, Process},
 };
 
 /// None is a request of another kind.
@@ -207,6 +207,14 @@ async fn forget(process: &Process, name: &str, offline: bool) -> Outcome {
 }
 
 /// What `cluster_status` begins with: the members, and what all have.
+/// The nodes that discovery names.
+pub(super) fn discovered(node: &crate::host::Node) -> Outcome {
+    let (own, formation) = (node.name().clone(), &node.config().formation);
+    let found = tokio::runtime::Handle::current().block_on(process::discovered(&own, formation));
+    let found = found.map_err(|why| Failure::Refused(format!("{why:#}")))?;
+    Ok(Term::List(found.into_iter().map(Term::atom).collect()))
+}
+
 pub(super) fn status(node: &crate::host::Node) -> Term {
     let members = node.presence().map(|presence| presence.status().nodes);
     let map = |pairs: Vec<(&str, Term)>| {

@@ -5,10 +5,10 @@
 use ::access::{Permissions, TopicPermissions, User};
 use catalog::{Catalog, Policy, Vhost};
 use link::{Failure, Listing, Reply, Request, Term, Which};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
-use super::{Outcome, existing_user, existing_vhost, features, objects, parameters::model_level};
+use super::{Outcome, existing_user, existing_vhost, features, objects, parameters::model_level, unresponsive};
 use crate::host::Node;
 
 /// Octets of text in one piece; as JSON it is at most six times as long.
@@ -16,7 +16,7 @@ const PIECE_BYTES: usize = 512 * 1024;
 
 /// Rows on their way to the tool.
 pub(super) struct Rows<'a> {
-    columns: &'a [String],
+    pub(super) columns: &'a [String],
     frames: &'a mpsc::Sender<Reply>,
     waiting: Vec<Vec<Term>>,
     waiting_bytes: usize,
@@ -37,6 +37,12 @@ impl Rows<'_> {
             true => self.send(),
             false => Ok(()),
         }
+    }
+
+    /// Sends what is there, then has somebody else's rows follow.
+    pub(super) fn pass_on<T>(&mut self, others: impl FnOnce(mpsc::Sender<Reply>) -> T) -> Result<T, Failure> {
+        self.send()?;
+        Ok(others(self.frames.clone()))
     }
 
     fn send(&mut self) -> Result<(), Failure> {
@@ -82,6 +88,14 @@ pub(super) fn list(node: &Node, what: Listing, columns: &[String], frames: &mpsc
             objects::queues(node, &catalog, &vhost, which, &mut rows)?;
         }
         Listing::QueuesThat(vhost, which) => objects::queues(node, &catalog, &vhost, Some(which), &mut rows)?,
+        Listing::UnresponsiveQueues { vhost, local, millis } => {
+            let looked = unresponsive::Looked {
+                vhost,
+                local,
+                patience: Duration::from_millis(millis),
+            };
+            unresponsive::queues(node, &catalog, &looked, &mut rows)?;
+        }
         Listing::Exchanges(vhost) => objects::exchanges(&catalog, &vhost, &mut rows)?,
         Listing::Bindings(vhost) => objects::bindings(&catalog, &vhost, &mut rows)?,
         Listing::Consumers(vhost) => objects::consumers(node, &catalog, &vhost, &mut rows)?,

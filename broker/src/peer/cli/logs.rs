@@ -1,10 +1,11 @@
 //! The node's log: its last lines, and which lines are written.
 
-use link::{Failure, Term};
+use link::{Failure, LogPlace, Term};
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    path::Path,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
 };
 
 use super::Outcome;
@@ -46,6 +47,81 @@ pub(super) fn tail(node: &Node, lines: u64) -> Outcome {
     Ok(Term::List(last.iter().copied().map(Term::text).collect()))
 }
 
+/// The lines that were logged since a place; of a file that was moved away first its rest. Without a place, where the end
+/// is now.
+pub(super) fn since(node: &Node, place: Option<LogPlace>) -> Outcome {
+    let config = node.config();
+    let none = || Failure::Refused("the node writes no log file".to_owned());
+    let path = config.log.file_path(&config.node.name).ok_or_else(none)?;
+    let (place, lines) =
+        lines_since(&path, place).map_err(|why| Failure::Refused(format!("cannot read {}: {why}", path.display())))?;
+    Ok(super::map([
+        ("file", Term::count(place.file)),
+        ("at", Term::count(place.at)),
+        ("lines", Term::List(lines.into_iter().map(Term::text).collect())),
+    ]))
+}
+
+fn lines_since(path: &Path, place: Option<LogPlace>) -> io::Result<(LogPlace, Vec<String>)> {
+    let current = path.metadata()?;
+    let Some(place) = place else {
+        let end = LogPlace {
+            file: current.ino(),
+            at: current.len(),
+        };
+        return Ok((end, Vec::new()));
+    };
+    if place.file == current.ino() {
+        return whole_lines(path, place);
+    }
+    let begin = LogPlace {
+        file: current.ino(),
+        at: 0,
+    };
+    let Some(moved) = beside(path, place.file)? else {
+        return whole_lines(path, begin);
+    };
+    match whole_lines(&moved, place)? {
+        (_, rest) if rest.is_empty() => whole_lines(path, begin),
+        rest => Ok(rest),
+    }
+}
+
+/// Where the file is now that was at the path once.
+fn beside(path: &Path, file: u64) -> io::Result<Option<PathBuf>> {
+    let Some(directory) = path.parent() else {
+        return Ok(None);
+    };
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.metadata()?.ino() == file {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
+}
+
+/// The whole lines from a place on, a bounded number of octets, and where they end. A line that has no end in that many is cut.
+fn whole_lines(path: &Path, place: LogPlace) -> io::Result<(LogPlace, Vec<String>)> {
+    let mut file = File::open(path)?;
+    // What is shorter by now has been emptied.
+    let at = place.at.min(file.metadata()?.len());
+    file.seek(SeekFrom::Start(at))?;
+    let mut found = Vec::new();
+    file.take(TAIL_BYTES_MAX).read_to_end(&mut found)?;
+    let end = match found.iter().rposition(|octet| *octet == b'\n') {
+        Some(last) => last + 1,
+        None if found.len() as u64 == TAIL_BYTES_MAX => found.len(),
+        None => 0,
+    };
+    let lines = String::from_utf8_lossy(&found[..end]);
+    let next = LogPlace {
+        at: at + end as u64,
+        ..place
+    };
+    Ok((next, lines.lines().map(str::to_owned).collect()))
+}
+
 /// The end of a file, from the beginning of a line.
 fn end_of(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
@@ -75,6 +151,35 @@ mod tests {
         assert_eq!(end_of(&path).unwrap(), "first\nsecond\n");
         std::fs::write(&path, format!("{}\nlast\n", "x".repeat(TAIL_BYTES_MAX as usize))).unwrap();
         assert_eq!(end_of(&path).unwrap(), "last\n");
+    }
+
+    #[test]
+    fn whoever_follows_a_log_reads_every_whole_line_once_also_of_a_file_that_was_moved_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let add = |text: &str| {
+            let file = File::options().append(true).create(true).open(&path);
+            std::io::Write::write_all(&mut file.unwrap(), text.as_bytes()).unwrap();
+        };
+        add("before\n");
+        let (mut place, nothing) = lines_since(&path, None).unwrap();
+        assert_eq!(nothing, Vec::<String>::new());
+        let mut follow = || {
+            let (next, lines) = lines_since(&path, Some(place)).unwrap();
+            place = next;
+            lines
+        };
+        add("one\ntw");
+        assert_eq!(follow(), ["one"]);
+        assert_eq!(follow(), Vec::<String>::new());
+        add("o\n");
+        std::fs::rename(&path, folder.path().join("a.log.0")).unwrap();
+        add("three\n");
+        assert_eq!(follow(), ["two"]);
+        assert_eq!(follow(), ["three"]);
+        std::fs::remove_file(&path).unwrap();
+        add("four\n");
+        assert_eq!(follow(), ["four"]);
     }
 
     #[test]

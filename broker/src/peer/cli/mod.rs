@@ -16,13 +16,16 @@ mod leaders;
 mod lifecycle;
 mod list;
 mod logs;
+mod machine;
 mod members;
 mod objects;
 mod pages;
 mod parameters;
+mod peek;
 mod plugins;
 mod queues;
 mod status;
+mod unresponsive;
 mod vhosts;
 
 use link::{Failure, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Term};
@@ -166,6 +169,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         | Request::ClearVhostLimits { .. }
         | Request::SetUserLimits { .. }
         | Request::ClearUserLimits { .. } => parameters::execute(node, request),
+        Request::PeekQueue { vhost, name, place } => peek::peek(node, &vhost, &name, place),
         Request::PurgeQueue { vhost, name } => queues::purge(node, &vhost, &name),
         Request::DeleteQueue {
             vhost,
@@ -201,6 +205,10 @@ fn answer_question(node: &Node, request: Request) -> Outcome {
         Request::EnableFeatureFlag { name } => features::enable(&name),
         Request::SetLogLevel { level } => logs::set_level(&level),
         Request::LogTail { lines } => logs::tail(node, lines),
+        Request::LogSince { place } => logs::since(node, place),
+        Request::NetworkInterfaces => machine::interfaces(),
+        Request::Resolver => Ok(machine::resolver()),
+        Request::DiscoverPeers => cluster::discovered(node),
         Request::Environment => Ok(environment::environment(node)),
         Request::MirrorSyncCritical => Ok(queues::critical(node, Node::mirror_sync_critical)),
         Request::QuorumCritical => Ok(queues::critical(node, Node::quorum_critical)),

@@ -35,7 +35,7 @@ pub(super) fn table(table: &Table) -> Term {
     Term::Table(table.0.iter().map(row).collect())
 }
 
-fn term(value: &Value) -> Term {
+pub(super) fn term(value: &Value) -> Term {
     if let Some(whole) = value.as_integer() {
         return Term::count(whole);
     }
@@ -150,7 +150,7 @@ fn in_memory(view: &QueueView, column: &str) -> Option<Term> {
 fn queue_place(node: &Node, view: &QueueView, column: &str) -> Option<Term> {
     let record = &view.record;
     match column {
-        "pid" => Some(Term::Pid(pid(node, record.id.0, QUEUE_PART))),
+        "pid" => Some(queue_pid(node, record)),
         "owner_pid" => Some(match &record.owner {
             Some(owner) => Term::Pid(pid(node, owner.connection.0, 0)),
             None => Term::none(),
@@ -165,6 +165,11 @@ fn queue_place(node: &Node, view: &QueueView, column: &str) -> Option<Term> {
         "online" => Some(members(node, record, |names| names.online)),
         _ => None,
     }
+}
+
+/// A queue as a process.
+pub(super) fn queue_pid(node: &Node, record: &QueueRecord) -> Term {
+    Term::Pid(pid(node, record.id.0, QUEUE_PART))
 }
 
 /// The mirrors of a queue as processes of their nodes; nothing where it is not mirrored.
@@ -189,7 +194,7 @@ fn members(node: &Node, record: &QueueRecord, which: impl Fn(MemberNames) -> Vec
     Term::List(names.iter().map(|name| Term::atom(&**name)).collect())
 }
 
-fn mirror_nodes(node: &Node, record: &QueueRecord) -> Term {
+pub(super) fn mirror_nodes(node: &Node, record: &QueueRecord) -> Term {
     if record.replicas.is_none() || record.is_quorum() {
         return Term::none();
     }

@@ -17,6 +17,7 @@ const FILES: &[(&str, &str)] = &[
     ("definitions", include_str!("../../cli/definitions.cli")),
     ("plugins", include_str!("../../cli/plugins.cli")),
     ("rabbitmqadmin", include_str!("../../cli/rabbitmqadmin.cli")),
+    ("network", include_str!("../../cli/network.cli")),
     ("use", include_str!("../../cli/use.cli")),
     // The last: a reset leaves nothing of what the others made.
     ("lifecycle", include_str!("../../cli/lifecycle.cli")),

@@ -2,7 +2,7 @@
 //!
 //! Only columns that the node knows are named; the others are refused as unknown.
 
-use crate::command::{Command, flag};
+use crate::command::{Command, flag, number};
 use crate::commands::List;
 use link::{Listing, Which};
 
@@ -122,6 +122,17 @@ const CONSUMERS: &[&str] = &[
     "activity_status",
 ];
 
+const UNRESPONSIVE: &[&str] = &[
+    "name",
+    "arguments",
+    "auto_delete",
+    "durable",
+    "pid",
+    "recoverable_slaves",
+];
+/// How long a queue may take to answer, unless said.
+const QUEUE_MILLIS: i64 = 15_000;
+
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("list_bindings", |session| {
         let what = Listing::Bindings(session.vhost());
@@ -165,6 +176,24 @@ pub(super) const COMMANDS: &[Command] = &[
     )
     .in_both()
     .banner(|_, options, _| format!("Listing consumers in vhost {} ...", options.vhost()))
+    .under(MONITORING),
+    Command::new("list_unresponsive_queues", |session| {
+        let millis = session.options.number("queue-timeout").unwrap_or(QUEUE_MILLIS);
+        let what = Listing::UnresponsiveQueues {
+            vhost: session.vhost(),
+            local: session.options.flag("local"),
+            millis: u64::try_from(millis).unwrap_or(0),
+        };
+        List::asked(session).print(session, what)
+    })
+    .columns(UNRESPONSIVE, 1)
+    .with(&[flag("local"), number("queue-timeout")])
+    .help(
+        "[--local] [--queue-timeout <milliseconds>] [<column> ...] [--no-table-headers] [--timeout <timeout>]",
+        "Tests queues to respond within timeout. Lists those which did not respond",
+    )
+    .in_both()
+    .banner(|_, options, _| format!("Listing unresponsive queues for vhost {} ...", options.vhost()))
     .under(MONITORING),
     Command::new("list_exchanges", |session| {
         let what = Listing::Exchanges(session.vhost());

@@ -1,11 +1,12 @@
 //! The node's log: where it is, its last lines, which lines are written.
 
 use crate::command::{Command, Output, Session, flag};
-use crate::commands::status::items;
+use crate::commands::status::{at, items};
 use crate::format;
 use crate::options::{Kind, short};
 use crate::problem::{Problem, UNAVAILABLE};
-use link::{Request, Term};
+use link::{LogPlace, Request, Term};
+use std::time::{Duration, Instant};
 
 const CONFIGURATION: &str = "Configuration and Environment";
 const MONITORING: &str = "Monitoring, observability and health checks";
@@ -13,6 +14,8 @@ const MONITORING: &str = "Monitoring, observability and health checks";
 const LEVELS: [&str; 6] = ["debug", "info", "warning", "error", "critical", "none"];
 /// Lines that are shown unless said.
 const LINES: i64 = 50;
+/// Between two looks at a log that is followed.
+const LOOKS_APART: Duration = Duration::from_millis(200);
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("set_log_level", |session| {
@@ -68,7 +71,50 @@ pub(super) const COMMANDS: &[Command] = &[
             format!("Last {number} log lines on node {} ...", target.name)
         })
         .under(MONITORING),
+    Command::new("log_tail_stream", stream)
+        .help(
+            "[--duration|-d <seconds>] [--timeout <timeout>]",
+            "Streams logs from a running node for a period of time",
+        )
+        .with(&[short("duration", 'd', Kind::Number)])
+        .in_diagnostics()
+        .banner(|target, options, _| {
+            let name = &target.name;
+            match options.number("duration") {
+                Some(seconds) => format!("Streaming logs from node {name} for {seconds} seconds ..."),
+                None => format!("Streaming logs from node {name} ..."),
+            }
+        })
+        .under(MONITORING),
 ];
+
+/// Prints what is logged, as it comes, until the time is over.
+fn stream(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let seconds = session.options.number("duration");
+    let seconds = seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+    let (begun, mut place) = (Instant::now(), None);
+    loop {
+        let answer = session.ask(&Request::LogSince { place })?;
+        place = place_in(&answer);
+        let lines = items(&answer, "lines");
+        lines.iter().for_each(|line| tell!("{}", format::text(line)));
+        if seconds.is_some_and(|seconds| begun.elapsed() >= seconds) {
+            return Ok(Output::Printed);
+        }
+        std::thread::sleep(LOOKS_APART);
+    }
+}
+
+fn place_in(answer: &Term) -> Option<LogPlace> {
+    let number = |key: &str| match at(answer, &[key]) {
+        Some(Term::Integer(number)) => u64::try_from(*number).ok(),
+        _ => None,
+    };
+    Some(LogPlace {
+        file: number("file")?,
+        at: number("at")?,
+    })
+}
 
 fn tail(session: &mut Session<'_>) -> Result<Output, Problem> {
     let number = session.options.number("number").unwrap_or(LINES);

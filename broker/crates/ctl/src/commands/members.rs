@@ -65,7 +65,69 @@ pub(super) const COMMANDS: &[Command] = &[
         .banner(|target, _, args| format!("Status of quorum queue {} on node {} ...", args[0], target.name))
         .of(&[Tool::Queues, Tool::Diagnostics])
         .under("Monitoring, observability and health checks"),
+    Command::new("peek", peek)
+        .help(
+            "[--vhost <vhost>] <queue> <position> [--timeout <timeout>]",
+            "Peeks at the given position of a quorum queue",
+        )
+        .takes(2, 2)
+        .within(60)
+        .checked(|_, args| match args[1].parse::<u64>() {
+            Ok(1..) => Ok(()),
+            _ => {
+                let text = "\"position value must be a positive integer\"";
+                Err(Problem::arguments(USAGE, text))
+            }
+        })
+        .banner(|target, _, args| {
+            let (queue, place, node) = (&args[0], &args[1], &target.name);
+            format!("Peeking at quorum queue {queue} at position {place} on node {node} ...")
+        })
+        .of(QUEUES)
+        .under("Monitoring, observability and health checks"),
 ];
+
+/// One message, by names and values.
+fn peek(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let (vhost, name) = (session.vhost(), session.argument(0));
+    let place = session.argument(1).parse::<u64>().unwrap_or(1) - 1;
+    let missing = format!("Target queue was not found in virtual host '{vhost}'");
+    let words = |failure| match failure {
+        Failure::NotFound => Problem::error(UNAVAILABLE, missing),
+        other => other.into(),
+    };
+    let answer = session.ask_or(&Request::PeekQueue { vhost, name, place }, words)?;
+    let Term::Map(mut pairs) = answer else {
+        return Ok(Output::Nothing);
+    };
+    let format = match session.options.text("formatter") {
+        None => Format::PrettyTable,
+        Some(_) => Format::of(session.options)?,
+    };
+    if format == Format::Json {
+        pairs.sort_by(|one, other| one.0.cmp(&other.0));
+        let result = ("result".to_owned(), Term::text("ok"));
+        let whole = Term::Map(vec![("message".to_owned(), Term::Map(pairs)), result]);
+        return Ok(Output::Both(String::new(), whole));
+    }
+    let mut printer = Printer::new(format, &["keys", "values"].map(str::to_owned), true);
+    for (key, value) in pairs {
+        printer.row(vec![Term::text(key), flat(value)])?;
+    }
+    printer.end(false)?;
+    Ok(Output::Printed)
+}
+
+/// A list of one is that one.
+fn flat(value: Term) -> Term {
+    match value {
+        Term::List(items) => match <[Term; 1]>::try_from(items) {
+            Ok([one]) => one,
+            Err(items) => Term::List(items),
+        },
+        other => other,
+    }
+}
 
 /// A queue that is not there is that word alone.
 fn words(failure: Failure) -> Problem {

@@ -281,6 +281,23 @@ proptest! {
     }
 
     #[test]
+    fn the_places_of_ready_messages_are_the_order_in_which_they_are_taken(
+        setup in replicated(),
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut leader = lead(&setup, &steps, |_| {});
+        let places: Vec<Seq> = (0..).map_while(|place| leader.queue.ready_at(place)).collect();
+        prop_assert_eq!(places.len() as u64, leader.queue.counts().ready.messages);
+        let names = held(&mut leader);
+        let mut names: Vec<String> = places.iter().map(|seq| names[seq].2.clone()).collect();
+        let taken = drain(&mut leader);
+        let taken: Vec<&str> = taken.iter().filter_map(|got| got.split([' ', '*']).nth(1)).collect();
+        // Those whose time is over die instead.
+        names.retain(|name| taken.contains(&name.as_str()));
+        prop_assert_eq!(names, taken);
+    }
+
+    #[test]
     fn a_base_makes_any_stale_copy_the_same_while_the_queue_goes_on(
         setup in replicated(),
         steps in prop::collection::vec(step(), 1..80),
