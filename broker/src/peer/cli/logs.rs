@@ -104,8 +104,8 @@ fn beside(path: &Path, file: u64) -> io::Result<Option<PathBuf>> {
 /// The whole lines from a place on, a bounded number of octets, and where they end. A line that has no end in that many is cut.
 fn whole_lines(path: &Path, place: LogPlace) -> io::Result<(LogPlace, Vec<String>)> {
     let mut file = File::open(path)?;
-    // What is shorter by now has been emptied.
-    let at = place.at.min(file.metadata()?.len());
+    // What is shorter by now has been emptied, or is another one: it is read from its begin.
+    let at = if place.at > file.metadata()?.len() { 0 } else { place.at };
     file.seek(SeekFrom::Start(at))?;
     let mut found = Vec::new();
     file.take(TAIL_BYTES_MAX).read_to_end(&mut found)?;
