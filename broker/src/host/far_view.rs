@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{node::Node, view::QueueView};
 
@@ -25,55 +25,100 @@ const FRAMES_MAX: usize = 4;
 
 /// What a queue holds, and what it did.
 type Numbers = (Counts, Counters);
-type All = BTreeMap<QueueId, Numbers>;
+
+/// What leaders told: the numbers of their queues, and how many messages the mirrors have of those that are synchronised.
+#[derive(Debug, Default)]
+struct All {
+    numbers: BTreeMap<QueueId, Numbers>,
+    synchronised: BTreeMap<QueueId, u64>,
+}
 
 #[derive(Debug, Default)]
 struct State {
     asked_at: Option<Instant>,
     all: All,
+    told_at: Option<Instant>,
+    is_asking: bool,
     /// What was told the time before, and how long before.
-    before: All,
+    before: BTreeMap<QueueId, Numbers>,
     span: Duration,
 }
 
 /// The numbers told last, and when they were asked for.
 #[derive(Debug, Default)]
-pub struct FarCounts(Mutex<State>);
+pub struct FarCounts {
+    state: Mutex<State>,
+    /// Others have told.
+    told: Notify,
+}
 
 impl FarCounts {
     /// What a queue showed when its leader was asked; all zero before.
     pub fn of(&self, record: &QueueRecord) -> Numbers {
-        self.0.lock().all.get(&record.id).copied().unwrap_or_default()
+        let known = self.state.lock();
+        known.all.numbers.get(&record.id).copied().unwrap_or_default()
+    }
+
+    /// How many messages all mirrors have of a queue that is being synchronised.
+    pub fn synchronised(&self, record: &QueueRecord) -> Option<u64> {
+        self.state.lock().all.synchronised.get(&record.id).copied()
     }
 
     /// What a queue showed the last two times, and how long lies between.
     pub fn change_of(&self, record: &QueueRecord) -> (Numbers, Numbers, Duration) {
-        let known = self.0.lock();
-        let after = known.all.get(&record.id).copied().unwrap_or_default();
+        let known = self.state.lock();
+        let after = known.all.numbers.get(&record.id).copied().unwrap_or_default();
         let before = known.before.get(&record.id).copied().unwrap_or(after);
         (before, after, known.span)
     }
 
-    /// What all queues of other nodes showed.
-    pub fn all(&self) -> Vec<Numbers> {
-        self.0.lock().all.values().copied().collect()
+    /// What all queues of other nodes showed, by id.
+    pub fn all(&self) -> Vec<(QueueId, Counts, Counters)> {
+        let known = self.state.lock();
+        let numbers = |(id, (counts, counters)): (&QueueId, &Numbers)| (*id, *counts, *counters);
+        known.all.numbers.iter().map(numbers).collect()
+    }
+
+    /// How all of them changed between the last two looks, and how long lies between.
+    pub fn changes(&self) -> (Vec<(QueueId, Numbers, Numbers)>, Duration) {
+        let known = self.state.lock();
+        let change = |(id, after): (&QueueId, &Numbers)| Some((*id, *known.before.get(id)?, *after));
+        (known.all.numbers.iter().filter_map(change).collect(), known.span)
     }
 
     /// True for the first who finds the numbers too old; that one asks.
     fn are_old(&self) -> bool {
-        let mut known = self.0.lock();
+        let mut known = self.state.lock();
         let age = known.asked_at.map(|at| at.elapsed());
         let are_old = age.is_none_or(|age| age > FRESH);
         if are_old {
             known.asked_at = Some(Instant::now());
-            known.span = age.unwrap_or_default();
+            known.is_asking = true;
         }
         are_old
     }
 
     fn tell(&self, all: All) {
-        let mut known = self.0.lock();
-        known.before = std::mem::replace(&mut known.all, all);
+        let mut known = self.state.lock();
+        let now = Instant::now();
+        // Together with the numbers: whoever looks meanwhile gets a span that belongs to them.
+        known.span = known.told_at.map(|at| now.duration_since(at)).unwrap_or_default();
+        known.told_at = Some(now);
+        known.before = std::mem::replace(&mut known.all, all).numbers;
+        known.is_asking = false;
+        drop(known);
+        self.told.notify_waiters();
+    }
+
+    /// Waits for what somebody else asks just now, so that all who look together see the same; not for long.
+    async fn asked_by_another(&self) {
+        let told = self.told.notified();
+        tokio::pin!(told);
+        told.as_mut().enable();
+        if self.state.lock().is_asking {
+            // Without an answer in time the older numbers will do.
+            drop(tokio::time::timeout(FRESH, told).await);
+        }
     }
 }
 
@@ -82,8 +127,11 @@ impl Node {
     /// has told nothing.
     pub async fn look_around(&self) {
         let others = self.snapshot().other_nodes();
-        if others.is_empty() || !self.far_counts().are_old() {
+        if others.is_empty() {
             return;
+        }
+        if !self.far_counts().are_old() {
+            return self.far_counts().asked_by_another().await;
         }
         let vhosts: Vec<VhostName> = self
             .snapshot()
@@ -93,11 +141,16 @@ impl Node {
             .collect();
         let asked = others.iter().map(|other| self.look_at(other, &vhosts));
         let told = futures::future::join_all(asked).await;
-        self.far_counts().tell(told.into_iter().flatten().collect());
+        let mut all = All::default();
+        for one in told {
+            all.numbers.extend(one.numbers);
+            all.synchronised.extend(one.synchronised);
+        }
+        self.far_counts().tell(all);
     }
 
     async fn look_at(&self, other: &NodeName, vhosts: &[VhostName]) -> All {
-        let mut all = All::new();
+        let mut all = All::default();
         for vhost in vhosts {
             let (rows, mut heard) = mpsc::channel(FRAMES_MAX);
             let request = Request::List {
@@ -108,12 +161,15 @@ impl Node {
                 while let Some(reply) = heard.recv().await {
                     let Reply::Rows(rows) = reply else { continue };
                     let snapshot = self.snapshot();
-                    let named = rows.iter().filter_map(|row| {
-                        let (name, numbers) = read(row)?;
-                        let record = snapshot.catalog.queue(vhost.as_str(), name)?;
-                        snapshot.is_remote(record).then_some((record.id, numbers))
-                    });
-                    all.extend(named);
+                    for (name, numbers, synchronised) in rows.iter().filter_map(|row| read(row)) {
+                        let known = snapshot.catalog.queue(vhost.as_str(), name);
+                        let Some(record) = known.filter(|record| snapshot.is_remote(record)) else {
+                            continue;
+                        };
+                        all.numbers.insert(record.id, numbers);
+                        all.synchronised
+                            .extend(synchronised.map(|messages| (record.id, messages)));
+                    }
                 }
             };
             if let (Err(failure), ()) = tokio::join!(self.ask_node(other, request, Some(rows)), gather) {
@@ -153,12 +209,16 @@ pub fn numbers(view: &QueueView) -> Term {
         did.purged,
     ];
     let tallies = [ready, paged, unacked].into_iter().flat_map(tally);
-    let all = tallies.chain([consumers as u64]).chain(counters);
+    let sync = [
+        u64::from(view.synchronised.is_some()),
+        view.synchronised.unwrap_or_default(),
+    ];
+    let all = tallies.chain([consumers as u64]).chain(counters).chain(sync);
     Term::List(all.map(Term::count).collect())
 }
 
 /// One row of the list. What a neighbouring release does not tell is zero.
-fn read(row: &[Term]) -> Option<(&str, Numbers)> {
+fn read(row: &[Term]) -> Option<(&str, Numbers, Option<u64>)> {
     let [Term::Binary(name), Term::List(numbers)] = row else {
         return None;
     };
@@ -197,5 +257,6 @@ fn read(row: &[Term]) -> Option<(&str, Numbers)> {
         delivery_limited: next(),
         purged: next(),
     };
-    Some((name, (counts, counters)))
+    let synchronised = (next() == 1).then(next);
+    Some((name, (counts, counters), synchronised))
 }

@@ -34,6 +34,8 @@ pub struct QueueView {
     pub exclusive_consumer: Option<String>,
     /// Tag of the single active consumer.
     pub active_consumer: Option<String>,
+    /// How many messages all mirrors have, while they are being synchronised.
+    pub synchronised: Option<u64>,
 }
 
 /// A consumer of a queue.
@@ -116,10 +118,12 @@ impl Node {
             counters: Counters::default(),
             exclusive_consumer: None,
             active_consumer: None,
+            synchronised: self.synchronising(record).map(|sync| sync.done),
         };
         let Some(cell) = snapshot.cell(record.id) else {
             if snapshot.is_remote(record) {
                 (view.counts, view.counters) = self.far_counts().of(record);
+                view.synchronised = self.far_counts().synchronised(record);
             }
             return view;
         };

@@ -151,7 +151,8 @@ fn object_totals(api: &Api, caller: &Caller, queues: &QueueReading) -> ObjectTot
     }
 }
 
-/// Adds what other nodes show of themselves; queues are counted already.
+/// Adds what other nodes show of themselves. What queues hold and did is counted already; how fast that changes each node
+/// knows of its own.
 fn add_others(own: &mut Overview, others: Vec<Overview>) {
     fn names(numbers: &'static [(&'static str, NodeNumber)]) -> impl Iterator<Item = &'static str> {
         numbers.iter().map(|(name, _)| *name)
@@ -160,6 +161,8 @@ fn add_others(own: &mut Overview, others: Vec<Overview>) {
         own.object_totals.channels += other.object_totals.channels;
         own.object_totals.connections += other.object_totals.connections;
         own.message_stats.add(&other.message_stats, names(&ROUTING));
+        let theirs = (&other.message_stats, &other.queue_totals);
+        stats::add_changes(&mut own.message_stats, &mut own.queue_totals, theirs);
         if let (Some(churn), Some(theirs)) = (&mut own.churn_rates, &other.churn_rates) {
             churn.add(theirs, names(&CHURN));
         }
@@ -174,7 +177,9 @@ fn add_others(own: &mut Overview, others: Vec<Overview>) {
 
 async fn read(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
     let there = others.shown(&api, &caller).await;
-    api.node.look_around().await;
+    if !others.is_asked_by_node() {
+        api.node.look_around().await;
+    }
     let mut own = of_this_node(&api, &caller, &query)?;
     add_others(&mut own, there);
     query.one(own)

@@ -7,8 +7,8 @@ use axum::{
     routing::{delete, get, post},
 };
 use catalog::{Conditions, DeclareQueue, NodeName, QueueRecord, Request};
-use model::{QueueName, ReplyCode};
-use std::sync::Arc;
+use model::{QueueId, QueueName, ReplyCode};
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Api,
@@ -108,11 +108,11 @@ fn backing(record: &QueueRecord, view: &QueueView, stats: &stats::QueueStats) ->
     }
 }
 
-fn state(api: &Api, record: &QueueRecord) -> &'static str {
-    if api.node.is_away(record) {
+fn state(api: &Api, view: &QueueView) -> &'static str {
+    if api.node.is_away(&view.record) {
         return "down";
     }
-    match api.node.synchronising(record) {
+    match view.synchronised {
         Some(_) => "syncing",
         None => "running",
     }
@@ -148,7 +148,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         arguments: api::to_json(&record.args.table),
         kind: record.args.kind.to_string(),
         node: record.leader.to_string(),
-        state: Some(state(api, record).to_owned()),
+        state: Some(state(api, &view).to_owned()),
         policy: record.policy.as_ref().map(|policy| policy.name.to_string()),
         operator_policy: record.operator_policy.as_ref().map(|policy| policy.name.to_string()),
         effective_policy_definition: api::to_json(&record.effective_policy().table),
@@ -167,7 +167,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         leader: members.as_ref().map(|_| record.leader.to_string()),
         members: members.as_ref().map(|members| names(&members.all)),
         online: members.as_ref().map(|members| names(&members.online)),
-        sync_messages: api.node.synchronising(record).map(|sync| sync.done),
+        sync_messages: view.synchronised,
         message_stats: rates.map(|rates| rates.message_stats),
         backing_queue_status: backing,
         consumer_details: None,
@@ -194,11 +194,29 @@ fn sort_key(api: &Api, query: &Parameters) -> impl Fn(&QueueRecord, &str) -> Opt
     }
 }
 
-/// A page of these queues; those alone that give cause for concern, if `attention` says for which.
-fn pages(api: &Api, query: &Parameters, mut rows: Vec<&Arc<QueueRecord>>) -> Outcome {
+/// The queues that give cause for concern, if `attention` says for which.
+async fn of_concern(
+    api: &Api,
+    caller: &Caller,
+    others: &Elsewhere,
+    query: &Parameters,
+) -> Result<Option<HashSet<QueueId>>, Failure> {
+    Ok(match query.get("attention") {
+        Some(word) => Some(attention::queues(api, caller, others, word.parse()?).await),
+        None => None,
+    })
+}
+
+/// A page of these queues, or of those of them that give cause for concern.
+fn pages(
+    api: &Api,
+    query: &Parameters,
+    of_concern: Option<&HashSet<QueueId>>,
+    mut rows: Vec<&Arc<QueueRecord>>,
+) -> Outcome {
     let detail = Detail::of(api, query);
-    if let Some(concern) = query.get("attention") {
-        attention::retain(api, concern.parse()?, &mut rows);
+    if let Some(ids) = of_concern {
+        rows.retain(|record| ids.contains(&record.id));
     }
     let key = sort_key(api, query);
     query.pages_by(
@@ -209,27 +227,31 @@ fn pages(api: &Api, query: &Parameters, mut rows: Vec<&Arc<QueueRecord>>) -> Out
     )
 }
 
-async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
     api.node.look_around().await;
+    let wanted = of_concern(&api, &caller, &others, &query).await?;
     let snapshot = api.node.snapshot();
     let seen = snapshot
         .catalog
         .vhosts()
         .filter(|vhost| caller.sees(&api, vhost.name()));
-    pages(&api, &query, seen.flat_map(|vhost| vhost.queues()).collect())
+    let rows = seen.flat_map(|vhost| vhost.queues()).collect();
+    pages(&api, &query, wanted.as_ref(), rows)
 }
 
 async fn of_vhost(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(vhost): Path<String>,
+    others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
     let vhost = caller.look_into(&api, &vhost)?;
     api.node.look_around().await;
+    let wanted = of_concern(&api, &caller, &others, &query).await?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
-    pages(&api, &query, found.queues().collect())
+    pages(&api, &query, wanted.as_ref(), found.queues().collect())
 }
 
 /// A queue that the caller may see.

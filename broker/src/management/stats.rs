@@ -161,6 +161,12 @@ fn queue_totals(now: &QueueReading, change: Option<&Change<QueueReading>>, past:
     rates
 }
 
+/// Adds how fast the queues of another node change; what they hold and did is counted already.
+pub fn add_changes(message_stats: &mut Rates, queue_totals: &mut Rates, theirs: (&Rates, &Rates)) {
+    message_stats.add_changes(theirs.0, MESSAGES.iter().map(|(name, _)| *name));
+    queue_totals.add_changes(theirs.1, DEPTHS.iter().map(|(name, _)| *name));
+}
+
 /// One queue's statistics.
 pub fn of_queue(api: &Api, view: &QueueView, asked: Asked) -> QueueStats {
     let id = view.record.id;
@@ -211,14 +217,22 @@ pub fn numbers_of_queues(api: &Api, field: &str) -> Option<HashMap<QueueId, f64>
 
 fn some_numbers(api: &Api, number: impl Fn(&QueueReading) -> f64) -> HashMap<QueueId, f64> {
     let readings = api.samples.readings();
-    let numbers = readings.iter().map(|(id, reading)| (*id, number(reading)));
-    numbers.filter(|(_, number)| *number != 0.0).collect()
+    let here = readings.iter().map(|(id, reading)| (*id, number(reading)));
+    let reading = |(id, counts, counters)| (id, number(&QueueReading { counts, counters }));
+    let there = api.node.far_counts().all().into_iter().map(reading);
+    here.chain(there).filter(|(_, number)| *number != 0.0).collect()
 }
 
 fn rates(api: &Api, number: impl Fn(&QueueReading) -> u64) -> HashMap<QueueId, f64> {
     let changes = api.samples.changes();
-    let rates = changes.iter().map(|(id, change)| (*id, change.rate(&number)));
-    rates.filter(|(_, rate)| *rate != 0.0).collect()
+    let here = changes.iter().map(|(id, change)| (*id, change.rate(&number)));
+    let (far, span) = api.node.far_counts().changes();
+    let reading = |(counts, counters)| QueueReading { counts, counters };
+    let there = far.into_iter().map(|(id, before, after)| {
+        let change = Change::between(reading(before), reading(after), span);
+        (id, change.rate(&number))
+    });
+    here.chain(there).filter(|(_, rate)| *rate != 0.0).collect()
 }
 
 /// What these queues hold and did.
@@ -254,8 +268,7 @@ pub fn of_all(api: &Api, asked: Asked) -> (Sum, QueueReading) {
     let mut now = QueueReading::default();
     let far = api.node.far_counts().all();
     let here = api.node.snapshot();
-    let here = here.all_numbers().map(|(_, counts, counters)| (counts, counters));
-    for (counts, counters) in here.chain(far) {
+    for (_, counts, counters) in here.all_numbers().chain(far) {
         now = now.together(&QueueReading { counts, counters });
     }
     now.counters = crate::host::sum_counters(&now.counters, &api.node.retired());

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// What there is to look at, the gravest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attention {
+    /// The node that answers.
+    #[serde(default)]
+    pub node: String,
     /// One item for each kind of concern.
     pub items: Vec<Concern>,
 }

@@ -50,14 +50,18 @@ pub struct Counted {
 }
 
 impl Series {
+    /// Both together, the newest beside the newest; before the younger one began it was nothing.
     fn and(&self, other: &Series) -> Series {
-        let pairs = self.samples.iter().zip(&other.samples);
-        let sum = |(one, two): (&Sample, &Sample)| Sample {
-            sample: one.sample + two.sample,
+        let (longer, shorter) = match self.samples.len() >= other.samples.len() {
+            true => (&self.samples, &other.samples),
+            false => (&other.samples, &self.samples),
+        };
+        let sum = |(at, one): (usize, &Sample)| Sample {
+            sample: one.sample + shorter.get(at).map_or(0, |two| two.sample),
             timestamp: one.timestamp,
         };
         Series {
-            samples: pairs.map(sum).collect(),
+            samples: longer.iter().enumerate().map(sum).collect(),
             avg_rate: self.avg_rate + other.avg_rate,
             avg: self.avg + other.avg,
         }
@@ -80,11 +84,11 @@ impl Series {
 }
 
 impl Rate {
-    /// Both together; a past of another shape is left out.
+    /// Both together.
     fn and(&self, other: &Rate) -> Rate {
         let series = match (&self.series, &other.series) {
-            (Some(one), Some(two)) if one.samples.len() == two.samples.len() => Some(one.and(two)),
-            (own, _) => own.clone(),
+            (Some(one), Some(two)) => Some(one.and(two)),
+            (one, two) => one.as_ref().or(two.as_ref()).cloned(),
         };
         Rate {
             rate: self.rate + other.rate,
@@ -138,6 +142,21 @@ impl Rates {
                 (Some(one), Some(two)) => Some(one.and(two)),
                 (one, two) => one.clone().or_else(|| two.clone()),
             };
+        }
+    }
+
+    /// Adds how fast these numbers change on another node, but not the numbers.
+    pub fn add_changes<'a>(&mut self, other: &Rates, names: impl Iterator<Item = &'a str>) {
+        for name in names {
+            let Some(theirs) = other.0.get(name).and_then(|counted| counted.details.as_ref()) else {
+                continue;
+            };
+            let own = self.0.entry(name.to_owned()).or_default();
+            own.details = Some(
+                own.details
+                    .as_ref()
+                    .map_or_else(|| theirs.clone(), |own| own.and(theirs)),
+            );
         }
     }
 

@@ -181,3 +181,22 @@ fn rates_stand_beside_their_numbers() {
     assert_eq!(serde_json::from_value::<Rates>(json).unwrap(), rates);
     assert_eq!((rates.total("publish"), rates.total("nothing")), (3, 0));
 }
+
+#[test]
+fn what_nodes_did_is_added_though_one_began_later() {
+    let read = |text: &str| serde_json::from_str::<Rates>(text).unwrap();
+    let mut older = read(
+        r#"{"ack": 9, "ack_details": {"rate": 2.0, "avg": 1.0, "avg_rate": 1.0, "samples":
+        [{"sample": 9, "timestamp": 10}, {"sample": 4, "timestamp": 5}]}}"#,
+    );
+    let younger = read(
+        r#"{"ack": 7, "ack_details": {"rate": 0.5, "avg": 1.0, "avg_rate": 1.0, "samples": [{"sample": 7, "timestamp": 10}]},
+        "get": 1, "get_details": {"rate": 1.0}}"#,
+    );
+    older.add_changes(&younger, ["ack", "get", "publish"].into_iter());
+    assert_eq!((older.total("ack"), older.rate("ack")), (9, 2.5));
+    assert_eq!((older.total("get"), older.rate("get")), (0, 1.0));
+    let series = older.0["ack"].details.as_ref().unwrap().series.as_ref().unwrap();
+    let samples: Vec<u64> = series.samples.iter().map(|sample| sample.sample).collect();
+    assert_eq!(samples, [16, 4]);
+}

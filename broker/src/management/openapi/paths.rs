@@ -4,8 +4,8 @@
 use super::{Operation, Shape, delete, get, list, one, pages, post, put};
 use api::{
     Attention, Binding, Channel, Connection, Consumer, Definitions, Exchange, GlobalParameter, GotMessage, Health,
-    Node, Overview, Parameter, Permission, Policy, Publish, Published, Queue, TopicPermission, User, UserLimits, Vhost,
-    VhostLimits, WhoAmI,
+    Node, Overview, Parameter, Permission, Policy, Publish, Published, Queue, TopicPermission, Troubled, User,
+    UserLimits, Vhost, VhostLimits, WhoAmI,
 };
 
 /// Anything that is an object.
@@ -23,6 +23,13 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     (
         "/attention",
         &[get("What an administrator should look at now", one::<Attention>)],
+    ),
+    (
+        "/attention/{kind}",
+        &[get(
+            "All queues that are to be looked at for one reason",
+            list::<Troubled>,
+        )],
     ),
     ("/auth", &[get("The ways of logging in; needs no login", OBJECT)]),
     (
