@@ -21,8 +21,12 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Option<Process>,
-    binary: PathBuf,
+    pub(crate) binary: PathBuf,
     directory: TempDir,
+    name: String,
+    /// Where the secret of the cluster lives, and the port at which its nodes find each other by name.
+    home: PathBuf,
+    names: u16,
     amqp: u16,
     http: u16,
     peers: u16,
@@ -52,8 +56,26 @@ impl Answer {
 }
 
 impl Server {
+    /// A broker that is alone.
     pub(crate) fn start(binary: &Path) -> Result<Self> {
+        Self::start_as("page@localhost", binary, None)
+    }
+
+    /// Another one, which has become a member of this one's cluster.
+    pub(crate) fn start_member(&self, name: &str) -> Result<Self> {
+        let member = Self::start_as(name, &self.binary, Some((&self.home, self.names)))?;
+        member.operate(&["stop_app"])?;
+        member.operate(&["join_cluster", &self.name])?;
+        member.operate(&["start_app"])?;
+        Ok(member)
+    }
+
+    fn start_as(name: &str, binary: &Path, cluster: Option<(&Path, u16)>) -> Result<Self> {
         let directory = TempDir::with_prefix("page-warren-")?;
+        let (home, names) = match cluster {
+            Some((home, names)) => (home.to_owned(), names),
+            None => (directory.path().to_owned(), free_port()?),
+        };
         let [amqp, http, admin, peers] = [free_port()?, free_port()?, free_port()?, free_port()?];
         let config = format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.port = {http}\nmanagement.tcp.ip = 127.0.0.1\n\
@@ -71,6 +93,9 @@ impl Server {
             process: None,
             binary: binary.to_owned(),
             directory,
+            name: name.to_owned(),
+            home,
+            names,
             amqp,
             http,
             peers,
@@ -95,8 +120,10 @@ impl Server {
         let place = self.place();
         let mut command = Command::new(&self.binary);
         command
-            .env("HOME", place) // the secret of the cluster lives here
-            .env("RABBITMQ_NODENAME", "page@localhost")
+            .env("HOME", &self.home)
+            .env("ERL_EPMD_PORT", self.names.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODENAME", &self.name)
             .env("RABBITMQ_DIST_PORT", self.peers.to_string())
             .env("RABBITMQ_LOG_BASE", place.join("log"))
             .env("RABBITMQ_CONFIG_FILE", place.join("rabbitmq.conf"))

@@ -1,7 +1,7 @@
 //! What every case begins with: a broker, a browser, and nobody logged in. Cases share both, so each names its own queues,
 //! exchanges and users and expects nothing of the others'.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::path::Path;
 
@@ -12,6 +12,15 @@ use crate::{browser::Browser, server::Server};
 pub(crate) struct Stage {
     pub(crate) browser: Browser,
     pub(crate) server: Server,
+    /// The cluster, once a case has asked for it.
+    pair: Option<Pair>,
+}
+
+/// Two brokers that are one cluster.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) first: Server,
+    pub(crate) other: Server,
 }
 
 impl Stage {
@@ -19,7 +28,18 @@ impl Stage {
         Ok(Self {
             server: Server::start(binary)?,
             browser: Browser::start()?,
+            pair: None,
         })
+    }
+
+    /// A cluster of two nodes, `page@localhost` and `other@localhost`. Later cases find it as earlier ones left it.
+    pub(crate) fn pair(&mut self) -> Result<&mut Pair> {
+        if self.pair.is_none() {
+            let first = Server::start(&self.server.binary)?;
+            let other = first.start_member("other@localhost")?;
+            self.pair = Some(Pair { first, other });
+        }
+        self.pair.as_mut().context("it was started")
     }
 
     /// Nobody is logged in, the window is a desktop's.
@@ -51,6 +71,16 @@ impl Stage {
     pub(crate) fn enter(&self, place: &str, heading: &str) -> Result<()> {
         self.log_in("guest", "guest")?;
         self.visit(place, heading)
+    }
+
+    /// Logs in at the first node of the cluster and goes to the page with this heading.
+    pub(crate) fn enter_cluster(&mut self, place: &str, heading: &str) -> Result<()> {
+        let url = self.pair()?.first.url("");
+        self.browser.go(&url)?;
+        self.browser
+            .script("sessionStorage.clear(); localStorage.clear()", json!([]))?;
+        self.browser.reload()?;
+        self.enter(place, heading)
     }
 
     /// Goes to a place, and waits until the page with this heading is shown.

@@ -44,6 +44,7 @@ files! {
     "parts/badges.js",
     "parts/bindings.js",
     "parts/chart.js",
+    "parts/copies.js",
     "parts/dialog.js",
     "parts/fields.js",
     "parts/graph.js",

@@ -40,6 +40,43 @@ pub(crate) fn a_policy_is_set_by_form_shown_at_its_queue_and_deleted(stage: &mut
     stage.is_told("short is deleted.")
 }
 
+pub(crate) fn an_operator_policy_is_set_by_form_and_shown_beside_the_policy(stage: &mut Stage) -> Result<()> {
+    stage.server.prepare("PUT", "queues/%2F/capped", &json!({}))?;
+    stage.enter("#/policies", "Policies")?;
+    let browser = &stage.browser;
+    browser.click_text("Add an operator policy")?;
+    browser.fill("Name", "cap")?;
+    browser.fill("Pattern", "^capped$")?;
+    browser.choose("Applies to", "queues")?;
+    browser.click_text("max-length-bytes")?;
+    browser.click("dialog button[type=submit]")?;
+    stage.is_told("Policy cap is in effect.")?;
+    stage.visit("#/queues/%2F/capped", "capped")?;
+    browser.sees("#main", "max-length-bytes 104857600")?;
+    stage.visit("#/policies", "Policies")?;
+    browser.click("#main tbody .danger-text")?;
+    browser.click_text("Delete operator policy")?;
+    stage.is_told("cap is deleted.")
+}
+
+pub(crate) fn topics_of_a_user_are_restricted_by_form(stage: &mut Stage) -> Result<()> {
+    stage.enter("#/users/guest", "guest")?;
+    let browser = &stage.browser;
+    browser.click_text("Set topic permissions")?;
+    browser.fill("Write", "^metrics\\.")?;
+    browser.click("dialog button[type=submit]")?;
+    stage.is_told("Topic permissions are set.")?;
+    browser.sees("#main", "^metrics\\.")?;
+    let set = stage.server.get("topic-permissions/%2F/guest")?;
+    ensure!(
+        set[0]["exchange"] == "amq.topic" && set[0]["write"] == "^metrics\\.",
+        "{set}"
+    );
+    stage
+        .server
+        .prepare("DELETE", "topic-permissions/%2F/guest", &json!({}))
+}
+
 pub(crate) fn a_user_is_added_gets_permissions_and_logs_in(stage: &mut Stage) -> Result<()> {
     stage.enter("#/users", "Users")?;
     let browser = &stage.browser;
@@ -111,7 +148,28 @@ pub(crate) fn limits_are_set_and_taken_away(stage: &mut Stage) -> Result<()> {
     change("")?;
     let limits = stage.server.get("vhost-limits/limited")?;
     ensure!(limits == json!([]) || limits[0]["value"] == json!({}), "{limits}");
-    Ok(())
+    stage.visit("#/limits", "Limits")?;
+    browser.click_text("Limit a user")?;
+    browser.choose("User", "guest")?;
+    browser.fill("Channels at most", "77")?;
+    browser.click("dialog button[type=submit]")?;
+    stage.is_told("Limits of guest are set.")?;
+    browser.sees("#main", "77")?;
+    let limits = stage.server.get("user-limits/guest")?;
+    ensure!(limits[0]["value"] == json!({"max-channels": 77}), "{limits}");
+    stage
+        .server
+        .prepare("DELETE", "user-limits/guest/max-channels", &json!({}))
+}
+
+pub(crate) fn what_is_deprecated_and_in_use_is_told(stage: &mut Stage) -> Result<()> {
+    stage
+        .server
+        .prepare("PUT", "queues/%2F/old-fashioned", &json!({"durable": false}))?;
+    stage.enter("#/features", "Feature flags")?;
+    let told = "const rows = [...document.querySelectorAll('#main tbody tr')].map((row) => row.textContent);
+                return rows.some((row) => row.startsWith('transient_nonexcl_queuesin use'))";
+    stage.browser.holds(told, &json!([]))
 }
 
 pub(crate) fn the_cluster_gets_a_name_that_every_page_shows(stage: &mut Stage) -> Result<()> {

@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod clients;
+mod cluster;
 mod glance;
 mod lists;
 mod queues;
@@ -20,7 +21,7 @@ macro_rules! cases {
     ($($case:path,)*) => { vec![$((stringify!($case), $case as Case)),*] };
 }
 
-/// All of them, in the order they run. The last ones stop the broker.
+/// All of them, in the order they run. The last ones stop brokers.
 pub(crate) fn all() -> Vec<(&'static str, Case)> {
     cases![
         access::a_wrong_password_is_told_and_the_right_one_opens_the_overview,
@@ -44,9 +45,12 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         glance::a_node_shows_what_it_has_left_and_what_it_was,
         clients::a_connection_is_shown_with_its_channel_and_consumer_and_closed_with_a_reason,
         admin::a_policy_is_set_by_form_shown_at_its_queue_and_deleted,
+        admin::an_operator_policy_is_set_by_form_and_shown_beside_the_policy,
+        admin::topics_of_a_user_are_restricted_by_form,
         admin::a_user_is_added_gets_permissions_and_logs_in,
         admin::a_virtual_host_is_deleted_only_by_who_types_its_name,
         admin::limits_are_set_and_taken_away,
+        admin::what_is_deprecated_and_in_use_is_told,
         admin::the_cluster_gets_a_name_that_every_page_shows,
         admin::definitions_go_out_as_a_file_and_come_back_in,
         safety::names_and_payloads_never_become_markup,
@@ -58,6 +62,11 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         screens::no_page_is_wider_than_a_phone,
         screens::the_keyboard_alone_reaches_everything,
         screens::what_is_typed_survives_the_next_look_at_the_broker,
+        screens::everything_that_can_be_used_has_a_name_and_shows_its_focus,
         screens::a_broker_that_is_gone_is_told_and_found_again,
+        cluster::mirrors_that_are_not_in_sync_are_one_click_from_being_synchronised,
+        cluster::members_of_a_quorum_queue_come_and_go_by_clicks,
+        cluster::what_is_wrong_on_another_node_is_seen_from_here,
+        cluster::a_node_that_dies_is_told_and_found_again,
     ]
 }

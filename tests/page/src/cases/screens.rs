@@ -42,6 +42,10 @@ pub(crate) fn no_page_is_wider_than_a_phone(stage: &mut Stage) -> Result<()> {
         ("#/policies", "Policies"),
         ("#/features", "Feature flags"),
         ("#/cluster", "Cluster"),
+        ("#/topology", "Bindings"),
+        ("#/connections", "Connections"),
+        ("#/limits", "Limits"),
+        ("#/definitions", "Definitions"),
     ];
     let browser = &stage.browser;
     for (place, heading) in places {
@@ -52,6 +56,13 @@ pub(crate) fn no_page_is_wider_than_a_phone(stage: &mut Stage) -> Result<()> {
             "{place}: {width}"
         );
     }
+    stage.visit("#/policies", "Policies")?;
+    browser.click_text("Add a policy")?;
+    browser.click_text("ha-mode")?;
+    let form = "const form = document.querySelector('dialog'); return form.scrollWidth <= form.clientWidth";
+    browser.holds(form, &json!([]))?;
+    browser.keys(&[ESCAPE])?;
+    browser.gone("dialog")?;
     browser.click("#menu")?;
     browser.click_text("Channels")?;
     browser.sees("#main h1", "Channels")?;
@@ -77,6 +88,7 @@ pub(crate) fn the_keyboard_alone_reaches_everything(stage: &mut Stage) -> Result
     browser.script("document.querySelector('.heading .primary').focus()", json!([]))?;
     browser.keys(&[ENTER])?;
     browser.find("dialog[open]")?;
+    browser.holds("return document.activeElement.name === 'vhost'", &json!([]))?;
     browser.keys(&[ESCAPE])?;
     browser.gone("dialog")?;
     browser.holds(
@@ -86,6 +98,49 @@ pub(crate) fn the_keyboard_alone_reaches_everything(stage: &mut Stage) -> Result
     browser.script("document.querySelector('.skip').focus()", json!([]))?;
     browser.keys(&[ENTER])?;
     browser.holds("return document.activeElement.id === 'main'", &json!([]))
+}
+
+pub(crate) fn everything_that_can_be_used_has_a_name_and_shows_its_focus(stage: &mut Stage) -> Result<()> {
+    let nameless = "const named = (one) => one.textContent.trim() || one.ariaLabel || one.labels?.length > 0 || one.title;
+                    const all = [...document.querySelectorAll('a, button, input, select, textarea, [role=img], [role=meter]')];
+                    return all.filter((one) => one.getClientRects().length > 0 && !named(one)).map((one) => one.outerHTML.slice(0, 120))";
+    let places = [
+        ("#/overview", "Overview"),
+        ("#/queues", "Queues"),
+        ("#/exchanges/%2F/amq.topic", "amq.topic"),
+        ("#/topology", "Bindings"),
+        ("#/nodes/page%40localhost", "page@localhost"),
+        ("#/users/guest", "guest"),
+        ("#/cluster", "Cluster"),
+        ("#/policies", "Policies"),
+    ];
+    stage.enter("#/overview", "Overview")?;
+    let browser = &stage.browser;
+    for (place, heading) in places {
+        stage.visit(place, heading)?;
+        let found = browser.script(nameless, json!([]))?;
+        ensure!(found == json!([]), "{place}: without a name are {found}");
+    }
+    browser.click_text("Add a policy")?;
+    browser.find("dialog[open]")?;
+    let found = browser.script(nameless, json!([]))?;
+    ensure!(found == json!([]), "the form: without a name are {found}");
+    browser.keys(&[ESCAPE])?;
+    browser.gone("dialog")?;
+    // From the top of the page, each step of Tab is seen, and the first one leads past the navigation.
+    browser.script(
+        "document.activeElement.blur(); document.querySelector('.skip').focus()",
+        json!([]),
+    )?;
+    for step in 0..12 {
+        let outline = "const one = document.activeElement; const style = getComputedStyle(one);
+                       return [style.outlineStyle, parseFloat(style.outlineWidth), one.className + one.id]";
+        let seen = browser.script(outline, json!([]))?;
+        let is_seen = seen[0] == "solid" && seen[1].as_f64() >= Some(1.0);
+        ensure!(is_seen, "step {step}: the focus is not seen: {seen}");
+        browser.keys(&[TAB])?;
+    }
+    Ok(())
 }
 
 pub(crate) fn what_is_typed_survives_the_next_look_at_the_broker(stage: &mut Stage) -> Result<()> {

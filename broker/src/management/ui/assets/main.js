@@ -52,8 +52,8 @@ const PAGES = {
   cluster: [cluster],
 };
 
-// `seen` is the place of the page that is on the screen.
-const state = { here: "", seen: null, cluster: null, concerns: [], isStale: false };
+// `seen` is the place of the page that is on the screen, `shown` what it was made of.
+const state = { here: "", seen: null, shown: null, cluster: null, concerns: [], isStale: false };
 let running = null;
 let timer = 0;
 
@@ -84,18 +84,22 @@ function render(content, title) {
 // What the address means, so that it can be told whether the page that is seen is the one that is asked for.
 const placeOf = ({ here, names }) => [here, ...names].join("\n");
 
-// What is to be shown: the page, why it cannot be, or nothing new while the broker is away.
+// What is to be shown and what it is made of: the page, why it cannot be, or no content while nothing is new or the broker
+// is away. An open page is looked at every few seconds, and nothing new costs no work.
 async function contentOf(page, context) {
   try {
     const [data] = await Promise.all([page.load(context), loadFrame(context.signal)]);
+    const wasStale = state.isStale;
     state.isStale = false;
-    return page.view(data, { ...context, concerns: state.concerns });
+    const made = JSON.stringify([location.hash, data, state.concerns, state.cluster]);
+    if (!wasStale && state.seen === context.place && state.shown === made) return { made };
+    return { made, content: page.view(data, { ...context, concerns: state.concerns }) };
   } catch (error) {
-    if (context.signal.aborted) return null;
+    if (context.signal.aborted) return {};
     if (error.status === undefined) console.error(error);
     state.isStale = error.status === 0;
     // What was there stays readable.
-    return state.isStale && state.seen === context.place ? null : failed(error);
+    return state.isStale && state.seen === context.place ? {} : { content: failed(error) };
   }
 }
 
@@ -113,10 +117,11 @@ async function show() {
   const page = found.page ?? missing;
   const place = placeOf(found);
   state.here = found.here;
-  const content = await contentOf(page, { where, place, names: found.names, signal: own.signal, refresh: show });
+  const { content, made = null } = await contentOf(page, { where, place, names: found.names, signal: own.signal, refresh: show });
   if (own.signal.aborted || !session.isOpen()) return;
   if (content) render(h("div", { class: "page", key: place }, content), page.title(found.names));
-  else tellStale();
+  else if (state.isStale) tellStale();
+  state.shown = made;
   if (state.seen !== place) settle();
   state.seen = place;
   if (!document.hidden) timer = setTimeout(show, EVERY_MS);
@@ -141,6 +146,7 @@ session.onEnd((message) => {
   running?.abort();
   clearTimeout(timer);
   state.cluster = null;
+  state.shown = null;
   state.seen = null;
   showLogin(message);
 });

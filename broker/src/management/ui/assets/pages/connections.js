@@ -43,12 +43,11 @@ const STATES = { running: "good", blocked: "bad", blocking: "warn", flow: "warn"
 export const state = (connection) => badge(connection.state, { kind: STATES[connection.state] ?? "" });
 
 const COLUMNS = [
-  { name: "Name", sort: "name", cell: (c) => [h("a", { class: "name", href: route.to("connections", c.name) }, c.user_provided_name ?? c.name), c.user_provided_name ? h("span", { class: "dim under" }, c.name) : null] },
+  { name: "Name", sort: "name", cell: (c) => [h("a", { class: "name", href: route.to("connections", c.name) }, c.user_provided_name ?? c.name), h("span", { class: "dim under" }, c.user_provided_name ? `${c.name}, ${client(c)}` : client(c))] },
   { name: "Virtual host", sort: "vhost", cell: (c) => c.vhost },
   { name: "User", sort: "user", cell: (c) => c.user },
   { name: "State", sort: "state", cell: state },
   { name: "TLS", sort: "ssl", cell: (c) => (c.ssl ? "yes" : "no") },
-  { name: "Client", cell: client },
   { name: "Channels", sort: "channels", numeric: true, cell: (c) => format.whole(c.channels) },
   { name: "Received", sort: "recv_oct", numeric: true, cell: (c) => octets(c.received) },
   { name: "Sent", sort: "send_oct", numeric: true, cell: (c) => octets(c.sent) },

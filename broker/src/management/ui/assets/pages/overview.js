@@ -5,7 +5,7 @@ import * as api from "../api.js";
 import * as attention from "../parts/attention.js";
 import { lengthsChart, ratesChart, samplesOf, spanOf } from "../parts/chart.js";
 import * as format from "../format.js";
-import { card, facts, heading, meter, spanChoice, table, tile } from "../parts/parts.js";
+import { badge, card, facts, heading, meter, spanChoice, table, tile } from "../parts/parts.js";
 import * as route from "../route.js";
 import * as session from "../session.js";
 
@@ -49,8 +49,17 @@ export function meters(node) {
   };
 }
 
+// What is not as usual with a node.
+export function conditions(node) {
+  return [
+    node.mem_alarm ? badge("memory alarm", { kind: "bad" }) : null,
+    node.disk_free_alarm ? badge("disk alarm", { kind: "bad" }) : null,
+    node.being_drained ? badge("in maintenance", { kind: "warn" }) : null,
+  ];
+}
+
 export function nodesTable(nodes) {
-  const name = (node) => [h("a", { href: route.to("nodes", node.name) }, node.name), node.running ? null : h("span", { class: "badge bad" }, "down")];
+  const name = (node) => [h("a", { class: "name", href: route.to("nodes", node.name) }, node.name), h("span", { class: "badges under" }, node.running ? conditions(node) : badge("down", { kind: "bad" }))];
   const when = (build) => (node) => (node.running ? build(node) : "–");
   const columns = [
     ["Node", name],
@@ -74,14 +83,12 @@ function backlogs(largest) {
 }
 
 function details(overview) {
-  const listeners = (overview.listeners ?? []).map((listener) => h("li", { key: `${listener.node}${listener.protocol}${listener.port}` }, h("code", {}, listener.protocol), ` on ${listener.ip_address.includes(":") ? `[${listener.ip_address}]` : listener.ip_address}:${listener.port}`));
   return card(
     "About",
     facts([
       ["Broker", `Warren ${overview.product_version}, compatible with RabbitMQ ${overview.rabbitmq_version}`],
       ["Cluster", overview.cluster_name],
       ["Answered by", overview.node],
-      ["Listeners", listeners.length > 0 ? h("ul", { class: "plain" }, listeners) : null],
       ["HTTP API", h("a", { href: "api/index.html" }, "Reference")],
     ]),
   );

@@ -4,18 +4,18 @@ import { h } from "../dom.js";
 import * as api from "../api.js";
 import * as dialog from "../parts/dialog.js";
 import * as format from "../format.js";
-import { POLICY_KEYS } from "../parts/known.js";
+import { OPERATOR_KEYS, POLICY_KEYS } from "../parts/known.js";
 import { choice } from "../parts/list.js";
 import { button, cardWith, heading, pairs, table } from "../parts/parts.js";
 import * as route from "../route.js";
 import * as session from "../session.js";
 import * as vhosts from "../parts/vhosts.js";
 
-const APPLY = [["all", "exchanges and queues"], ["queues", "queues"], ["exchanges", "exchanges"], ["classic_queues", "classic queues"]];
+const APPLY = [["all", "exchanges and queues"], ["queues", "queues"], ["exchanges", "exchanges"], ["classic_queues", "classic queues"], ["quorum_queues", "quorum queues"]];
 
 const LEVELS = {
-  policies: { title: "Policies", one: "policy", may: session.isPolicymaker, where: (vhost, name) => api.path`policies/${vhost}/${name}`, empty: "There is no policy. A policy sets options, such as mirrors or a length limit, for all queues and exchanges whose names match a pattern." },
-  operator: { title: "Operator policies", one: "operator policy", may: session.isAdministrator, where: (vhost, name) => api.path`operator-policies/${vhost}/${name}`, empty: "There is no operator policy. It limits what policies and arguments may set." },
+  policies: { title: "Policies", one: "policy", keys: POLICY_KEYS, may: session.isPolicymaker, where: (vhost, name) => api.path`policies/${vhost}/${name}`, empty: "There is no policy. A policy sets options, such as mirrors or a length limit, for all queues and exchanges whose names match a pattern." },
+  operator: { title: "Operator policies", one: "operator policy", keys: OPERATOR_KEYS, may: session.isAdministrator, where: (vhost, name) => api.path`operator-policies/${vhost}/${name}`, empty: "There is no operator policy. It limits what policies and arguments may set." },
 };
 
 async function load({ where, signal }) {
@@ -27,7 +27,7 @@ async function load({ where, signal }) {
 
 // Opens the form; `before` is the policy that is changed, if there is one.
 function set(level, before, names, where, refresh) {
-  const definition = { name: "definition", label: "Definition", type: "pairs", value: before?.definition, known: POLICY_KEYS };
+  const definition = { name: "definition", label: "Definition", type: "pairs", value: before?.definition, known: level.keys };
   const own = before ? [] : [vhosts.field(names, where), { name: "name", label: "Name", required: true }];
   dialog.form({
     title: before ? `Change ${before.name} in ${before.vhost}` : `Add a${level.one.startsWith("o") ? "n" : ""} ${level.one}`,

@@ -5,11 +5,12 @@ import * as api from "../api.js";
 import * as badges from "../parts/badges.js";
 import * as bindings from "../parts/bindings.js";
 import { lengthsChart, ratesChart, samplesOf, spanOf } from "../parts/chart.js";
+import * as copies from "../parts/copies.js";
 import * as dialog from "../parts/dialog.js";
 import * as format from "../format.js";
 import * as graph from "../parts/graph.js";
 import * as messages from "../parts/messages.js";
-import { badge, button, card, cardWith, facts, heading, pairs, spanChoice, table } from "../parts/parts.js";
+import { button, card, cardWith, facts, heading, pairs, spanChoice, table } from "../parts/parts.js";
 import * as route from "../route.js";
 import * as session from "../session.js";
 
@@ -18,11 +19,12 @@ const KEPT_SECONDS = 600;
 async function load({ where, names: [vhost, name], signal }) {
   const span = spanOf(where);
   const kept = span[1] > KEPT_SECONDS ? ["10 min", KEPT_SECONDS, 5] : span;
-  const [queue, bound] = await Promise.all([
+  const [queue, bound, nodes] = await Promise.all([
     api.get(api.query(api.path`queues/${vhost}/${name}`, samplesOf(kept, "lengths", "msg_rates")), { signal }),
     api.get(api.path`queues/${vhost}/${name}/bindings`, { signal }),
+    session.isAdministrator() ? api.getOr([], "nodes?columns=name,running", { signal }) : [],
   ]);
-  return { queue, bound, span: kept };
+  return { queue, bound, nodes: nodes.filter((node) => node.running).map((node) => node.name), span: kept };
 }
 
 function purge(queue, refresh) {
@@ -51,44 +53,33 @@ function remove(queue) {
   });
 }
 
-function synchronise(queue, refresh) {
-  const isSyncing = queue.state === "syncing";
-  dialog.confirm({
-    title: isSyncing ? "Stop synchronising?" : `Synchronise the mirrors of ${queue.name}?`,
-    text: isSyncing ? "Mirrors keep what they have." : "What the mirrors lack is sent to them while the queue goes on working.",
-    action: isSyncing ? "Stop" : "Synchronise",
-    submit: async () => {
-      await api.post(api.path`queues/${queue.vhost}/${queue.name}/actions`, { action: isSyncing ? "cancel_sync" : "sync" });
-      return isSyncing ? "Asked to stop." : "Synchronisation is asked for.";
-    },
-    done: refresh,
-  });
-}
-
 function actions(queue, refresh) {
-  const isMirrored = (queue.slave_nodes ?? []).length > 0;
   return [
     button("Publish", () => messages.publish(queue.vhost, "", { routingKey: queue.name, title: `Publish to ${queue.name}`, done: refresh })),
     button("Get messages", () => messages.get(queue.vhost, queue.name, refresh)),
-    isMirrored && session.isPolicymaker() ? button(queue.state === "syncing" ? "Stop synchronising" : "Synchronise", () => synchronise(queue, refresh)) : null,
+    copies.syncButton(queue, refresh),
     button("Purge", () => purge(queue, refresh), { kind: "danger-text" }),
     button("Delete", () => remove(queue), { kind: "danger-text" }),
   ];
 }
 
-// The leader and every mirror, each with whether it is in sync.
-function places(queue) {
-  const synced = queue.synchronised_slave_nodes ?? [];
-  const leader = h("li", { key: "leader" }, h("span", {}, queue.node), badge("leader", { kind: "good" }));
-  const mirror = (node) => h("li", { key: node }, h("span", {}, node), badge(synced.includes(node) ? "mirror, in sync" : "mirror, not in sync", { kind: synced.includes(node) ? "good" : "bad" }));
-  return h("ul", { class: "plain" }, leader, (queue.slave_nodes ?? []).map(mirror));
+// What is wrong with this queue, said where one looks first.
+function notices(queue) {
+  const told = [
+    queue.state === "down" ? ["bad", `Not served: ${queue.node}, which leads it, is down, and no other node holds all of its messages.`] : null,
+    copies.isSyncing(queue) ? ["", "Its mirrors fetch what they lack.", copies.progress(queue)] : null,
+    !copies.isSyncing(queue) && copies.lagging(queue).length > 0 ? ["warn", `Not in sync: ${copies.lagging(queue).join(", ")}. Messages would be lost with ${queue.node}.`] : null,
+    copies.absent(queue).length > 0 ? ["warn", `Members that are away: ${copies.absent(queue).join(", ")}.`] : null,
+    queue.messages_ready > 0 && queue.consumers === 0 ? ["warn", `${format.plural(queue.messages_ready, "message")} ${queue.messages_ready === 1 ? "waits" : "wait"}, and nobody consumes.`] : null,
+  ].filter(Boolean);
+  return told.length === 0 ? null : h("div", { class: "notices", key: "notices" }, told.map(([kind, text, more]) => h("div", { class: `notice ${kind}`, key: text }, h("p", {}, text), more ?? null)));
 }
 
-function settings(queue) {
+function settings(queue, nodes, refresh) {
   const owner = queue.owner_pid_details;
   return facts([
     ["State", badges.state(queue.state)],
-    ["Nodes", places(queue)],
+    ["Nodes", [copies.places(queue), copies.memberButtons(queue, nodes, refresh)]],
     ["Type", queue.type],
     ["Durable", queue.durable ? "yes" : "no"],
     ["Auto-delete", queue.auto_delete ? "yes, with its last consumer" : null],
@@ -97,7 +88,6 @@ function settings(queue) {
     ["Policy", badges.policy(queue) ?? h("span", { class: "dim" }, "none")],
     ["In effect by policy", queue.policy || queue.operator_policy ? pairs(queue.effective_policy_definition) : null],
     ["Active consumer", queue.single_active_consumer_tag],
-    ["Synchronised so far", queue.sync_messages === undefined ? null : format.plural(queue.sync_messages, "message")],
   ]);
 }
 
@@ -144,13 +134,14 @@ function picture(queue, bound) {
   return graph.picture([sources, [here], users], edges, `What is bound to ${queue.name}`);
 }
 
-function view({ queue, bound, span }, { where, refresh }) {
+function view({ queue, bound, nodes, span }, { where, refresh }) {
   const addBinding = button("Add a binding", () => bindings.bind(queue.vhost, { destination: queue.name, kind: "queue" }, refresh), { kind: "small", picture: "plus" });
   return [
-    heading(queue.name, { kicker: [h("a", { href: route.to("queues") }, "Queues"), ` in ${queue.vhost}`], badges: [badges.ofQueue(queue), badges.mirrors(queue)], actions: actions(queue, refresh) }),
+    heading(queue.name, { kicker: [h("a", { href: route.to("queues") }, "Queues"), ` in ${queue.vhost}`], badges: [badges.ofQueue(queue), copies.summary(queue)], actions: actions(queue, refresh) }),
+    notices(queue),
     spanChoice(where, span, KEPT_SECONDS),
     h("div", { class: "charts", key: "charts" }, lengthsChart(queue, span), ratesChart(queue.message_stats, span)),
-    h("div", { class: "columns", key: "facts" }, card("Contents", contents(queue)), card("Settings", settings(queue))),
+    h("div", { class: "columns", key: "facts" }, card("Contents", contents(queue)), card("Settings", settings(queue, nodes, refresh))),
     card("Consumers", consumers(queue)),
     cardWith("Bindings", addBinding, picture(queue, bound), bindings.list(bound, "source", refresh)),
   ];

@@ -11,8 +11,7 @@ const TAGS_HINT = "administrator, monitoring, policymaker, management or imperso
 
 async function load({ where, signal }) {
   const [page, permissions] = await Promise.all([list.load(where, "users", { signal }), api.get("permissions?columns=user,vhost", { signal })]);
-  const vhosts = new Map();
-  for (const { user, vhost } of permissions) vhosts.set(user, [...(vhosts.get(user) ?? []), vhost]);
+  const vhosts = Object.groupBy(permissions, ({ user }) => user);
   return { page, vhosts };
 }
 
@@ -38,7 +37,7 @@ function add(refresh) {
 }
 
 function access(user, vhosts) {
-  const own = vhosts.get(user.name) ?? [];
+  const own = (vhosts[user.name] ?? []).map(({ vhost }) => vhost);
   return own.length > 0 ? own.join(", ") : h("span", { class: "alarming" }, "none");
 }
 

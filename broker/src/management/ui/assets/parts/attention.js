@@ -1,5 +1,4 @@
-// What is wrong, in words, with the way to its cause. The broker decides what is wrong (GET /attention); nodes that are down or
-// cut off are seen in the list of nodes.
+// What is wrong in the cluster, in words, with the way to its cause. The broker decides what is wrong (GET /attention).
 
 import { h } from "../dom.js";
 import * as api from "../api.js";
@@ -13,15 +12,26 @@ const nodeLink = (example) => (session.isMonitor() ? h("a", { href: route.to("no
 
 // For each kind: what it means, what an example says, and where all of them are.
 const KINDS = {
-  node_down: {
-    title: (n) => `${format.plural(n, "node")} ${n === 1 ? "is" : "are"} down`,
-    means: "Queues that are led there may be unavailable.",
+  minority: {
+    title: () => "No majority: clients are not served here",
+    means: "This node reaches less than half of the cluster. Start the other nodes, or mend the network between them.",
     example: nodeLink,
   },
-  partition: {
-    title: (n) => `${format.plural(n, "node")} cannot reach others`,
-    means: "The network between them is broken.",
-    example: (e) => [nodeLink(e), ` cannot reach ${e.others.join(", ")}`],
+  node_down: {
+    title: (n) => `${format.plural(n, "node")} ${n === 1 ? "is" : "are"} down or cannot be reached`,
+    means: "Queues that are led there and have no mirror in sync are not served.",
+    example: nodeLink,
+  },
+  unavailable_queues: {
+    title: (n) => `${format.plural(n, "queue")} ${n === 1 ? "is" : "are"} not served`,
+    means: "The node that leads is down, and no other one holds all of its messages.",
+    example: (e) => [queueLink(e), " waits for ", nodeLink(e)],
+    all: "unavailable_queues",
+  },
+  maintenance: {
+    title: (n) => `${format.plural(n, "node")} in maintenance`,
+    means: "It serves no clients and leads no queue that others can lead.",
+    example: nodeLink,
   },
   memory_alarm: {
     title: () => "Memory alarm: publishers are blocked",
@@ -46,12 +56,12 @@ const KINDS = {
   unsynchronised_mirrors: {
     title: (n) => `${format.plural(n, "queue")} with unsynchronised mirrors`,
     means: "Messages would be lost with the node that leads them.",
-    example: queueLink,
+    example: (e) => [queueLink(e), e.value > 0 ? ` holds ${format.short(e.value)}` : null],
     all: "unsynchronised_mirrors",
   },
   growing_backlogs: {
     title: (n) => `${format.plural(n, "queue")} growing`,
-    means: "More messages arrive than are consumed, for a minute at least.",
+    means: "More messages have come than gone for a minute, and still do.",
     example: (e) => [queueLink(e), ` holds ${format.short(e.value)}, ${format.short(e.gained)} more than a minute ago`],
     all: "growing_backlogs",
   },
@@ -65,28 +75,17 @@ const KINDS = {
 
 const EXAMPLES = 4;
 
-// What the list of nodes shows to be wrong.
-export function ofNodes(nodes) {
-  const down = nodes.filter((node) => !node.running).map((node) => ({ node: node.name }));
-  const cut = nodes.filter((node) => node.partitions?.length > 0).map((node) => ({ node: node.name, others: node.partitions }));
-  const item = (kind, examples) => (examples.length > 0 ? [{ kind, severity: "error", count: examples.length, examples }] : []);
-  return [...item("node_down", down), ...item("partition", cut)];
-}
-
 // Everything that is wrong, the gravest first.
 export async function load(signal) {
-  const [attention, nodes] = await Promise.all([
-    api.getOr({ items: [] }, "attention", { signal }),
-    session.isMonitor() ? api.getOr([], "nodes?columns=name,running,partitions", { signal }) : [],
-  ]);
-  return [...ofNodes(nodes), ...attention.items];
+  const attention = await api.getOr({ items: [] }, "attention", { signal });
+  return attention.items;
 }
 
 function row(item) {
   const kind = KINDS[item.kind] ?? { title: () => item.kind.replaceAll("_", " "), means: "", example: (e) => (e.queue ? queueLink(e) : nodeLink(e)) };
   const shown = item.examples.slice(0, EXAMPLES);
   const more = item.count - shown.length;
-  const all = kind.all ? h("a", { href: route.to("queues", { attention: kind.all }) }, `all ${format.whole(item.count)}`) : `${format.whole(more)} more`;
+  const all = kind.all ? h("a", { href: route.to("queues", { attention: kind.all }) }, item.count === 1 ? "in the list" : `all ${format.whole(item.count)} in the list`) : `${format.whole(more)} more`;
   return h(
     "li",
     { class: `concern ${item.severity}`, key: item.kind },
@@ -96,7 +95,7 @@ function row(item) {
       {},
       h("strong", {}, kind.title(item.count)),
       h("p", { class: "dim" }, kind.means),
-      h("ul", { class: "examples" }, shown.map((example, index) => h("li", { key: index }, kind.example(example))), more > 0 ? h("li", { key: "more" }, all) : null),
+      h("ul", { class: "examples" }, shown.map((example, index) => h("li", { key: index }, kind.example(example))), more > 0 || kind.all ? h("li", { key: "more" }, all) : null),
     ),
   );
 }
@@ -107,7 +106,7 @@ export function card(items) {
     "section",
     { class: `card attention ${items.length === 0 ? "well" : ""}`, key: "attention", "aria-labelledby": "attention-title" },
     h("h2", { id: "attention-title" }, items.length === 0 ? [icon("well"), "Nothing needs your attention"] : "Needs your attention"),
-    items.length === 0 ? h("p", { class: "dim" }, "No alarm is on, no node is down, every queue with messages has a consumer, and none is growing.") : h("ul", { class: "concerns" }, items.map(row)),
+    items.length === 0 ? h("p", { class: "dim" }, "No alarm is on, no node is down, all mirrors are in sync, every queue with messages has a consumer, and none is growing.") : h("ul", { class: "concerns" }, items.map(row)),
   );
 }
 
@@ -115,5 +114,5 @@ export function card(items) {
 export function pill(items) {
   const isError = items.some((item) => item.severity === "error");
   const text = items.length === 0 ? "All well" : format.plural(items.length, "concern");
-  return h("a", { class: `pill ${items.length === 0 ? "good" : isError ? "bad" : "warn"}`, href: route.to("overview"), id: "health" }, icon(items.length === 0 ? "well" : "error"), text);
+  return h("a", { class: `pill ${items.length === 0 ? "good" : isError ? "bad" : "warn"}`, href: route.to("overview"), id: "health", title: items.map((item) => (KINDS[item.kind] ? KINDS[item.kind].title(item.count) : item.kind)).join("\n") || null }, icon(items.length === 0 ? "well" : "error"), text);
 }

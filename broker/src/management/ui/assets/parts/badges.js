@@ -55,17 +55,6 @@ export function ofExchange(exchange) {
   ];
 }
 
-// How many mirrors a queue has and how many of them are in sync; nothing for a queue without.
-export function mirrors(queue) {
-  const all = queue.slave_nodes ?? [];
-  if (all.length === 0) return null;
-  const synced = queue.synchronised_slave_nodes ?? [];
-  const missing = all.filter((node) => !synced.includes(node));
-  const kind = missing.length > 0 ? "bad" : "good";
-  const title = missing.length > 0 ? `Not in sync: ${missing.join(", ")}` : `In sync: ${synced.join(", ")}`;
-  return badge(`+${all.length} ${missing.length > 0 ? `(${synced.length} in sync)` : "✓"}`, { kind, title });
-}
-
 const STATES = { running: "good", idle: "", flow: "warn", syncing: "warn", down: "bad", crashed: "bad", stopped: "bad", minority: "bad" };
 
 export function state(word) {

@@ -3,7 +3,7 @@
 import { h, replace, s } from "../dom.js";
 import * as format from "../format.js";
 
-const WIDTH = 520;
+const WIDTH = { least: 300, most: 760, usual: 520 };
 const HEIGHT = 170;
 const EDGE = { left: 54, right: 8, top: 10, bottom: 24 };
 
@@ -31,7 +31,25 @@ class Chart extends HTMLElement {
   hidden_lines = new Set();
   pointer = null;
 
+  width = WIDTH.usual;
+
+  // Letters keep their size on a narrow screen: the picture is as wide as its place.
   connectedCallback() {
+    this.draw();
+    this.watcher = new ResizeObserver(() => this.fit());
+    this.watcher.observe(this);
+  }
+
+  disconnectedCallback() {
+    this.watcher?.disconnect();
+  }
+
+  fit() {
+    const style = getComputedStyle(this);
+    const room = this.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const width = Math.round(Math.min(WIDTH.most, Math.max(WIDTH.least, room)));
+    if (room <= 0 || width === this.width) return;
+    this.width = width;
     this.draw();
   }
 
@@ -90,7 +108,7 @@ class Chart extends HTMLElement {
     // Half of one message is none: whole numbers get an axis that can be halved.
     const least = this.data.unit === format.short ? 2 : 0;
     const top = roundUp(Math.max(high, limit, least), this.data.isBytes);
-    const x = (at) => EDGE.left + ((at - first) / Math.max(1, last - first)) * (WIDTH - EDGE.left - EDGE.right);
+    const x = (at) => EDGE.left + ((at - first) / Math.max(1, last - first)) * (this.width - EDGE.left - EDGE.right);
     const y = (value) => HEIGHT - EDGE.bottom - (value / top) * (HEIGHT - EDGE.top - EDGE.bottom);
     return { x, y, first, last, top, limit };
   }
@@ -103,10 +121,10 @@ class Chart extends HTMLElement {
     const label = this.data.lines.map((line) => `${line.name} ${this.data.unit(line.samples[0]?.sample ?? 0)}`).join(", ");
     return s(
       "svg",
-      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${this.data.title}: ${label}`, onpointermove: (event) => this.point(event, scale), onpointerleave: () => this.point(null, scale) },
+      { viewBox: `0 0 ${this.width} ${HEIGHT}`, role: "img", "aria-label": `${this.data.title}: ${label}`, onpointermove: (event) => this.point(event, scale), onpointerleave: () => this.point(null, scale) },
       this.grid(scale),
       drawn,
-      scale.limit ? s("line", { class: "limit", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: scale.y(scale.limit), y2: scale.y(scale.limit) }) : null,
+      scale.limit ? s("line", { class: "limit", x1: EDGE.left, x2: this.width - EDGE.right, y1: scale.y(scale.limit), y2: scale.y(scale.limit) }) : null,
       this.pointer === null ? null : s("line", { class: "pointer", x1: scale.x(this.pointer), x2: scale.x(this.pointer), y1: EDGE.top, y2: HEIGHT - EDGE.bottom }),
     );
   }
@@ -114,7 +132,7 @@ class Chart extends HTMLElement {
   grid(scale) {
     const heights = [0, 0.5, 1].map((part) => {
       const value = scale.top * part;
-      return [s("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: scale.y(value), y2: scale.y(value) }), s("text", { class: "tick", x: EDGE.left - 7, y: scale.y(value) + 4, "text-anchor": "end" }, this.data.unit(value))];
+      return [s("line", { class: "grid", x1: EDGE.left, x2: this.width - EDGE.right, y1: scale.y(value), y2: scale.y(value) }), s("text", { class: "tick", x: EDGE.left - 7, y: scale.y(value) + 4, "text-anchor": "end" }, this.data.unit(value))];
     });
     const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: scale.last - scale.first > 900_000 ? undefined : "2-digit" });
     const times = [0, 0.5, 1].map((part) => {
@@ -129,8 +147,8 @@ class Chart extends HTMLElement {
       this.pointer = null;
     } else {
       const box = event.currentTarget.getBoundingClientRect();
-      const inside = ((event.clientX - box.left) / box.width) * WIDTH;
-      const part = Math.min(1, Math.max(0, (inside - EDGE.left) / (WIDTH - EDGE.left - EDGE.right)));
+      const inside = ((event.clientX - box.left) / box.width) * this.width;
+      const part = Math.min(1, Math.max(0, (inside - EDGE.left) / (this.width - EDGE.left - EDGE.right)));
       this.pointer = scale.first + part * (scale.last - scale.first);
     }
     // The picture under the pointer stays, or the browser would tell of leaving and entering without end.

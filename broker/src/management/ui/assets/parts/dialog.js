@@ -29,6 +29,8 @@ export function open(title, build, { wide } = {}) {
   replace(dialog, h("header", {}, h("h2", { id: "dialog-title" }, title), h("button", { type: "button", class: "bare", "aria-label": "Close", onclick: close }, icon("close"))), build(close));
   document.body.append(dialog);
   dialog.showModal();
+  // What is to be filled in comes first; where there is nothing, the way out.
+  dialog.querySelector("form :is(input, select, textarea), footer .button")?.focus();
   return close;
 }
 

@@ -10,6 +10,9 @@ export const QUEUE_ARGUMENTS = [
   ["x-dead-letter-routing-key", "string", "The routing key they get", ""],
   ["x-single-active-consumer", "boolean", "One consumer at a time", true],
   ["x-max-priority", "number", "Highest priority, 1 to 255", 10],
+  ["x-delivery-limit", "number", "For quorum queues: how often a message may come back before it is dropped or dead-lettered", 20],
+  ["x-quorum-initial-group-size", "number", "For quorum queues: how many nodes have a copy", 3],
+  ["x-queue-master-locator", "string", "Where it is led: client-local, min-masters or random", "min-masters"],
   ["x-queue-mode", "string", "default or lazy", "lazy"],
 ];
 
@@ -28,9 +31,15 @@ export const POLICY_KEYS = [
   ["overflow", "string", "drop-head, reject-publish or reject-publish-dlx", "reject-publish"],
   ["dead-letter-exchange", "string", "Where expired, rejected and dropped messages go", ""],
   ["dead-letter-routing-key", "string", "The routing key they get", ""],
+  ["delivery-limit", "number", "For quorum queues: how often a message may come back before it is dropped or dead-lettered", 20],
+  ["queue-master-locator", "string", "Where new queues are led: client-local, min-masters or random", "min-masters"],
   ["queue-mode", "string", "default or lazy", "lazy"],
   ["alternate-exchange", "string", "For exchanges: where messages go that match no binding", ""],
 ];
+
+const OPERATORS = ["ha-mode", "ha-params", "ha-sync-mode", "message-ttl", "expires", "max-length", "max-length-bytes", "delivery-limit"];
+
+export const OPERATOR_KEYS = POLICY_KEYS.filter(([name]) => OPERATORS.includes(name));
 
 export const PROPERTIES = [
   ["content_type", "string", "Such as application/json", "application/json"],

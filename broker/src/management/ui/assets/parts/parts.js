@@ -70,10 +70,10 @@ export function spanChoice(where, chosen, seconds_max = Infinity) {
   return h("nav", { class: "choices", "aria-label": "Time shown in charts" }, SPANS.filter(([, age]) => age <= seconds_max).map(link));
 }
 
-// A plain table of few rows: columns are [heading, cell(row), {numeric}].
+// A plain table of few rows: columns are [heading, cell(row), {numeric, wide}]; a wide one has a line of its own on narrow screens.
 export function table(columns, rows, { key, empty, caption }) {
   if (rows.length === 0) return nothing(empty);
-  const cell = ([name, build, options]) => (row) => h("td", { class: options?.numeric ? "number" : null, "data-label": name || null }, build(row));
+  const cell = ([name, build, options]) => (row) => h("td", { class: options?.numeric ? "number" : options?.wide ? "wide" : null, "data-label": name || null }, build(row));
   const cells = columns.map(cell);
   return h(
     "div",

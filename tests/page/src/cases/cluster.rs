@@ -1,0 +1,100 @@
+//! A cluster of two nodes, looked at from one of them: what is wrong on the other is seen here, and one click from its cause.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::{browser::eventually, stage::Stage};
+
+const WATERMARK: &str = "set_vm_memory_high_watermark";
+const PUBLISH: &str = "exchanges/%2F/amq.default/publish";
+
+pub(crate) fn mirrors_that_are_not_in_sync_are_one_click_from_being_synchronised(stage: &mut Stage) -> Result<()> {
+    let first = &stage.pair()?.first;
+    first.prepare(
+        "PUT",
+        "queues/%2F/lagging",
+        &json!({"durable": true, "node": "other@localhost"}),
+    )?;
+    let message = json!({"properties": {"delivery_mode": 2}, "routing_key": "lagging", "payload": "x", "payload_encoding": "string"});
+    first.prepare("POST", PUBLISH, &message)?;
+    let policy = json!({"pattern": "^lagging$", "definition": {"ha-mode": "all", "ha-sync-mode": "manual"}});
+    first.prepare("PUT", "policies/%2F/by-hand", &policy)?;
+    stage.enter_cluster("#/limits", "Limits")?;
+    let browser = &stage.browser;
+    browser.sees("#health", "concern")?;
+    browser.click("#health")?;
+    browser.sees(".attention", "1 queue with unsynchronised mirrors")?;
+    browser.click(".attention a[href*='attention=unsynchronised_mirrors']")?;
+    browser.sees("#main h1", "Queues")?;
+    browser.sees(".list tbody", "+1, 0 of 1 in sync")?;
+    browser.click_text("lagging")?;
+    browser.sees(".notices", "Not in sync: page@localhost")?;
+    browser.click_text("Synchronise")?;
+    browser.click("dialog button[type=submit]")?;
+    stage.is_told("Synchronisation is asked for.")?;
+    browser.sees("#main .columns", "mirror, in sync")?;
+    stage.visit("#/queues?attention=unsynchronised_mirrors", "Queues")?;
+    stage.browser.sees(".nothing", "No queue matches the filter.")
+}
+
+pub(crate) fn members_of_a_quorum_queue_come_and_go_by_clicks(stage: &mut Stage) -> Result<()> {
+    stage.enter_cluster("#/queues", "Queues")?;
+    let browser = &stage.browser;
+    browser.click_text("Add a queue")?;
+    browser.fill("Name", "voters")?;
+    browser.choose("Type", "quorum: copies on several nodes, chosen by itself")?;
+    browser.choose("Led by", "page@localhost")?;
+    browser.click("dialog button[type=submit]")?;
+    stage.is_told("Queue voters is there.")?;
+    stage.visit("#/queues/%2F/voters", "voters")?;
+    browser.sees(".plain", "other@localhost\nmember")?;
+    browser.click_text("Remove a member")?;
+    browser.choose("From node", "other@localhost")?;
+    browser.click("dialog button[type=submit]")?;
+    stage.is_told("The member is removed.")?;
+    browser.click_text("Add a member")?;
+    browser.click("dialog button[type=submit]")?;
+    stage.is_told("The member is added")?;
+    browser.sees(".plain", "other@localhost\nmember")
+}
+
+pub(crate) fn what_is_wrong_on_another_node_is_seen_from_here(stage: &mut Stage) -> Result<()> {
+    let pair = stage.pair()?;
+    pair.first.prepare(
+        "PUT",
+        "queues/%2F/far",
+        &json!({"durable": true, "node": "other@localhost"}),
+    )?;
+    let message = json!({"properties": {}, "routing_key": "far", "payload": "x", "payload_encoding": "string"});
+    pair.first.prepare("POST", PUBLISH, &message)?;
+    pair.other.operate(&[WATERMARK, "absolute", "1MB"])?;
+    stage.enter_cluster("#/overview", "Overview")?;
+    let browser = &stage.browser;
+    browser.sees(".attention", "Memory alarm: publishers are blocked")?;
+    browser.sees(".attention", "far holds 1")?;
+    browser.click(".attention a[href='#/nodes/other%40localhost']")?;
+    browser.sees("#main h1", "other@localhost")?;
+    browser.sees("#main h1", "memory alarm")?;
+    stage.pair()?.other.operate(&[WATERMARK, "0.4"])?;
+    stage.browser.gone("#health.bad")?;
+    stage.visit("#/queues?sort=messages&reverse=1", "Queues")?;
+    // Sorted by what queues hold, wherever they are led.
+    let order = "const names = [...document.querySelectorAll('.list .name')].map((link) => link.textContent);
+                 return names.indexOf('far') >= 0 && names.indexOf('far') < names.indexOf('voters')";
+    eventually(|| stage.browser.holds(order, &json!([])))
+}
+
+pub(crate) fn a_node_that_dies_is_told_and_found_again(stage: &mut Stage) -> Result<()> {
+    stage.enter_cluster("#/overview", "Overview")?;
+    stage.pair()?.other.stop();
+    let browser = &stage.browser;
+    browser.sees(".attention", "1 node is down or cannot be reached")?;
+    browser.sees("#main", "other@localhost\ndown")?;
+    ensure!(browser.count("#health.bad")? == 1, "the frame tells of nothing");
+    browser.click(".attention a[href='#/nodes/other%40localhost']")?;
+    browser.sees("#main", "The node does not run")?;
+    let pair = stage.pair()?;
+    pair.other.restart()?;
+    stage.browser.sees("#main .heading", "running")?;
+    stage.browser.gone("#health.bad")
+}
