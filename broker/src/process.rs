@@ -11,7 +11,7 @@ pub use membership::MembershipError;
 #[cfg(test)]
 mod tests;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     fmt,
     sync::{
@@ -36,7 +36,8 @@ use crate::{
 
 /// A node's process.
 pub struct Process {
-    config: Config,
+    name: String,
+    config: ArcSwap<Config>,
     peers: Port,
     ways: Ways,
     running: ArcSwapOption<Running>,
@@ -106,13 +107,14 @@ impl Process {
             has_served: AtomicBool::new(false),
             stopping: CancellationToken::new(),
             state: Mutex::new(State { directory, app: None }),
-            config,
+            name: config.node.name.as_str().to_owned(),
+            config: ArcSwap::from_pointee(config),
         })
     }
 
     /// `rabbit@host`.
     pub fn name(&self) -> &str {
-        self.config.node.name.as_str()
+        &self.name
     }
 
     /// The app while it runs.
@@ -175,9 +177,19 @@ impl Process {
         }
     }
 
+    /// A configuration that was read again holds from now on, for the app that runs and for those that start later.
+    pub async fn renew(&self, config: Config) {
+        // An app that starts meanwhile has the old one, and hears of the new one when it runs.
+        let _alone = self.state.lock().await;
+        self.config.store(Arc::new(config.clone()));
+        if let Some(app) = self.running() {
+            app.node.renew(config);
+        }
+    }
+
     /// The configuration with the plugins that were enabled since the process began.
     fn config_now(&self) -> Config {
-        let mut config = self.config.clone();
+        let mut config = Config::clone(&self.config.load());
         if self.has_served() {
             match Plugins::in_file(&config.node.enabled_plugins_file) {
                 Ok(plugins) => config.plugins = plugins,
@@ -236,7 +248,7 @@ impl Process {
             protocol: "clustering",
             address: ([127, 0, 0, 1], 0).into(),
         };
-        let process = Process::new(node.config().clone(), directory, peers, Ways::nowhere());
+        let process = Process::new(Config::clone(&node.config()), directory, peers, Ways::nowhere());
         let handle = Handle::current();
         let services = Services::new(node.clone());
         process

@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
-    config::{self, Config, ServerArgs, SocketOptions},
+    config::{self, Config, Loaded, Renewed, ServerArgs, SocketOptions},
     host::{
         data_directory,
         listener::{self, Port},
@@ -47,7 +47,7 @@ pub fn main(args: &ServerArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match start(loaded.config, &loaded.warnings) {
+    match start(args, loaded) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("{error:#}"));
@@ -68,28 +68,64 @@ fn complain(what: &str) {
     eprintln!("BOOT FAILED\n===========\n{what}");
 }
 
-fn start(config: Config, warnings: &[String]) -> anyhow::Result<()> {
-    let files = observe::start_log(&config.log, &config.node.name)?;
-    for warning in warnings {
+fn start(args: &ServerArgs, loaded: Loaded) -> anyhow::Result<()> {
+    let files = observe::start_log(&loaded.config.log, &loaded.config.node.name)?;
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     // The app has threads of its own; here are only tools, probes and peers that introduce themselves.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        tokio::spawn(follow_rotations(files, signal(SignalKind::hangup())?));
-        serve(config).await
+        let hangups = Hangups {
+            signals: signal(SignalKind::hangup())?,
+            files,
+            args: args.clone(),
+            running: loaded,
+        };
+        serve(hangups).await
     })
 }
 
-/// SIGHUP means that somebody has moved the log files away.
-async fn follow_rotations(files: observe::LogFiles, mut hangups: Signal) {
-    while hangups.recv().await.is_some() {
-        files.reopen();
-        tracing::info!("received SIGHUP: log files are opened again");
+/// SIGHUP means that somebody has moved the log files away, or changed the configuration.
+struct Hangups {
+    signals: Signal,
+    files: observe::LogFiles,
+    args: ServerArgs,
+    /// What holds.
+    running: Loaded,
+}
+
+impl Hangups {
+    async fn follow(mut self, process: Arc<Process>) {
+        while self.signals.recv().await.is_some() {
+            self.files.reopen();
+            tracing::info!("received SIGHUP: log files are opened again, the configuration is read again");
+            match config::load(&self.args, &config::Process) {
+                Ok(fresh) => {
+                    let renewed = self.running.renew(&fresh);
+                    process.renew(renewed.config.clone()).await;
+                    tell(&renewed);
+                }
+                Err(problems) => tracing::error!("the configuration stays as it was: {problems}"),
+            }
+        }
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+fn tell(renewed: &Renewed) {
+    let names = |keys: &[String]| keys.join(", ");
+    match renewed.in_force.as_slice() {
+        [] => tracing::info!("no setting that may change while the node runs has changed"),
+        keys => tracing::info!("changed settings are in force: {}", names(keys)),
+    }
+    if !renewed.waiting.is_empty() {
+        let keys = names(&renewed.waiting);
+        tracing::warn!("changed settings wait for the next start of the node: {keys}");
+    }
+}
+
+async fn serve(hangups: Hangups) -> anyhow::Result<()> {
+    let config = hangups.running.config.clone();
     let manager = Manager::at(config.node.notify_socket.as_deref());
     manager.tell(State::Starting);
     let directory = data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
@@ -125,6 +161,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let (named, names) = (named(&config, &port), config.node.names.clone());
     let process = Process::new(config, directory, port, ways);
+    tokio::spawn(hangups.follow(process.clone()));
     let door = {
         let peers = peers.clone();
         admin::Door::new(move || peers.secrets())

@@ -159,7 +159,7 @@ impl Services {
         let missing = ALL
             .into_iter()
             .filter(|service| service.is_wanted(&plugins) && !running.contains_key(service));
-        let waiting = Waiting::bind_all(config, missing)?;
+        let waiting = Waiting::bind_all(&config, missing)?;
         let file = &config.node.enabled_plugins_file;
         fs::write(file, plugins.text()).with_context(|| format!("cannot write {}", file.display()))?;
         for service in ALL.into_iter().filter(|service| !service.is_wanted(&plugins)) {

@@ -9,6 +9,7 @@ use super::error::{Origin, Problem, Problems};
 use super::keys::{Effect, Key, keys};
 use super::node::{DataDirectory, NodeName};
 use super::plugins::Plugins;
+use super::renew::Settings;
 use super::settings::Config;
 use super::syntax::{self, Written, segments};
 use super::value::{Milliseconds, NoneWord, Secret, Value};
@@ -29,6 +30,8 @@ pub struct Loaded {
     pub config: Config,
     /// Settings that were accepted and do nothing here: one sentence each, to be logged once the log is up.
     pub warnings: Vec<String>,
+    /// What was written.
+    pub(super) written: Settings,
 }
 
 /// Reads the configuration of a server.
@@ -52,6 +55,12 @@ pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, 
         true => Ok(Loaded {
             config: loader.config,
             warnings: loader.warnings,
+            written: Settings(
+                settings
+                    .into_iter()
+                    .map(|written| (written.key, written.value))
+                    .collect(),
+            ),
         }),
         false => Err(Problems(loader.problems)),
     }
@@ -424,7 +433,7 @@ fn is_classic(path: &Path) -> bool {
 }
 
 /// The row for this key: the one that matches with the fewest `$` and without a last `*`, if there is one.
-fn row(keys: &[Key], key: &str) -> Option<usize> {
+pub(super) fn row(keys: &[Key], key: &str) -> Option<usize> {
     let key = segments(key);
     let open = |index: usize| keys[index].name.ends_with('*');
     let matching = keys

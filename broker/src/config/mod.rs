@@ -15,6 +15,7 @@ mod load;
 mod node;
 mod plugins;
 mod reference;
+mod renew;
 mod settings;
 mod syntax;
 mod syslog;
@@ -37,6 +38,7 @@ pub use load::{Loaded, enabled_plugins_file, load, variables_of_file};
 pub use node::{DataDirectory, NodeName};
 pub use plugins::Plugins;
 pub use reference::page as reference_page;
+pub use renew::Renewed;
 pub use settings::{
     Access, Amqp, BetweenNodes, CertificateName, Config, Console, CredentialValidator, FileTarget, HttpBounds,
     LeaderLocator, LevelFormat, Listener, Listeners, Log, LogExchange, LogFile, LogFormat, LogLevel, LogShape,

@@ -14,10 +14,11 @@ pub fn page() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} |",
             key.name,
             key.kind,
             cell(&default),
+            if key.hot.is_some() { "at once" } else { "restart" },
             cell(key.doc)
         );
     }
@@ -72,8 +73,12 @@ of the wrong type, keeps the node from starting, and all that is wrong is said a
 
 ## Keys that are honoured
 
-| key | type | default | meaning |
-| --- | --- | --- | --- |
+A running node reads its files again when it gets SIGHUP (`systemctl reload`, `kill -HUP`): what counts `at once` then holds for new connections
+and whatever is looked at next, the log names what has changed, and what needs a restart is named and stays as it was. If anything is wrong with
+the files nothing changes, and the log says why.
+
+| key | type | default | a change counts | meaning |
+| --- | --- | --- | --- | --- |
 ";
 
 const REST: &str = "

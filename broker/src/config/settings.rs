@@ -191,7 +191,7 @@ words! {
 }
 
 /// Limits of AMQP connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Amqp {
     /// Longest time until the connection is open.
     pub handshake_timeout: Limit<Milliseconds>,
@@ -667,6 +667,17 @@ pub enum FileTarget {
 }
 
 impl Log {
+    /// All that decides which lines are written: by category, then of each output.
+    pub fn all_levels(&self) -> (&BTreeMap<String, LogLevel>, [Option<LogLevel>; 4]) {
+        let outputs = [
+            self.console.level,
+            self.file.level,
+            self.exchange.level,
+            self.syslog.level,
+        ];
+        (&self.levels, outputs)
+    }
+
     /// The file to write, if any. Without a word about files, one is written when there is no other output.
     pub fn file_path(&self, node: &NodeName) -> Option<PathBuf> {
         match &self.file.target {

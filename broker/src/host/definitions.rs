@@ -171,7 +171,8 @@ impl Node {
         let parts: (Arc<dyn MetaStore>, _) = (meta, Some(presence.clone()));
         let node = driven.run(Node::new(config, identity, parts, (keeping, pages)), queues);
         // As in RabbitMQ, definitions to import are all that such a node starts with.
-        let definitions = &node.config().definitions;
+        let config = node.config();
+        let definitions = &config.definitions;
         let has_defaults = !definitions.are_named() || definitions.keep_default_user;
         if node.snapshot().catalog.is_blank() && has_defaults {
             first_start::define(&node).await?;
@@ -184,7 +185,7 @@ impl Node {
     /// # Errors
     /// Why the command cannot be, or that it could not be committed.
     pub async fn commit(&self, command: Command) -> Result<Answer, Refusal> {
-        match limits::exceeded(self.config(), &self.snapshot().catalog, &command) {
+        match limits::exceeded(&self.config(), &self.snapshot().catalog, &command) {
             Some(refusal) => Err(refusal),
             None => self.meta().propose(command).await,
         }
@@ -215,7 +216,7 @@ impl Node {
         let mut events = Vec::new();
         commands.iter().enumerate().find_map(|(place, command)| {
             events.clear();
-            let refused = limits::exceeded(self.config(), &copy, command)
+            let refused = limits::exceeded(&self.config(), &copy, command)
                 .or_else(|| copy.apply(command.clone(), &mut events).err());
             refused.map(|refusal| (place, refusal))
         })

@@ -19,7 +19,8 @@ pub fn algorithm(hashing: PasswordHashing) -> HashAlgorithm {
 
 /// Creates what a blank node starts with.
 pub async fn define(node: &Node) -> anyhow::Result<()> {
-    let access = &node.config().access;
+    let config = node.config();
+    let access = &config.access;
     let vhost: VhostName = access.default_vhost.parse().context("default_vhost")?;
     let user: UserName = access.default_user.parse().context("default_user")?;
     let metadata = VhostMetadata {

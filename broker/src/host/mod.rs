@@ -60,6 +60,7 @@ mod proxy;
 mod quorum;
 mod recent_history;
 mod remote;
+mod renew;
 mod requests;
 mod resettle;
 mod retire;

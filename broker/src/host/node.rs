@@ -83,7 +83,7 @@ pub struct Snapshot {
 /// One broker node.
 #[derive(Debug)]
 pub struct Node {
-    config: Config,
+    config: ArcSwap<Config>,
     pub(super) limits: ArcSwap<session::Limits>,
     pub(super) limits_with_certificate: ArcSwap<session::Limits>,
     limits_of_legs: Arc<session::Limits>,
@@ -361,7 +361,7 @@ impl Node {
             counters: NodeCounters::default(),
             retired: Mutex::default(),
             name,
-            config,
+            config: ArcSwap::from_pointee(config),
         }
     }
 
@@ -375,9 +375,14 @@ impl Node {
         &self.name
     }
 
-    /// The configuration the node was started with.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// The configuration as it is now: that of the start, with what was read again since then.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// From now on this holds.
+    pub(super) fn take_config(&self, config: Config) {
+        self.config.store(Arc::new(config));
     }
 
     /// What connections are offered and allowed.
@@ -532,23 +537,18 @@ impl Node {
 
     /// Patience with a client that does not finish its handshake.
     pub fn handshake_timeout(&self) -> Millis {
-        Millis(
-            self.config
-                .amqp
-                .handshake_timeout
-                .max()
-                .map_or(u64::MAX / 2, |timeout| timeout.0),
-        )
+        let timeout = self.config.load().amqp.handshake_timeout;
+        Millis(timeout.max().map_or(u64::MAX / 2, |timeout| timeout.0))
     }
 
     /// How long a delivery may stay unacknowledged.
     pub fn consumer_timeout(&self) -> Option<Millis> {
-        Some(Millis(self.config.queues.ack_timeout.0)).filter(|timeout| timeout.0 > 0)
+        Some(Millis(self.config.load().queues.ack_timeout.0)).filter(|timeout| timeout.0 > 0)
     }
 
     /// How often overdue acknowledgements are looked for.
     pub fn ack_look(&self) -> Millis {
-        Millis(self.config.queues.ack_look.0.max(1))
+        Millis(self.config.load().queues.ack_look.0.max(1))
     }
 
     /// This node among the others.

@@ -143,7 +143,8 @@ impl Node {
     }
 
     fn certificate_rule(&self) -> certificate_name::Rule {
-        let access = &self.config().access;
+        let config = self.config();
+        let access = &config.access;
         certificate_name::Rule {
             part: access.certificate_name,
             san_type: access.san_type,

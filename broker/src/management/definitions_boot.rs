@@ -33,7 +33,8 @@ struct Document {
 /// # Errors
 /// A document cannot be had, is no definitions file, or holds what is refused; it is named.
 pub async fn import(node: &Arc<Node>) -> anyhow::Result<()> {
-    let config = &node.config().definitions;
+    let config = node.config();
+    let config = &config.definitions;
     let documents = documents(config).await?;
     if documents.is_empty() {
         return Ok(());

@@ -109,7 +109,8 @@ impl Reader<'_> {
     }
 
     fn user(&self, own: &UserDefinition) -> Read<access::User> {
-        let config = &self.node.config().access;
+        let config = self.node.config();
+        let config = &config.access;
         let name: UserName = own.name.parse().map_err(bad_name)?;
         let password = match (&own.password, own.password_hash.as_deref()) {
             (Some(password), None | Some("")) => {

@@ -18,7 +18,8 @@ pub async fn add(State(api): State<Arc<Api>>, request: Request, next: Next) -> R
     let origin = request.headers().get(header::ORIGIN).cloned();
     let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let is_preflight = request.method() == Method::OPTIONS;
-    let config = &api.node.config().management;
+    let config = api.node.config();
+    let config = &config.management;
     let is_welcome = origin.as_ref().is_some_and(|origin| is_allowed(config, origin));
     let mut response = match (is_preflight, is_welcome || !is_forged(&request)) {
         (true, _) => StatusCode::OK.into_response(),

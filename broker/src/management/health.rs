@@ -133,7 +133,7 @@ async fn check_certificates(
         .ok()
         .and_then(|n| n.checked_mul(days_in))
         .ok_or_else(bad)?;
-    let found = certificates::of_listeners(api.node.config(), &api.node.plugins());
+    let found = certificates::of_listeners(&api.node.config(), &api.node.plugins());
     let found = found.map_err(|why| Failure::bad_request(format!("{why:#}")))?;
     let until = (api.node.now().0 / 1000).saturating_add(u64::from(within_days) * 86_400);
     let expiring = found

@@ -186,7 +186,8 @@ async fn read(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, qu
 }
 
 fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overview, Failure> {
-    let config = &api.node.config().management;
+    let config = api.node.config();
+    let config = &config.management;
     let asked = Asked::of(query)?;
     let (sum, reading) = sums(api, caller, asked);
     let course = Course {

@@ -48,7 +48,8 @@ struct Detail {
 
 impl Detail {
     fn of(api: &Api, query: &Parameters) -> Self {
-        let config = &api.node.config().management;
+        let config = api.node.config();
+        let config = &config.management;
         let statistics = !(config.disable_stats || query.is_true("disable_stats"));
         let totals = statistics || config.enable_queue_totals || query.is_true("enable_queue_totals");
         Detail { statistics, totals }

@@ -62,7 +62,9 @@ pub enum LogError {
 
 /// Which lines an output takes, and how that is changed.
 type Filter = reload::Layer<Targets, Registry>;
-type Switch = (Share, reload::Handle<Targets, Registry>);
+type Switch = (Share, LevelOf, reload::Handle<Targets, Registry>);
+/// The level that an output has for itself.
+type LevelOf = fn(&Log) -> Option<LogLevel>;
 
 /// The filters of the process's outputs.
 static SWITCHES: OnceLock<Vec<Switch>> = OnceLock::new();
@@ -96,8 +98,17 @@ pub fn start(log: &Log, node: &NodeName) -> Result<LogFiles, LogError> {
 /// Every output takes lines of this level and worse from now on, of whatever category.
 pub fn set_log_level(level: LogLevel) {
     let levels = BTreeMap::from([(DEFAULT.to_owned(), level)]);
-    for (share, switch) in SWITCHES.get().into_iter().flatten() {
+    for (share, _, switch) in SWITCHES.get().into_iter().flatten() {
         if let Err(why) = switch.reload(targets(&share.levels(&levels), None)) {
+            tracing::warn!("an output keeps its log level: {why}");
+        }
+    }
+}
+
+/// Every output takes from now on the lines that the configuration says.
+pub fn renew_log_levels(log: &Log) {
+    for (share, level, switch) in SWITCHES.get().into_iter().flatten() {
+        if let Err(why) = switch.reload(targets(&share.levels(&log.levels), level(log))) {
             tracing::warn!("an output keeps its log level: {why}");
         }
     }
@@ -107,9 +118,9 @@ type Outputs = (Vec<Output>, LogFiles, Vec<Switch>);
 
 fn outputs(log: &Log, node: &NodeName) -> Result<Outputs, LogError> {
     let (mut outputs, mut files, mut switches) = (Vec::new(), LogFiles::default(), Vec::new());
-    let mut filter = |share: Share, floor| {
-        let (filter, switch) = reload::Layer::new(targets(&share.levels(&log.levels), floor));
-        switches.push((share, switch));
+    let mut filter = |share: Share, level: LevelOf| {
+        let (filter, switch) = reload::Layer::new(targets(&share.levels(&log.levels), level(log)));
+        switches.push((share, level, switch));
         filter
     };
     if log.console.enabled {
@@ -117,7 +128,7 @@ fn outputs(log: &Log, node: &NodeName) -> Result<Outputs, LogError> {
         outputs.push(output(
             console,
             &log.console.shape,
-            filter(Share::All, log.console.level),
+            filter(Share::All, |log| log.console.level),
         ));
     }
     if let Some(path) = log.file_path(node) {
@@ -127,18 +138,22 @@ fn outputs(log: &Log, node: &NodeName) -> Result<Outputs, LogError> {
         outputs.push(output(
             Sink::File(file),
             &log.file.shape,
-            filter(Share::Without(own), log.file.level),
+            filter(Share::Without(own), |log| log.file.level),
         ));
     }
     for (category, path, rotation) in log.category_files() {
         let file = Arc::new(Mutex::new(open(&path, rotation)?));
         files.0.push(file.clone());
-        let own = filter(Share::Only(category.to_owned()), None);
+        let own = filter(Share::Only(category.to_owned()), |_| None);
         outputs.push(output(Sink::File(file), &log.file.shape, own));
     }
     if log.exchange.is_on {
         let shape = &log.exchange.shape;
-        outputs.push(output(Sink::Exchange, shape, filter(Share::All, log.exchange.level)));
+        outputs.push(output(
+            Sink::Exchange,
+            shape,
+            filter(Share::All, |log| log.exchange.level),
+        ));
     }
     if log.syslog.is_on {
         let settings = &log.syslog;
@@ -147,7 +162,7 @@ fn outputs(log: &Log, node: &NodeName) -> Result<Outputs, LogError> {
             host: settings.host.clone(),
             source,
         })?;
-        let own = filter(Share::All, settings.level);
+        let own = filter(Share::All, |log| log.syslog.level);
         outputs.push(output(Sink::Syslog(server), &settings.shape, own));
     }
     Ok((outputs, files, switches))

@@ -190,7 +190,8 @@ impl Process {
     /// # Errors
     /// What discovery needs, why the cluster does not want the node, or that nobody was found to join.
     pub async fn find_cluster(&self) -> anyhow::Result<()> {
-        let formation = &self.config.formation;
+        let config = self.config.load_full();
+        let formation = &config.formation;
         if self.state.lock().await.directory.node()?.is_some() {
             return Ok(());
         }

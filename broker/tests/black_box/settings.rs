@@ -10,6 +10,7 @@ use std::{
     io::{ErrorKind, Read},
     net::TcpStream,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -167,4 +168,58 @@ fn a_tls_handshake_has_less_time_than_the_rest() {
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
     }
     assert!(begun.elapsed() >= Duration::from_millis(500));
+}
+
+/// Waits until a text is as wanted.
+async fn until(read: impl Fn() -> String, is_wanted: impl Fn(&str) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = read();
+        if is_wanted(&text) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "in vain: {text}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn after_sighup_changed_settings_hold_and_a_file_that_is_wrong_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = format!("log.dir = {}\nlog.file = a.log", directory.path().display());
+    let broker = Broker::start_in(directory, &settings);
+    let conf = broker.directory().join("rabbitmq.conf");
+    let begin = fs::read_to_string(&conf).unwrap();
+    let read_again = |more: &str| {
+        fs::write(&conf, format!("{begin}\n{more}")).unwrap();
+        let killed = Command::new("kill").args(["-HUP", &broker.pid().to_string()]).status();
+        assert!(killed.unwrap().success());
+    };
+    let log = || fs::read_to_string(broker.directory().join("a.log")).unwrap_or_default();
+    let environment = || broker.ctl(&["environment"]);
+    read_again(
+        "heartbeat = 33\nconsumer_timeout = 60001\nvm_memory_high_watermark.absolute = 1000\nnet_ticktime = 9\n\
+         log.default.level = debug",
+    );
+    until(environment, |text| text.contains("{heartbeat,33}")).await;
+    until(environment, |text| text.contains("{consumer_timeout,60001}")).await;
+    until(environment, |text| text.contains("{vm_memory_high_watermark,1000}")).await;
+    until(|| broker.ctl(&["status"]), |text| text.contains("Memory alarm on node")).await;
+    until(log, |text| {
+        text.contains("settings wait for the next start of the node: net_ticktime")
+    })
+    .await;
+    read_again("heartbeat = often\nconsumer_timeout = 60002");
+    until(log, |text| {
+        text.contains("the configuration stays as it was") && text.contains("heartbeat = often")
+    })
+    .await;
+    assert!(environment().contains("{heartbeat,33}") && environment().contains("{consumer_timeout,60001}"));
+    read_again("");
+    until(environment, |text| text.contains("{heartbeat,60}")).await;
+    until(
+        || broker.ctl(&["status"]),
+        |text| !text.contains("Memory alarm on node"),
+    )
+    .await;
 }

@@ -87,11 +87,13 @@ fn login() -> Vec<Key> {
         key("loopback_users", |c: &mut Config, _, _: NoneWord| {
             c.access.loopback_users.clear()
         })
+        .hot(|c, now| c.access.loopback_users = now.access.loopback_users.clone())
         .doc("none: every user may come from anywhere."),
         key("loopback_users.$user", |c: &mut Config, n, v| {
             c.access.loopback_users.insert(n[0].clone(), v);
         })
         .defaults(&[("loopback_users.guest", "true")])
+        .hot(|c, now| c.access.loopback_users = now.access.loopback_users.clone())
         .doc("Whether this user may only connect from this host."),
         key("auth_mechanisms.$name", |c: &mut Config, n, v: Mechanism| {
             c.access.mechanisms.insert(n[0].clone(), v);
@@ -124,7 +126,8 @@ fn login() -> Vec<Key> {
             .doc("Which one of that type, from 0."),
         key("vhost_max", |c: &mut Config, _, v| c.access.vhosts_max = v)
             .default("infinity")
-            .doc("Most virtual hosts."),
+            .hot(|c, now| c.access.vhosts_max = now.access.vhosts_max)
+        .doc("Most virtual hosts."),
     ]
 }
 
@@ -134,21 +137,25 @@ fn passwords() -> Vec<Key> {
             c.access.password_hashing = v
         })
         .default("rabbit_password_hashing_sha256")
+        .hot(|c, now| c.access.password_hashing = now.access.password_hashing)
         .doc("How new passwords are hashed."),
         key("credential_validator.validation_backend", |c: &mut Config, _, v| {
             c.access.credential_validator = v
         })
         .default("rabbit_credential_validator_accept_everything")
+        .hot(|c, now| c.access.credential_validator = now.access.credential_validator)
         .doc("What a new password must be."),
         key("credential_validator.min_length", |c: &mut Config, _, v| {
             c.access.password_length_min = v
         })
         .default("1")
+        .hot(|c, now| c.access.password_length_min = now.access.password_length_min)
         .doc("Fewest characters, for the validator that counts."),
         key("credential_validator.regexp", |c: &mut Config, _, v| {
             c.access.password_pattern = v
         })
         .default(".*")
+        .hot(|c, now| c.access.password_pattern = now.access.password_pattern.clone())
         .doc("What a password must match, for the validator that matches."),
     ]
 }

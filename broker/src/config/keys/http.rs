@@ -112,6 +112,7 @@ fn management() -> Vec<Key> {
             c.management.body_bytes_max = v
         })
         .default("10000000")
+        .hot(|c, now| c.management.body_bytes_max = now.management.body_bytes_max)
         .doc("Largest request body."),
         refused(
             "management.http_log_dir",
@@ -126,11 +127,13 @@ fn management() -> Vec<Key> {
             c.management.disable_stats = v
         })
         .default("false")
+        .hot(|c, now| c.management.disable_stats = now.management.disable_stats)
         .doc("Whether statistics are left out of answers."),
         key("management.enable_queue_totals", |c: &mut Config, _, v| {
             c.management.enable_queue_totals = v
         })
         .default("false")
+        .hot(|c, now| c.management.enable_queue_totals = now.management.enable_queue_totals)
         .doc("Whether queues show their totals although statistics are left out."),
         key(
             "management.restrictions.operator_policy_changes.disabled",
@@ -139,6 +142,7 @@ fn management() -> Vec<Key> {
             },
         )
         .default("false")
+        .hot(|c, now| c.management.operator_policies_frozen = now.management.operator_policies_frozen)
         .doc("Whether operator policies cannot be changed over HTTP."),
         key(
             "management.restrictions.quorum_queue_replica_operations.disabled",
@@ -147,6 +151,7 @@ fn management() -> Vec<Key> {
             },
         )
         .default("false")
+        .hot(|c, now| c.management.replica_operations_frozen = now.management.replica_operations_frozen)
         .doc("Whether members of quorum queues cannot be changed over HTTP."),
         no_effect("management.sample_retention_policies.$section.$interval", STATISTICS),
         no_effect("management.db_cache_multiplier", STATISTICS),
@@ -175,6 +180,7 @@ fn header(name: &str, header: &'static str, doc: &'static str) -> Key {
             .then_some(())
             .ok_or_else(|| "must be printable ASCII, since it is sent as a header".into())
     })
+    .hot(|c, now| c.management.headers = now.management.headers.clone())
     .doc(doc)
 }
 
@@ -183,6 +189,7 @@ fn browsers() -> Vec<Key> {
         key("management.cors.allow_origins.$name", |c: &mut Config, n, v| {
             c.management.cors_origins.insert(n[0].clone(), v);
         })
+        .hot(|c, now| c.management.cors_origins = now.management.cors_origins.clone())
         .doc("Origin that browsers may call from; * is any."),
         key(
             "management.cors.allow_origins",
@@ -190,11 +197,13 @@ fn browsers() -> Vec<Key> {
                 c.management.cors_origins.clear();
             },
         )
+        .hot(|c, now| c.management.cors_origins = now.management.cors_origins.clone())
         .doc("none: no other origin may call."),
         key("management.cors.max_age", |c: &mut Config, _, v| {
             c.management.cors_age_s = v
         })
         .default("1800")
+        .hot(|c, now| c.management.cors_age_s = now.management.cors_age_s)
         .doc("How long browsers may remember that, in seconds."),
         header(
             "management.csp.policy",
@@ -260,6 +269,7 @@ fn prometheus() -> Vec<Key> {
             c.prometheus.per_object = v
         })
         .default("false")
+        .hot(|c, now| c.prometheus.per_object = now.prometheus.per_object)
         .doc("Whether that path gives one series per object."),
         only(
             "prometheus.authentication.enabled",

@@ -176,6 +176,7 @@ fn exchange() -> Vec<Key> {
         key("log.exchange.level", |c: &mut Config, _, v| {
             c.log.exchange.level = Some(v)
         })
+        .hot(|c, now| c.log.exchange.level = now.log.exchange.level)
         .doc("Least level there."),
     ];
     all.extend(shape("exchange", |c| &mut c.log.exchange.shape));
@@ -185,7 +186,8 @@ fn exchange() -> Vec<Key> {
 fn level(category: &'static str) -> Key {
     let row = key(format!("log.{category}.level"), move |c: &mut Config, _, v| {
         c.log.levels.insert(category.to_owned(), v);
-    });
+    })
+    .hot(|c, now| c.log.levels = now.log.levels.clone());
     match category {
         "default" => row
             .default("info")
@@ -202,6 +204,7 @@ fn console() -> Vec<Key> {
         key("log.console.level", |c: &mut Config, _, v| {
             c.log.console.level = Some(v)
         })
+        .hot(|c, now| c.log.console.level = now.log.console.level)
         .doc("Least level there."),
         key("log.console.stdio", |c: &mut Config, _, v| c.log.console.stream = v)
             .default("stdout")
@@ -225,7 +228,9 @@ fn file() -> Vec<Key> {
             });
         })
         .doc("File name, or false for no file. When not set: NODENAME.log, unless there is a console."),
-        key("log.file.level", |c: &mut Config, _, v| c.log.file.level = Some(v)).doc("Least level there."),
+        key("log.file.level", |c: &mut Config, _, v| c.log.file.level = Some(v))
+            .hot(|c, now| c.log.file.level = now.log.file.level)
+            .doc("Least level there."),
     ];
     all.extend(shape("file", |c| &mut c.log.file.shape));
     all.extend(rotation("file", |c| &mut c.log.file.rotation));
@@ -247,7 +252,9 @@ fn syslog() -> Vec<Key> {
         key("log.syslog", |c: &mut Config, _, v| c.log.syslog.is_on = v)
             .default("false")
             .doc("Whether log lines go to a syslog server."),
-        key("log.syslog.level", |c: &mut Config, _, v| c.log.syslog.level = Some(v)).doc("Least level there."),
+        key("log.syslog.level", |c: &mut Config, _, v| c.log.syslog.level = Some(v))
+            .hot(|c, now| c.log.syslog.level = now.log.syslog.level)
+            .doc("Least level there."),
         host("log.syslog.host").default("localhost").doc("The server's name."),
         host("log.syslog.ip").doc("Its address instead."),
         key("log.syslog.port", |c: &mut Config, _, v| c.log.syslog.port = v)

@@ -32,6 +32,8 @@ pub struct Key {
     pub doc: &'static str,
     /// Whether values must never be shown.
     pub secret: bool,
+    /// Takes what was read again over into the configuration of a running node; none waits for the next start.
+    pub hot: Option<fn(&mut Config, &Config)>,
 }
 
 type Setter = Box<dyn Fn(&mut Config, &[String], &str) -> Result<(), String>>;
@@ -62,6 +64,7 @@ fn key<T: Value>(name: impl Into<String>, set: impl Fn(&mut Config, &[String], T
         effect: Effect::Honoured(effect),
         doc: "",
         secret: T::SECRET,
+        hot: None,
     }
 }
 
@@ -75,6 +78,7 @@ fn other(name: &str, effect: Effect, doc: &'static str) -> Key {
         effect,
         doc,
         secret: false,
+        hot: None,
     }
 }
 
@@ -106,6 +110,12 @@ impl Key {
 
     fn unless(mut self, other: String) -> Self {
         self.unless = Some(other);
+        self
+    }
+
+    /// It holds from the moment on at which the configuration is read again.
+    fn hot(mut self, take: fn(&mut Config, &Config)) -> Self {
+        self.hot = Some(take);
         self
     }
 

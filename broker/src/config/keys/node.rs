@@ -24,10 +24,12 @@ fn resources() -> Vec<Key> {
             c.resources.memory_relative = v
         })
         .default("0.4")
+        .hot(|c, now| c.resources.memory_relative = now.resources.memory_relative)
         .doc("Share of the memory above which publishers are blocked."),
         key("vm_memory_high_watermark.absolute", |c: &mut Config, _, v: ByteSize| {
             c.resources.memory_absolute = Some(v)
         })
+        .hot(|c, now| c.resources.memory_absolute = now.resources.memory_absolute)
         .doc("The same in bytes; wins over the share."),
         key(
             "total_memory_available_override_value",
@@ -43,15 +45,18 @@ fn resources() -> Vec<Key> {
             c.resources.disk_absolute = v
         })
         .default("50MB")
+        .hot(|c, now| c.resources.disk_absolute = now.resources.disk_absolute)
         .doc("Free disk below which publishers are blocked."),
         key("disk_free_limit.relative", |c: &mut Config, _, v: Share| {
             c.resources.disk_relative = Some(v)
         })
+        .hot(|c, now| c.resources.disk_relative = now.resources.disk_relative)
         .doc("The same as a share of the memory; wins over bytes."),
         key("vm_memory_high_watermark_paging_ratio", |c: &mut Config, _, v: Share| {
             c.resources.paging_ratio = v
         })
         .default("0.5")
+        .hot(|c, now| c.resources.paging_ratio = now.resources.paging_ratio)
         .doc("Share of the memory watermark above which all queues put ready messages on disk; each bounds itself anyway."),
         no_effect(
             "vm_memory_calculation_strategy",
@@ -66,9 +71,11 @@ fn queues() -> Vec<Key> {
             c.queues.ack_timeout = v
         })
         .default("1800000")
+        .hot(|c, now| c.queues.ack_timeout = now.queues.ack_timeout)
         .doc("Longest time that a delivery may stay unacknowledged before its channel is closed."),
         key("channel_tick_interval", |c: &mut Config, _, v| c.queues.ack_look = v)
             .default("60000")
+            .hot(|c, now| c.queues.ack_look = now.queues.ack_look)
             .doc("How often channels are searched for deliveries that stay unacknowledged too long."),
         only(
             "default_queue_type",
@@ -79,13 +86,16 @@ fn queues() -> Vec<Key> {
             c.queues.leader_locator = v
         })
         .default("client-local")
+        .hot(|c, now| c.queues.leader_locator = now.queues.leader_locator)
         .doc("Where the leader of a new queue is placed."),
         key("queue_master_locator", |c: &mut Config, _, v| {
             c.queues.leader_locator = v
         })
+        .hot(|c, now| c.queues.leader_locator = now.queues.leader_locator)
         .doc("Older name of queue_leader_locator."),
         key("cluster_queue_limit", |c: &mut Config, _, v| c.queues.queues_max = v)
             .default("infinity")
+            .hot(|c, now| c.queues.queues_max = now.queues.queues_max)
             .doc("Most queues of all virtual hosts together."),
         refused("cluster_exchange_limit", "exchanges are not counted"),
         refused("message_interceptors.*", "messages are not changed on their way in"),

@@ -70,37 +70,45 @@ fn limits() -> Vec<Key> {
             c.amqp.handshake_timeout = v
         })
         .default("10000")
+        .hot(|c, now| c.amqp.handshake_timeout = now.amqp.handshake_timeout)
         .doc("Longest time from accepting a connection until it is open."),
         key("heartbeat", |c: &mut Config, _, v: u16| c.amqp.heartbeat_s = v)
             .default("60")
+            .hot(|c, now| c.amqp.heartbeat_s = now.amqp.heartbeat_s)
             .doc("Heartbeat that is offered, in seconds; 0 switches heartbeats off."),
         key("frame_max", |c: &mut Config, _, v: ByteSize| {
             c.amqp.frame_bytes_max = clamp(v)
         })
         .default("131072")
         .with(|text| frame_size(text, true))
+        .hot(|c, now| c.amqp.frame_bytes_max = now.amqp.frame_bytes_max)
         .doc("Largest frame that is offered; 0 is without limit, else at least 4096."),
         key("initial_frame_max", |c: &mut Config, _, v: ByteSize| {
             c.amqp.initial_frame_bytes_max = clamp(v)
         })
         .default("4096")
         .with(|text| frame_size(text, false))
+        .hot(|c, now| c.amqp.initial_frame_bytes_max = now.amqp.initial_frame_bytes_max)
         .doc("Largest frame before tuning; at least 4096."),
         key("channel_max", |c: &mut Config, _, v: u16| c.amqp.channels_max = v)
             .default("2047")
+            .hot(|c, now| c.amqp.channels_max = now.amqp.channels_max)
             .doc("Most channels of a connection; 0 is without limit."),
         key("channel_max_per_node", |c: &mut Config, _, v| {
             c.amqp.node_channels_max = v
         })
         .default("infinity")
+        .hot(|c, now| c.amqp.node_channels_max = now.amqp.node_channels_max)
         .doc("Most channels of this node."),
         key("consumer_max_per_channel", |c: &mut Config, _, v| {
             c.amqp.channel_consumers_max = v
         })
         .default("infinity")
+        .hot(|c, now| c.amqp.channel_consumers_max = now.amqp.channel_consumers_max)
         .doc("Most consumers of a channel."),
         key("connection_max", |c: &mut Config, _, v| c.amqp.connections_max = v)
             .default("infinity")
+            .hot(|c, now| c.amqp.connections_max = now.amqp.connections_max)
             .doc("Most client connections of this node."),
         refused(
             "ranch_connection_max",
@@ -109,6 +117,7 @@ fn limits() -> Vec<Key> {
         key("max_message_size", |c: &mut Config, _, v| c.amqp.message_bytes_max = v)
             .default("134217728")
             .with(message_size)
+            .hot(|c, now| c.amqp.message_bytes_max = now.amqp.message_bytes_max)
             .doc("Largest message body; at most 512 MiB."),
     ]
 }

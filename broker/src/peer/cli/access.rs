@@ -80,7 +80,8 @@ fn add(node: &Node, user_name: &str, password: &str) -> Outcome {
 
 /// The hash of a password that is good enough for the configuration.
 fn hash(node: &Node, user: &UserName, password: &str) -> Result<PasswordHash, Failure> {
-    let access = &node.config().access;
+    let config = node.config();
+    let access = &config.access;
     check_password(password, user, access).map_err(Failure::Refused)?;
     let algorithm = hash_algorithm(access.password_hashing);
     Ok(PasswordHash::new(algorithm, rand::random(), password.as_bytes()))

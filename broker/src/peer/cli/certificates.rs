@@ -16,7 +16,7 @@ pub(super) fn certificates(node: &Node) -> Outcome {
             ("not_after", Term::Integer(found.not_after)),
         ])
     };
-    let found = certificates::of_listeners(node.config(), &node.plugins());
+    let found = certificates::of_listeners(&node.config(), &node.plugins());
     let found = found.map_err(|why| Failure::Refused(format!("{why:#}")))?;
     Ok(Term::List(found.into_iter().map(one).collect()))
 }

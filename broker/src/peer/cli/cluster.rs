@@ -209,8 +209,8 @@ async fn forget(process: &Process, name: &str, offline: bool) -> Outcome {
 /// What `cluster_status` begins with: the members, and what all have.
 /// The nodes that discovery names.
 pub(super) fn discovered(node: &crate::host::Node) -> Outcome {
-    let (own, formation) = (node.name().clone(), &node.config().formation);
-    let found = tokio::runtime::Handle::current().block_on(process::discovered(&own, formation));
+    let (own, config) = (node.name().clone(), node.config());
+    let found = tokio::runtime::Handle::current().block_on(process::discovered(&own, &config.formation));
     let found = found.map_err(|why| Failure::Refused(format!("{why:#}")))?;
     Ok(Term::List(found.into_iter().map(Term::atom).collect()))
 }

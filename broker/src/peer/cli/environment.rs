@@ -14,8 +14,8 @@ use crate::{
 pub(super) fn environment(node: &Node) -> Term {
     let config = node.config();
     map([
-        ("rabbit", rabbit(node, config)),
-        ("rabbitmq_management", management(config)),
+        ("rabbit", rabbit(node, &config)),
+        ("rabbitmq_management", management(&config)),
         (
             "rabbitmq_prometheus",
             map([
@@ -30,7 +30,8 @@ pub(super) fn environment(node: &Node) -> Term {
 
 /// The variables that the node was started with.
 pub(super) fn variables(node: &Node) -> Term {
-    let variables = node.config().node.variables.iter();
+    let config = node.config();
+    let variables = config.node.variables.iter();
     Term::Map(
         variables
             .map(|(name, value)| (name.clone(), Term::text(value)))

@@ -126,7 +126,8 @@ fn memory(node: &Node) -> Term {
 }
 
 fn log_files(node: &Node) -> Term {
-    let log = &node.config().log;
+    let config = node.config();
+    let log = &config.log;
     let file = log
         .file_path(&node.config().node.name)
         .map(|path| path.display().to_string());
