@@ -113,6 +113,9 @@ enum Which {
         /// Four short rounds of a fixed plan.
         #[arg(long)]
         brief: bool,
+        /// Run only troubles whose names begin so; may be repeated. 'leader kill' is one that hits whoever leads the definitions.
+        #[arg(long, conflicts_with = "brief")]
+        only: Vec<String>,
     },
     /// On a Kubernetes with the operator: restart, scale, drain and hurt a cluster under load, and audit what is left. Needs kubectl.
     Operations {
@@ -178,6 +181,7 @@ fn run(arguments: Arguments) -> Result<()> {
             queues,
             rate,
             brief,
+            only,
         } => {
             let options = partition::Options {
                 server: server.to_owned(),
@@ -187,6 +191,7 @@ fn run(arguments: Arguments) -> Result<()> {
                 dir: std::path::absolute(dir)?,
                 rate,
                 brief,
+                only,
             };
             partition::run(options, &std::env::args().skip(1).collect::<Vec<_>>())
         }

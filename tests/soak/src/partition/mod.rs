@@ -53,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) rate: u64,
     /// A few short rounds of a fixed plan.
     pub(crate) brief: bool,
+    /// Beginnings of the troubles' names; all of them if there are none.
+    pub(crate) only: Vec<String>,
 }
 
 /// What survives from round to round.
@@ -194,7 +196,7 @@ impl Campaign {
             let number = self.state.next_round;
             let plan = match brief.get(number as usize) {
                 Some(plan) => plan.clone(),
-                None => Plan::new(seed, number, self.setting()),
+                None => Plan::one_of(&self.options.only, seed, number, self.setting())?,
             };
             let started = Instant::now();
             let outcome = round::run(self, number, &plan);

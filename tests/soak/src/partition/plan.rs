@@ -3,6 +3,7 @@
 
 use super::net::HOSTS;
 use crate::dice::Dice;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -101,6 +102,26 @@ impl Trouble {
             Self::Wipe(_) => "wipe",
         }
     }
+
+    /// True if its name begins so, after `leader` only that of one which hits whoever leads.
+    fn is_called(&self, name: &str) -> bool {
+        match name.strip_prefix("leader ") {
+            Some(name) => self.hits_leader() && self.name().starts_with(name),
+            None => self.name().starts_with(name),
+        }
+    }
+
+    fn hits_leader(&self) -> bool {
+        matches!(
+            self,
+            Self::Kill(Victim::Leader, _)
+                | Self::Freeze(Victim::Leader, _)
+                | Self::Isolate(Victim::Leader, _)
+                | Self::Mute(Victim::Leader, _)
+                | Self::Deaf(Victim::Leader, _)
+                | Self::Flap(Victim::Leader, ..)
+        )
+    }
 }
 
 /// How a queue's messages are taken.
@@ -128,10 +149,32 @@ pub(crate) struct Plan {
 /// So often each kind is drawn, in the order of [`draw`]; the last is for queues that outlive a disk.
 const WEIGHTS: [u64; 15] = [14, 8, 12, 14, 6, 5, 5, 5, 6, 5, 5, 6, 5, 5, 8];
 
+/// So many plans are drawn for a round at most until there is one of the wanted kind.
+const DRAWN_MAX: u32 = 10_000;
+
 impl Plan {
     /// The plan that this seed has for this round.
     pub(crate) fn new(seed: u64, round: u32, setting: Setting) -> Self {
-        let mut dice = Dice::new(&[seed, u64::from(round), 0x7061_7274]);
+        Self::from_dice(Dice::new(&[seed, u64::from(round), 0x7061_7274]), setting)
+    }
+
+    /// The first plan for this round whose trouble's name begins like one of these; any if there are none.
+    ///
+    /// # Errors
+    /// No trouble of this setting is called so.
+    pub(crate) fn one_of(names: &[String], seed: u64, round: u32, setting: Setting) -> Result<Self> {
+        if names.is_empty() {
+            return Ok(Self::new(seed, round, setting));
+        }
+        let mut drawn = (0..DRAWN_MAX).map(|time| {
+            let dice = Dice::new(&[seed, u64::from(round), u64::from(time), 0x6f6e_6c79]);
+            Self::from_dice(dice, setting)
+        });
+        let found = drawn.find(|plan| names.iter().any(|name| plan.trouble.is_called(name)));
+        found.with_context(|| format!("no trouble is called {}", names.join(" or ")))
+    }
+
+    fn from_dice(mut dice: Dice, setting: Setting) -> Self {
         let before = dice.between(700, 2_000);
         let paces = (0..HOSTS * HOSTS).map(|_| pace(&mut dice)).collect();
         let trouble = if setting.judge {
@@ -282,6 +325,19 @@ mod tests {
             ..SINGLE
         };
         assert_eq!(names(mirrored).len(), 17);
+    }
+
+    #[test]
+    fn rounds_of_one_kind_are_of_that_kind_and_a_kind_that_is_none_is_an_error() {
+        let only = ["leader kill".to_owned(), "flap".to_owned()];
+        for round in 0..50 {
+            let trouble = Plan::one_of(&only, 7, round, SINGLE).unwrap().trouble;
+            assert!(
+                matches!(trouble, Trouble::Kill(Victim::Leader, _) | Trouble::Flap(..)),
+                "{trouble:?}"
+            );
+        }
+        assert!(Plan::one_of(&["wipe".to_owned()], 7, 0, SINGLE).is_err());
     }
 
     #[test]
