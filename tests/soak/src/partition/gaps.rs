@@ -24,9 +24,9 @@ pub(crate) enum Side {
     Own,
 }
 
-/// Where this publisher stood.
-pub(crate) fn side(lane: &Lane, victims: &BTreeSet<usize>) -> Side {
-    match (victims.contains(&lane.publisher), victims.contains(&lane.leader)) {
+/// Where this publisher stood whose queue was led there when the trouble began.
+pub(crate) fn side(lane: &Lane, leader: usize, victims: &BTreeSet<usize>) -> Side {
+    match (victims.contains(&lane.publisher), victims.contains(&leader)) {
         (true, _) => Side::Own,
         (false, true) => Side::Leader,
         (false, false) => Side::Bystander,

@@ -24,6 +24,7 @@ use node::Kind;
 pub(crate) use plan::Queues;
 use plan::{Plan, Setting};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -93,6 +94,8 @@ struct Outcome {
     trial: Trial,
     findings: Vec<Finding>,
     counts: Counts,
+    /// Who led each queue when the trouble began; none where that is where it was declared.
+    leaders: BTreeMap<String, usize>,
     waits: Vec<(gaps::Side, u64)>,
     recovery_ms: Option<u64>,
     ends: Ends,

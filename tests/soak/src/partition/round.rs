@@ -6,6 +6,7 @@ use super::definer::{self, Definer, Definitions};
 use super::gaps::{Side, allowed, longest, side};
 use super::load::{Consumer, Door, Ends, Lane, PATIENCE, Progress, Published, Publisher, Signals};
 use super::net::{HOSTS, amqp};
+use super::node::Node;
 use super::plan::{Plan, Queues, Trouble};
 use super::{Campaign, Counts, Outcome};
 use crate::client::{Connection, Failure};
@@ -159,6 +160,7 @@ impl Stage<'_> {
             self.wait_in_sync(cluster)?;
         }
         self.wait_served(0)?;
+        outcome.leaders = self.leaders(cluster)?;
         sleep(Duration::from_millis(self.plan.before));
         let from = self.signals.now();
         let signals = self.signals;
@@ -224,6 +226,17 @@ impl Stage<'_> {
         }
     }
 
+    /// Who leads each queue now: another than at first, once that one was lost.
+    fn leaders(&self, cluster: &Cluster) -> Result<BTreeMap<String, usize>> {
+        let lists = cluster.nodes[0].ask(&cluster.net, &["list_queues", "name", "pid"])?;
+        let leader = |lane: &Lane| {
+            let pid = row(&lists, &lane.queue)?.get("pid")?.as_str()?;
+            let leads = |node: &&Node| pid.starts_with(&format!("<{}.", node.name()));
+            Some((lane.queue.clone(), cluster.nodes.iter().find(leads)?.number))
+        };
+        Ok(self.lanes.iter().filter_map(leader).collect())
+    }
+
     /// Until every queue is empty, looked at twice.
     fn drain(&self, cluster: &Cluster) -> Result<()> {
         let (deadline, mut empty) = (Instant::now() + DRAINED, 0);
@@ -264,7 +277,8 @@ impl Stage<'_> {
     fn judge_waits(&self, published: &[Published], from: u64, to: u64, outcome: &mut Outcome) {
         let mut waits = BTreeMap::<Side, u64>::new();
         for (lane, published) in self.lanes.iter().zip(published) {
-            let side = side(lane, &outcome.trial.victims);
+            let leader = outcome.leaders.get(&lane.queue).copied().unwrap_or(lane.leader);
+            let side = side(lane, leader, &outcome.trial.victims);
             let wait = longest(&published.confirms, from, to);
             let longest = waits.entry(side).or_default();
             *longest = wait.max(*longest);
