@@ -36,7 +36,8 @@ pub use feed::publish as publish_log;
 
 /// The category of all lines that have none of their own.
 const DEFAULT: &str = "default";
-/// The library by which nodes agree tells its authors much; only what goes wrong is for operators.
+/// The library by which nodes agree tells its authors much, and of each heartbeat that is not answered. What that means for
+/// operators is told by who uses it; this is for who looks closely.
 const AGREEMENT: &str = "openraft";
 
 /// An output cannot be had.
@@ -244,10 +245,14 @@ fn targets(levels: &BTreeMap<String, LogLevel>, output: Option<LogLevel>) -> Tar
     let floor = output.map_or(LevelFilter::TRACE, filter);
     let of = |level: LogLevel| filter(level).min(floor);
     let default = levels.get(DEFAULT).copied().unwrap_or_default();
+    let agreement = match of(default) {
+        LevelFilter::DEBUG | LevelFilter::TRACE => LevelFilter::WARN,
+        _ => LevelFilter::OFF,
+    };
     let named = levels.iter().filter(|(category, _)| *category != DEFAULT);
     Targets::new()
         .with_default(of(default))
-        .with_target(AGREEMENT, of(default).min(LevelFilter::WARN))
+        .with_target(AGREEMENT, agreement)
         .with_targets(named.map(|(category, level)| (category.clone(), of(*level))))
 }
 
