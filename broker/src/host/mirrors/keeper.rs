@@ -102,8 +102,11 @@ fn look(node: &Arc<Node>, all: Vec<Led>) {
     let now = node.now();
     let mut changes: Vec<(Led, MirrorChange)> = Vec::new();
     for led in all.into_iter().filter(|led| led.stream.is_busy()) {
-        for to in led.stream.unattached().into_iter().filter(|to| is_up(node, *to)) {
-            if let Some(link) = node.mirrors().link(to).filter(|link| link.incarnation().is_some()) {
+        for to in led.stream.unattached() {
+            if !is_up(node, to) {
+                // It was so before this reign began, or will be told: nobody waits for what is known to be gone.
+                led.stream.lose(to, now);
+            } else if let Some(link) = node.mirrors().link(to).filter(|link| link.incarnation().is_some()) {
                 node.attach(&led, &link);
             }
         }
