@@ -6,6 +6,7 @@
 mod beat;
 mod commands;
 mod history;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -113,17 +114,14 @@ impl Presence {
     pub fn run(self: &Arc<Self>) {
         // The commit that made it up came from a majority just now.
         self.lease.lock().renew(Instant::now(), Duration::ZERO);
-        let (beating, keeping) = (self.clone(), self.clone());
-        tokio::spawn(
-            self.quiet
-                .clone()
-                .run_until_cancelled_owned(async move { beating.beat().await }),
-        );
-        tokio::spawn(
-            self.quiet
-                .clone()
-                .run_until_cancelled_owned(async move { keeping.keep().await }),
-        );
+        let (beating, keeping, watching) = (self.clone(), self.clone(), self.clone());
+        self.until_quiet(async move { beating.beat().await });
+        self.until_quiet(async move { keeping.keep().await });
+        self.until_quiet(async move { watching.watch_leader().await });
+    }
+
+    fn until_quiet(&self, work: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(self.quiet.clone().run_until_cancelled_owned(work));
     }
 
     /// Whether the node may serve clients: false while it does not hear of a majority.

@@ -35,6 +35,7 @@ struct Seat {
     disk: MemDisk,
     starts: u64,
     joined: bool,
+    timing: Timing,
     running: Option<(Arc<Presence>, Arc<RaftStore>, Arc<Bare>)>,
 }
 
@@ -65,6 +66,7 @@ impl Seat {
             disk: MemDisk::new(),
             starts: 0,
             joined: false,
+            timing: TIMING,
             running: None,
         }
     }
@@ -112,7 +114,7 @@ impl Seat {
             transport: transport.clone(),
             machine: machine.clone(),
             fatal: Arc::new(|why: &str| panic!("{why}")),
-            timing: TIMING,
+            timing: self.timing,
         };
         let store = RaftStore::open(self.disk.clone(), "meta", opening).await.unwrap();
         let note: Note = Box::new(|_: &Status| Ok(()));
@@ -210,8 +212,16 @@ impl Seat {
 
 /// So many nodes, joined one after the other.
 async fn cluster(count: u128) -> (Ether, Vec<Seat>) {
+    cluster_of(count, TIMING).await
+}
+
+async fn cluster_of(count: u128, timing: Timing) -> (Ether, Vec<Seat>) {
     let ether = Ether::default();
-    let mut seats: Vec<Seat> = (1..=count).map(|number| Seat::new(&ether, number)).collect();
+    let seat = |number| Seat {
+        timing,
+        ..Seat::new(&ether, number)
+    };
+    let mut seats: Vec<Seat> = (1..=count).map(seat).collect();
     for seat in &mut seats {
         if seat.number > 1 {
             seat.join(1, NodeKind::Disc).await;
@@ -272,6 +282,27 @@ async fn a_killed_node_is_known_to_be_down_soon_and_a_silent_one_a_little_later(
     seats[2].until_serving(true).await;
     seats[2].until_up(&[1, 2, 3]).await;
     assert_eq!(seats[2].starts, 2, "the same process goes on");
+}
+
+/// One that is only silent is believed in for as long again, at least.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_leader_has_a_successor_as_soon_as_it_is_believed_in_no_more() {
+    let belief = Duration::from_secs(8);
+    let timing = Timing {
+        election_ms: (8_000, 8_001),
+        ..TIMING
+    };
+    assert!(timing.belief() >= belief);
+    let (_ether, mut seats) = cluster_of(3, timing).await;
+    let killed = Instant::now();
+    seats[0].kill().await;
+    let leads = |seat: &Seat| {
+        seat.running
+            .as_ref()
+            .is_some_and(|(_, store, _)| store.standing().settled.is_some())
+    };
+    until("another leads", async || leads(&seats[1]) || leads(&seats[2])).await;
+    assert!(killed.elapsed() < belief * 2, "nobody has looked whether it is there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

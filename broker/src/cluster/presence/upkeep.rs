@@ -29,6 +29,7 @@ impl Presence {
             let leads = self.store.standing().settled;
             if let Some(term) = leads.filter(|_| leads != led) {
                 tracing::info!("this node leads the definitions of the cluster, term {term}");
+                next_look_around = Instant::now();
             }
             led = leads;
             self.roll.lock().lead(leads, Instant::now());
@@ -47,7 +48,10 @@ impl Presence {
                     next_look_around = Instant::now() + LOOK_AROUND.min(self.patience.beat());
                 }
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.store.standing_changes() => {}
+            }
         }
     }
 
@@ -89,7 +93,7 @@ impl Presence {
         self.bury(refused.iter().filter_map(record).map(death).collect()).await;
     }
 
-    async fn refusing(&self, peers: Vec<Peer>) -> Vec<Peer> {
+    pub(super) async fn refusing(&self, peers: Vec<Peer>) -> Vec<Peer> {
         let look = peers.into_iter().map(|peer| async move {
             // A refusal comes at once; for a silent node the others do not wait.
             let looked = self.transport.call(&peer, Request::Ping, LOOK).await;

@@ -14,9 +14,8 @@ use crate::cluster::{
 };
 use model::NodeUuid;
 use openraft::{ChangeMembers, Raft, ServerState};
-use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 type State = openraft::RaftState<Id, Member, openraft::TokioInstant>;
 
@@ -34,7 +33,7 @@ pub struct Standing {
 
 /// Keeps the standing up to date as long as the library runs. Taken from each report when it comes: a report may be old
 /// by the time that somebody asks.
-pub(super) async fn observe(raft: Raft<Types>, standing: Arc<Mutex<Standing>>) {
+pub(super) async fn observe(raft: Raft<Types>, standing: Arc<watch::Sender<Standing>>) {
     let mut reports = raft.metrics();
     loop {
         let now = {
@@ -51,7 +50,12 @@ pub(super) async fn observe(raft: Raft<Types>, standing: Arc<Mutex<Standing>>) {
                 confirmed: age.and_then(|age| Instant::now().checked_sub(age)),
             }
         };
-        *standing.lock() = now;
+        // Whoever waits waits for another leader, not for the next heartbeat.
+        standing.send_if_modified(|known| {
+            let is_news = known.settled != now.settled;
+            *known = now;
+            is_news
+        });
         if reports.changed().await.is_err() {
             return;
         }
@@ -85,7 +89,31 @@ impl RaftStore {
 
     /// What this node knows of leading.
     pub fn standing(&self) -> Standing {
-        *self.standing.lock()
+        *self.standing.borrow()
+    }
+
+    /// Back when this node leads in another term than now, or no more.
+    pub async fn standing_changes(&self) {
+        if self.standing.subscribe().changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// True if the leader, another node, has not been heard for longer than between two of its heartbeats.
+    pub fn misses_leader(&self) -> bool {
+        self.standing().settled.is_none() && self.heard.lock().elapsed() > self.timing.heartbeat() * 3 / 2
+    }
+
+    /// When this node believes in the leader no more, if it is not heard again.
+    pub fn believes_until(&self) -> Instant {
+        *self.heard.lock() + self.timing.belief()
+    }
+
+    /// Stands for election now, whatever is believed.
+    pub async fn stand(&self) {
+        if let Err(error) = self.raft.trigger().elect().await {
+            tracing::debug!("the node cannot stand for election: {error}");
+        }
     }
 
     /// Changes the members. `Done` once that is committed, `NotLeader` where it cannot be done.

@@ -15,6 +15,7 @@ use crate::cluster::{
 use futures::future::BoxFuture;
 use openraft::error::{ClientWriteError, ForwardToLeader, RaftError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a member may wait for a commit before it is told to ask again.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
@@ -66,6 +67,9 @@ impl RaftStore {
             return Reply::Failed(why);
         }
         let answer = self.raft.append_entries(request).await;
+        if leads {
+            *self.heard.lock() = Instant::now();
+        }
         reply(answer, |answer| Reply::Append(messages::appended(answer)))
     }
 

@@ -31,7 +31,10 @@ use std::{
     time::Duration,
 };
 use store::disk::Disk;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 /// Entries kept although a snapshot holds them, for members that are a little behind.
 const KEPT_ENTRIES: u64 = 64;
@@ -70,6 +73,16 @@ impl Default for Timing {
 }
 
 impl Timing {
+    /// How often a leader shows that it is there.
+    pub fn heartbeat(self) -> Duration {
+        Duration::from_millis(self.heartbeat_ms)
+    }
+
+    /// How long others believe in a leader that is silent.
+    pub fn belief(self) -> Duration {
+        Duration::from_millis(self.election_ms.1)
+    }
+
     /// When somebody stands for election at the latest, after a leader has fallen silent. Who has once seen a longer
     /// log than its own lets others go first, for twice the longer time.
     pub fn candidacy_max(self) -> Duration {
@@ -100,7 +113,10 @@ pub struct RaftStore {
     pub(super) raft: Raft<Types>,
     pub(super) identity: Identity,
     pub(super) machine: Arc<dyn Machine>,
-    pub(super) standing: Arc<Mutex<Standing>>,
+    pub(super) standing: Arc<watch::Sender<Standing>>,
+    /// When a leader was heard last.
+    pub(super) heard: Mutex<Instant>,
+    pub(super) timing: Timing,
     /// What the log says, without its file.
     pub(super) log: LogView,
     proposals: mpsc::Sender<Asked>,
@@ -191,11 +207,13 @@ impl RaftStore {
             shortening: None,
         };
         tokio::spawn(proposer.run(asked));
-        let standing = Arc::new(Mutex::new(Standing::default()));
+        let standing = Arc::new(watch::Sender::new(Standing::default()));
         tokio::spawn(members::observe(raft.clone(), standing.clone()));
         Arc::new(RaftStore {
             raft,
             standing,
+            heard: Mutex::new(Instant::now()),
+            timing: opening.timing,
             log,
             identity: opening.identity,
             machine: opening.machine,
