@@ -13,7 +13,7 @@ mod tests;
 
 use api::{ClusterMember, Membership};
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::State,
     http::StatusCode,
     middleware,
@@ -25,7 +25,9 @@ use std::{sync::Arc, time::Duration};
 pub use proven::Door;
 
 use crate::{
+    cluster::presence::Status,
     host::Node,
+    peer::Peers,
     process::{Process, Running},
 };
 
@@ -77,7 +79,7 @@ async fn live(State(process): State<Arc<Process>>) -> Verdict {
 }
 
 /// Names and identities only: what any client is told by the server's properties, or could see by asking for names.
-async fn cluster(State(process): State<Arc<Process>>) -> Response {
+async fn cluster(State(process): State<Arc<Process>>, peers: Option<Extension<Arc<Peers>>>) -> Response {
     let status = match process.status().await {
         Ok(Some(status)) => status,
         Ok(None) => return (StatusCode::SERVICE_UNAVAILABLE, "the node belongs to no cluster yet\n").into_response(),
@@ -95,10 +97,18 @@ async fn cluster(State(process): State<Arc<Process>>) -> Response {
         serving: status.serving,
         maintenance: app.as_ref().is_some_and(|app| app.node.is_under_maintenance()),
         alarms: app.as_ref().map(|app| alarms(&app.node)).unwrap_or_default(),
+        without_tls: peers.map(|peers| without_tls(&peers, &status)).unwrap_or_default(),
         leader: status.leader,
         members: members.collect(),
     })
     .into_response()
+}
+
+/// Of the nodes that are members still.
+fn without_tls(peers: &Peers, status: &Status) -> Vec<String> {
+    let mut without = peers.without_tls();
+    without.retain(|name| status.nodes.iter().any(|node| node.name == *name));
+    without
 }
 
 fn alarms(node: &Node) -> Vec<String> {

@@ -166,7 +166,8 @@ async fn serve(hangups: Hangups) -> anyhow::Result<()> {
         let peers = peers.clone();
         admin::Door::new(move || peers.secrets())
     };
-    tokio::spawn(admin.run(admin::routes(process.clone(), door), process.stopping().clone()));
+    let routes = admin::routes(process.clone(), door).layer(axum::Extension(peers.clone()));
+    tokio::spawn(admin.run(routes, process.stopping().clone()));
     tokio::spawn(peer::serve(peer_port, peers, process.clone()));
     tokio::spawn(peer::names::keep(named, names, process.stopping().clone()));
     process.find_cluster().await.context("forming a cluster")?;

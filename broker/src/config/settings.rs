@@ -163,7 +163,7 @@ words! {
     BetweenNodes {
         /// They do not.
         None = "none",
-        /// They take TLS, and speak none themselves: for a change node by node.
+        /// They ask for TLS and go without where there is none, and take both: for a change node by node.
         Offered = "offered",
         /// Nothing else.
         Required = "required",

@@ -67,10 +67,12 @@ async fn enter_at(
     (from, to): (&str, &str),
     (secret, tls): (&Cookie, Option<&PeerTls>),
 ) -> io::Result<TcpStream> {
-    let mut tcp = tokio::time::timeout(CONNECT_PATIENCE, TcpStream::connect(address)).await??;
-    tcp.set_nodelay(true)?;
+    let mut tcp = dial(address).await?;
     if let Some(tls) = tls {
-        tcp = tls.connect(tcp, to).await?;
+        tcp = match tls.connect(tcp, to).await {
+            Err(why) if tls.goes_without(to, &why) => dial(address).await?,
+            secured => secured?,
+        };
     }
     let hello = Hello::new(channel, from, to);
     say(&mut tcp, &hello).await?;
@@ -84,6 +86,12 @@ async fn enter_at(
         Verdict::Welcome(_) => Err(refused(to, &Verdict::WrongSecret)),
         other => Err(refused(to, &other)),
     }
+}
+
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = tokio::time::timeout(CONNECT_PATIENCE, TcpStream::connect(address)).await??;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
 }
 
 fn refused(to: &str, verdict: &Verdict) -> io::Error {

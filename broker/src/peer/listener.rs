@@ -114,6 +114,11 @@ impl Peers {
         })
     }
 
+    /// Nodes to which this one spoke last without TLS, although it asked for it.
+    pub fn without_tls(&self) -> Vec<String> {
+        self.tls.without()
+    }
+
     /// Handshakes and introductions refused since the start, here and by others.
     pub fn refusals(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)

@@ -7,7 +7,7 @@
 use anyhow::Context;
 use parking_lot::Mutex;
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, fmt, io, net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes},
     net::{TcpListener, TcpStream},
@@ -26,6 +26,8 @@ const KEYS: &str = "distribution.ssl_options";
 const HANDSHAKE_RECORD: u8 = 0x16;
 /// Octets under way in each direction.
 const CARRIED_BYTES: usize = 64 * 1024;
+/// Nodes without TLS that are remembered; more are not told of.
+const WITHOUT_MAX: usize = 1000;
 
 /// Both ends of connections.
 #[derive(Clone)]
@@ -44,6 +46,8 @@ pub struct PeerTls {
     mode: BetweenNodes,
     options: TlsOptions,
     loaded: Option<Mutex<Loaded>>,
+    /// Nodes to which the last connection went without TLS, although it was asked for.
+    without: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for PeerTls {
@@ -81,7 +85,12 @@ impl PeerTls {
                 Some(Mutex::new(load(&options).context("TLS between nodes")?))
             }
         };
-        Ok(PeerTls { mode, options, loaded })
+        Ok(PeerTls {
+            mode,
+            options,
+            loaded,
+            without: Mutex::default(),
+        })
     }
 
     /// The configurations, read again if a file has changed; a broken new file changes nothing.
@@ -108,13 +117,30 @@ impl PeerTls {
     /// # Errors
     /// The other end has no certificate that counts, or does not take this one's.
     pub async fn connect(&self, tcp: TcpStream, to: &str) -> io::Result<TcpStream> {
-        let (BetweenNodes::Required, Some(ends)) = (self.mode, self.ends()) else {
-            return Ok(tcp);
-        };
+        let Some(ends) = self.ends() else { return Ok(tcp) };
         let host = to.rsplit('@').next().unwrap_or(to).to_owned();
         let host = ServerName::try_from(host).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         tune(&tcp)?;
-        tunnel(TlsConnector::from(ends.client).connect(host, tcp).await?).await
+        let secured = tunnel(TlsConnector::from(ends.client).connect(host, tcp).await?).await?;
+        self.without.lock().remove(to);
+        Ok(secured)
+    }
+
+    /// Whether who could not come with TLS may come without it; told in the log when that begins.
+    pub fn goes_without(&self, to: &str, why: &io::Error) -> bool {
+        if self.mode != BetweenNodes::Offered {
+            return false;
+        }
+        let mut without = self.without.lock();
+        if without.len() < WITHOUT_MAX && without.insert(to.to_owned()) {
+            tracing::warn!("no TLS to node {to}, going on without while distribution.tls is offered: {why}");
+        }
+        true
+    }
+
+    /// Nodes to which the last connection went without TLS, although it was asked for.
+    pub fn without(&self) -> Vec<String> {
+        self.without.lock().iter().cloned().collect()
     }
 
     /// The accepting end. The error is for the log.
@@ -128,12 +154,18 @@ impl PeerTls {
             let shaken = shaken.map_err(|why| format!("TLS handshake: {why}"))?;
             return tunnel(shaken).await.map_err(|why| why.to_string());
         }
-        let is_local = from.ip().to_canonical().is_loopback();
-        match self.mode == BetweenNodes::Required && !is_local {
+        let own = tcp.local_addr().map_err(|why| why.to_string())?;
+        match self.mode == BetweenNodes::Required && !is_local(from, own) {
             true => Err("it speaks no TLS, and distribution.tls is required".to_owned()),
             false => Ok(tcp),
         }
     }
+}
+
+/// Whether who is there is on this host: it came to the host's own address from just that, as tools do where the host's name is that address.
+fn is_local(from: SocketAddr, own: SocketAddr) -> bool {
+    let from = from.ip().to_canonical();
+    from.is_loopback() || from == own.ip().to_canonical()
 }
 
 /// A plain socket that stands for a TLS connection.
@@ -255,6 +287,10 @@ mod tests {
         assert_eq!(far.unwrap_err(), "it speaks no TLS, and distribution.tls is required");
         let (_, far) = meet(&plain, "rabbit@localhost", &node_of(&own), [127, 0, 0, 1]).await;
         assert!(far.is_ok(), "a tool of the same host");
+        let lost = io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert!(
+            !plain.goes_without("rabbit@localhost", &lost) && !node_of(&own).goes_without("rabbit@localhost", &lost)
+        );
         let offered = node(BetweenNodes::Offered, own.path());
         for near in [&plain, &node_of(&own)] {
             let (near, far) = meet(near, "rabbit@localhost", &offered, ELSEWHERE).await;
@@ -263,6 +299,30 @@ mod tests {
                 "while nodes are changed one after the other"
             );
         }
+    }
+
+    #[test]
+    fn a_tool_of_this_host_comes_from_its_loopback_or_from_the_address_to_which_it_goes() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert!(is_local(at("127.0.0.1:9"), at("10.0.0.1:25672")));
+        assert!(is_local(at("10.0.0.1:9"), at("[::ffff:10.0.0.1]:25672")));
+        assert!(!is_local(at("10.0.0.2:9"), at("10.0.0.1:25672")));
+    }
+
+    #[tokio::test]
+    async fn where_it_is_offered_it_is_spoken_to_who_takes_it_and_known_of_who_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        equip(directory.path());
+        let node_of = |mode| node(mode, directory.path());
+        let offered = node_of(BetweenNodes::Offered);
+        let lost = io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert!(offered.goes_without("rabbit@localhost", &lost));
+        assert_eq!(offered.without(), ["rabbit@localhost"]);
+        for far in [node_of(BetweenNodes::Required), node_of(BetweenNodes::Offered)] {
+            let (near, far) = meet(&offered, "rabbit@localhost", &far, ELSEWHERE).await;
+            assert!(near.is_ok() && far.is_ok());
+        }
+        assert!(offered.without().is_empty(), "the last connection had it");
     }
 
     #[tokio::test]

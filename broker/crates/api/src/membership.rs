@@ -18,6 +18,9 @@ pub struct Membership {
     /// Its alarms, `memory` and `disk`; publishers are blocked while there is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
+    /// Nodes to which it asked for TLS and then spoke without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_tls: Vec<String>,
     /// The node that leads the definitions, if this one hears of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,

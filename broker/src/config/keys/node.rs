@@ -178,8 +178,8 @@ fn cluster() -> Vec<Key> {
         key("distribution.tls", |c: &mut Config, _, v| c.node.peer_tls = v)
             .default("none")
             .doc(
-                "Whether nodes speak TLS to each other. offered: TLS is taken and not asked for, while nodes are changed one after the \
-                 other. required: nothing else; tools are used on the node's own host.",
+                "Whether nodes speak TLS to each other. offered: TLS where the other end takes it, none where it does not, while nodes \
+                 are changed one after the other. required: nothing else; tools are used on the node's own host.",
             ),
         key("distribution.ssl_options.cacertfile", |c: &mut Config, _, v: PathBuf| {
             c.node.peer_tls_options.ca_file = Some(v)
