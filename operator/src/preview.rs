@@ -6,6 +6,7 @@ use kube::core::Resource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cluster::between;
 use crate::cluster::build::monitoring::Apis;
 use crate::cluster::build::{Children, Shape, build, secret_meta};
 use crate::cluster::image::Reference;
@@ -153,6 +154,7 @@ fn printed(valid: &ValidCluster, monitoring: Apis) -> Result<Vec<String>, serde_
     let plan = plan(&wanted, &Situation::default());
     let shape = Shape {
         replicas: plan.replicas,
+        between: between::asked(valid.spec.tls.as_ref()),
         monitoring,
         ..Shape::default()
     };

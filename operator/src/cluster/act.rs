@@ -21,7 +21,7 @@ use super::nodes;
 use super::observe::{Found, Monitoring, Optional, Place};
 use super::plan::{Plan, Step, Why};
 use super::rotation::{self, Turn};
-use super::secrets::{Credentials, Verdict, Verdicts, cookies, draw_cookie};
+use super::secrets::{Credentials, Verdict, Verdicts, draw_cookie};
 use super::situation::{PodSeen, has_left, set_seen};
 use super::talk::Door;
 use super::validate::ValidCluster;
@@ -412,7 +412,6 @@ impl Hand<'_> {
         if !self.is_still_wanted().await? {
             return Ok(None);
         }
-        let cookies = found.cookie.as_ref().map(cookies).unwrap_or_default();
         let live = found.pods.iter().find(|live| live.uid().as_ref() == Some(&pod.uid));
         let door = live
             .and_then(nodes::peer_address)
@@ -420,7 +419,7 @@ impl Hand<'_> {
             .map(|(address, told)| Door {
                 address,
                 node: told.node.clone(),
-                cookies: &cookies,
+                keys: &found.keys,
             });
         let Some(door) = door else { return Ok(None) };
         let told = async { door.enter().await?.tell(request).await };

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use link::{Cookie, Listing, PolicyLevel, Request, Term, Which};
+use link::{Listing, PolicyLevel, Request, Term, Which};
 use serde_json::Value;
 
+use super::keys::Keys;
 use super::nodes;
 use super::talk::{Door, Error, Talk};
 use crate::policy::feasible::{Asked, asked};
@@ -73,11 +74,11 @@ pub struct Placing {
 }
 
 /// Whether the app of that pod's node runs, as the node itself says.
-pub async fn app_runs(pod: &Pod, node: &str, cookies: &[Cookie]) -> Option<bool> {
+pub async fn app_runs(pod: &Pod, node: &str, keys: &Keys) -> Option<bool> {
     let door = Door {
         address: nodes::peer_address(pod)?,
         node: node.to_owned(),
-        cookies,
+        keys,
     };
     let told = async { door.enter().await?.tell(&Request::IsRunning).await };
     match told.await {
@@ -94,12 +95,12 @@ pub async fn app_runs(pod: &Pod, node: &str, cookies: &[Cookie]) -> Option<bool>
 }
 
 /// What each of these pods' nodes has, by the pod's name; who does not answer is missing.
-pub async fn ask(pods: &[Pod], names: &BTreeMap<String, String>, cookies: &[Cookie]) -> BTreeMap<String, Holdings> {
+pub async fn ask(pods: &[Pod], names: &BTreeMap<String, String>, keys: &Keys) -> BTreeMap<String, Holdings> {
     let doors = pods.iter().filter_map(|pod| {
         let door = Door {
             address: nodes::peer_address(pod)?,
             node: names.get(&pod.name_any())?.clone(),
-            cookies,
+            keys,
         };
         Some((pod.name_any(), door))
     });

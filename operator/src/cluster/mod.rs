@@ -4,11 +4,13 @@
 //! no randomness. `reconcile` strings them together.
 
 pub mod act;
+pub mod between;
 pub mod build;
 pub mod definitions;
 mod drain;
 pub mod holdings;
 pub mod image;
+pub mod keys;
 pub mod leave;
 pub mod names;
 pub mod nodes;

@@ -17,17 +17,19 @@ use kube::{Api, Client, Resource, ResourceExt};
 use link::Cookie;
 use serde::de::DeserializeOwned;
 
+use super::between::Between;
 use super::build::monitoring::{self, Apis};
 use super::definitions::Sources;
 use super::holdings::{self, Holdings};
+use super::keys::Keys;
 use super::names::{Names, selector_text};
 use super::nodes;
 use super::rotation::{KEY_NEXT, stage};
 use super::secrets::{cookies, text};
-use super::situation::LABEL_REVISION;
+use super::situation::{LABEL_REVISION, set_seen};
 use super::talk::Door;
 use crate::api_error::said;
-use crate::crd::{OperationKind, RabbitCluster};
+use crate::crd::{OperationKind, RabbitCluster, Tls};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,8 @@ pub struct Found {
     pub default_user: Option<Secret>,
     /// Secrets that the spec names for TLS, as far as they exist.
     pub tls: Vec<Secret>,
+    /// What it takes to be let in by the nodes.
+    pub keys: Keys,
     /// What the spec names for definitions, as far as it exists.
     pub definitions: Sources,
     /// Children of ours that not every spec has.
@@ -154,19 +158,21 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
     let pods: Vec<Pod> = reader.list(&selector_text(&names.selector(&uid))).await?;
     let cookie = reader.get(&names.cookie()).await?;
     let told = nodes::ask(&pods).await;
+    let tls = reader.tls(cluster).await?;
+    let keys = keys(cluster, set.as_ref(), cookie.as_ref(), &tls);
     let holdings = match is_shrinking(cluster, set.as_ref()) || is_rolling(set.as_ref(), &pods) {
-        true => holdings(&pods, &told, cookie.as_ref()).await,
+        true => holdings(&pods, &told, &keys).await,
         false => BTreeMap::new(),
     };
     let leaving = operated_on(cluster, OperationKind::ScaleDown);
     let leaver = pods.iter().find(|pod| Some(pod.name_any()) == leaving);
     let app_runs = match leaver.zip(leaving.as_ref().and_then(|leaving| told.get(leaving))) {
-        Some((pod, told)) => holdings::app_runs(pod, &told.node, &known(cookie.as_ref())).await,
+        Some((pod, told)) => holdings::app_runs(pod, &told.node, &keys).await,
         None => None,
     };
     Ok(Found {
         at: Timestamp::now(),
-        accepting: accepting(&pods, &told, cookie.as_ref()).await,
+        accepting: accepting(&pods, &told, cookie.as_ref(), &keys).await,
         app_runs,
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
         leaving,
@@ -177,7 +183,8 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         claims: reader.list(&names.claims_selector()).await?,
         cookie,
         default_user: reader.get(&names.default_user()).await?,
-        tls: reader.tls(cluster).await?,
+        tls,
+        keys,
         definitions: reader.definitions(cluster).await?,
         monitoring: reader.monitoring(cluster, &names.server()).await?,
         optional,
@@ -197,23 +204,28 @@ fn is_rolling(set: Option<&StatefulSet>, pods: &[Pod]) -> bool {
     newest.is_some_and(|newest| pods.iter().any(|pod| pod.labels().get(LABEL_REVISION) != Some(newest)))
 }
 
-async fn holdings(
-    pods: &[Pod],
-    told: &BTreeMap<String, Membership>,
-    cookie: Option<&Secret>,
-) -> BTreeMap<String, Holdings> {
+async fn holdings(pods: &[Pod], told: &BTreeMap<String, Membership>, keys: &Keys) -> BTreeMap<String, Holdings> {
     let names = told
         .iter()
         .map(|(pod, told)| (pod.clone(), told.node.clone()))
         .collect();
-    holdings::ask(pods, &names, &known(cookie)).await
+    holdings::ask(pods, &names, keys).await
 }
 
 /// While the secret is rotated: who has read the newest stage of it.
-async fn accepting(pods: &[Pod], told: &BTreeMap<String, Membership>, cookie: Option<&Secret>) -> BTreeSet<String> {
+async fn accepting(
+    pods: &[Pod],
+    told: &BTreeMap<String, Membership>,
+    cookie: Option<&Secret>,
+    keys: &Keys,
+) -> BTreeSet<String> {
     let under_way = cookie.filter(|cookie| stage(cookie).is_some());
     let next = under_way.and_then(|cookie| Cookie::new(text(cookie, KEY_NEXT)?, KEY_NEXT).ok());
     let Some(next) = next else { return BTreeSet::new() };
+    let keys = Keys {
+        cookies: vec![next],
+        ..keys.clone()
+    };
     let mut found = BTreeSet::new();
     for pod in pods {
         let name = pod.name_any();
@@ -221,7 +233,7 @@ async fn accepting(pods: &[Pod], told: &BTreeMap<String, Membership>, cookie: Op
             Some(Door {
                 address: nodes::peer_address(pod)?,
                 node: told.node.clone(),
-                cookies: std::slice::from_ref(&next),
+                keys: &keys,
             })
         }) else {
             continue;
@@ -233,8 +245,12 @@ async fn accepting(pods: &[Pod], told: &BTreeMap<String, Membership>, cookie: Op
     found
 }
 
-fn known(cookie: Option<&Secret>) -> Vec<Cookie> {
-    cookie.map(cookies).unwrap_or_default()
+/// For nodes as the template of their pods says; while they are changed it says that they take both.
+fn keys(cluster: &RabbitCluster, set: Option<&StatefulSet>, cookie: Option<&Secret>, tls: &[Secret]) -> Keys {
+    let between = set.map_or(Between::None, |set| set_seen(set).between);
+    let name = cluster.spec.tls.as_ref().map(Tls::secret_between_nodes);
+    let certificates = tls.iter().find(|secret| secret.metadata.name.as_ref() == name);
+    Keys::new(cookie.map(cookies).unwrap_or_default(), between, certificates)
 }
 
 /// The pod that the status names for an operation of this kind.
@@ -305,8 +321,8 @@ impl Reader<'_> {
         };
         let mut found = Vec::new();
         found.extend(self.get(&tls.secret_name).await?);
-        if let Some(authority) = &tls.ca_secret_name {
-            found.extend(self.get(authority).await?);
+        for other in [&tls.ca_secret_name, &tls.inter_node_secret_name].into_iter().flatten() {
+            found.extend(self.get(other).await?);
         }
         Ok(found)
     }

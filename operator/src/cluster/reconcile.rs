@@ -13,6 +13,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tracing::Instrument;
 
 use super::act::{self, Done, Hand};
+use super::between::{self, Between};
 use super::build::monitoring;
 use super::build::{Shape, build};
 use super::definitions;
@@ -35,6 +36,10 @@ use crate::metrics::Metrics;
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The next look while something is waited for that should come soon.
 const LOOK_SOON: Duration = Duration::from_secs(5);
+
+/// Why `spec.tls` may not go yet.
+const STILL_SPOKEN: &str = "spec.tls: nodes speak TLS to each other and need the Secrets that it named until they do not: restore it with interNode: None, \
+     and remove it when the condition TlsBetweenNodes has the reason NotAsked";
 
 /// What every pass needs.
 pub struct Context {
@@ -158,7 +163,11 @@ async fn carry_out(
     if let Some(taken) = found.taken.first() {
         return Ok((in_the_way(taken), None));
     }
-    if let Some(problem) = tls_problem(valid.spec.tls.as_ref(), &found.tls) {
+    let between = between::phase(between::asked(valid.spec.tls.as_ref()), seen);
+    if valid.spec.tls.is_none() && between.now != Between::None {
+        return Ok((Outcome::Failed("TlsBetweenNodes".into(), STILL_SPOKEN.into()), None));
+    }
+    if let Some(problem) = tls_problem(valid.spec.tls.as_ref(), between.now != Between::None, &found.tls) {
         return Ok((Outcome::Failed("SecretMissing".into(), problem), None));
     }
     let definitions = match definitions::fingerprint(valid.spec.definitions.as_ref(), &found.definitions) {
@@ -169,6 +178,7 @@ async fn carry_out(
     let shape = Shape {
         replicas: plan.replicas,
         formed: is_formed(cluster, seen, &plan),
+        between: between.now,
         definitions,
         monitoring: found.monitoring.apis,
         claims: found
@@ -193,6 +203,7 @@ async fn carry_out(
     let carried = Carried {
         plan,
         rotation: turn,
+        between,
         image: valid.image,
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
@@ -264,6 +275,7 @@ fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
             carried.plan.step != Step::Rest
                 || carried.plan.fewer.is_some()
                 || carried.rotation != Turn::Rest
+                || carried.between.waits.is_some()
                 || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
         }
     };

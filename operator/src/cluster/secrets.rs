@@ -87,8 +87,9 @@ fn verdict(secret: Option<&Secret>, keys: &[&str], lived: bool, how: impl Fn() -
     }
 }
 
-/// What is wrong with the Secrets that the spec names for TLS; new pods would not start without them.
-pub fn tls_problem(tls: Option<&Tls>, found: &[Secret]) -> Option<String> {
+/// What is wrong with the Secrets that the spec names for TLS; new pods would not start without them. `between` says that nodes speak it to
+/// each other, or are about to.
+pub fn tls_problem(tls: Option<&Tls>, between: bool, found: &[Secret]) -> Option<String> {
     let tls = tls?;
     let authority = (tls.client_auth != ClientAuth::None).then_some("ca.crt");
     let (pair, apart) = match &tls.ca_secret_name {
@@ -98,7 +99,13 @@ pub fn tls_problem(tls: Option<&Tls>, found: &[Secret]) -> Option<String> {
     let of_pair = [Some("tls.crt"), Some("tls.key"), pair].into_iter().flatten();
     let wanted = of_pair.map(|key| ("secretName", &tls.secret_name, key));
     let apart = apart.and_then(|(name, key)| Some(("caSecretName", name, key?)));
-    let mut wanted = wanted.chain(apart);
+    let nodes = tls.secret_between_nodes();
+    let field = match &tls.inter_node_secret_name {
+        Some(_) => "interNodeSecretName",
+        None => "secretName",
+    };
+    let nodes = ["tls.crt", "tls.key", "ca.crt"].map(|key| (field, nodes, key));
+    let mut wanted = wanted.chain(apart).chain(nodes.into_iter().filter(|_| between));
     wanted.find_map(|(field, name, key)| {
         let field = format!("spec.tls.{field}");
         let Some(secret) = found.iter().find(|secret| secret.metadata.name.as_ref() == Some(name)) else {
@@ -275,8 +282,21 @@ mod tests {
         let pair = named("pair", &["tls.crt", "tls.key"]);
         let authority = named("authority", &["ca.crt"]);
         let mutual = tls(", caSecretName: authority, clientAuth: Required");
-        let problem = |tls: &Tls, found: &[Secret]| tls_problem(Some(tls), found).unwrap_or_default();
-        assert_eq!(tls_problem(None, &[]), None);
+        let problem = |tls: &Tls, found: &[Secret]| tls_problem(Some(tls), false, found).unwrap_or_default();
+        assert_eq!(tls_problem(None, true, &[]), None);
+        let between = |rest: &str, found: &[Secret]| tls_problem(Some(&tls(rest)), true, found).unwrap_or_default();
+        assert!(
+            between("", &[named("pair", &["tls.crt", "tls.key"])])
+                .contains("Secret pair has no PEM text under the key 'ca.crt'")
+        );
+        let apart = between(
+            ", interNodeSecretName: nodes",
+            &[named("pair", &["tls.crt", "tls.key"])],
+        );
+        assert!(
+            apart.starts_with("spec.tls.interNodeSecretName: there is no Secret nodes"),
+            "{apart}"
+        );
         assert_eq!(problem(&tls(""), std::slice::from_ref(&pair)), "");
         assert_eq!(problem(&mutual, &[pair.clone(), authority]), "");
         assert!(problem(&tls(""), &[]).starts_with("spec.tls.secretName: there is no Secret pair"));

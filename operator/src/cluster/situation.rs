@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, Po
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::between::Between;
 use super::holdings::Holdings;
 use super::names::{LABEL_LEFT, Names};
 use super::observe::Found;
@@ -59,6 +60,8 @@ pub struct SetSeen {
     pub revision: Option<String>,
     /// Its generation, which grows with every change of its spec.
     pub generation: i64,
+    /// Whether new pods speak TLS to each other.
+    pub between: Between,
 }
 
 /// One pod.
@@ -88,6 +91,8 @@ pub struct PodSeen {
     pub long_gone: bool,
     /// Whether it is being deleted.
     pub terminating: bool,
+    /// Whether its node speaks TLS to the others.
+    pub between: Between,
     /// What is wrong with it, if that can be told.
     pub problem: Option<String>,
     /// What its node tells of the cluster; `None` while it tells nothing.
@@ -140,6 +145,7 @@ pub fn set_seen(set: &StatefulSet) -> SetSeen {
     let generation = set.metadata.generation.unwrap_or(0);
     let status = set.status.as_ref();
     let seen = status.and_then(|status| status.observed_generation) == Some(generation);
+    let template = set.spec.as_ref().map(|spec| &spec.template);
     let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     SetSeen {
         replicas: u32::try_from(replicas).unwrap_or(0), // the API server refuses negative ones
@@ -147,6 +153,7 @@ pub fn set_seen(set: &StatefulSet) -> SetSeen {
             .and_then(|status| status.update_revision.clone())
             .filter(|_| seen),
         generation,
+        between: Between::read(template.and_then(|template| template.metadata.as_ref()?.annotations.as_ref())),
     }
 }
 
@@ -175,6 +182,7 @@ fn pod_seen(names: &Names, pod: &Pod, at: Timestamp) -> Option<PodSeen> {
         long_gone: !ready && steady.is_some_and(|seconds| seconds >= LONG_GONE_SECONDS),
         ever_ready: ready || was_ready(pod),
         terminating: pod.metadata.deletion_timestamp.is_some(),
+        between: Between::read(pod.metadata.annotations.as_ref()),
         problem: if ready { None } else { problem(pod) },
         told: None,
         name,

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::between::{self, Between};
 use super::image::Reference;
 use super::names::{Names, selector_text};
 use super::plan::{Plan, Step};
@@ -36,6 +37,8 @@ pub struct Carried {
     pub plan: Plan,
     /// What the pass did about the rotation of the cluster's secret.
     pub rotation: Turn,
+    /// Whether nodes speak TLS to each other, and what is waited for.
+    pub between: between::Phase,
     /// Image of new pods.
     pub image: Reference,
     /// Volumes that were asked to grow and have not yet.
@@ -235,6 +238,7 @@ impl View<'_> {
             self.is_clustered(),
             self.is_monitored(),
             self.is_rotated(),
+            self.is_secured(),
             self.is_paused(),
         ]
     }
@@ -493,6 +497,26 @@ impl View<'_> {
             Turn::Wait(why) => under_way(why),
             Turn::Stage | Turn::Activate => under_way("nodes have yet to read the cluster's new secret"),
             Turn::Retire => under_way("nodes have yet to forget the cluster's old secret"),
+        }
+    }
+
+    fn is_secured(&self) -> Claim {
+        let kind = "TlsBetweenNodes";
+        let Outcome::Done(carried) = self.outcome else {
+            return claim(
+                kind,
+                false,
+                "NotLookedAt",
+                "it is looked at when the spec is carried out",
+            );
+        };
+        let between::Phase { now, waits, .. } = &carried.between;
+        let behind = self.seen.pods.iter().find(|pod| pod.between != *now);
+        match (waits, behind, now) {
+            (Some(why), ..) => claim(kind, false, "Changing", why),
+            (None, Some(pod), _) => claim(kind, false, "Changing", format!("{} is yet to be replaced", pod.name)),
+            (None, None, Between::None) => claim(kind, false, "NotAsked", "spec.tls does not ask for it"),
+            (None, None, _) => claim(kind, true, "Required", "nodes speak TLS to each other and nothing else"),
         }
     }
 

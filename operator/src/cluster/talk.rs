@@ -12,8 +12,9 @@ use link::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::keys::{Keys, Wire};
 
 /// How long a node may take to let us in.
 const DOOR_PATIENCE: Duration = Duration::from_secs(3);
@@ -48,8 +49,8 @@ pub struct Door<'a> {
     pub address: String,
     /// The node's name.
     pub node: String,
-    /// The secrets that it may know, the current one first.
-    pub cookies: &'a [Cookie],
+    /// What it takes.
+    pub keys: &'a Keys,
 }
 
 impl Door<'_> {
@@ -59,7 +60,7 @@ impl Door<'_> {
     /// Nobody is there, or none of the secrets fits.
     pub async fn enter(&self) -> Result<Talk, Error> {
         let mut last = Error::Closed("the cluster's Secret holds no secret".into());
-        for cookie in self.cookies {
+        for cookie in &self.keys.cookies {
             match timeout(DOOR_PATIENCE, self.prove(cookie)).await {
                 Ok(Ok(talk)) => return Ok(talk),
                 Ok(Err(error @ Error::Closed(_))) => last = error, // another secret may fit
@@ -71,16 +72,16 @@ impl Door<'_> {
     }
 
     async fn prove(&self, cookie: &Cookie) -> Result<Talk, Error> {
-        let mut tcp = TcpStream::connect(&self.address).await?;
+        let mut wire = self.keys.connect(&self.address, &self.node).await?;
         let hello = Hello::new(Channel::Cli, OWN, &self.node);
-        send(&mut tcp, &hello, HANDSHAKE_BYTES_MAX).await?;
-        let challenge = match receive(&mut tcp, HANDSHAKE_BYTES_MAX).await? {
+        send(&mut wire, &hello, HANDSHAKE_BYTES_MAX).await?;
+        let challenge = match receive(&mut wire, HANDSHAKE_BYTES_MAX).await? {
             Verdict::Prove(challenge) => challenge,
             other => return Err(closed(other)),
         };
-        send(&mut tcp, &link::prove(cookie, &hello, &challenge), HANDSHAKE_BYTES_MAX).await?;
-        match receive(&mut tcp, HANDSHAKE_BYTES_MAX).await? {
-            Verdict::Welcome(proof) if link::verify(cookie, &hello, &challenge, proof) => Ok(Talk { tcp }),
+        send(&mut wire, &link::prove(cookie, &hello, &challenge), HANDSHAKE_BYTES_MAX).await?;
+        match receive(&mut wire, HANDSHAKE_BYTES_MAX).await? {
+            Verdict::Welcome(proof) if link::verify(cookie, &hello, &challenge, proof) => Ok(Talk { wire }),
             other => Err(closed(other)),
         }
     }
@@ -96,9 +97,8 @@ fn closed(verdict: Verdict) -> Error {
 }
 
 /// A connection on which both ends have proven the secret.
-#[derive(Debug)]
 pub struct Talk {
-    tcp: TcpStream,
+    wire: Box<dyn Wire>,
 }
 
 impl Talk {
@@ -107,9 +107,9 @@ impl Talk {
     /// # Errors
     /// It refuses, or was lost on the way.
     pub async fn list(&mut self, request: &Request, mut each: impl FnMut(Vec<Term>)) -> Result<(), Error> {
-        send(&mut self.tcp, request, REQUEST_BYTES_MAX).await?;
+        send(&mut self.wire, request, REQUEST_BYTES_MAX).await?;
         loop {
-            let answer = receive(&mut self.tcp, REPLY_BYTES_MAX);
+            let answer = receive(&mut self.wire, REPLY_BYTES_MAX);
             match timeout(LIST_PATIENCE, answer).await.map_err(|_| Error::Late)?? {
                 Reply::Rows(rows) => rows.into_iter().for_each(&mut each),
                 other => return ended(other).map(drop),
@@ -122,8 +122,8 @@ impl Talk {
     /// # Errors
     /// It refuses, or was lost on the way; it may have done it then.
     pub async fn tell(&mut self, request: &Request) -> Result<Term, Error> {
-        send(&mut self.tcp, request, REQUEST_BYTES_MAX).await?;
-        let answer = receive(&mut self.tcp, REPLY_BYTES_MAX);
+        send(&mut self.wire, request, REQUEST_BYTES_MAX).await?;
+        let answer = receive(&mut self.wire, REPLY_BYTES_MAX);
         ended(timeout(DEED_PATIENCE, answer).await.map_err(|_| Error::Late)??)
     }
 }
@@ -147,21 +147,23 @@ fn words(failure: Failure) -> String {
     }
 }
 
-async fn send(tcp: &mut TcpStream, message: &impl Serialize, max: usize) -> Result<(), Error> {
+async fn send(wire: &mut Box<dyn Wire>, message: &impl Serialize, max: usize) -> Result<(), Error> {
     let content = link::encode(message).map_err(std::io::Error::other)?;
     let octets = link::frame(&content, max).map_err(std::io::Error::other)?;
-    timeout(DOOR_PATIENCE, tcp.write_all(&octets))
-        .await
-        .map_err(|_| Error::Late)??;
+    let written = async {
+        wire.write_all(&octets).await?;
+        wire.flush().await
+    };
+    timeout(DOOR_PATIENCE, written).await.map_err(|_| Error::Late)??;
     Ok(())
 }
 
-async fn receive<T: DeserializeOwned>(tcp: &mut TcpStream, max: usize) -> Result<T, Error> {
+async fn receive<T: DeserializeOwned>(wire: &mut Box<dyn Wire>, max: usize) -> Result<T, Error> {
     let mut header = [0; FRAME_HEADER_BYTES];
-    tcp.read_exact(&mut header).await?;
+    wire.read_exact(&mut header).await?;
     let header = FrameHeader::read(header, max).map_err(std::io::Error::other)?;
     let mut content = vec![0; header.bytes];
-    tcp.read_exact(&mut content).await?;
+    wire.read_exact(&mut content).await?;
     header.check(&content).map_err(std::io::Error::other)?;
     Ok(link::decode(&content).map_err(std::io::Error::other)?)
 }

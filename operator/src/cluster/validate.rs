@@ -54,7 +54,7 @@ fn invalid<T>(field: &str, wrong: impl Into<String>) -> Result<T, Invalid> {
 }
 
 /// Settings that the operator's Services, probes and Secrets depend on.
-const OURS: [(&str, &str); 9] = [
+const OURS: [(&str, &str); 11] = [
     ("listeners.", "the Services and probes expect the usual ports"),
     ("management.tcp.", "the Services expect the usual ports"),
     ("management.ssl.", "the Services expect the usual ports"),
@@ -64,6 +64,11 @@ const OURS: [(&str, &str); 9] = [
     ("default_user", "the first user is the one of the default-user Secret"),
     ("default_pass", "the first user is the one of the default-user Secret"),
     ("cluster_formation.", "the operator forms the cluster"),
+    ("distribution.tls", "it follows from spec.tls.interNode"),
+    (
+        "distribution.ssl_options.",
+        "it follows from spec.tls.interNodeSecretName",
+    ),
 ];
 
 /// Settings that follow from `spec.tls`.

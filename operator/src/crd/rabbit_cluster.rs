@@ -115,7 +115,7 @@ pub struct RabbitClusterSpec {
     #[serde(default)]
     pub service: Service,
 
-    /// TLS for clients. Without it there is none.
+    /// TLS for clients, and between nodes. Without it there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
@@ -416,6 +416,31 @@ pub struct Tls {
     /// Whether the ports without TLS are closed.
     #[serde(default)]
     pub disable_plain: bool,
+    /// Whether nodes speak TLS to each other. A change replaces the pods twice, one at a time: first all come to take both.
+    #[serde(default)]
+    pub inter_node: InterNode,
+    /// Secret with the `tls.crt`, `tls.key` and `ca.crt` of TLS between nodes; its certificate names every node's host, as
+    /// `*.NAME-nodes.NAMESPACE` does. Default: the first Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub inter_node_secret_name: Option<String>,
+}
+
+impl Tls {
+    /// Name of the Secret for TLS between nodes.
+    pub fn secret_between_nodes(&self) -> &String {
+        self.inter_node_secret_name.as_ref().unwrap_or(&self.secret_name)
+    }
+}
+
+/// Whether nodes speak TLS to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum InterNode {
+    /// They do not.
+    #[default]
+    None,
+    /// They speak nothing else.
+    Required,
 }
 
 /// Whether AMQP clients show certificates.

@@ -104,6 +104,34 @@ fn tls_changes_the_pods_and_its_certificates_do_not() {
 }
 
 #[test]
+fn nodes_that_speak_tls_to_each_other_read_the_secret_that_is_named_for_it() {
+    let apart = objects(&cluster(
+        "{tls: {secretName: pair, interNode: Required, interNodeSecretName: nodes}}",
+    ));
+    let settings = apart["ConfigMap/orders-config"]["data"]["rabbitmq.conf"].clone();
+    for line in [
+        "distribution.tls = required",
+        "distribution.ssl_options.cacertfile = /etc/warren/tls-nodes/ca.crt",
+        "distribution.ssl_options.certfile = /etc/warren/tls-nodes/tls.crt",
+        "distribution.ssl_options.keyfile = /etc/warren/tls-nodes/tls.key",
+        "ssl_options.certfile = /etc/warren/tls/tls.crt",
+    ] {
+        assert!(settings.as_str().unwrap().lines().any(|found| found == line), "{line}");
+    }
+    let secret_of = |objects: &BTreeMap<String, Value>| {
+        let pod = pod(objects);
+        let mut volumes = pod["spec"]["volumes"].as_sequence().unwrap().iter();
+        let volume = volumes.find(|volume| volume["name"] == "tls-nodes");
+        volume.map(|volume| volume["secret"]["secretName"].clone())
+    };
+    assert_eq!(secret_of(&apart), Some("nodes".into()));
+    let one = objects(&cluster("{tls: {secretName: pair, interNode: Required}}"));
+    assert_eq!(secret_of(&one), Some("pair".into()));
+    let none = objects(&cluster("{tls: {secretName: pair, interNodeSecretName: nodes}}"));
+    assert_eq!(secret_of(&none), None);
+}
+
+#[test]
 fn what_is_not_asked_for_is_not_there() {
     let all = objects(&cluster("{disruption: {pdb: None}}"));
     assert!(!all.contains_key("PodDisruptionBudget/orders-server"));
@@ -404,7 +432,7 @@ fn whole_numbers_are_amounts_too() {
 }
 
 /// A spec, and what must be said about it.
-const REFUSED: [(&str, &str); 26] = [
+const REFUSED: [(&str, &str); 27] = [
     (
         "{definitions: {}}",
         "spec.definitions: needs configMapRef, secretRef or both",
@@ -492,6 +520,10 @@ const REFUSED: [(&str, &str); 26] = [
     (
         "{tls: {secretName: a}, config: 'ssl_options.verify = verify_none'}",
         "'ssl_options.verify' belongs to the operator: it follows from spec.tls.clientAuth",
+    ),
+    (
+        "{config: 'distribution.tls = required'}",
+        "'distribution.tls' belongs to the operator: it follows from spec.tls.interNode",
     ),
     (
         "{service: {externalTrafficPolicy: Local}}",

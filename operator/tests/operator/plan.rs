@@ -35,6 +35,7 @@ fn situation(replicas: u32, revision: Option<&str>, pods: &str) -> Situation {
             replicas,
             revision: revision.map(str::to_owned),
             generation: 1,
+            ..SetSeen::default()
         }),
         holdings: (0..replicas)
             .map(|ordinal| (format!("pod-{ordinal}"), Holdings::default()))

@@ -271,6 +271,7 @@ impl World {
                     .filter(|known| *known == self.newest())
                     .map(|known| known.to_string()),
                 generation: 0,
+                ..SetSeen::default()
             }),
             pods: pods.collect(),
             held: living.map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),

@@ -2,6 +2,7 @@
 
 use api::{ClusterMember, Membership};
 use k8s_openapi::jiff::Timestamp;
+use operator::cluster::between::{self, Between};
 use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Wanted, plan};
 use operator::cluster::rotation::Turn;
@@ -41,6 +42,7 @@ fn seen(pods: Vec<PodSeen>) -> Situation {
             replicas,
             revision: Some("a".into()),
             generation: 1,
+            ..SetSeen::default()
         }),
         pods,
         held: replicas,
@@ -60,6 +62,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
             seen,
         ),
         rotation: Turn::Rest,
+        between: between::phase(Between::None, seen),
         image: "localhost/warren:1.4.0".parse().unwrap(),
         volumes_growing: Vec::new(),
         volumes_refused: None,

@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use sha2::{Digest, Sha256};
 
-use super::{definitions, tls};
+use super::{Shape, definitions, tls};
 use crate::cluster::names::map;
 use crate::cluster::validate::ValidCluster;
 
@@ -16,10 +16,10 @@ pub(super) const PLUGINS: &str = "enabled_plugins";
 /// Ordinal that no pod has: a pod of it would be the one that may begin a cluster.
 const NOBODY: &str = "cluster_formation.k8s.ordinal_start = 1000000\n";
 
-/// `formed` says that the cluster exists, so that none of its nodes may begin another, whatever became of its disk.
-pub(super) fn build(cluster: &ValidCluster, formed: bool) -> ConfigMap {
+/// Of a cluster that has formed none of the nodes may begin another, whatever became of its disk.
+pub(super) fn build(cluster: &ValidCluster, shape: &Shape) -> ConfigMap {
     let data = map([
-        (CONF, conf(cluster, formed).as_str()),
+        (CONF, conf(cluster, shape).as_str()),
         (PLUGINS, plugins(cluster).as_str()),
     ]);
     ConfigMap {
@@ -30,15 +30,15 @@ pub(super) fn build(cluster: &ValidCluster, formed: bool) -> ConfigMap {
 }
 
 /// Logs go to standard output: the root of the file system is read-only.
-fn conf(cluster: &ValidCluster, formed: bool) -> String {
+fn conf(cluster: &ValidCluster, shape: &Shape) -> String {
     let mut text = format!(
         "# by the operator\ncluster_name = {}\ncluster_formation.peer_discovery_backend = k8s\nlog.console = true\nlog.file = false\n",
         cluster.names.cluster
     );
-    if formed {
+    if shape.formed {
         text += NOBODY;
     }
-    text += &tls::conf(cluster);
+    text += &tls::conf(cluster, shape.between);
     text += definitions::conf(cluster);
     if let Some(config) = cluster
         .spec
@@ -59,8 +59,12 @@ fn plugins(cluster: &ValidCluster) -> String {
 }
 
 /// Changes when, and only when, the content does, but for what a node reads before its first start alone. Sixteen hexadecimal digits.
-pub(super) fn fingerprint(cluster: &ValidCluster) -> String {
-    let config = build(cluster, false);
+pub(super) fn fingerprint(cluster: &ValidCluster, shape: &Shape) -> String {
+    let unformed = Shape {
+        formed: false,
+        ..shape.clone()
+    };
+    let config = build(cluster, &unformed);
     let mut hash = Sha256::new();
     for (key, value) in config.data.iter().flatten() {
         for part in [key, value] {

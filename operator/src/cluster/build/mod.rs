@@ -23,6 +23,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::api::DynamicObject;
 
+use super::between::Between;
 use super::validate::ValidCluster;
 use crate::crd::RetentionPolicy;
 
@@ -56,6 +57,8 @@ pub struct Shape {
     pub replicas: u32,
     /// The nodes have formed a cluster of several, so none of them may begin another.
     pub formed: bool,
+    /// Whether new pods speak TLS to each other.
+    pub between: Between,
     /// Fingerprint of the definitions that nodes import, if any.
     pub definitions: Option<String>,
     /// Kinds of the Prometheus Operator that the API server has.
@@ -75,7 +78,7 @@ pub fn build(cluster: &ValidCluster, shape: &Shape) -> Children {
         server: stateful_set::build(cluster, shape),
         service_monitor: monitoring::service_monitor(cluster, shape.monitoring),
         prometheus_rule: monitoring::prometheus_rule(cluster, shape.monitoring),
-        config: config_map::build(cluster, shape.formed),
+        config: config_map::build(cluster, shape),
     }
 }
 

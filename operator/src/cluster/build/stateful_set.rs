@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Shape, config_map};
+use crate::cluster::between;
 use crate::cluster::names::{CLAIM, PORT_ADMIN, PORT_PEERS, map};
 use crate::cluster::pod_overrides::BROKER;
 use crate::cluster::validate::ValidCluster;
@@ -65,19 +66,23 @@ pub(super) fn build(cluster: &ValidCluster, shape: &Shape) -> StatefulSet {
 
 /// The operator's template with the user's merged into it.
 fn template(cluster: &ValidCluster, shape: &Shape) -> PodTemplateSpec {
-    let config = config_map::fingerprint(cluster);
+    let config = config_map::fingerprint(cluster, shape);
     let definitions = shape
         .definitions
         .as_ref()
         .map(|print| (ANNOTATION_DEFINITIONS, print.as_str()));
-    let annotations = [(ANNOTATION_CONFIG, config.as_str())].into_iter().chain(definitions);
+    let between = shape.between.word().map(|word| (between::ANNOTATION, word));
+    let annotations = [(ANNOTATION_CONFIG, config.as_str())]
+        .into_iter()
+        .chain(definitions)
+        .chain(between);
     let mut template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(cluster.names.labels(&cluster.uid)),
             annotations: Some(map(annotations)),
             ..ObjectMeta::default()
         }),
-        spec: Some(pod(cluster)),
+        spec: Some(pod(cluster, shape)),
     };
     template.merge_from(cluster.pod_overrides.clone());
     if let Some(pod) = &mut template.spec {
@@ -123,15 +128,15 @@ fn claim(cluster: &ValidCluster) -> PersistentVolumeClaim {
     }
 }
 
-fn pod(cluster: &ValidCluster) -> PodSpec {
+fn pod(cluster: &ValidCluster, shape: &Shape) -> PodSpec {
     let spec = &cluster.spec;
     let scheduling = &spec.scheduling;
     let pull_secrets = spec.image.pull_secrets.iter().map(|secret| LocalObjectReference {
         name: secret.name.clone(),
     });
     PodSpec {
-        containers: vec![broker(cluster)],
-        volumes: Some(volumes(cluster)),
+        containers: vec![broker(cluster, shape)],
+        volumes: Some(volumes(cluster, shape)),
         security_context: Some(pod_security()),
         service_account_name: Some(cluster.names.server()),
         automount_service_account_token: Some(false),
@@ -170,7 +175,7 @@ fn spread(cluster: &ValidCluster) -> Vec<TopologySpreadConstraint> {
     asked.iter().map(whole).collect()
 }
 
-fn broker(cluster: &ValidCluster) -> Container {
+fn broker(cluster: &ValidCluster, shape: &Shape) -> Container {
     let spec = &cluster.spec;
     Container {
         name: BROKER.into(),
@@ -189,7 +194,7 @@ fn broker(cluster: &ValidCluster) -> Container {
             ..ResourceRequirements::default()
         }),
         security_context: Some(container_security()),
-        volume_mounts: Some(mounts(cluster)),
+        volume_mounts: Some(mounts(cluster, shape)),
         ..Container::default()
     }
 }
@@ -305,7 +310,7 @@ fn container_security() -> SecurityContext {
 }
 
 /// The secret is readable by the pod's group alone; the server makes the owner-only copy that the command line asks for.
-fn volumes(cluster: &ValidCluster) -> Vec<Volume> {
+fn volumes(cluster: &ValidCluster, shape: &Shape) -> Vec<Volume> {
     let names = &cluster.names;
     let mut volumes = vec![
         Volume {
@@ -331,24 +336,24 @@ fn volumes(cluster: &ValidCluster) -> Vec<Volume> {
             ..Volume::default()
         },
     ];
-    volumes.extend(folders(cluster).map(|(volume, _)| volume));
+    volumes.extend(folders(cluster, shape).map(|(volume, _)| volume));
     volumes
 }
 
-fn mounts(cluster: &ValidCluster) -> Vec<VolumeMount> {
+fn mounts(cluster: &ValidCluster, shape: &Shape) -> Vec<VolumeMount> {
     let mut mounts = vec![
         mount(CLAIM, HOME, false),
         mount("config", CONFIG, true),
         mount("secret", SECRET, true),
         mount("tmp", "/tmp", false),
     ];
-    mounts.extend(folders(cluster).map(|(_, mount)| mount));
+    mounts.extend(folders(cluster, shape).map(|(_, mount)| mount));
     mounts
 }
 
 /// What the spec names to be read by nodes, and where it is mounted.
-fn folders(cluster: &ValidCluster) -> impl Iterator<Item = (Volume, VolumeMount)> {
-    let tls = super::tls::volumes(cluster).into_iter();
+fn folders(cluster: &ValidCluster, shape: &Shape) -> impl Iterator<Item = (Volume, VolumeMount)> {
+    let tls = super::tls::volumes(cluster, shape.between).into_iter();
     tls.chain(super::definitions::volume(cluster))
 }
 

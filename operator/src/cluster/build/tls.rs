@@ -4,15 +4,34 @@
 use k8s_openapi::api::core::v1::{SecretVolumeSource, Volume, VolumeMount};
 
 use super::ports::{self, MANAGEMENT, PROMETHEUS};
+use crate::cluster::between::Between;
 use crate::cluster::names::{PORT_AMQPS, PORT_MANAGEMENT, PORT_MANAGEMENT_TLS, PORT_PROMETHEUS, PORT_PROMETHEUS_TLS};
 use crate::cluster::validate::ValidCluster;
 use crate::crd::{ClientAuth, Tls};
 
 const PAIR: &str = "/etc/warren/tls";
 const AUTHORITY: &str = "/etc/warren/tls-ca";
+const NODES: &str = "/etc/warren/tls-nodes";
 
 /// The lines of rabbitmq.conf; none without TLS.
-pub(super) fn conf(cluster: &ValidCluster) -> String {
+pub(super) fn conf(cluster: &ValidCluster, between: Between) -> String {
+    for_clients(cluster) + &between_nodes(between)
+}
+
+fn between_nodes(between: Between) -> String {
+    let Some(word) = between.word() else {
+        return String::new();
+    };
+    let files = [
+        ("cacertfile", "ca.crt"),
+        ("certfile", "tls.crt"),
+        ("keyfile", "tls.key"),
+    ];
+    let files = files.map(|(key, file)| format!("distribution.ssl_options.{key} = {NODES}/{file}\n"));
+    format!("distribution.tls = {word}\n{}", files.concat())
+}
+
+fn for_clients(cluster: &ValidCluster) -> String {
     let Some(tls) = &cluster.spec.tls else {
         return String::new();
     };
@@ -61,7 +80,7 @@ fn clients(tls: &Tls) -> Vec<String> {
 }
 
 /// The Secrets as volumes, and where they are mounted.
-pub(super) fn volumes(cluster: &ValidCluster) -> Vec<(Volume, VolumeMount)> {
+pub(super) fn volumes(cluster: &ValidCluster, between: Between) -> Vec<(Volume, VolumeMount)> {
     let Some(tls) = &cluster.spec.tls else {
         return Vec::new();
     };
@@ -70,7 +89,8 @@ pub(super) fn volumes(cluster: &ValidCluster) -> Vec<(Volume, VolumeMount)> {
         .ca_secret_name
         .as_ref()
         .map(|name| folder("tls-ca", name, AUTHORITY));
-    [Some(pair), authority].into_iter().flatten().collect()
+    let nodes = (between != Between::None).then(|| folder("tls-nodes", tls.secret_between_nodes(), NODES));
+    [Some(pair), authority, nodes].into_iter().flatten().collect()
 }
 
 /// Readable by the pod's group alone.
