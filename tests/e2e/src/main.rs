@@ -3,6 +3,7 @@
 //! AMQP (through a foreign client), HTTP, kubectl, helm and the container engine, and imports nothing of what it tests.
 
 mod amqp;
+mod certificates;
 mod check;
 mod cluster;
 mod image;

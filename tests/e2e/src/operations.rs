@@ -1,12 +1,13 @@
-//! The checks of what an operator does to a cluster while programs work with it: fewer nodes and more again, a rolling restart, a new secret. A
-//! program publishes all the while through the Service, connects again whenever it must, and in the end every message is there that was
-//! confirmed to it.
+//! The checks of what an operator does to a cluster while programs work with it: fewer nodes and more again, a rolling restart, TLS between
+//! nodes, new certificates, a new secret. A program publishes all the while through the Service, connects again whenever it must, and in the end
+//! every message is there that was confirmed to it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::amqp::Login;
+use crate::certificates;
 use crate::check::{Checks, Outcome, equal, within};
 use crate::kubectl::{Forward, condition, field, get, kubectl};
 use crate::nodes::{LIMIT, NAME, cluster_id, joined, login, pod, running_nodes, scale, uids};
@@ -25,6 +26,14 @@ pub(crate) fn checks(checks: &mut Checks) {
     checks.check(
         "a rolling restart replaces one pod at a time, drained before it goes: every confirmed message is there",
         || under_load(restart),
+    );
+    checks.check(
+        "nodes come to speak TLS to each other, in two rounds of one pod at a time: every confirmed message is there",
+        || under_load(certificates::secure),
+    );
+    checks.check(
+        "a renewed certificate is served by every port of every node without a restart",
+        || under_load(certificates::rotate),
     );
     checks.check(
         "the cluster's secret is replaced without a restart, and nodes, command line and operator know the new one",
