@@ -21,6 +21,7 @@ pub mod reconcile;
 pub mod rotation;
 pub mod secrets;
 pub mod situation;
+pub mod skew;
 pub mod status;
 pub mod talk;
 pub mod validate;

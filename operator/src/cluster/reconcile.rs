@@ -24,6 +24,7 @@ use super::plan::{Plan, Step, Wanted, plan};
 use super::rotation::{Turn, turn};
 use super::secrets::{Verdicts, judge, tls_problem};
 use super::situation::{PodSeen, Situation, set_seen, situation};
+use super::skew::skipped;
 use super::status::{Carried, Monitored, Outcome, status};
 use super::validate::{ValidCluster, validate};
 use crate::api_error::said;
@@ -162,6 +163,9 @@ async fn carry_out(
     };
     if let Some(taken) = found.taken.first() {
         return Ok((in_the_way(taken), None));
+    }
+    if let Some(problem) = skipped(&valid.image, seen) {
+        return Ok((Outcome::Failed("VersionSkipped".into(), problem), None));
     }
     let between = between::phase(between::asked(valid.spec.tls.as_ref()), seen);
     if valid.spec.tls.is_none() && between.now != Between::None {
