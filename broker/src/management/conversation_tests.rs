@@ -177,3 +177,48 @@ async fn our_answers_read_as_the_shapes_that_clients_know() {
     let file: api::Definitions = serde_json::from_str(&get("/definitions").await).unwrap();
     assert_eq!(file.queues.len(), 1);
 }
+
+#[tokio::test]
+async fn the_health_checks_of_rabbitmq_4_are_answered() {
+    let at = serve().await;
+    for (path, status) in [
+        ("is-in-service", "200"),
+        ("below-node-connection-limit", "200"),
+        ("ready-to-serve-clients", "200"),
+        ("metadata-store/initialized", "200"),
+        ("metadata-store/initialized/with-data", "200"),
+        ("quorum-queues-without-elected-leaders/all-vhosts", "200"),
+        ("quorum-queues-without-elected-leaders/all-vhosts/pattern/%5Eq", "200"),
+        ("quorum-queues-without-elected-leaders/vhost/%2F", "200"),
+        ("quorum-queues-without-elected-leaders/vhost/%2F/pattern/%5B", "400"),
+        ("quorum-queues-without-elected-leaders/vhost/nope", "404"),
+    ] {
+        let (seen, answer) = ask(at, "guest:guest", "GET", &format!("/health/checks/{path}"), "").await;
+        assert_eq!(seen, status, "{path}: {answer}");
+        assert_eq!(
+            answer.contains("\"status\":\"ok\""),
+            status == "200",
+            "{path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_protected_virtual_host_is_not_deleted_until_it_is_no_more_protected() {
+    let at = serve().await;
+    let ask = async |method: &str, path: &str, body: &str| ask(at, "guest:guest", method, path, body).await;
+    ask("PUT", "/vhosts/kept", "{}").await;
+    assert_eq!(ask("POST", "/vhosts/kept/deletion/protection", "").await.0, "204");
+    assert_eq!(ask("POST", "/vhosts/nope/deletion/protection", "").await.0, "404");
+    let (status, answer) = ask("DELETE", "/vhosts/kept", "").await;
+    assert_eq!(status, "412", "{answer}");
+    assert!(answer.contains("protected from deletion"), "{answer}");
+    // A change of something else leaves it protected.
+    assert_eq!(ask("PUT", "/vhosts/kept", "{\"description\": \"x\"}").await.0, "204");
+    let shown: Value = serde_json::from_str(&ask("GET", "/vhosts/kept", "").await.1).unwrap();
+    assert_eq!(shown["protected_from_deletion"], true);
+    let exported = ask("GET", "/definitions", "").await.1;
+    assert!(exported.contains("\"protected_from_deletion\":true"), "{exported}");
+    assert_eq!(ask("DELETE", "/vhosts/kept/deletion/protection", "").await.0, "204");
+    assert_eq!(ask("DELETE", "/vhosts/kept", "").await.0, "204");
+}

@@ -8,9 +8,8 @@ use catalog::Catalog;
 use model::{PolicyLevel, QueueArgs};
 use routing::Destination;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
-use super::{global_parameters, parameters, policies, users};
+use super::{global_parameters, parameters, policies, users, vhosts};
 use crate::host::RABBITMQ_VERSION;
 
 /// How global parameters begin that are of one cluster and no part of its definitions.
@@ -102,10 +101,17 @@ fn vhost(vhost: &catalog::VhostDefinition) -> VhostDefinition {
         description: Some(metadata.description.clone()),
         tags: metadata.tags.clone(),
         default_queue_type: metadata.default_queue_type.map(|kind| kind.to_string()),
-        metadata: BTreeMap::from([
+        metadata: [
             ("description".to_owned(), Value::from(metadata.description.as_str())),
             ("tags".to_owned(), Value::from(metadata.tags.clone())),
-        ]),
+        ]
+        .into_iter()
+        .chain(
+            metadata
+                .protected
+                .then(|| (vhosts::PROTECTED.to_owned(), Value::from(true))),
+        )
+        .collect(),
     }
 }
 

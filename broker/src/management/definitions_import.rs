@@ -15,7 +15,7 @@ use super::{
     global_parameters,
     parameters::OPERATOR_POLICY,
     permissions::{bad_name, check_pattern},
-    users,
+    users, vhosts,
 };
 use crate::host::{Node, hash_algorithm};
 
@@ -281,7 +281,8 @@ fn vhost(own: &api::VhostDefinition) -> Read<catalog::VhostDefinition> {
             tags: labels,
             default_queue_type: kind
                 .map_err(|_| Failure::bad_request(format!("vhost {}: unknown default_queue_type", own.name)))?,
-            tracing: false,
+            protected: own.metadata.get(vhosts::PROTECTED).and_then(Value::as_bool) == Some(true),
+            ..VhostMetadata::default()
         },
         limits: catalog::VhostLimits::default(),
     })

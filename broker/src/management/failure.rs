@@ -92,6 +92,14 @@ impl Failure {
         }
     }
 
+    /// 412: it is forbidden to delete this.
+    pub fn precondition(reason: impl Into<Value>) -> Self {
+        Self::with(
+            StatusCode::PRECONDITION_FAILED,
+            ApiError::new("precondition_failed", reason),
+        )
+    }
+
     /// 503: nothing is wrong with the request, the node cannot do it now.
     pub fn unavailable(reason: impl Into<Value>) -> Self {
         Self::with(

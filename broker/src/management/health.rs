@@ -32,7 +32,7 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/healthchecks/node/{node}", get(named_node))
 }
 
-fn verdict(health: Health) -> Outcome {
+pub(super) fn verdict(health: Health) -> Outcome {
     let status = match health.status {
         HealthStatus::Ok => StatusCode::OK,
         HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,7 +106,7 @@ fn critical(api: &Api, which: fn(&Node) -> Vec<Arc<catalog::QueueRecord>>, reaso
     })
 }
 
-fn named(queue: &catalog::QueueRecord) -> Value {
+pub(super) fn named(queue: &catalog::QueueRecord) -> Value {
     let (name, vhost) = (queue.name.as_str(), queue.vhost.as_str());
     serde_json::json!({"name": name, "readable_name": format!("queue '{name}' in vhost '{vhost}'"),
         "type": queue.args.kind.as_str(), "virtual_host": vhost})

@@ -40,6 +40,7 @@ mod permissions;
 mod policies;
 mod queues;
 mod quorum_queues;
+mod readiness;
 mod rebalance;
 mod reset;
 mod stats;
@@ -127,6 +128,7 @@ fn resources() -> Router<Arc<Api>> {
         .merge(policies::routes())
         .merge(queues::routes())
         .merge(quorum_queues::routes())
+        .merge(readiness::routes())
         .merge(rebalance::routes())
         .merge(reset::routes())
         .merge(topic_permissions::routes())

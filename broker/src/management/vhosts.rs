@@ -7,6 +7,7 @@ use axum::{
     routing::{get, post},
 };
 use catalog::{Answer, Command, VhostMetadata};
+use model::{Refusal, ReplyCode};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,12 +24,16 @@ use super::{
     topic_permissions,
 };
 
+/// The field that says that a virtual host cannot be deleted.
+pub const PROTECTED: &str = "protected_from_deletion";
+
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/vhosts", get(list))
         .route("/vhosts/{vhost}", get(one).put(put).delete(delete))
         .route("/vhosts/{vhost}/start/{node}", post(start))
+        .route("/vhosts/{vhost}/deletion/protection", post(protect).delete(unprotect))
         .route("/vhosts/{vhost}/permissions", get(permissions::of_vhost))
         .route("/vhosts/{vhost}/topic-permissions", get(topic_permissions::of_vhost))
 }
@@ -50,12 +55,33 @@ async fn start(State(api): State<Arc<Api>>, _: Administrator, Path((vhost, node)
     }
 }
 
+async fn protect(State(api): State<Arc<Api>>, _: Administrator, Path(vhost): Path<String>) -> Outcome {
+    set_protection(&api, &vhost, true).await
+}
+
+async fn unprotect(State(api): State<Arc<Api>>, _: Administrator, Path(vhost): Path<String>) -> Outcome {
+    set_protection(&api, &vhost, false).await
+}
+
+async fn set_protection(api: &Api, vhost: &str, protected: bool) -> Outcome {
+    let found = api.node.snapshot().catalog.vhost(vhost).cloned();
+    let found = found.ok_or_else(Failure::not_found)?;
+    let metadata = VhostMetadata {
+        protected,
+        ..found.metadata().clone()
+    };
+    let name = found.name().clone();
+    api.node.commit(Command::PutVhost { name, metadata }).await?;
+    answer::done()
+}
+
 /// Without `asked` there are no statistics: they cost a look at every queue.
 fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>, traffic: &ByVhost) -> Vhost {
     let metadata = vhost.metadata();
     let more = BTreeMap::from([
         ("description".to_owned(), Value::from(metadata.description.as_str())),
         ("tags".to_owned(), Value::from(metadata.tags.clone())),
+        (PROTECTED.to_owned(), Value::from(metadata.protected)),
     ]);
     let mut totals = asked.map_or_else(Sum::default, |asked| stats::of_vhost(api, vhost, asked));
     if asked.is_some() {
@@ -70,6 +96,7 @@ fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>, traffic: &ByVh
             .map_or_else(|| "undefined".to_owned(), |kind| kind.to_string()),
         metadata: more,
         tracing: metadata.tracing,
+        protected_from_deletion: metadata.protected,
         cluster_state: BTreeMap::from([(api.node.name().to_string(), "running".to_owned())]),
         message_stats: totals.message_stats,
         totals: totals.queue_totals,
@@ -119,6 +146,7 @@ fn metadata(body: &Body, before: VhostMetadata) -> Result<VhostMetadata, Failure
         tags: body.get("tags").map_or(Ok(Vec::new()), tags)?,
         default_queue_type: kind,
         tracing: body.boolean("tracing", before.tracing)?,
+        protected: body.boolean(PROTECTED, before.protected)?,
     })
 }
 
@@ -157,7 +185,10 @@ async fn put(
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(vhost): Path<String>) -> Outcome {
     let name = vhost.parse().map_err(permissions::bad_name)?;
-    // The only refusal of its own is that there is none.
     let answer = api.node.commit(Command::DeleteVhost(name)).await;
-    answer::deleted(answer.map_err(failure::absent)?)
+    let refused = |refusal: Refusal| match refusal.code {
+        ReplyCode::PreconditionFailed => Failure::precondition(refusal.text),
+        _ => failure::absent(refusal),
+    };
+    answer::deleted(answer.map_err(refused)?)
 }

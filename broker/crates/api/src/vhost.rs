@@ -22,6 +22,9 @@ pub struct Vhost {
     pub metadata: BTreeMap<String, Value>,
     /// Whether messages are traced.
     pub tracing: bool,
+    /// Whether it cannot be deleted.
+    #[serde(default)]
+    pub protected_from_deletion: bool,
     /// `running` or `stopped` by node.
     pub cluster_state: BTreeMap<String, String>,
     /// What happened to messages.

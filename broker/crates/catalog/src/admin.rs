@@ -59,6 +59,11 @@ impl Change<'_> {
 
     pub(crate) fn delete_vhost(&mut self, name: &VhostName) -> Applied {
         let vhost = self.vhost(name)?;
+        if vhost.metadata().protected {
+            return Err(texts::precondition(format!(
+                "virtual host '{name}' is protected from deletion"
+            )));
+        }
         let queues: Vec<QueueId> = vhost.queues().map(|queue| queue.id).collect();
         for id in queues {
             self.delete_queue(id);

@@ -229,6 +229,9 @@ pub struct VhostMetadata {
     /// Copies of all messages go to `amq.rabbitmq.trace`.
     #[serde(default)]
     pub tracing: bool,
+    /// It cannot be deleted.
+    #[serde(default)]
+    pub protected: bool,
 }
 
 /// Limits of a virtual host; `None` and negative mean no limit.

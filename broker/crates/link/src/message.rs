@@ -388,6 +388,8 @@ pub enum Request {
     /// `log_tail_stream`: what was logged since a place in the log, or nothing but the place that its end is now; answers
     /// `file`, `at` and `lines`.
     LogSince { place: Option<LogPlace> },
+    /// `enable_vhost_protection_from_deletion` and its opposite.
+    ProtectVhost { vhost: String, on: bool },
 }
 
 /// Why a request is refused, as far as tools tell it apart.

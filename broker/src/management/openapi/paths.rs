@@ -160,6 +160,27 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     ("/health/checks/local-alarms", HEALTH),
     ("/health/checks/node-is-mirror-sync-critical", HEALTH),
     ("/health/checks/node-is-quorum-critical", HEALTH),
+    ("/health/checks/below-node-connection-limit", HEALTH),
+    ("/health/checks/is-in-service", HEALTH),
+    ("/health/checks/metadata-store/initialized", HEALTH),
+    ("/health/checks/metadata-store/initialized/with-data", HEALTH),
+    (
+        "/health/checks/quorum-queues-without-elected-leaders/all-vhosts",
+        HEALTH,
+    ),
+    (
+        "/health/checks/quorum-queues-without-elected-leaders/all-vhosts/pattern/{pattern}",
+        HEALTH,
+    ),
+    (
+        "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}",
+        HEALTH,
+    ),
+    (
+        "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}/pattern/{pattern}",
+        HEALTH,
+    ),
+    ("/health/checks/ready-to-serve-clients", HEALTH),
     ("/health/checks/port-listener/{port}", HEALTH),
     ("/health/checks/protocol-listener/{protocol}", HEALTH),
     ("/health/checks/virtual-hosts", HEALTH),
@@ -362,6 +383,13 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     (
         "/vhosts/{vhost}/connections",
         &[pages("The connections of a virtual host", list::<Connection>)],
+    ),
+    (
+        "/vhosts/{vhost}/deletion/protection",
+        &[
+            post("Protects a virtual host from being deleted", None),
+            delete("Lets a virtual host be deleted again"),
+        ],
     ),
     (
         "/vhosts/{vhost}/start/{node}",

@@ -200,6 +200,7 @@ fn vhost_column(node: &Node, vhost: &Vhost, column: &str) -> Option<Term> {
         "tags" => Some(Term::List(metadata.tags.iter().map(Term::atom).collect())),
         "default_queue_type" => Some(Term::atom(kind)),
         "tracing" => Some(Term::Bool(metadata.tracing)),
+        "protected_from_deletion" => Some(Term::Bool(metadata.protected)),
         // A virtual host is served by every node that runs.
         "cluster_state" => {
             let others = node.snapshot().other_nodes();

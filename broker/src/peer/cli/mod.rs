@@ -158,6 +158,7 @@ fn execute(node: &Node, request: Request) -> Outcome {
         | Request::DeleteVhost { .. }
         | Request::SetVhostTags { .. }
         | Request::UpdateVhost { .. }
+        | Request::ProtectVhost { .. }
         | Request::Trace { .. } => vhosts::execute(node, request),
         Request::SetPolicy { .. }
         | Request::ClearPolicy { .. }

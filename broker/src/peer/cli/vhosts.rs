@@ -20,7 +20,7 @@ pub(super) fn execute(node: &Node, request: Request) -> Outcome {
                 description,
                 tags,
                 default_queue_type: queue_type(default_queue_type)?,
-                tracing: false,
+                ..VhostMetadata::default()
             };
             add(node, &name, metadata)
         }
@@ -39,6 +39,7 @@ pub(super) fn execute(node: &Node, request: Request) -> Outcome {
                 metadata.default_queue_type = kind.or(metadata.default_queue_type);
             })
         }
+        Request::ProtectVhost { vhost, on } => edit(node, &vhost, |metadata| metadata.protected = on),
         Request::Trace { vhost, on } => edit(node, &vhost, |metadata| metadata.tracing = on),
         _ => Err(Failure::Unknown),
     }

@@ -2,7 +2,7 @@
 //!
 //! Creating one that exists changes nothing and is no error.
 
-use crate::command::{ANY, Command, Output, text};
+use crate::command::{ANY, Command, Output, Session, text};
 use crate::commands::List;
 use crate::problem::{Problem, SOFTWARE};
 use link::{Failure, Listing, Request};
@@ -15,7 +15,19 @@ const COLUMNS: &[&str] = &[
     "default_queue_type",
     "tracing",
     "cluster_state",
+    "protected_from_deletion",
 ];
+
+const fn protection(name: &'static str, run: fn(&mut Session<'_>) -> Result<Output, Problem>) -> Command {
+    Command::new(name, run).takes(1, 1).under(VHOSTS)
+}
+
+fn protect(session: &mut Session<'_>, on: bool) -> Result<Output, Problem> {
+    let vhost = session.argument(0);
+    session
+        .ask(&Request::ProtectVhost { vhost, on })
+        .map(|_| Output::Nothing)
+}
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("add_vhost", |session| {
@@ -45,6 +57,12 @@ pub(super) const COMMANDS: &[Command] = &[
     .takes(1, 1)
     .banner(|_, _, args| format!("Deleting vhost \"{}\" ...", args[0]))
     .under(VHOSTS),
+    protection("disable_vhost_protection_from_deletion", |session| protect(session, false))
+        .help("<vhost>", "Lets a virtual host be deleted again")
+        .banner(|_, _, args| format!("Removing deletion protection of virtual host '{}' ...", args[0])),
+    protection("enable_vhost_protection_from_deletion", |session| protect(session, true))
+        .help("<vhost>", "Protects a virtual host from being deleted")
+        .banner(|_, _, args| format!("Protecting virtual host '{}' from deletion ...", args[0])),
     Command::new("list_vhosts", |session| List::asked(session).print(session, Listing::Vhosts))
         .help("[--no-table-headers] [<column> ...] [--timeout <timeout>]", "Lists virtual hosts")
         .columns(COLUMNS, 1)
