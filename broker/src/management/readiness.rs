@@ -22,7 +22,6 @@ use crate::host::Node;
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
-    let leaders = "/health/checks/quorum-queues-without-elected-leaders";
     Router::new()
         .route("/health/checks/is-in-service", get(in_service))
         .route("/health/checks/below-node-connection-limit", get(below_limit))
@@ -32,14 +31,20 @@ pub fn routes() -> Router<Arc<Api>> {
             "/health/checks/metadata-store/initialized/with-data",
             get(initialised_with_data),
         )
-        .route(&format!("{leaders}/all-vhosts"), get(all_leaders))
         .route(
-            &format!("{leaders}/all-vhosts/pattern/{{pattern}}"),
+            "/health/checks/quorum-queues-without-elected-leaders/all-vhosts",
+            get(all_leaders),
+        )
+        .route(
+            "/health/checks/quorum-queues-without-elected-leaders/all-vhosts/pattern/{pattern}",
             get(all_leaders_like),
         )
-        .route(&format!("{leaders}/vhost/{{vhost}}"), get(leaders_of))
         .route(
-            &format!("{leaders}/vhost/{{vhost}}/pattern/{{pattern}}"),
+            "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}",
+            get(leaders_of),
+        )
+        .route(
+            "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}/pattern/{pattern}",
             get(leaders_of_like),
         )
 }
