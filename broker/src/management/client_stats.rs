@@ -40,7 +40,7 @@ const CHANNEL: [Named<ChannelCounts>; 12] = [
 const EXCHANGE: [Named<ExchangeCounts>; 2] = [("publish_in", |c| c.published_in), ("publish_out", |c| c.published_out)];
 
 /// What goes over connections.
-const TRAFFIC: [Named<Traffic>; 2] = [("recv_oct", |t| t.received), ("send_oct", |t| t.sent)];
+pub const TRAFFIC: [Named<Traffic>; 2] = [("recv_oct", |t| t.received), ("send_oct", |t| t.sent)];
 
 /// What went over a connection, with how fast; no rates when they are not kept.
 #[derive(Clone, Debug)]

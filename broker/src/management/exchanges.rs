@@ -17,6 +17,7 @@ use super::{
     body::Body,
     caller::Caller,
     client_stats,
+    elsewhere::Elsewhere,
     failure::Failure,
     list::Parameters,
     messages,
@@ -119,13 +120,22 @@ async fn one(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path((vhost, exchange)): Path<(String, String)>,
+    others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
     let record = find(&api, &caller, &vhost, &exchange)?;
+    let asked = Asked::of(&query)?;
+    // Each node knows what was published there.
+    let there: Vec<Exchange> = others.shown(&api, &caller).await;
+    let mut own = shape(&api, &record, asked);
+    for theirs in there.into_iter().filter_map(|exchange| exchange.message_stats) {
+        let names = theirs.0.keys().map(String::as_str);
+        own.message_stats.get_or_insert_default().add(&theirs, names);
+    }
     query.one(Exchange {
         incoming: Some(Vec::new()),
         outgoing: Some(Vec::new()),
-        ..shape(&api, &record, Asked::of(&query)?)
+        ..own
     })
 }
 

@@ -1,6 +1,6 @@
 //! `/vhosts`: virtual hosts with what is in them, and their creation and end.
 
-use api::Vhost;
+use api::{Rates, Vhost};
 use axum::{
     Router,
     extract::{Path, State},
@@ -16,7 +16,8 @@ use super::{
     answer::{self, Outcome},
     body::{Body, tags},
     caller::{Administrator, Caller},
-    client_stats::ByVhost,
+    client_stats::{ByVhost, TRAFFIC},
+    elsewhere::Elsewhere,
     failure::{self, Failure},
     list::Parameters,
     permissions,
@@ -103,28 +104,69 @@ fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>, traffic: &ByVh
     }
 }
 
-async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
-    api.node.look_around().await;
+/// Adds what another node shows of the same: how fast its queues change, and what goes over its connections.
+fn add(own: &mut Vhost, theirs: &Vhost) {
+    let nothing = Rates::default();
+    let stats = theirs.message_stats.as_ref().unwrap_or(&nothing);
+    let own_stats = own.message_stats.get_or_insert_default();
+    stats::add_changes(own_stats, &mut own.totals, (stats, &theirs.totals));
+    own.totals.add(&theirs.totals, TRAFFIC.iter().map(|(name, _)| *name));
+    own.cluster_state.extend(theirs.cluster_state.clone());
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
+    let asked = (!query.is_true("disable_stats")).then(Asked::default);
+    let there = match asked {
+        Some(_) => others.rows(&api, &caller).await,
+        None => Vec::new(),
+    };
+    let there: Vec<Vhost> = there
+        .into_iter()
+        .filter_map(|row| serde_json::from_value(row).ok())
+        .collect();
+    if asked.is_some() && !others.is_asked_by_node() {
+        api.node.look_around().await;
+    }
     let snapshot = api.node.snapshot();
     let rows: Vec<_> = snapshot
         .catalog
         .vhosts()
         .filter(|vhost| caller.sees(&api, vhost.name()))
         .collect();
-    let asked = (!query.is_true("disable_stats")).then(Asked::default);
     let traffic = ByVhost::of(&api);
     query.pages(
         rows,
         |vhost| vhost.name().as_str(),
-        |vhost| shape(&api, vhost, asked, &traffic),
+        |vhost| {
+            let mut own = shape(&api, vhost, asked, &traffic);
+            let is_same = |theirs: &&Vhost| theirs.name == vhost.name().as_str();
+            for theirs in there.iter().filter(is_same) {
+                add(&mut own, theirs);
+            }
+            own
+        },
     )
 }
 
-async fn one(State(api): State<Arc<Api>>, caller: Caller, Path(vhost): Path<String>, query: Parameters) -> Outcome {
+async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(vhost): Path<String>,
+    others: Elsewhere,
+    query: Parameters,
+) -> Outcome {
     let name = caller.look_into(&api, &vhost)?;
+    let there: Vec<Vhost> = others.shown(&api, &caller).await;
+    if !others.is_asked_by_node() {
+        api.node.look_around().await;
+    }
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(name.as_str()).ok_or_else(Failure::not_found)?;
-    query.one(shape(&api, found, Some(Asked::of(&query)?), &ByVhost::of(&api)))
+    let mut own = shape(&api, found, Some(Asked::of(&query)?), &ByVhost::of(&api));
+    for theirs in &there {
+        add(&mut own, theirs);
+    }
+    query.one(own)
 }
 
 /// What the body says. Description and tags that are missing become empty, as in RabbitMQ; the others stay.
