@@ -13,7 +13,10 @@ use std::{
 use tempfile::TempDir;
 use ureq::Agent;
 
-use crate::process::{Process, free_port};
+use crate::{
+    browser::eventually,
+    process::{Process, free_port},
+};
 
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -216,6 +219,17 @@ impl Server {
             answer.body
         );
         Ok(())
+    }
+
+    /// Waits until the API tells of a concern of this kind, or of none.
+    pub(crate) fn until_concerned(&self, kind: &str, wanted: bool) -> Result<()> {
+        eventually(|| {
+            let attention = self.get("attention")?;
+            let items = attention["items"].as_array().context("items are a list")?;
+            let is_told = items.iter().any(|item| item["kind"] == kind);
+            ensure!(is_told == wanted, "{kind}: {attention}");
+            Ok(())
+        })
     }
 
     /// An object of the API.

@@ -89,6 +89,12 @@ impl Stage {
         self.browser.sees("#main h1", heading)
     }
 
+    /// Has the page look at the broker now, as when its window comes to the front, and not with its next turn.
+    pub(crate) fn look_again(&self) -> Result<()> {
+        let event = "document.dispatchEvent(new Event('visibilitychange'))";
+        self.browser.script(event, json!([])).map(drop)
+    }
+
     /// Waits for the note that says so.
     pub(crate) fn is_told(&self, text: &str) -> Result<()> {
         self.browser.sees("#notes", text)

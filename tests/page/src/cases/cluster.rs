@@ -19,6 +19,7 @@ pub(crate) fn mirrors_that_are_not_in_sync_are_one_click_from_being_synchronised
     first.prepare("POST", PUBLISH, &message)?;
     let policy = json!({"pattern": "^lagging$", "definition": {"ha-mode": "all", "ha-sync-mode": "manual"}});
     first.prepare("PUT", "policies/%2F/by-hand", &policy)?;
+    first.until_concerned("unsynchronised_mirrors", true)?;
     stage.enter_cluster("#/limits", "Limits")?;
     let browser = &stage.browser;
     browser.sees("#health", "concern")?;
@@ -32,6 +33,10 @@ pub(crate) fn mirrors_that_are_not_in_sync_are_one_click_from_being_synchronised
     browser.click_text("Synchronise")?;
     browser.click("dialog button[type=submit]")?;
     stage.is_told("Synchronisation is asked for.")?;
+    let pair = stage.pair()?;
+    pair.first.until_concerned("unsynchronised_mirrors", false)?;
+    stage.look_again()?;
+    let browser = &stage.browser;
     browser.sees("#main .columns", "mirror, in sync")?;
     stage.visit("#/queues?attention=unsynchronised_mirrors", "Queues")?;
     stage.browser.sees(".nothing", "No queue matches the filter.")
@@ -68,6 +73,8 @@ pub(crate) fn what_is_wrong_on_another_node_is_seen_from_here(stage: &mut Stage)
     let message = json!({"properties": {}, "routing_key": "far", "payload": "x", "payload_encoding": "string"});
     pair.first.prepare("POST", PUBLISH, &message)?;
     pair.other.operate(&[WATERMARK, "absolute", "1MB"])?;
+    pair.first.until_concerned("memory_alarm", true)?;
+    pair.first.until_concerned("queues_without_consumers", true)?;
     stage.enter_cluster("#/overview", "Overview")?;
     let browser = &stage.browser;
     browser.sees(".attention", "Memory alarm: publishers are blocked")?;
@@ -75,7 +82,10 @@ pub(crate) fn what_is_wrong_on_another_node_is_seen_from_here(stage: &mut Stage)
     browser.click(".attention a[href='#/nodes/other%40localhost']")?;
     browser.sees("#main h1", "other@localhost")?;
     browser.sees("#main h1", "memory alarm")?;
-    stage.pair()?.other.operate(&[WATERMARK, "0.4"])?;
+    let pair = stage.pair()?;
+    pair.other.operate(&[WATERMARK, "0.4"])?;
+    pair.first.until_concerned("memory_alarm", false)?;
+    stage.look_again()?;
     stage.browser.gone("#health.bad")?;
     stage.visit("#/queues?sort=messages&reverse=1", "Queues")?;
     // Sorted by what queues hold, wherever they are led.
@@ -84,9 +94,39 @@ pub(crate) fn what_is_wrong_on_another_node_is_seen_from_here(stage: &mut Stage)
     eventually(|| stage.browser.holds(order, &json!([])))
 }
 
+pub(crate) fn what_flows_through_another_node_is_in_the_charts_of_this_one(stage: &mut Stage) -> Result<()> {
+    let pair = stage.pair()?;
+    let queue = json!({"durable": true, "node": "other@localhost"});
+    pair.first.prepare("PUT", "queues/%2F/flowing", &queue)?;
+    let binding = json!({"routing_key": "flow"});
+    pair.first
+        .prepare("POST", "bindings/%2F/e/amq.direct/q/flowing", &binding)?;
+    let message = json!({"properties": {}, "routing_key": "flow", "payload": "x", "payload_encoding": "string"});
+    // The first of both readings has the exchange already.
+    let publish = |stage: &mut Stage| -> Result<()> {
+        let other = &stage.pair()?.other;
+        other.prepare("POST", "exchanges/%2F/amq.direct/publish", &message)
+    };
+    publish(stage)?;
+    stage.enter_cluster("#/exchanges/%2F/amq.direct", "amq.direct")?;
+    eventually(|| {
+        publish(stage)?;
+        let exchange = stage.pair()?.first.get("exchanges/%2F/amq.direct")?;
+        let rate = exchange["message_stats"]["publish_in_details"]["rate"].as_f64();
+        ensure!(rate > Some(0.0), "{exchange}");
+        let vhost = stage.pair()?.first.get("vhosts/%2F")?;
+        let rate = vhost["message_stats"]["publish_details"]["rate"].as_f64();
+        ensure!(rate > Some(0.0), "{vhost}");
+        Ok(())
+    })?;
+    let drawn = "return document.querySelectorAll('warren-chart polyline').length === 2";
+    stage.browser.holds(drawn, &json!([]))
+}
+
 pub(crate) fn a_node_that_dies_is_told_and_found_again(stage: &mut Stage) -> Result<()> {
     stage.enter_cluster("#/overview", "Overview")?;
     stage.pair()?.other.stop();
+    stage.look_again()?;
     let browser = &stage.browser;
     browser.sees(".attention", "1 node is down or cannot be reached")?;
     browser.sees("#main", "other@localhost\ndown")?;
@@ -95,6 +135,8 @@ pub(crate) fn a_node_that_dies_is_told_and_found_again(stage: &mut Stage) -> Res
     browser.sees("#main", "The node does not run")?;
     let pair = stage.pair()?;
     pair.other.restart()?;
+    pair.first.until_concerned("node_down", false)?;
+    stage.look_again()?;
     stage.browser.sees("#main .heading", "running")?;
     stage.browser.gone("#health.bad")
 }

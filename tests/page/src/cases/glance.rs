@@ -17,6 +17,7 @@ fn publish(stage: &Stage, queue: &str, count: usize) -> Result<()> {
 pub(crate) fn a_queue_without_consumers_is_one_click_from_every_page(stage: &mut Stage) -> Result<()> {
     stage.server.prepare("PUT", "queues/%2F/forgotten", &json!({}))?;
     publish(stage, "forgotten", 30)?;
+    stage.server.until_concerned("queues_without_consumers", true)?;
     stage.enter("#/features", "Feature flags")?;
     let browser = &stage.browser;
     browser.sees("#health", "concern")?;
@@ -46,6 +47,8 @@ pub(crate) fn an_alarm_is_seen_on_every_page_and_goes_with_its_cause(stage: &mut
     stage
         .server
         .operate(&["set_vm_memory_high_watermark", "absolute", "1MB"])?;
+    stage.server.until_concerned("memory_alarm", true)?;
+    stage.look_again()?;
     let browser = &stage.browser;
     browser.find("#health.bad")?;
     browser.click("#health")?;
@@ -54,6 +57,8 @@ pub(crate) fn an_alarm_is_seen_on_every_page_and_goes_with_its_cause(stage: &mut
     browser.click_text("page@localhost")?;
     browser.sees("#main h1", "page@localhost")?;
     stage.server.operate(&["set_vm_memory_high_watermark", "0.4"])?;
+    stage.server.until_concerned("memory_alarm", false)?;
+    stage.look_again()?;
     browser.gone("#health.bad")
 }
 

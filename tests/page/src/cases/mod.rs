@@ -67,6 +67,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         cluster::mirrors_that_are_not_in_sync_are_one_click_from_being_synchronised,
         cluster::members_of_a_quorum_queue_come_and_go_by_clicks,
         cluster::what_is_wrong_on_another_node_is_seen_from_here,
+        cluster::what_flows_through_another_node_is_in_the_charts_of_this_one,
         cluster::a_node_that_dies_is_told_and_found_again,
     ]
 }

@@ -165,9 +165,11 @@ pub(crate) fn what_is_typed_survives_the_next_look_at_the_broker(stage: &mut Sta
 pub(crate) fn a_broker_that_is_gone_is_told_and_found_again(stage: &mut Stage) -> Result<()> {
     stage.enter("#/overview", "Overview")?;
     stage.server.stop();
+    stage.look_again()?;
     stage.browser.sees(".top", "No answer from the broker")?;
     stage.browser.sees("#main", "Nodes")?;
     stage.server.restart()?;
+    stage.look_again()?;
     eventually(|| stage.browser.find("#health").map(drop))?;
     stage.browser.sees("#main h1", "Overview")
 }

@@ -4,21 +4,23 @@ import { h } from "../dom.js";
 import * as api from "../api.js";
 import * as badges from "../parts/badges.js";
 import * as bindings from "../parts/bindings.js";
+import { KEPT_SECONDS, exchangeChart, keptSpanOf, samplesOf } from "../parts/chart.js";
 import * as dialog from "../parts/dialog.js";
 import * as format from "../format.js";
 import * as graph from "../parts/graph.js";
 import * as messages from "../parts/messages.js";
-import { button, card, cardWith, facts, heading, nothing, pairs } from "../parts/parts.js";
+import { button, card, cardWith, facts, heading, nothing, pairs, spanChoice } from "../parts/parts.js";
 import * as route from "../route.js";
 
 const ROWS_MAX = 200;
 
-async function load({ names: [vhost, inPath], signal }) {
-  const exchange = await api.get(api.path`exchanges/${vhost}/${inPath}`, { signal });
+async function load({ where, names: [vhost, inPath], signal }) {
+  const span = keptSpanOf(where);
+  const exchange = await api.get(api.query(api.path`exchanges/${vhost}/${inPath}`, samplesOf(span, "msg_rates")), { signal });
   // The default exchange is bound to every queue there is, which says nothing and may be long.
-  if (exchange.name === "") return { exchange, from: [], to: [] };
+  if (exchange.name === "") return { exchange, from: [], to: [], span };
   const [from, to] = await Promise.all([api.get(api.path`exchanges/${vhost}/${inPath}/bindings/source`, { signal }), api.get(api.path`exchanges/${vhost}/${inPath}/bindings/destination`, { signal })]);
-  return { exchange, from, to };
+  return { exchange, from, to, span };
 }
 
 function remove(exchange, from) {
@@ -66,8 +68,23 @@ function boundTo({ exchange, from, to }, refresh) {
   ];
 }
 
-function view(data, { refresh }) {
-  const { exchange, from } = data;
+function settings(exchange) {
+  return card(
+    "Settings",
+    facts([
+      ["Type", exchange.type],
+      ["Durable", exchange.durable ? "yes" : "no"],
+      ["Auto-delete", exchange.auto_delete ? "yes, with its last binding" : null],
+      ["Internal", exchange.internal ? "yes: clients cannot publish to it" : null],
+      ["Arguments", pairs(exchange.arguments)],
+      ["Policy", badges.policy(exchange) ?? h("span", { class: "dim" }, "none")],
+      ["Declared by", exchange.user_who_performed_action],
+    ]),
+  );
+}
+
+function view(data, { where, refresh }) {
+  const { exchange, from, span } = data;
   const isOurs = exchange.name !== "" && !exchange.name.startsWith("amq.");
   return [
     heading(format.exchangeName(exchange.name), {
@@ -78,18 +95,8 @@ function view(data, { refresh }) {
         isOurs ? button("Delete", () => remove(exchange, from), { kind: "danger-text" }) : null,
       ],
     }),
-    card(
-      "Settings",
-      facts([
-        ["Type", exchange.type],
-        ["Durable", exchange.durable ? "yes" : "no"],
-        ["Auto-delete", exchange.auto_delete ? "yes, with its last binding" : null],
-        ["Internal", exchange.internal ? "yes: clients cannot publish to it" : null],
-        ["Arguments", pairs(exchange.arguments)],
-        ["Policy", badges.policy(exchange) ?? h("span", { class: "dim" }, "none")],
-        ["Declared by", exchange.user_who_performed_action],
-      ]),
-    ),
+    spanChoice(where, span, KEPT_SECONDS),
+    h("div", { class: "charts", key: "charts" }, exchangeChart(exchange.message_stats, span), settings(exchange)),
     boundTo(data, refresh),
   ];
 }

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import * as api from "../api.js";
 import * as badges from "../parts/badges.js";
 import * as bindings from "../parts/bindings.js";
-import { lengthsChart, ratesChart, samplesOf, spanOf } from "../parts/chart.js";
+import { KEPT_SECONDS, keptSpanOf, lengthsChart, ratesChart, samplesOf } from "../parts/chart.js";
 import * as copies from "../parts/copies.js";
 import * as dialog from "../parts/dialog.js";
 import * as format from "../format.js";
@@ -14,17 +14,14 @@ import { button, card, cardWith, facts, heading, pairs, spanChoice, table } from
 import * as route from "../route.js";
 import * as session from "../session.js";
 
-const KEPT_SECONDS = 600;
-
 async function load({ where, names: [vhost, name], signal }) {
-  const span = spanOf(where);
-  const kept = span[1] > KEPT_SECONDS ? ["10 min", KEPT_SECONDS, 5] : span;
+  const span = keptSpanOf(where);
   const [queue, bound, nodes] = await Promise.all([
-    api.get(api.query(api.path`queues/${vhost}/${name}`, samplesOf(kept, "lengths", "msg_rates")), { signal }),
+    api.get(api.query(api.path`queues/${vhost}/${name}`, samplesOf(span, "lengths", "msg_rates")), { signal }),
     api.get(api.path`queues/${vhost}/${name}/bindings`, { signal }),
     session.isAdministrator() ? api.getOr([], "nodes?columns=name,running", { signal }) : [],
   ]);
-  return { queue, bound, nodes: nodes.filter((node) => node.running).map((node) => node.name), span: kept };
+  return { queue, bound, nodes: nodes.filter((node) => node.running).map((node) => node.name), span };
 }
 
 function purge(queue, refresh) {

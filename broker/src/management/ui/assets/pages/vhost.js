@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import * as api from "../api.js";
-import { lengthsChart, ratesChart, samplesOf, spanOf } from "../parts/chart.js";
+import { KEPT_SECONDS, keptSpanOf, lengthsChart, ratesChart, samplesOf } from "../parts/chart.js";
 import * as dialog from "../parts/dialog.js";
 import { limitsCard } from "./limits.js";
 import { permissionsTable, setPermissions, setTopicPermissions, topicPermissionsTable } from "../parts/permissions.js";
@@ -11,10 +11,8 @@ import * as route from "../route.js";
 import * as session from "../session.js";
 import { fields } from "./vhosts.js";
 
-const KEPT_SECONDS = 600;
-
 async function load({ where, names: [name], signal }) {
-  const span = spanOf(where)[1] > KEPT_SECONDS ? ["10 min", KEPT_SECONDS, 5] : spanOf(where);
+  const span = keptSpanOf(where);
   const [vhost, permissions, topics, limits] = await Promise.all([
     api.get(api.query(api.path`vhosts/${name}`, samplesOf(span, "lengths", "msg_rates")), { signal }),
     api.getOr(null, api.path`vhosts/${name}/permissions`, { signal }),

@@ -34,10 +34,17 @@ export function add(refresh) {
 
 const rateOf = (name) => (vhost) => format.rate(vhost.message_stats?.[`${name}_details`]?.rate);
 
+// One word where all nodes say the same of it, and otherwise what is not as it should be.
+function state(nodes) {
+  const wrong = Object.entries(nodes).filter(([, word]) => word !== "running");
+  if (wrong.length === 0) return badge("running", { kind: "good", title: Object.keys(nodes).join(", ") });
+  return wrong.map(([node, word]) => badge(`${word} on ${node}`, { kind: "bad" }));
+}
+
 const COLUMNS = [
   { name: "Name", sort: "name", cell: (v) => [h("a", { class: "name", href: route.to("vhosts", v.name) }, v.name), v.description ? h("span", { class: "dim under" }, v.description) : null] },
   { name: "Tags", cell: (v) => h("span", { class: "badges" }, v.tags?.map((tag) => badge(tag)), v.tracing ? badge("tracing", { kind: "warn" }) : null) },
-  { name: "State", cell: (v) => Object.entries(v.cluster_state ?? {}).map(([node, state]) => badge(state, { kind: state === "running" ? "good" : "bad", title: node })) },
+  { name: "State", cell: (v) => state(v.cluster_state ?? {}) },
   { name: "Ready", sort: "messages_ready", numeric: true, cell: (v) => format.whole(v.messages_ready) },
   { name: "Unacked", sort: "messages_unacknowledged", numeric: true, cell: (v) => format.whole(v.messages_unacknowledged) },
   { name: "Total", sort: "messages", numeric: true, cell: (v) => format.whole(v.messages) },

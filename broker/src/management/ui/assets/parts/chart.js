@@ -180,6 +180,15 @@ export function spanOf(where) {
   return SPANS.find(([name]) => name === where.parameters.get("span")) ?? SPANS[1];
 }
 
+// Single objects are known for ten minutes, the broker as a whole for a day.
+export const KEPT_SECONDS = 600;
+
+// The span that the address asks for, as far as single objects are known.
+export function keptSpanOf(where) {
+  const span = spanOf(where);
+  return span[1] > KEPT_SECONDS ? SPANS[1] : span;
+}
+
 // The parameters of a request for samples of that span.
 export function samplesOf([, age, step], ...kinds) {
   return Object.fromEntries(kinds.flatMap((kind) => [[`${kind}_age`, age], [`${kind}_incr`, step]]));
@@ -215,3 +224,14 @@ export function ratesChart(stats, [, age]) {
   const lines = known.map(([name, field, color]) => ({ name, color, samples: changes(samplesIn(stats, field)) }));
   return chart({ title: "Message rates", lines, unit: format.rate, span_ms: age * 1000 });
 }
+
+function countersChart(title, object, counters, unit, [, age], more) {
+  const lines = counters.map(([name, field], index) => ({ name, color: `line-${index + 1}`, samples: changes(samplesIn(object, field)) }));
+  return chart({ title, lines, unit, span_ms: age * 1000, ...more });
+}
+
+// What is published to an exchange, and what reaches queues from it.
+export const exchangeChart = (stats, span) => countersChart("Message rates", stats, [["In", "publish_in"], ["Out", "publish_out"]], format.rate, span, { empty: "Nothing was published to it yet." });
+
+// What goes over a connection.
+export const octetsChart = (connection, span) => countersChart("Octets", connection, [["Received", "recv_oct"], ["Sent", "send_oct"]], (n) => `${format.bytes(Math.round(n))}/s`, span, { isBytes: true });
