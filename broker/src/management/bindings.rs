@@ -167,7 +167,7 @@ async fn bind(
     let location = format!(
         "{}/{}",
         encoded(binding.destination.name()),
-        catalog::properties_key(&binding)
+        encoded(&catalog::properties_key(&binding))
     );
     api.node.request(&client, Request::Bind(binding)).await?;
     // Percent-encoded, so it is always a header's value.
@@ -177,7 +177,7 @@ async fn bind(
 
 /// A path segment.
 fn encoded(text: &str) -> String {
-    let plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_.".contains(octet);
+    let plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_.~".contains(octet);
     let mut out = String::new();
     for octet in text.as_bytes() {
         match plain(octet) {

@@ -222,3 +222,24 @@ async fn a_protected_virtual_host_is_not_deleted_until_it_is_no_more_protected()
     assert_eq!(ask("DELETE", "/vhosts/kept/deletion/protection", "").await.0, "204");
     assert_eq!(ask("DELETE", "/vhosts/kept", "").await.0, "204");
 }
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_a_path_says_nothing() {
+    let at = serve().await;
+    let ask = async |method: &str, path: &str| ask(at, "guest:guest", method, path, "{}").await;
+    for (path, status) in [
+        ("/users/", "200"),
+        ("/cluster-name/", "200"),
+        ("/queues/?page=1&page_size=1", "200"),
+        ("/exchanges/%2F/amq.direct/", "200"),
+        ("/users//", "404"),
+        ("/nothing/", "404"),
+    ] {
+        assert_eq!(ask("GET", path).await.0, status, "{path}");
+    }
+    assert_eq!(
+        ask("GET", "/queues/?page=1&page_size=1").await,
+        ask("GET", "/queues?page=1&page_size=1").await
+    );
+    assert_eq!(ask("PUT", "/vhosts/shop/").await.0, "201");
+}

@@ -51,7 +51,12 @@ mod users;
 mod vhost_limits;
 mod vhosts;
 
-use axum::{Router, middleware};
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::Uri,
+    middleware,
+};
 use std::sync::Arc;
 
 use crate::{
@@ -143,13 +148,40 @@ fn resources() -> Router<Arc<Api>> {
 pub fn routes(node: Arc<Node>, samples: Arc<Samples>) -> Router {
     let api = Arc::new(Api::new(node, samples));
     let prefix = api.node.config().management.path_prefix.clone();
-    Router::new()
+    let whole = Router::new()
         .merge(ui::routes(&prefix))
         .merge(cli::routes(&prefix))
         .nest(&format!("{prefix}/api"), resources())
         .fallback(|| async { Failure::not_found() })
         .layer(middleware::from_fn_with_state(api.clone(), headers::add))
-        .with_state(api)
+        .with_state(api);
+    let below: Arc<str> = format!("{prefix}/api/").into();
+    // A layer comes before the paths of what is behind the fallback only.
+    Router::new()
+        .fallback_service(whole)
+        .layer(middleware::map_request_with_state(below, without_last_slash))
+}
+
+/// A slash at the end of a path of the API says nothing, as in RabbitMQ: client libraries write it.
+async fn without_last_slash(State(below): State<Arc<str>>, mut request: Request) -> Request {
+    let uri = request.uri();
+    let path = uri.path().strip_suffix('/').filter(|path| !path.ends_with('/'));
+    let Some(path) = path.filter(|path| path.starts_with(&*below)) else {
+        return request;
+    };
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    // Both are parts of what was a URI before.
+    if let Ok(shorter) = path_and_query.parse() {
+        parts.path_and_query = Some(shorter);
+        if let Ok(shorter) = Uri::from_parts(parts) {
+            *request.uri_mut() = shorter;
+        }
+    }
+    request
 }
 
 #[cfg(test)]
