@@ -11,8 +11,8 @@ use catalog::Catalog;
 /// # Errors
 /// Why it is not wanted.
 pub fn judge(own: &Introduction, known: &Catalog, who: &Introduction) -> Result<(), Turned> {
-    // That of the release before whatever has led this cluster.
-    let least = FEATURE_LEVEL_MIN.max(known.level().saturating_sub(1));
+    // What every member understands may have been written.
+    let least = FEATURE_LEVEL_MIN.max(known.level());
     if who.level < least {
         let theirs = who.level;
         return Err(Turned::TooOld { theirs, least });

@@ -119,6 +119,8 @@ pub struct Roll {
     /// Since when it leads, and in which term; nobody was heard before.
     since: Option<(u64, Instant)>,
     heard: BTreeMap<NodeUuid, Instant>,
+    /// Which process of a node has shown itself, and what it understands.
+    levels: BTreeMap<NodeUuid, (u64, u32)>,
     /// Which process of a node was seen to be up, and since when.
     seen: BTreeMap<NodeUuid, (u64, Instant)>,
 }
@@ -130,6 +132,7 @@ impl Roll {
             patience,
             since: None,
             heard: BTreeMap::new(),
+            levels: BTreeMap::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -140,6 +143,7 @@ impl Roll {
         if term != self.since.map(|(term, _)| term) {
             self.since = term.map(|term| (term, now));
             self.heard.clear();
+            self.levels.clear();
             self.seen.clear();
         }
     }
@@ -159,6 +163,21 @@ impl Roll {
     /// A node has shown itself.
     pub fn hear(&mut self, node: NodeUuid, now: Instant) {
         self.heard.insert(node, now);
+    }
+
+    /// What this process of a node understands, as it says itself.
+    pub fn note_level(&mut self, node: NodeUuid, incarnation: u64, level: u32) {
+        self.levels.insert(node, (incarnation, level));
+    }
+
+    /// What every member but this one understands; nothing while one is down or has not shown itself.
+    pub fn common_level(&self, own: NodeUuid, catalog: &Catalog) -> Option<u32> {
+        let others = catalog.nodes().filter(|node| node.uuid != own);
+        let mut levels = others.map(|node| match self.levels.get(&node.uuid) {
+            Some((incarnation, level)) if node.up && *incarnation == node.incarnation => Some(*level),
+            _ => None,
+        });
+        levels.try_fold(u32::MAX, |least, level| Some(least.min(level?)))
     }
 
     /// The processes that are believed to be alive and have been silent too long.

@@ -23,6 +23,8 @@ pub struct Identity {
     pub incarnation: u64,
     /// Drawn by this process.
     pub boot_id: u64,
+    /// What it understands.
+    pub level: u32,
 }
 
 /// The store of the definitions: commands are agreed on, made durable, and then applied on every node in one order.

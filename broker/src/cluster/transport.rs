@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, io, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// What this release adds to what nodes may say to each other and write into the log.
-pub const FEATURE_LEVEL: u32 = 1;
+/// What this release adds to what nodes may say to each other and write into the log. Nothing of it is said or written before the definitions
+/// say that every member understands it.
+pub const FEATURE_LEVEL: u32 = 1 + link::AHEAD as u32;
 /// The oldest level that is understood: that of the release before.
 pub const FEATURE_LEVEL_MIN: u32 = 1;
 /// Most octets of one request or answer.
@@ -69,7 +70,7 @@ impl Introduction {
             name: identity.name.clone(),
             incarnation: identity.incarnation,
             boot_id: identity.boot_id,
-            level: FEATURE_LEVEL,
+            level: identity.level,
             guest: false,
         }
     }

@@ -16,7 +16,7 @@ use std::{
 };
 use store::disk::{self, FsDisk};
 
-use crate::cluster::{Identity, presence::Status};
+use crate::cluster::{Identity, presence::Status, transport::FEATURE_LEVEL};
 
 /// The layout written here, and the newest that is understood.
 const FORMAT: u32 = 1;
@@ -439,6 +439,7 @@ impl DataDirectory {
             name: written.name,
             incarnation: written.starts,
             boot_id: rand::random(),
+            level: FEATURE_LEVEL,
         })
     }
 

@@ -67,6 +67,26 @@ async fn enter_at(
     (from, to): (&str, &str),
     (secret, tls): (&Cookie, Option<&PeerTls>),
 ) -> io::Result<TcpStream> {
+    let hello = Hello::new(channel, from, to);
+    let own = (secret, tls);
+    match introduce(address, &hello, own).await? {
+        Ok(tcp) => Ok(tcp),
+        // It is of the release before.
+        Err(Verdict::WrongVersion(theirs)) if link::is_spoken(theirs) => {
+            let let_in = introduce(address, &hello.in_version(theirs), own).await?;
+            let_in.map_err(|verdict| refused(to, &verdict))
+        }
+        Err(verdict) => Err(refused(to, &verdict)),
+    }
+}
+
+/// Connects and proves the secret with these first words; the verdict, if that was not enough.
+async fn introduce(
+    address: SocketAddr,
+    hello: &Hello,
+    (secret, tls): (&Cookie, Option<&PeerTls>),
+) -> io::Result<Result<TcpStream, Verdict>> {
+    let to = &hello.to;
     let mut tcp = dial(address).await?;
     if let Some(tls) = tls {
         tcp = match tls.connect(tcp, to).await {
@@ -74,18 +94,17 @@ async fn enter_at(
             secured => secured?,
         };
     }
-    let hello = Hello::new(channel, from, to);
-    say(&mut tcp, &hello).await?;
+    say(&mut tcp, hello).await?;
     let challenge = match hear(&mut tcp).await? {
         Verdict::Prove(challenge) => challenge,
-        other => return Err(refused(to, &other)),
+        other => return Ok(Err(other)),
     };
-    say(&mut tcp, &link::prove(secret, &hello, &challenge)).await?;
-    match hear(&mut tcp).await? {
-        Verdict::Welcome(proof) if link::verify(secret, &hello, &challenge, proof) => Ok(tcp),
-        Verdict::Welcome(_) => Err(refused(to, &Verdict::WrongSecret)),
-        other => Err(refused(to, &other)),
-    }
+    say(&mut tcp, &link::prove(secret, hello, &challenge)).await?;
+    Ok(match hear(&mut tcp).await? {
+        Verdict::Welcome(proof) if link::verify(secret, hello, &challenge, proof) => Ok(tcp),
+        Verdict::Welcome(_) => Err(Verdict::WrongSecret),
+        other => Err(other),
+    })
 }
 
 async fn dial(address: SocketAddr) -> io::Result<TcpStream> {

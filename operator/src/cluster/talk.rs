@@ -72,18 +72,31 @@ impl Door<'_> {
     }
 
     async fn prove(&self, cookie: &Cookie) -> Result<Talk, Error> {
-        let mut wire = self.keys.connect(&self.address, &self.node).await?;
         let hello = Hello::new(Channel::Cli, OWN, &self.node);
-        send(&mut wire, &hello, HANDSHAKE_BYTES_MAX).await?;
+        match self.introduce(cookie, &hello).await? {
+            Ok(talk) => Ok(talk),
+            // It is of the release before ours.
+            Err(Verdict::WrongVersion(theirs)) if link::is_spoken(theirs) => {
+                let let_in = self.introduce(cookie, &hello.in_version(theirs)).await?;
+                let_in.map_err(closed)
+            }
+            Err(verdict) => Err(closed(verdict)),
+        }
+    }
+
+    /// The verdict, if these first words and the proof are not enough.
+    async fn introduce(&self, cookie: &Cookie, hello: &Hello) -> Result<Result<Talk, Verdict>, Error> {
+        let mut wire = self.keys.connect(&self.address, &self.node).await?;
+        send(&mut wire, hello, HANDSHAKE_BYTES_MAX).await?;
         let challenge = match receive(&mut wire, HANDSHAKE_BYTES_MAX).await? {
             Verdict::Prove(challenge) => challenge,
-            other => return Err(closed(other)),
+            other => return Ok(Err(other)),
         };
-        send(&mut wire, &link::prove(cookie, &hello, &challenge), HANDSHAKE_BYTES_MAX).await?;
-        match receive(&mut wire, HANDSHAKE_BYTES_MAX).await? {
-            Verdict::Welcome(proof) if link::verify(cookie, &hello, &challenge, proof) => Ok(Talk { wire }),
-            other => Err(closed(other)),
-        }
+        send(&mut wire, &link::prove(cookie, hello, &challenge), HANDSHAKE_BYTES_MAX).await?;
+        Ok(match receive(&mut wire, HANDSHAKE_BYTES_MAX).await? {
+            Verdict::Welcome(proof) if link::verify(cookie, hello, &challenge, proof) => Ok(Talk { wire }),
+            other => Err(other),
+        })
     }
 }
 

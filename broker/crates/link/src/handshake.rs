@@ -9,8 +9,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-/// The version of all that follows; peers of another version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 1;
+/// By how much a build is ahead of its sources: 1 where WARREN_BUILD_AS_NEXT is set while it is compiled, for clusters of two versions in tests.
+pub const AHEAD: u16 = match option_env!("WARREN_BUILD_AS_NEXT") {
+    Some(_) => 1,
+    None => 0,
+};
+/// The version of all that follows. Who connects speaks the older of both ends' versions; peers of any other version are refused by name.
+pub const PROTOCOL_VERSION: u16 = 1 + AHEAD;
+/// The oldest version that is spoken: that of the release before.
+const PROTOCOL_VERSION_MIN: u16 = 1;
 /// Most octets of a frame before the secret is proven.
 pub const HANDSHAKE_BYTES_MAX: usize = 2048;
 /// Longest name of an end.
@@ -116,6 +123,12 @@ impl Hello {
         }
     }
 
+    /// The same words to a node that speaks an older version.
+    #[must_use]
+    pub fn in_version(self, version: u16) -> Self {
+        Hello { version, ..self }
+    }
+
     /// Reads first words.
     ///
     /// # Errors
@@ -128,7 +141,7 @@ impl Hello {
         }
         let opening: Opening = serde_json::from_slice(octets).map_err(|_| HandshakeError::Foreign)?;
         match (opening.magic.as_str(), opening.version) {
-            (MAGIC, PROTOCOL_VERSION) => {}
+            (MAGIC, version) if is_spoken(version) => {}
             (MAGIC, other) => return Err(HandshakeError::Version(other)),
             _ => return Err(HandshakeError::Foreign),
         }
@@ -138,6 +151,11 @@ impl Hello {
             false => Err(HandshakeError::Foreign),
         }
     }
+}
+
+/// Whether this end speaks that version of the protocol.
+pub fn is_spoken(version: u16) -> bool {
+    (PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION).contains(&version)
 }
 
 /// The node's challenge.
@@ -229,6 +247,16 @@ mod tests {
             HandshakeError::Version(9)
         );
         assert_eq!(read(&"[".repeat(2048)), HandshakeError::Foreign);
+        let next = Hello::new(Channel::Node, "rabbit@b", "rabbit@a").in_version(PROTOCOL_VERSION + 1);
+        let octets = serde_json::to_vec(&next).unwrap();
+        assert_eq!(
+            Hello::read(&octets),
+            Err(HandshakeError::Version(PROTOCOL_VERSION + 1)),
+            "so the next release hears that this one is older"
+        );
+        let older = next.in_version(PROTOCOL_VERSION_MIN);
+        let octets = serde_json::to_vec(&older).unwrap();
+        assert_eq!(Hello::read(&octets), Ok(older));
         let hello = Hello::new(Channel::Cli, &"n".repeat(600), "rabbit@a");
         let octets = serde_json::to_vec(&hello).unwrap();
         assert_eq!(Hello::read(&octets), Err(HandshakeError::Foreign));

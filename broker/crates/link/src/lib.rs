@@ -21,8 +21,8 @@ pub use errand::{
 };
 pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, frame};
 pub use handshake::{
-    Challenge, Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, PROTOCOL_VERSION, Proof, Proven, Verdict, accept,
-    challenge, prove, verify,
+    AHEAD, Challenge, Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, PROTOCOL_VERSION, Proof, Proven, Verdict,
+    accept, challenge, is_spoken, prove, verify,
 };
 pub use leg::{LEG_OPENING_BYTES_MAX, LegEnd, LegOpening, LegVerdict};
 pub use message::{

@@ -68,7 +68,10 @@ impl Presence {
         let Some(age) = self.store.standing().confirmed else {
             return Reply::NotLeader(self.store.leader());
         };
-        self.roll.lock().hear(from.node, Instant::now());
+        let mut roll = self.roll.lock();
+        roll.hear(from.node, Instant::now());
+        roll.note_level(from.node, from.incarnation, from.level);
+        drop(roll);
         let age_ms = age.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         Reply::Beat { age_ms }
     }

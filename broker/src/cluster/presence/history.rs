@@ -6,7 +6,7 @@
 use super::Presence;
 use crate::cluster::{
     MetaStore,
-    transport::{FEATURE_LEVEL, Peer, Reply, Request},
+    transport::{Peer, Reply, Request},
 };
 use catalog::{Command, Turn};
 use std::sync::atomic::Ordering;
@@ -79,12 +79,18 @@ impl Presence {
         }
     }
 
-    /// A leader says what it understands, if the cluster has not heard of it.
+    /// A leader says what every member understands, once each has shown itself with it. Until then nodes may go back to the release before.
     pub(super) async fn raise_level(&self) {
-        if self.machine.catalog().level() >= FEATURE_LEVEL {
+        let catalog = self.machine.catalog();
+        let others = self.roll.lock().common_level(self.identity.node, &catalog);
+        let Some(level) = others.map(|others| others.min(self.identity.level)) else {
+            return;
+        };
+        if level <= catalog.level() {
             return;
         }
-        if let Err(refusal) = self.store.propose(Command::History(Turn::Level(FEATURE_LEVEL))).await {
+        tracing::info!("every member understands feature level {level}, which is needed from now on");
+        if let Err(refusal) = self.store.propose(Command::History(Turn::Level(level))).await {
             tracing::debug!("the feature level stays: {refusal}");
         }
     }

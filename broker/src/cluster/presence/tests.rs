@@ -8,7 +8,7 @@ use crate::cluster::{
     memory::Ether,
     outside::{self, OutsideError},
     raft::{Opening, Timing},
-    transport::Wish,
+    transport::{FEATURE_LEVEL, Wish},
     voters,
 };
 use catalog::{Command, NodeKind, VhostMetadata};
@@ -36,6 +36,7 @@ struct Seat {
     starts: u64,
     joined: bool,
     timing: Timing,
+    level: u32,
     running: Option<(Arc<Presence>, Arc<RaftStore>, Arc<Bare>)>,
 }
 
@@ -67,6 +68,7 @@ impl Seat {
             starts: 0,
             joined: false,
             timing: TIMING,
+            level: FEATURE_LEVEL,
             running: None,
         }
     }
@@ -78,6 +80,7 @@ impl Seat {
             name: name(self.number),
             incarnation: self.starts,
             boot_id: self.starts,
+            level: self.level,
         }
     }
 
@@ -517,4 +520,47 @@ async fn a_name_that_is_taken_and_a_member_that_joins_again_are_refused() {
         .unwrap_err();
     assert!(matches!(nobody, OutsideError::Unreachable { .. }), "{nobody}");
     assert_eq!(seats[0].presence().status().nodes.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_may_go_back_to_the_release_before_until_every_member_has_shown_that_it_understands_more() {
+    let (_ether, mut seats) = cluster(3).await;
+    let level = |seat: &Seat| seat.running.as_ref().unwrap().2.catalog().level();
+    for seat in &mut seats[..2] {
+        seat.stop().await;
+        seat.level = FEATURE_LEVEL + 1;
+        seat.start().await;
+    }
+    // Mixed: whoever leads, all take commands, and one of the new goes back.
+    let (_, store, _) = seats[0].running.as_ref().unwrap();
+    until("a command of the new release", async || {
+        store.propose(vhost("mixed")).await.is_ok()
+    })
+    .await;
+    seats[1].stop().await;
+    seats[1].level = FEATURE_LEVEL;
+    seats[1].start().await;
+    assert_eq!(level(&seats[1]), FEATURE_LEVEL);
+    for seat in &mut seats[1..] {
+        seat.stop().await;
+        seat.level = FEATURE_LEVEL + 1;
+        seat.start().await;
+    }
+    for seat in &seats {
+        until("what all understand is written down", async || {
+            level(seat) == FEATURE_LEVEL + 1
+        })
+        .await;
+    }
+    seats[2].stop().await;
+    seats[2].level = FEATURE_LEVEL;
+    seats[2].open(false).await;
+    let presence = seats[2].presence().clone();
+    until("the release before is refused", async || {
+        matches!(
+            presence.announce().await,
+            Err(AnnounceError::Turned(Turned::TooOld { .. }))
+        )
+    })
+    .await;
 }

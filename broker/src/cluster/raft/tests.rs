@@ -12,7 +12,7 @@ use super::{
 use crate::cluster::{
     Bare, Identity, Machine, MetaStore, Outcome,
     log::{Log, Writer},
-    transport::Nobody,
+    transport::{FEATURE_LEVEL, Nobody},
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
 use model::{NodeUuid, ReplyCode};
@@ -36,6 +36,7 @@ fn identity(incarnation: u64) -> Identity {
         name: "rabbit@h".into(),
         incarnation,
         boot_id: incarnation,
+        level: FEATURE_LEVEL,
     }
 }
 

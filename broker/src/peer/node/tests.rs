@@ -312,6 +312,7 @@ async fn member(number: u128, book: &Book) -> (Arc<RaftStore>, Arc<Bare>) {
             name,
             incarnation: own.incarnation,
             boot_id: own.boot_id,
+            level: own.level,
         },
         joined: number > 1,
         alone: false,
