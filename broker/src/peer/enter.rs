@@ -7,6 +7,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 
 use super::{
+    pace,
     stream::{read_frame, write_frame},
     tls::PeerTls,
 };
@@ -108,7 +109,7 @@ async fn introduce(
 }
 
 async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = tokio::time::timeout(CONNECT_PATIENCE, TcpStream::connect(address)).await??;
+    let tcp = tokio::time::timeout(CONNECT_PATIENCE, pace::connect(address)).await??;
     tcp.set_nodelay(true)?;
     Ok(tcp)
 }

@@ -26,6 +26,7 @@ use super::{
     enter::Credentials,
     legs, mirrors,
     node::{self, Serving, TcpTransport},
+    pace,
     secret::Secrets,
     stream::{read_frame, write_frame},
     tls::PeerTls,
@@ -162,6 +163,7 @@ impl Neighbourhood for Neighbours {
 
 /// Accepts until the process ends.
 pub async fn serve(listener: TcpListener, peers: Arc<Peers>, process: Arc<Process>) {
+    pace::of_accepted(&listener);
     let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
     loop {
         tokio::select! {

@@ -9,6 +9,7 @@ mod listener;
 mod mirrors;
 pub mod names;
 mod node;
+mod pace;
 mod secret;
 mod stream;
 mod tls;

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::legs::tune;
+use super::{legs::tune, pace};
 use crate::{
     config::{BetweenNodes, TlsOptions, Verify},
     host::tls,
@@ -181,7 +181,8 @@ async fn tunnel(mut secured: impl AsyncRead + AsyncWrite + Unpin + Send + 'stati
 /// Two sockets that are connected to each other.
 async fn local_pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let near = TcpStream::connect(listener.local_addr()?).await?;
+    pace::of_accepted(&listener);
+    let near = pace::connect(listener.local_addr()?).await?;
     let own = near.local_addr()?;
     loop {
         let (far, from) = listener.accept().await?;
