@@ -79,11 +79,13 @@ async fn set_protection(api: &Api, vhost: &str, protected: bool) -> Outcome {
 /// Without `asked` there are no statistics: they cost a look at every queue.
 fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>, traffic: &ByVhost) -> Vhost {
     let metadata = vhost.metadata();
-    let more = BTreeMap::from([
+    let mut more = BTreeMap::from([
         ("description".to_owned(), Value::from(metadata.description.as_str())),
         ("tags".to_owned(), Value::from(metadata.tags.clone())),
-        (PROTECTED.to_owned(), Value::from(metadata.protected)),
     ]);
+    if metadata.protected {
+        more.insert(PROTECTED.to_owned(), Value::from(true));
+    }
     let mut totals = asked.map_or_else(Sum::default, |asked| stats::of_vhost(api, vhost, asked));
     if asked.is_some() {
         traffic.add(api, vhost.name(), &mut totals.queue_totals);

@@ -22,8 +22,8 @@ pub struct Vhost {
     pub metadata: BTreeMap<String, Value>,
     /// Whether messages are traced.
     pub tracing: bool,
-    /// Whether it cannot be deleted.
-    #[serde(default)]
+    /// Whether it cannot be deleted; not said of one that can, of which RabbitMQ 3 knows nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protected_from_deletion: bool,
     /// `running` or `stopped` by node.
     pub cluster_state: BTreeMap<String, String>,
