@@ -8,6 +8,7 @@ mod maintenance;
 mod policies;
 mod policy_report;
 mod proven;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use crate::{
     host::Node,
     peer::Peers,
     process::{Process, Running},
+    renewal::Renewal,
 };
 
 /// How long the app's threads may take to answer.
@@ -38,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
     let proven = policies::routes()
         .merge(maintenance::routes())
+        .merge(settings::routes())
         .route_layer(middleware::from_fn_with_state(door, proven::demand));
     Router::new()
         .route("/startup", get(started))
@@ -79,7 +82,11 @@ async fn live(State(process): State<Arc<Process>>) -> Verdict {
 }
 
 /// Names and identities only: what any client is told by the server's properties, or could see by asking for names.
-async fn cluster(State(process): State<Arc<Process>>, peers: Option<Extension<Arc<Peers>>>) -> Response {
+async fn cluster(
+    State(process): State<Arc<Process>>,
+    peers: Option<Extension<Arc<Peers>>>,
+    renewal: Option<Extension<Arc<Renewal>>>,
+) -> Response {
     let status = match process.status().await {
         Ok(Some(status)) => status,
         Ok(None) => return (StatusCode::SERVICE_UNAVAILABLE, "the node belongs to no cluster yet\n").into_response(),
@@ -98,6 +105,7 @@ async fn cluster(State(process): State<Arc<Process>>, peers: Option<Extension<Ar
         maintenance: app.as_ref().is_some_and(|app| app.node.is_under_maintenance()),
         alarms: app.as_ref().map(|app| alarms(&app.node)).unwrap_or_default(),
         without_tls: peers.map(|peers| without_tls(&peers, &status)).unwrap_or_default(),
+        settings: renewal.and_then(|renewal| renewal.word()),
         leader: status.leader,
         members: members.collect(),
     })

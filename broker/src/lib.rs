@@ -20,5 +20,6 @@ pub mod observe;
 pub mod offline;
 pub mod peer;
 mod process;
+mod renewal;
 pub mod server;
 mod services;

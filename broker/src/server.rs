@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
-    config::{self, Config, Loaded, Renewed, ServerArgs, SocketOptions},
+    config::{self, Config, Loaded, ServerArgs, SocketOptions},
     host::{
         data_directory,
         listener::{self, Port},
@@ -23,6 +23,7 @@ use crate::{
     notify::{Manager, State},
     observe, peer,
     process::{Process, Ways},
+    renewal::{self, Renewal},
 };
 
 /// Runs `warren server`. Exit code 0 after an orderly stop, 1 if the node could not start or serve.
@@ -76,13 +77,14 @@ fn start(args: &ServerArgs, loaded: Loaded) -> anyhow::Result<()> {
     // The app has threads of its own; here are only tools, probes and peers that introduce themselves.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let config = loaded.config.clone();
+        let renewal = Renewal::new(args.clone(), config::Process, loaded);
         let hangups = Hangups {
             signals: signal(SignalKind::hangup())?,
             files,
-            args: args.clone(),
-            running: loaded,
+            renewal,
         };
-        serve(hangups).await
+        serve(config, hangups).await
     })
 }
 
@@ -90,9 +92,7 @@ fn start(args: &ServerArgs, loaded: Loaded) -> anyhow::Result<()> {
 struct Hangups {
     signals: Signal,
     files: observe::LogFiles,
-    args: ServerArgs,
-    /// What holds.
-    running: Loaded,
+    renewal: Arc<Renewal>,
 }
 
 impl Hangups {
@@ -100,11 +100,10 @@ impl Hangups {
         while self.signals.recv().await.is_some() {
             self.files.reopen();
             tracing::info!("received SIGHUP: log files are opened again, the configuration is read again");
-            match config::load(&self.args, &config::Process) {
-                Ok(fresh) => {
-                    let renewed = self.running.renew(&fresh);
+            match self.renewal.take_files() {
+                Ok(renewed) => {
                     process.renew(renewed.config.clone()).await;
-                    tell(&renewed);
+                    renewal::tell(&renewed);
                 }
                 Err(problems) => tracing::error!("the configuration stays as it was: {problems}"),
             }
@@ -112,20 +111,7 @@ impl Hangups {
     }
 }
 
-fn tell(renewed: &Renewed) {
-    let names = |keys: &[String]| keys.join(", ");
-    match renewed.in_force.as_slice() {
-        [] => tracing::info!("no setting that may change while the node runs has changed"),
-        keys => tracing::info!("changed settings are in force: {}", names(keys)),
-    }
-    if !renewed.waiting.is_empty() {
-        let keys = names(&renewed.waiting);
-        tracing::warn!("changed settings wait for the next start of the node: {keys}");
-    }
-}
-
-async fn serve(hangups: Hangups) -> anyhow::Result<()> {
-    let config = hangups.running.config.clone();
+async fn serve(config: Config, hangups: Hangups) -> anyhow::Result<()> {
     let manager = Manager::at(config.node.notify_socket.as_deref());
     manager.tell(State::Starting);
     let directory = data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
@@ -161,12 +147,14 @@ async fn serve(hangups: Hangups) -> anyhow::Result<()> {
     };
     let (named, names) = (named(&config, &port), config.node.names.clone());
     let process = Process::new(config, directory, port, ways);
+    let renewal = hangups.renewal.clone();
     tokio::spawn(hangups.follow(process.clone()));
     let door = {
         let peers = peers.clone();
         admin::Door::new(move || peers.secrets())
     };
     let routes = admin::routes(process.clone(), door).layer(axum::Extension(peers.clone()));
+    let routes = routes.layer(axum::Extension(renewal));
     tokio::spawn(admin.run(routes, process.stopping().clone()));
     tokio::spawn(peer::serve(peer_port, peers, process.clone()));
     tokio::spawn(peer::names::keep(named, names, process.stopping().clone()));

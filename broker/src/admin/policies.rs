@@ -144,7 +144,7 @@ fn no_vhost() -> Response {
     failed(StatusCode::NOT_FOUND, "not_found", "vhost_not_found")
 }
 
-fn wrong(reason: String) -> Response {
+pub(super) fn wrong(reason: String) -> Response {
     failed(StatusCode::BAD_REQUEST, "bad_request", reason.trim_end())
 }
 

@@ -12,6 +12,7 @@ use link::{Cookie, Errand};
 use serde_json::json;
 
 use super::*;
+use crate::config::{Fixed, ServerArgs, load};
 use crate::host::started_blank;
 
 fn cookie(text: &str) -> Cookie {
@@ -21,7 +22,14 @@ fn cookie(text: &str) -> Cookie {
 async fn port() -> (tempfile::TempDir, Router) {
     let (folder, node) = started_blank().await;
     let process = Process::around(node);
-    (folder, routes(process, Door::new(|| Ok(vec![cookie("SECRET")]))))
+    let args = ServerArgs {
+        config: Some("/etc/rabbitmq/rabbitmq.conf".into()),
+        ..ServerArgs::default()
+    };
+    let world = Fixed::new().file("/etc/rabbitmq/rabbitmq.conf", "heartbeat = 30");
+    let renewal = Renewal::new(args.clone(), world.clone(), load(&args, &world).unwrap());
+    let routes = routes(process, Door::new(|| Ok(vec![cookie("SECRET")])));
+    (folder, routes.layer(Extension(renewal)))
 }
 
 struct Told {
@@ -128,4 +136,31 @@ async fn a_stranger_reads_and_changes_nothing() {
     for open in ["/live", "/ready"] {
         assert_eq!(say(&port, "GET", open, b"", None).await.status, 200, "{open}");
     }
+}
+
+#[tokio::test]
+async fn settings_are_judged_and_taken_over_and_wrong_ones_change_nothing() {
+    let ((_folder, port), own) = (port().await, cookie("SECRET"));
+    let settings = |text: &str| {
+        let settings = json!({"text": text, "word": "w1"});
+        serde_json::to_vec(&settings).unwrap()
+    };
+    let taken = json!({"in_force": ["heartbeat"], "waiting": ["net_ticktime"]});
+    let (good, bad) = (
+        settings("heartbeat = 20\nnet_ticktime = 9"),
+        settings("heartbeat = often"),
+    );
+    for method in ["POST", "PUT"] {
+        let (status, body) = ask(&port, &own, method, "/settings", &bad).await;
+        assert!(status == 400 && body.contains("heartbeat = often"), "{status} {body}");
+        let (status, body) = ask(&port, &own, method, "/settings", &good).await;
+        assert_eq!((status, serde_json::from_str(&body).ok()), (200, Some(taken.clone())));
+    }
+    let (_, body) = ask(&port, &own, "PUT", "/settings", &good).await;
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&body).unwrap()["in_force"],
+        json!([])
+    );
+    assert_eq!(ask(&port, &own, "PUT", "/settings", b"nonsense").await.0, 400);
+    assert_eq!(ask(&port, &cookie("OTHER"), "PUT", "/settings", &good).await.0, 403);
 }

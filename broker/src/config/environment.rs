@@ -61,6 +61,38 @@ impl Environment for Process {
     }
 }
 
+/// A world in which one file has another text.
+#[derive(Clone, Copy, Debug)]
+pub struct Instead<'a, E: ?Sized> {
+    /// The world.
+    pub world: &'a E,
+    /// The file.
+    pub path: &'a Path,
+    /// Its text.
+    pub text: &'a str,
+}
+
+impl<E: Environment + ?Sized> Environment for Instead<'_, E> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.world.variable(name)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match path == self.path {
+            true => Ok(self.text.to_owned()),
+            false => self.world.read(path),
+        }
+    }
+
+    fn files(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.world.files(folder)
+    }
+
+    fn host_name(&self) -> String {
+        self.world.host_name()
+    }
+}
+
 /// A world made of values.
 #[cfg(test)]
 #[derive(Clone, Debug, Default)]

@@ -30,7 +30,7 @@ pub use command_line::ServerArgs;
 pub use definitions::{StartDefinitions, Url};
 #[cfg(test)]
 pub use environment::Fixed;
-pub use environment::{Environment, Process};
+pub use environment::{Environment, Instead, Process};
 pub use error::{Origin, Problem, Problems};
 pub use formation::{Discovery, Formation, NodeType};
 pub use keys::LOG_CATEGORIES;

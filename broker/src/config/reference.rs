@@ -75,7 +75,7 @@ of the wrong type, keeps the node from starting, and all that is wrong is said a
 
 A running node reads its files again when it gets SIGHUP (`systemctl reload`, `kill -HUP`): what counts `at once` then holds for new connections
 and whatever is looked at next, the log names what has changed, and what needs a restart is named and stays as it was. If anything is wrong with
-the files nothing changes, and the log says why.
+the files nothing changes, and the log says why. On Kubernetes the operator has nodes do it when `spec.config` changes.
 
 | key | type | default | a change counts | meaning |
 | --- | --- | --- | --- | --- |

@@ -143,6 +143,18 @@ fn gather(folder: &std::path::Path, text: &mut String) {
 }
 
 #[test]
+fn the_operator_knows_which_settings_a_running_node_takes_over() {
+    let table = keys();
+    let hot = table.iter().filter(|key| key.hot.is_some());
+    let hot: Vec<_> = hot.map(|key| key.name.as_str()).collect();
+    assert_eq!(
+        hot,
+        api::TAKEN_OVER_AT_ONCE,
+        "crates/api/src/settings.rs is not what the table of keys says"
+    );
+}
+
+#[test]
 fn the_page_in_docs_is_the_one_that_the_program_prints() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let kept = std::fs::read_to_string(path).unwrap_or_default();

@@ -109,7 +109,9 @@ async fn introduce(
 }
 
 async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    tokio::time::timeout(CONNECT_PATIENCE, pace::connect(address)).await?
+    let tcp = tokio::time::timeout(CONNECT_PATIENCE, pace::connect(address)).await??;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
 }
 
 fn refused(to: &str, verdict: &Verdict) -> io::Error {

@@ -19,6 +19,7 @@ mod page;
 mod policy;
 mod queue;
 mod rates;
+mod settings;
 mod vhost;
 
 pub use access::{Limits, Permission, TopicPermission, User, UserLimits, WhoAmI};
@@ -39,4 +40,5 @@ pub use page::Page;
 pub use policy::{ApplyTo, GlobalParameter, MirrorCounts, Parameter, Policy, PolicyReport, ShadowingPolicy};
 pub use queue::{BackingQueueStatus, OwnerDetails, Queue, QueueRef, Totals};
 pub use rates::{Counted, Rate, Rates, Sample, Series};
+pub use settings::{Settings, SettingsTaken, TAKEN_OVER_AT_ONCE, is_taken_over_at_once};
 pub use vhost::{Vhost, VhostLimits};

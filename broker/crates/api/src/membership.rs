@@ -21,6 +21,9 @@ pub struct Membership {
     /// Nodes to which it asked for TLS and then spoke without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_tls: Vec<String>,
+    /// What the operator calls the settings that it last had this process take over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// The node that leads the definitions, if this one hears of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,

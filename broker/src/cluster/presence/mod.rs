@@ -3,7 +3,6 @@
 //!
 //! The definitions themselves are the store's. What other rooms want of other nodes goes through here as octets.
 
-mod abreast;
 mod beat;
 mod commands;
 mod history;
@@ -52,7 +51,6 @@ pub struct Presence {
     changing: tokio::sync::Mutex<()>,
     /// The members as they were last written down.
     noted: Mutex<Vec<NodeStatus>>,
-    abreast: abreast::Abreast,
     note: Note,
     host: OnceLock<Arc<dyn Host>>,
     /// Nothing is done of its own accord any more.
@@ -95,7 +93,6 @@ impl Presence {
             is_overruled: AtomicBool::new(false),
             changing: tokio::sync::Mutex::default(),
             noted: Mutex::default(),
-            abreast: abreast::Abreast::default(),
             note,
             host: OnceLock::new(),
             quiet: stopped.child_token(),
