@@ -95,6 +95,7 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
             ("ScaleDownBlocked", "True") if PASSING_REASONS.contains(&now.reason.as_str()) => return None,
             ("Degraded" | "ScaleDownBlocked", "True") => true,
             ("ReconcileSuccess" | "VolumesSized" | "Clustered", "False") => true,
+            ("SettingsInForce", "False") if now.reason == "Refused" => true,
             ("Monitored", "False") if now.reason == "Refused" => true,
             ("Paused", "True") => false,
             ("Paused" | "Degraded", "False") | ("ReconcileSuccess", "True") if began(now) => false,

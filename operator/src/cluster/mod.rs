@@ -20,6 +20,7 @@ pub mod pod_overrides;
 pub mod reconcile;
 pub mod rotation;
 pub mod secrets;
+pub mod settings;
 pub mod situation;
 pub mod skew;
 pub mod status;

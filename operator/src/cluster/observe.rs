@@ -52,6 +52,8 @@ pub struct Found {
     pub keys: Keys,
     /// What the spec names for definitions, as far as it exists.
     pub definitions: Sources,
+    /// The ConfigMap with rabbitmq.conf, if it is ours.
+    pub config: Option<ConfigMap>,
     /// Children of ours that not every spec has.
     pub optional: Optional,
     /// What the API server has of the Prometheus Operator.
@@ -152,7 +154,12 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
             .optional::<NetworkPolicy>(cluster, &names.server(), &mut taken)
             .await?,
     };
-    taken.extend(reader.stranger::<ConfigMap>(cluster, &names.config()).await?);
+    let config: Option<ConfigMap> = reader.get(&names.config()).await?;
+    taken.extend(
+        config
+            .as_ref()
+            .and_then(|config| stranger::<ConfigMap>(cluster, &config.metadata)),
+    );
     taken.extend(reader.stranger::<Service>(cluster, &names.nodes()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.cluster).await?);
     let pods: Vec<Pod> = reader.list(&selector_text(&names.selector(&uid))).await?;
@@ -175,6 +182,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         accepting: accepting(&pods, &told, cookie.as_ref(), &keys).await,
         app_runs,
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
+        config: config.filter(|config| is_ours(cluster, &config.metadata)),
         leaving,
         draining: operated_on(cluster, OperationKind::Roll),
         holdings,

@@ -23,6 +23,7 @@ use super::observe::{self, Found, Monitoring, Place, Taken, observe};
 use super::plan::{Plan, Step, Wanted, plan};
 use super::rotation::{Turn, turn};
 use super::secrets::{Verdicts, judge, tls_problem};
+use super::settings;
 use super::situation::{PodSeen, Situation, set_seen, situation};
 use super::skew::skipped;
 use super::status::{Carried, Monitored, Outcome, status};
@@ -157,26 +158,9 @@ async fn carry_out(
     if cluster.spec.paused {
         return Ok((Outcome::Paused, None));
     }
-    let valid = match validate(cluster, &context.default_image) {
-        Ok(valid) => valid,
-        Err(invalid) => return Ok((Outcome::Failed("InvalidSpec".into(), invalid.to_string()), None)),
-    };
-    if let Some(taken) = found.taken.first() {
-        return Ok((in_the_way(taken), None));
-    }
-    if let Some(problem) = skipped(&valid.image, seen) {
-        return Ok((Outcome::Failed("VersionSkipped".into(), problem), None));
-    }
-    let between = between::phase(between::asked(valid.spec.tls.as_ref()), seen);
-    if valid.spec.tls.is_none() && between.now != Between::None {
-        return Ok((Outcome::Failed("TlsBetweenNodes".into(), STILL_SPOKEN.into()), None));
-    }
-    if let Some(problem) = tls_problem(valid.spec.tls.as_ref(), between.now != Between::None, &found.tls) {
-        return Ok((Outcome::Failed("SecretMissing".into(), problem), None));
-    }
-    let definitions = match definitions::fingerprint(valid.spec.definitions.as_ref(), &found.definitions) {
-        Ok(print) => print,
-        Err(problem) => return Ok((Outcome::Failed("DefinitionsUnusable".into(), problem), None)),
+    let (valid, between, definitions) = match usable(cluster, found, seen, context) {
+        Ok(usable) => usable,
+        Err(outcome) => return Ok((outcome, None)),
     };
     let (secrets, plan) = decide(&valid, found, seen);
     let shape = Shape {
@@ -190,6 +174,11 @@ async fn carry_out(
             .as_ref()
             .and_then(|set| set.spec.as_ref()?.volume_claim_templates.clone()),
     };
+    let children = build(&valid, &shape);
+    if let Some(problem) = settings::refusal(found, seen, &children).await {
+        return Ok((Outcome::Failed("ConfigRefused".into(), problem), None));
+    }
+    let config = children.config.clone();
     let trigger = valid.spec.cluster_secret.rotation.trigger.as_deref();
     let quiet = plan.step == Step::Rest && seen.pods.iter().all(PodSeen::serves);
     let turn = turn(trigger, found.cookie.as_ref(), quiet, seen);
@@ -199,7 +188,13 @@ async fn carry_out(
         cluster,
         valid: &valid,
     };
-    let done = Box::pin(hand.act(found, &secrets, &plan, &turn, build(&valid, &shape))).await?;
+    let mut done = Box::pin(hand.act(found, &secrets, &plan, &turn, children)).await?;
+    let unchanged = seen.set.as_ref().map(|set| set.generation) == Some(set_seen(&done.server).generation);
+    let settings = match unchanged && context.leadership.holds() {
+        true => settings::hand_over(found, seen, &config, &settings::word(valid.spec.config.as_deref())).await,
+        false => settings::HandedOver::default(),
+    };
+    done.notes.extend(settings.notes.iter().cloned());
     if done.replaced {
         context.metrics.replaced();
     }
@@ -208,6 +203,7 @@ async fn carry_out(
         plan,
         rotation: turn,
         between,
+        settings,
         image: valid.image,
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
@@ -215,6 +211,31 @@ async fn carry_out(
         restore: secrets.to_restore().map(str::to_owned),
     };
     Ok((Outcome::Done(Box::new(carried)), Some(done)))
+}
+
+type Usable = (ValidCluster, between::Phase, Option<String>);
+
+/// The spec, if it can be carried out with what was found; with it whether nodes speak TLS to each other, and the fingerprint of its definitions.
+fn usable(cluster: &RabbitCluster, found: &Found, seen: &Situation, context: &Context) -> Result<Usable, Outcome> {
+    let failed = |reason: &str, problem: String| Outcome::Failed(reason.into(), problem);
+    let valid = validate(cluster, &context.default_image);
+    let valid = valid.map_err(|invalid| failed("InvalidSpec", invalid.to_string()))?;
+    if let Some(taken) = found.taken.first() {
+        return Err(in_the_way(taken));
+    }
+    if let Some(problem) = skipped(&valid.image, seen) {
+        return Err(failed("VersionSkipped", problem));
+    }
+    let between = between::phase(between::asked(valid.spec.tls.as_ref()), seen);
+    if valid.spec.tls.is_none() && between.now != Between::None {
+        return Err(failed("TlsBetweenNodes", STILL_SPOKEN.into()));
+    }
+    if let Some(problem) = tls_problem(valid.spec.tls.as_ref(), between.now != Between::None, &found.tls) {
+        return Err(failed("SecretMissing", problem));
+    }
+    let definitions = definitions::fingerprint(valid.spec.definitions.as_ref(), &found.definitions);
+    let definitions = definitions.map_err(|problem| failed("DefinitionsUnusable", problem))?;
+    Ok((valid, between, definitions))
 }
 
 /// A node whose disk is lost, and that does not find the others yet, must not begin a second cluster. A single one has no others.
@@ -280,6 +301,7 @@ fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
                 || carried.plan.fewer.is_some()
                 || carried.rotation != Turn::Rest
                 || carried.between.waits.is_some()
+                || !carried.settings.behind.is_empty()
                 || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
         }
     };

@@ -12,6 +12,7 @@ use super::image::Reference;
 use super::names::{Names, selector_text};
 use super::plan::{Plan, Step};
 use super::rotation::Turn;
+use super::settings::{HandedOver, Late};
 use super::situation::{PodSeen, Situation};
 use crate::conditions::{Claim, claim, stamped};
 use crate::crd::{
@@ -39,6 +40,8 @@ pub struct Carried {
     pub rotation: Turn,
     /// Whether nodes speak TLS to each other, and what is waited for.
     pub between: between::Phase,
+    /// Whether nodes have the settings that need no restart.
+    pub settings: HandedOver,
     /// Image of new pods.
     pub image: Reference,
     /// Volumes that were asked to grow and have not yet.
@@ -239,6 +242,7 @@ impl View<'_> {
             self.is_monitored(),
             self.is_rotated(),
             self.is_secured(),
+            self.is_in_force(),
             self.is_paused(),
         ]
     }
@@ -517,6 +521,38 @@ impl View<'_> {
             (None, Some(pod), _) => claim(kind, false, "Changing", format!("{} is yet to be replaced", pod.name)),
             (None, None, Between::None) => claim(kind, false, "NotAsked", "spec.tls does not ask for it"),
             (None, None, _) => claim(kind, true, "Required", "nodes speak TLS to each other and nothing else"),
+        }
+    }
+
+    fn is_in_force(&self) -> Claim {
+        let kind = "SettingsInForce";
+        let Outcome::Done(carried) = self.outcome else {
+            return claim(
+                kind,
+                true,
+                "NotLookedAt",
+                "nodes are told of settings when the spec is carried out",
+            );
+        };
+        let behind = &carried.settings.behind;
+        let refusing = behind.iter().find_map(|(pod, late)| match late {
+            Late::Refuses(why) => Some((pod, why)),
+            Late::Silent(_) => None,
+        });
+        match (refusing, behind.first()) {
+            (Some((pod, why)), _) => claim(kind, false, "Refused", format!("{pod} refuses spec.config: {why}")),
+            (None, Some((pod, Late::Refuses(why) | Late::Silent(why)))) => claim(
+                kind,
+                false,
+                "Behind",
+                format!("{pod} has yet to be told of its settings: {why}"),
+            ),
+            (None, None) => claim(
+                kind,
+                true,
+                "InForce",
+                "settings that need no restart are in force on every node of the newest template",
+            ),
         }
     }
 

@@ -47,7 +47,7 @@ pub struct RabbitClusterStatus {
     /// The Secret for service bindings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
-    /// Conditions: Ready, Available, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, Monitored, Paused.
+    /// Conditions: Ready, Available, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, Monitored, SettingsInForce, Paused.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

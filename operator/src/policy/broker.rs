@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use api::{ApiError, Maintenance, Membership, Policy, PolicyReport};
+use api::{ApiError, Maintenance, Membership, Policy, PolicyReport, Settings, SettingsTaken};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
@@ -72,6 +72,16 @@ impl Brokers {
     pub async fn maintain(&self, method: Method) -> Result<Maintenance, Error> {
         let body = self.ask(method, "/maintenance", &[]).await?;
         serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no maintenance: {error}")))
+    }
+
+    /// Has the first of them that answers take settings over (`PUT`), or say what would come of it (`POST`).
+    ///
+    /// # Errors
+    /// Something is wrong with them, or none answers.
+    pub async fn settings(&self, method: Method, settings: &Settings) -> Result<SettingsTaken, Error> {
+        let body = serde_json::to_vec(settings).map_err(|error| Error::Refused(error.to_string()))?;
+        let body = self.ask(method, "/settings", &body).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no settings: {error}")))
     }
 
     /// The cluster as one of them knows it.

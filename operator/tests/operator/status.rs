@@ -6,6 +6,7 @@ use operator::cluster::between::{self, Between};
 use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Wanted, plan};
 use operator::cluster::rotation::Turn;
+use operator::cluster::settings::{HandedOver, Late};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
 use operator::cluster::status::{Carried, Monitored, Outcome, status};
 use operator::crd::{NonMovable, Phase, RabbitCluster, RabbitClusterStatus, Update};
@@ -63,6 +64,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
         ),
         rotation: Turn::Rest,
         between: between::phase(Between::None, seen),
+        settings: HandedOver::default(),
         image: "localhost/warren:1.4.0".parse().unwrap(),
         volumes_growing: Vec::new(),
         volumes_refused: None,
@@ -317,4 +319,35 @@ fn a_pause_is_shown_and_changes_nothing_else() {
     assert_eq!(told.phase, Some(Phase::Paused));
     assert_eq!(condition(&told, "Paused").0, "True");
     assert_eq!(condition(&told, "Ready").0, "True");
+}
+
+#[test]
+fn settings_are_in_force_when_every_node_has_taken_them_and_a_refusal_is_told_first() {
+    let seen = seen(vec![pod(0, true), pod(1, true)]);
+    let told = |behind: &[(&str, Late)]| {
+        let Outcome::Done(mut carried) = carried(2, &seen) else {
+            unreachable!("it is done");
+        };
+        let behind = behind.iter().cloned();
+        carried.settings.behind = behind.map(|(pod, late)| (pod.to_owned(), late)).collect();
+        let now = status(
+            &cluster(2, None),
+            &seen,
+            &Outcome::Done(carried),
+            FIRST.parse().unwrap(),
+        );
+        let (status, reason, message) = condition(&now, "SettingsInForce");
+        format!("{status} {reason}: {message}")
+    };
+    assert!(told(&[]).starts_with("True InForce"));
+    let silent = ("orders-server-0", Late::Silent("no answer".into()));
+    assert_eq!(
+        told(std::slice::from_ref(&silent)),
+        "False Behind: orders-server-0 has yet to be told of its settings: no answer"
+    );
+    let refusing = ("orders-server-1", Late::Refuses("heartbeat = often".into()));
+    assert_eq!(
+        told(&[silent, refusing]),
+        "False Refused: orders-server-1 refuses spec.config: heartbeat = often"
+    );
 }

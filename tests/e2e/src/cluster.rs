@@ -65,8 +65,12 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         },
     );
     checks.check(
-        "a changed configuration restarts the pod and is in force",
-        change_the_configuration,
+        "a changed setting that needs no restart is in force within seconds, in the same pod; a wrong one is refused and changes nothing",
+        change_what_needs_no_restart,
+    );
+    checks.check(
+        "a changed setting that needs a restart replaces the pod and is in force",
+        change_what_needs_a_restart,
     );
     checks.check("a deleted child is made again", || {
         kubectl(&["delete", "service", NAME])?;
@@ -289,20 +293,43 @@ fn in_a_pod(name: &str, image: &str, arguments: &[&str], environment: &[(&str, &
         .map_err(|reason| format!("{reason}\n{}", kubectl(&["logs", name]).unwrap_or_default()))
 }
 
-/// The broker offers what the new file says, so the file is what runs.
-fn change_the_configuration() -> Outcome {
+fn configure(lines: &str) -> Outcome {
+    let patch = serde_json::json!({"spec": {"config": lines}}).to_string();
+    kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", &patch]).map(drop)
+}
+
+/// The broker offers what the new lines say, and is the same process.
+fn change_what_needs_no_restart() -> Outcome {
+    let process = || -> Outcome<String> {
+        let (pod, restarts) = ("{.metadata.uid}", "{.status.containerStatuses[0].restartCount}");
+        Ok(field("pod", POD, pod)? + &field("pod", POD, restarts)?)
+    };
+    let before = process()?;
+    configure("# fewer\nchannel_max = 77\n")?;
+    within(READY_LIMIT, || with_login(|ann| equal(ann.channel_max()?, 77)))?;
+    settled()?;
+    says(
+        &kubectl(&["events", "--for=rmq/hello"])?,
+        "channel_max are in force without a restart",
+    )?;
+    configure("channel_max = many\n")?;
+    within(READY_LIMIT, || {
+        let told = "{.status.conditions[?(@.type==\"ReconcileSuccess\")]['reason', 'message']}";
+        let told = field("rmq", NAME, told)?;
+        says(&told, "ConfigRefused").and_then(|()| says(&told, "channel_max = many"))
+    })?;
+    configure("channel_max = 78\n")?;
+    within(READY_LIMIT, || with_login(|ann| equal(ann.channel_max()?, 78)))?;
+    settled()?;
+    equal(process()?, before)
+}
+
+fn change_what_needs_a_restart() -> Outcome {
     let old = field("pod", POD, "{.metadata.uid}")?;
-    kubectl(&[
-        "patch",
-        "rmq",
-        NAME,
-        "--type=merge",
-        "-p",
-        r#"{"spec": {"config": "channel_max = 77\n"}}"#,
-    ])?;
+    configure("channel_max = 79\ntcp_listen_options.backlog = 64\n")?;
     settled()?;
     if field("pod", POD, "{.metadata.uid}")? == old {
         return Err("the pod was not replaced".into());
     }
-    with_login(|ann| equal(ann.channel_max()?, 77))
+    with_login(|ann| equal(ann.channel_max()?, 79))
 }

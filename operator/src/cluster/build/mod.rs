@@ -16,6 +16,9 @@ mod services;
 mod stateful_set;
 mod tls;
 
+pub use config_map::text as config_text;
+pub use stateful_set::config as template_config;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -116,6 +119,23 @@ fn pods(cluster: &ValidCluster) -> LabelSelector {
 mod tests {
     use super::*;
     use crate::cluster::validate::validate;
+
+    #[test]
+    fn settings_that_count_at_once_are_in_the_file_and_restart_no_pod() {
+        let of = |config: &str| {
+            let spec = format!("{{replicas: 3, config: '{config}'}}");
+            let cluster = format!("{{metadata: {{name: orders, namespace: shop, uid: u}}, spec: {spec}}}");
+            let cluster = serde_yaml::from_str(&cluster).unwrap();
+            let valid = validate(&cluster, &"localhost/warren:dev".parse().unwrap()).unwrap();
+            let children = build(&valid, &Shape::default());
+            (config_text(&children.config).unwrap().to_owned(), children.server)
+        };
+        let (none, hot, other) = (of(""), of("heartbeat = 7"), of("heartbeat = 8"));
+        assert!(hot.0.contains("heartbeat = 7") && other.0.contains("heartbeat = 8"));
+        assert_eq!(none.1, hot.1);
+        assert_eq!(hot.1, other.1);
+        assert_ne!(of("net_ticktime = 7").1, none.1);
+    }
 
     #[test]
     fn that_a_cluster_has_formed_is_told_to_new_pods_and_restarts_none() {

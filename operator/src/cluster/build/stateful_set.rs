@@ -64,6 +64,12 @@ pub(super) fn build(cluster: &ValidCluster, shape: &Shape) -> StatefulSet {
     }
 }
 
+/// The fingerprint of the configuration for which the pods of this StatefulSet were made.
+pub fn config(set: &StatefulSet) -> Option<&String> {
+    let template = set.spec.as_ref()?.template.metadata.as_ref()?;
+    template.annotations.as_ref()?.get(ANNOTATION_CONFIG)
+}
+
 /// The operator's template with the user's merged into it.
 fn template(cluster: &ValidCluster, shape: &Shape) -> PodTemplateSpec {
     let config = config_map::fingerprint(cluster, shape);
