@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{outbox::Outbox, socket::Socket};
+use super::{counters::VhostCounters, outbox::Outbox, socket::Socket};
 
 /// One client connection.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Client {
     /// It holds nothing any more.
     has_left: AtomicBool,
     profile: RwLock<Option<Profile>>,
+    /// Where what it does is counted for its virtual host; none on a leg, whose client is counted at its own node.
+    vhost_counters: OnceLock<Arc<VhostCounters>>,
     /// On a leg: the node that the client is connected to, and its connection there.
     home: OnceLock<(catalog::NodeName, ConnectionId)>,
     /// Said in the handshake, for the log.
@@ -112,6 +114,7 @@ impl Client {
             is_blocked: AtomicBool::new(false),
             has_left: AtomicBool::new(false),
             profile: RwLock::new(None),
+            vhost_counters: OnceLock::new(),
             home: OnceLock::new(),
             said: OnceLock::new(),
             curious: Mutex::default(),
@@ -144,6 +147,17 @@ impl Client {
         self.frame_max.store(profile.tuned.frame_max, Ordering::Relaxed);
         self.cancel_notices.store(cancel_notices, Ordering::Relaxed);
         *self.profile.write() = Some(profile);
+    }
+
+    /// What it does is counted here for its virtual host as well.
+    pub fn count_for(&self, vhost: Arc<VhostCounters>) {
+        // A connection is opened once.
+        let _ = self.vhost_counters.set(vhost);
+    }
+
+    /// Where what it does is counted for its virtual host.
+    pub fn vhost_counters(&self) -> Option<&VhostCounters> {
+        self.vhost_counters.get().map(Arc::as_ref)
     }
 
     /// This serves a client of another node.

@@ -139,6 +139,9 @@ impl Task {
         };
         self.client
             .opened(profile, self.machine.client_can("consumer_cancel_notify"));
+        if let Some(counters) = self.node.snapshot().vhost_counters(&vhost) {
+            self.client.count_for(counters);
+        }
         self.node.counters().connections_opened.add(1);
         self.batch.enter(login.client.clone().expect("just set"));
         notes::granted(&self.client);

@@ -161,6 +161,99 @@ counts! {
     }
 }
 
+counts! {
+    /// What clients of this node did in one virtual host.
+    VhostCounts {
+        /// Messages published.
+        published,
+        /// Publishes confirmed.
+        confirmed,
+        /// Mandatory messages without a queue.
+        returned,
+        /// Other messages without a queue.
+        dropped,
+        /// Octets received.
+        received,
+        /// Octets sent.
+        sent,
+    }
+}
+
+counts! {
+    /// What happened to the files of messages. Times are nanoseconds of all together.
+    FileCounts {
+        /// Reads.
+        reads,
+        /// Octets of them.
+        read_octets,
+        /// Their time.
+        read_ns,
+        /// Writes.
+        writes,
+        /// Octets of them.
+        written_octets,
+        /// Their time.
+        write_ns,
+        /// Syncs.
+        syncs,
+        /// Their time.
+        sync_ns,
+        /// Pages of messages that came back into memory.
+        pages_loaded,
+        /// Pages of messages that left memory.
+        pages_out,
+    }
+}
+
+/// A virtual host's numbers, for as long as it exists. Octets are those of connections that are gone.
+#[derive(Debug, Default)]
+pub struct VhostCounters {
+    /// Tells it from virtual hosts that had its name before.
+    pub id: u64,
+    published: Counter,
+    confirmed: Counter,
+    returned: Counter,
+    dropped: Counter,
+    received: Counter,
+    sent: Counter,
+}
+
+impl VhostCounters {
+    /// Those of a virtual host just created.
+    pub fn new(id: u64) -> Self {
+        VhostCounters {
+            id,
+            ..VhostCounters::default()
+        }
+    }
+
+    /// What they show now.
+    pub fn read(&self) -> VhostCounts {
+        VhostCounts {
+            published: self.published.get(),
+            confirmed: self.confirmed.get(),
+            returned: self.returned.get(),
+            dropped: self.dropped.get(),
+            received: self.received.get(),
+            sent: self.sent.get(),
+        }
+    }
+
+    /// Publishes that were counted on a channel.
+    pub fn count(&self, on_channel: &ChannelCounts) {
+        self.published.add(on_channel.published);
+        self.confirmed.add(on_channel.confirmed);
+        self.returned.add(on_channel.returned);
+        self.dropped.add(on_channel.dropped);
+    }
+
+    /// A connection is gone.
+    pub fn count_closed(&self, traffic: &Traffic) {
+        self.received.add(traffic.received);
+        self.sent.add(traffic.sent);
+    }
+}
+
 /// An exchange's numbers, for as long as it exists.
 #[derive(Debug)]
 pub struct ExchangeCounters {

@@ -226,6 +226,9 @@ impl Node {
     pub(super) fn begin_all(&self, catalog: Catalog, mut found: BTreeMap<QueueId, RecoveredQueue>) {
         let mut next = self.catalog.lock();
         next.catalog = catalog.clone();
+        for vhost in catalog.vhosts() {
+            next.exchanges.open_vhost(vhost.name());
+        }
         for exchange in catalog.vhosts().flat_map(|vhost| vhost.exchanges()) {
             self.open_keeper(exchange);
             next.exchanges.open(exchange);

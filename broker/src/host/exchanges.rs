@@ -1,4 +1,4 @@
-//! Where publishes to each exchange are counted: entered when an exchange begins, dropped when it ends.
+//! Where publishes to each exchange and in each virtual host are counted: entered when it begins, dropped when it ends.
 //!
 //! Part of the published state, so that a route finds its counters without a lock. It decides nothing.
 
@@ -6,12 +6,13 @@ use catalog::{Event, ExchangeRecord};
 use model::{ExchangeName, VhostName};
 use std::sync::Arc;
 
-use super::counters::ExchangeCounters;
+use super::counters::{ExchangeCounters, VhostCounters};
 
-/// The counters of all exchanges.
+/// The counters of all exchanges and virtual hosts.
 #[derive(Clone, Debug, Default)]
 pub struct Exchanges {
     counters: imbl::OrdMap<(VhostName, ExchangeName), Arc<ExchangeCounters>>,
+    vhosts: imbl::OrdMap<VhostName, Arc<VhostCounters>>,
     /// The id that was given last.
     last: u64,
 }
@@ -25,6 +26,23 @@ impl Exchanges {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Arc<ExchangeCounters>> {
         self.counters.values()
+    }
+
+    /// Those of a virtual host.
+    pub fn of_vhost(&self, vhost: &VhostName) -> Option<Arc<VhostCounters>> {
+        self.vhosts.get(vhost).cloned()
+    }
+
+    /// Those of all virtual hosts.
+    pub fn all_vhosts(&self) -> impl Iterator<Item = &Arc<VhostCounters>> {
+        self.vhosts.values()
+    }
+
+    /// A virtual host begins.
+    pub fn open_vhost(&mut self, vhost: &VhostName) {
+        self.last += 1;
+        self.vhosts
+            .insert(vhost.clone(), Arc::new(VhostCounters::new(self.last)));
     }
 
     /// An exchange begins.
@@ -41,6 +59,7 @@ impl Exchanges {
             Event::ExchangeDeleted(record) => {
                 self.counters.remove(&(record.vhost.clone(), record.name.clone()));
             }
+            Event::VhostCreated(vhost) => self.open_vhost(vhost),
             Event::VhostDeleted(vhost) => self.close_vhost(vhost),
             _ => {}
         }
@@ -50,5 +69,6 @@ impl Exchanges {
         let own = self.counters.keys().filter(|(own, _)| own == vhost);
         let gone: Vec<_> = own.cloned().collect();
         gone.iter().for_each(|key| drop(self.counters.remove(key)));
+        self.vhosts.remove(vhost);
     }
 }

@@ -16,10 +16,10 @@ use store::{Lsn, Opened, RecoveredQueue, Sizes, Store, disk::FsDisk};
 use tokio::sync::Notify;
 
 use super::{
-    counters::Counter,
+    counters::{Counter, FileCounts},
     loads::{Loads, Pages},
     message::Message,
-    metered::{Meter, Metered},
+    metered::{Calls, Meter, Metered},
 };
 
 /// Memory that ready messages of a lazy queue may take.
@@ -74,6 +74,24 @@ impl Keeping {
             pages_loaded: Counter::default(),
         });
         Ok(Found { keeping, queues, pages })
+    }
+
+    /// What happened to the files so far.
+    pub fn file_counts(&self) -> FileCounts {
+        let Meter { reads, writes, syncs } = &*self.meter;
+        let ns = |calls: &Calls| calls.time().as_nanos() as u64;
+        FileCounts {
+            reads: reads.count.get(),
+            read_octets: reads.octets.get(),
+            read_ns: ns(reads),
+            writes: writes.count.get(),
+            written_octets: writes.octets.get(),
+            write_ns: ns(writes),
+            syncs: syncs.count.get(),
+            sync_ns: ns(syncs),
+            pages_loaded: self.pages_loaded.get(),
+            pages_out: self.pages_out.get(),
+        }
     }
 
     /// Takes messages of a queue out of memory.

@@ -28,14 +28,6 @@ impl Calls {
         Duration::from_nanos(self.nanoseconds.get())
     }
 
-    /// Milliseconds that one took in the mean.
-    pub fn mean_ms(&self) -> f64 {
-        match self.count.get() {
-            0 => 0.0,
-            count => self.time().as_secs_f64() * 1000.0 / count as f64,
-        }
-    }
-
     fn of<R>(&self, octets: usize, call: impl FnOnce() -> R) -> R {
         let began = Instant::now();
         let result = call();

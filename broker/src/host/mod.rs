@@ -78,7 +78,9 @@ mod view;
 #[cfg(test)]
 pub use by_hand::{leave, started as started_by_hand};
 pub use client::{Client, Profile};
-pub use counters::{ChannelCounts, ExchangeCounts, NodeCounters, NodeCounts, Traffic, sum as sum_counters};
+pub use counters::{
+    ChannelCounts, ExchangeCounts, FileCounts, NodeCounters, NodeCounts, Traffic, VhostCounts, sum as sum_counters,
+};
 pub use definitions::kept_queues;
 #[cfg(test)]
 pub use definitions::{started, started_blank};

@@ -78,6 +78,9 @@ impl Run {
             dropped: self.dropped,
             ..ChannelCounts::default()
         };
+        if let Some(vhost) = client.vhost_counters() {
+            vhost.count(&counts);
+        }
         if let Some(out) = client.outbox().lock().channel(self.channel) {
             out.counts = out.counts.each(&counts, |a, b| a + b);
         }

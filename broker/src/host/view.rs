@@ -3,10 +3,11 @@
 //! Reads only. One queue or outbox is locked at a time and for a few copies, so looking costs the data path nothing.
 
 use catalog::{ExchangeRecord, QueueRecord};
-use model::QueueId;
+use model::{QueueId, VhostName};
 use queue::{Counters, Counts};
 use session::ChannelFacts;
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use std::{
 use super::{
     cell::Consumer,
     client::Client,
-    counters::{ChannelCounts, ExchangeCounts, Traffic},
+    counters::{ChannelCounts, ExchangeCounts, Traffic, VhostCounters, VhostCounts},
     node::{Node, Snapshot},
 };
 
@@ -98,6 +99,16 @@ impl Snapshot {
         let mut all: Vec<_> = self.exchanges.all().map(|own| (own.id, own.read())).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
+    }
+
+    /// Where it is counted what clients do in a virtual host.
+    pub(super) fn vhost_counters(&self, vhost: &VhostName) -> Option<Arc<VhostCounters>> {
+        self.exchanges.of_vhost(vhost)
+    }
+
+    /// The id of these counters.
+    pub fn id_of_vhost(&self, vhost: &VhostName) -> Option<u64> {
+        self.exchanges.of_vhost(vhost).map(|own| own.id)
     }
 
     /// The same of one exchange.
@@ -200,6 +211,22 @@ impl Node {
         facts.into_iter().filter_map(view).collect()
     }
 
+    /// What clients of this node did in each virtual host, by the id of its counters.
+    pub fn vhost_counts(&self) -> BTreeMap<u64, VhostCounts> {
+        let snapshot = self.snapshot();
+        let ended = snapshot.exchanges.all_vhosts().map(|own| (own.id, own.read()));
+        let mut all: BTreeMap<u64, VhostCounts> = ended.collect();
+        for client in self.clients().all() {
+            let own = client.vhost_counters().and_then(|own| all.get_mut(&own.id));
+            if let Some(counts) = own {
+                let traffic = client.traffic();
+                counts.received += traffic.received;
+                counts.sent += traffic.sent;
+            }
+        }
+        all
+    }
+
     /// What the cluster is called: as it was named, else as configured, else as the first of its members by name.
     pub fn cluster_name(&self) -> String {
         let snapshot = self.snapshot();
@@ -227,6 +254,9 @@ impl Node {
             counters.connections_closed.add(1);
         }
         let traffic = client.traffic();
+        if let Some(vhost) = client.vhost_counters() {
+            vhost.count_closed(&traffic);
+        }
         counters.octets_received.add(traffic.received);
         counters.reads.add(traffic.reads);
         counters.octets_sent.add(traffic.sent);

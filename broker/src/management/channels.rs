@@ -20,7 +20,10 @@ use super::{
     list::Parameters,
     stats::Asked,
 };
-use crate::host::{ChannelView, ConsumerView};
+use crate::{
+    host::{ChannelView, ConsumerView},
+    observe,
+};
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
@@ -55,6 +58,7 @@ async fn rows(api: &Api, opens: Vec<Open>) -> Vec<Row> {
 
 fn shape(api: &Api, row: &Row, asked: Asked) -> Channel {
     let Row { open, view, name } = row;
+    let idle_since = api.samples.channel_is_idle_since((open.client.id, view.number));
     Channel {
         name: name.clone(),
         number: view.number,
@@ -68,7 +72,7 @@ fn shape(api: &Api, row: &Row, asked: Asked) -> Channel {
         user_who_performed_action: open.profile.user.to_string(),
         vhost: open.profile.vhost.to_string(),
         state: "running".to_owned(),
-        idle_since: None,
+        idle_since: idle_since.map(observe::timestamp),
         prefetch_count: view.prefetch.into(),
         global_prefetch_count: view.global_prefetch.into(),
         consumer_count: view.consumers as u64,
@@ -91,7 +95,8 @@ async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, qu
 }
 
 async fn pages(api: &Api, caller: &Caller, others: &Elsewhere, query: &Parameters, rows: Vec<Row>) -> Outcome {
-    let build = |row: &Row| shape(api, row, Asked::default());
+    let asked = Asked::of_list(query, rows.len())?;
+    let build = |row: &Row| shape(api, row, asked);
     others.pages((api, caller), query, rows, |row| &row.name, build).await
 }
 
@@ -122,7 +127,8 @@ pub async fn of_connection(
         Err(missing) => return others.one((&api, &caller), &query, missing).await,
     };
     let rows = rows(&api, vec![open]).await;
-    query.pages(rows, |row| &row.name, |row| shape(&api, row, Asked::default()))
+    let asked = Asked::of_list(&query, rows.len())?;
+    query.pages(rows, |row| &row.name, |row| shape(&api, row, asked))
 }
 
 async fn one(

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use super::{
     Api,
-    stats::{details, keeps_rates},
+    stats::{Asked, details, keeps_rates},
 };
 use crate::{
-    host::{ChannelCounts, ExchangeCounts, Traffic},
+    host::{ChannelCounts, ExchangeCounts, Traffic, VhostCounts},
     observe::{Change, ChannelId, Past, Span},
 };
 
@@ -39,8 +39,24 @@ const CHANNEL: [Named<ChannelCounts>; 12] = [
 /// What is published to exchanges.
 const EXCHANGE: [Named<ExchangeCounts>; 2] = [("publish_in", |c| c.published_in), ("publish_out", |c| c.published_out)];
 
+/// What is published in a virtual host.
+const PUBLISHES: [Named<VhostCounts>; 4] = [
+    ("publish", |c| c.published),
+    ("confirm", |c| c.confirmed),
+    ("return_unroutable", |c| c.returned),
+    ("drop_unroutable", |c| c.dropped),
+];
+
+/// What goes over the connections of a virtual host.
+const OCTETS: [Named<VhostCounts>; 2] = [("recv_oct", |c| c.received), ("send_oct", |c| c.sent)];
+
+/// The numbers of a virtual host that each node has of its own clients.
+pub fn of_own_clients() -> impl Iterator<Item = &'static str> {
+    PUBLISHES.iter().chain(&OCTETS).map(|(name, _)| *name)
+}
+
 /// What goes over connections.
-pub const TRAFFIC: [Named<Traffic>; 2] = [("recv_oct", |t| t.received), ("send_oct", |t| t.sent)];
+const TRAFFIC: [Named<Traffic>; 2] = [("recv_oct", |t| t.received), ("send_oct", |t| t.sent)];
 
 /// What went over a connection, with how fast; no rates when they are not kept.
 #[derive(Clone, Debug)]
@@ -61,13 +77,18 @@ fn rates<T: Default + PartialEq>(
     past: Option<&Past<T>>,
 ) -> Option<Rates> {
     let mut rates = Rates::default();
+    set(&mut rates, names, now, change, past);
+    (*now != T::default()).then_some(rates)
+}
+
+/// Sets the numbers with their changes.
+fn set<T>(rates: &mut Rates, names: &[Named<T>], now: &T, change: Option<&Change<T>>, past: Option<&Past<T>>) {
     for (name, number) in names {
         match change {
             Some(change) => rates.set_with_rate(name, number(now), details(change.rate(number), past, number)),
             None => rates.set(name, number(now)),
         }
     }
-    (*now != T::default()).then_some(rates)
 }
 
 /// What happened on a channel.
@@ -100,35 +121,24 @@ pub fn of_connection(api: &Api, id: ConnectionId, now: Traffic, asked: Option<Sp
     }
 }
 
-/// The open connections of each virtual host, and what goes over them.
-#[derive(Debug, Default)]
-pub struct ByVhost(BTreeMap<VhostName, (Traffic, Vec<ConnectionId>)>);
+/// What clients of this node did in each virtual host.
+#[derive(Debug)]
+pub struct ByVhost(BTreeMap<u64, VhostCounts>);
 
 impl ByVhost {
-    /// What goes over the connections that are open now.
+    /// What they have done so far.
     pub fn of(api: &Api) -> Self {
-        let mut all = ByVhost::default();
-        for client in api.node.clients().all() {
-            if let Some(vhost) = client.with_profile(|profile| profile.vhost.clone()) {
-                let (now, ids) = all.0.entry(vhost).or_default();
-                *now = now.each(&client.traffic(), |a, b| a + b);
-                ids.push(client.id);
-            }
-        }
-        all
+        ByVhost(api.node.vhost_counts())
     }
 
-    /// Adds what goes over the connections of one virtual host to its other numbers.
-    pub fn add(&self, api: &Api, vhost: &VhostName, to: &mut Rates) {
-        let none = (Traffic::default(), Vec::new());
-        let (now, ids) = self.0.get(vhost).unwrap_or(&none);
-        let change = keeps_rates(api).then(|| api.samples.of_connections(ids.iter().copied()));
-        for (name, number) in TRAFFIC {
-            match &change {
-                Some(change) => to.set_with_rate(name, number(now), change.rate(number)),
-                None => to.set(name, number(now)),
-            }
-        }
+    /// Sets what was published in one virtual host among what happened to its messages, and what goes over its connections.
+    pub fn set(&self, api: &Api, vhost: &VhostName, asked: Asked, (stats, totals): (&mut Rates, &mut Rates)) {
+        let id = api.node.snapshot().id_of_vhost(vhost).unwrap_or_default();
+        let now = self.0.get(&id).copied().unwrap_or_default();
+        let change = keeps_rates(api).then(|| api.samples.of_vhost(id));
+        let past = |span: Option<Span>| span.map(|span| api.samples.past_of_vhost(id, span));
+        set(stats, &PUBLISHES, &now, change.as_ref(), past(asked.rates).as_ref());
+        set(totals, &OCTETS, &now, change.as_ref(), past(asked.data).as_ref());
     }
 }
 

@@ -126,7 +126,8 @@ async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, qu
 }
 
 async fn pages(api: &Api, caller: &Caller, others: &Elsewhere, query: &Parameters, rows: Vec<Open>) -> Outcome {
-    let build = |open: &Open| shape(api, open, Asked::default());
+    let asked = Asked::of_list(query, rows.len())?;
+    let build = |open: &Open| shape(api, open, asked);
     others.pages((api, caller), query, rows, |open| &open.name, build).await
 }
 

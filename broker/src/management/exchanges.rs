@@ -1,6 +1,6 @@
 //! `/exchanges`: where messages are published. The default exchange is called `amq.default` in paths.
 
-use api::Exchange;
+use api::{Exchange, Rates};
 use axum::{
     Router,
     extract::{Path, State},
@@ -8,7 +8,7 @@ use axum::{
 };
 use catalog::{DeclareExchange, ExchangeRecord, Request};
 use model::{ExchangeName, ReplyCode};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Api,
@@ -70,35 +70,72 @@ fn shape(api: &Api, record: &ExchangeRecord, asked: Asked) -> Exchange {
     }
 }
 
-async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Parameters) -> Outcome {
+/// What other nodes know of exchanges, each by its place and name.
+struct There(BTreeMap<(String, String), Vec<Rates>>);
+
+impl There {
+    /// Each node knows what was published there.
+    async fn of(api: &Api, caller: &Caller, others: &Elsewhere) -> Self {
+        let mut all: BTreeMap<_, Vec<Rates>> = BTreeMap::new();
+        let shown = others.rows(api, caller).await.into_iter();
+        for exchange in shown.filter_map(|row| serde_json::from_value::<Exchange>(row).ok()) {
+            let key = (exchange.vhost, exchange.name);
+            all.entry(key).or_default().extend(exchange.message_stats);
+        }
+        There(all)
+    }
+
+    fn add_to(&self, own: &mut Exchange) {
+        // The map is empty where there are no other nodes.
+        let theirs = match self.0.is_empty() {
+            true => None,
+            false => self.0.get(&(own.vhost.clone(), own.name.clone())),
+        };
+        theirs.into_iter().flatten().for_each(|theirs| add(own, theirs));
+    }
+}
+
+fn add(own: &mut Exchange, theirs: &Rates) {
+    let names = theirs.0.keys().map(String::as_str);
+    own.message_stats.get_or_insert_default().add(theirs, names);
+}
+
+async fn pages(
+    (api, caller, others): (&Api, &Caller, &Elsewhere),
+    query: &Parameters,
+    rows: Vec<&Arc<ExchangeRecord>>,
+) -> Outcome {
+    let there = There::of(api, caller, others).await;
+    let asked = Asked::of_list(query, rows.len())?;
+    let build = |record: &&Arc<ExchangeRecord>| {
+        let mut own = shape(api, record, asked);
+        there.add_to(&mut own);
+        own
+    };
+    query.pages(rows, |record| record.name.as_str(), build)
+}
+
+async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
     let seen = snapshot
         .catalog
         .vhosts()
         .filter(|vhost| caller.sees(&api, vhost.name()));
-    let rows: Vec<_> = seen.flat_map(|vhost| vhost.exchanges()).collect();
-    query.pages(
-        rows,
-        |record| record.name.as_str(),
-        |record| shape(&api, record, Asked::default()),
-    )
+    let rows = seen.flat_map(|vhost| vhost.exchanges()).collect();
+    pages((&api, &caller, &others), &query, rows).await
 }
 
 async fn of_vhost(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(vhost): Path<String>,
+    others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
     let vhost = caller.look_into(&api, &vhost)?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
-    let rows: Vec<_> = found.exchanges().collect();
-    query.pages(
-        rows,
-        |record| record.name.as_str(),
-        |record| shape(&api, record, Asked::default()),
-    )
+    pages((&api, &caller, &others), &query, found.exchanges().collect()).await
 }
 
 /// An exchange that the caller may see.
@@ -128,10 +165,8 @@ async fn one(
     // Each node knows what was published there.
     let there: Vec<Exchange> = others.shown(&api, &caller).await;
     let mut own = shape(&api, &record, asked);
-    for theirs in there.into_iter().filter_map(|exchange| exchange.message_stats) {
-        let names = theirs.0.keys().map(String::as_str);
-        own.message_stats.get_or_insert_default().add(&theirs, names);
-    }
+    let theirs = there.into_iter().filter_map(|exchange| exchange.message_stats);
+    theirs.for_each(|theirs| add(&mut own, &theirs));
     query.one(Exchange {
         incoming: Some(Vec::new()),
         outgoing: Some(Vec::new()),

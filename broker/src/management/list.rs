@@ -93,6 +93,14 @@ impl Parameters {
         }
     }
 
+    /// How many rows of so many are shown at most.
+    pub fn shown_of(&self, rows: usize) -> usize {
+        match self.window() {
+            Ok(Some(window)) => rows.min(window.size),
+            Ok(None) | Err(_) => rows,
+        }
+    }
+
     /// What names are wanted.
     fn filter(&self) -> Result<Filter, Failure> {
         let wanted = self.get("name").unwrap_or_default().to_owned();

@@ -1,6 +1,6 @@
 //! `/nodes`: this node and its machine. Numbers that only an Erlang runtime has are left out.
 
-use api::{Application, Context, Described, Node, NodeIo, Rate};
+use api::{Application, Context, Described, MeanTime, Node, NodeIo, Rate, Rates, TimeSample};
 use axum::{
     Router,
     extract::{Path, State},
@@ -17,13 +17,12 @@ use super::{
     elsewhere::Elsewhere,
     failure::Failure,
     list::Parameters,
-    overview::{contexts, exchange_types},
+    overview::{CHURN, contexts, exchange_types},
     stats::{self, Asked},
 };
 use crate::{
-    config::RatesMode,
-    host::alarms,
-    observe::{self, Span, WholeReading},
+    host::{FileCounts, alarms},
+    observe::{self, Change, Past, Span, WholeReading},
 };
 
 /// The routes of this resource.
@@ -73,29 +72,94 @@ fn log_files(api: &Api) -> Vec<String> {
     file.into_iter().chain(own).chain(console).collect()
 }
 
-/// How the numbers of the machine change; `past` is what they were, if that was asked for.
-fn course(api: &Api, span: Option<Span>) -> impl Fn(fn(&WholeReading) -> u64) -> Option<Rate> {
-    let keeps_rates = api.node.config().management.rates_mode != RatesMode::None;
-    let change = keeps_rates.then(|| api.samples.of_node());
-    let past = span.map(|span| api.samples.past_of_node(span));
-    move |number| {
-        let change = change.as_ref()?;
-        Some(stats::details(change.rate(number), past.as_ref(), number))
+/// How the numbers of the machine change, and what they were, if that was asked for.
+struct Course {
+    change: Option<Change<WholeReading>>,
+    past: Option<Past<WholeReading>>,
+}
+
+impl Course {
+    fn of(api: &Api, span: Option<Span>) -> Self {
+        Course {
+            change: stats::keeps_rates(api).then(|| api.samples.of_node()),
+            past: span.map(|span| api.samples.past_of_node(span)),
+        }
+    }
+
+    fn details(&self, number: impl Fn(&WholeReading) -> u64) -> Option<Rate> {
+        let change = self.change.as_ref()?;
+        Some(stats::details(change.rate(&number), self.past.as_ref(), number))
+    }
+
+    fn set(&self, to: &mut Rates, name: &str, now: u64, number: impl Fn(&WholeReading) -> u64) {
+        match self.details(number) {
+            Some(details) => to.set_with_rate(name, now, details),
+            None => to.set(name, now),
+        }
+    }
+
+    /// How long something takes: in the last seconds, or over the past that was asked for.
+    fn time(&self, how_often: FileNumber, ns: FileNumber) -> Option<MeanTime> {
+        let change = self.change.as_ref()?;
+        let Some(past) = &self.past else {
+            let grown = |number: FileNumber| number(&change.after.files).saturating_sub(number(&change.before.files));
+            let rate = mean_ms(grown(ns), grown(how_often));
+            return Some(MeanTime { rate, series: None });
+        };
+        let sample = |(at, reading): &(model::Millis, WholeReading)| TimeSample {
+            sample: mean_ms(ns(&reading.files), how_often(&reading.files)),
+            timestamp: at.0,
+        };
+        Some(MeanTime::of(past.iter().map(sample).collect()))
     }
 }
 
-fn io(api: &Api) -> NodeIo {
-    let meter = &api.node.keeping().meter;
-    NodeIo {
-        io_read_count: meter.reads.count.get(),
-        io_read_bytes: meter.reads.octets.get(),
-        io_read_avg_time: meter.reads.mean_ms(),
-        io_write_count: meter.writes.count.get(),
-        io_write_bytes: meter.writes.octets.get(),
-        io_write_avg_time: meter.writes.mean_ms(),
-        io_sync_count: meter.syncs.count.get(),
-        io_sync_avg_time: meter.syncs.mean_ms(),
+type FileNumber = fn(&FileCounts) -> u64;
+
+/// What happened to files and definitions, by its name.
+const FILES: [(&str, FileNumber); 7] = [
+    ("io_read_count", |c| c.reads),
+    ("io_read_bytes", |c| c.read_octets),
+    ("io_write_count", |c| c.writes),
+    ("io_write_bytes", |c| c.written_octets),
+    ("io_sync_count", |c| c.syncs),
+    ("msg_store_read_count", |c| c.pages_loaded),
+    ("msg_store_write_count", |c| c.pages_out),
+];
+
+fn mean_ms(ns: u64, count: u64) -> f64 {
+    match count {
+        0 => 0.0,
+        count => ns as f64 / 1_000_000.0 / count as f64,
     }
+}
+
+fn io(files: &FileCounts, course: &Course) -> NodeIo {
+    NodeIo {
+        io_read_avg_time: mean_ms(files.read_ns, files.reads),
+        io_read_avg_time_details: course.time(|c| c.reads, |c| c.read_ns),
+        io_write_avg_time: mean_ms(files.write_ns, files.writes),
+        io_write_avg_time_details: course.time(|c| c.writes, |c| c.write_ns),
+        io_sync_avg_time: mean_ms(files.sync_ns, files.syncs),
+        io_sync_avg_time_details: course.time(|c| c.syncs, |c| c.sync_ns),
+    }
+}
+
+/// What came and went, and what happened to files and definitions.
+fn counts(api: &Api, files: &FileCounts, course: &Course) -> Rates {
+    let mut rates = Rates::default();
+    let now = api.node.counters().read();
+    for (name, number) in CHURN {
+        course.set(&mut rates, name, number(&now), |whole| number(&whole.node));
+    }
+    for (name, number) in FILES {
+        course.set(&mut rates, name, number(files), |whole| number(&whole.files));
+    }
+    let definitions = api.node.snapshot().generation().0;
+    course.set(&mut rates, "mnesia_disk_tx_count", definitions, |whole| {
+        whole.definitions
+    });
+    rates
 }
 
 fn own_kind(api: &Api) -> &'static str {
@@ -105,10 +169,10 @@ fn own_kind(api: &Api) -> &'static str {
 }
 
 fn shape(api: &Api, span: Option<Span>) -> Node {
-    let course = course(api, span);
+    let course = Course::of(api, span);
+    let files = api.node.keeping().file_counts();
     let config = api.node.config();
     let machine = observe::look();
-    let counts = api.node.counters().read();
     let alarms = api.node.alarms();
     let memory = alarms::memory_used().unwrap_or_default();
     let clients = api.node.clients().count() as u64;
@@ -122,22 +186,22 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         processors: machine.processors,
         os_pid: std::process::id().to_string(),
         fd_used: machine.descriptors_used,
-        fd_used_details: course(|whole| whole.machine.descriptors_used),
+        fd_used_details: course.details(|whole| whole.machine.descriptors_used),
         fd_total: machine.descriptors_max,
         sockets_used: clients,
-        sockets_used_details: course(|whole| whole.connections),
+        sockets_used_details: course.details(|whole| whole.connections),
         sockets_total: machine.descriptors_max,
         mem_used: memory,
-        mem_used_details: course(|whole| whole.memory_used),
+        mem_used_details: course.details(|whole| whole.memory_used),
         mem_limit: alarms.memory_level().bytes,
         mem_alarm: alarms.memory(),
         mem_calculation_strategy: "rss".to_owned(),
         disk_free: alarms::disk_free(config.node.data.as_path()).unwrap_or_default(),
-        disk_free_details: course(|whole| whole.disk_free),
+        disk_free_details: course.details(|whole| whole.disk_free),
         disk_free_limit: alarms.disk_level().bytes,
         disk_free_alarm: alarms.disk(),
         proc_used: machine.threads,
-        proc_used_details: course(|whole| whole.machine.threads),
+        proc_used_details: course.details(|whole| whole.machine.threads),
         proc_total: machine.threads_max,
         partitions: Vec::new(),
         rates_mode: config.management.rates_mode.word().to_owned(),
@@ -156,16 +220,8 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         exchange_types: exchange_types(),
         contexts: contexts(api).into_iter().map(own_context).collect(),
         cluster_links: Vec::new(),
-        io: io(api),
-        msg_store_read_count: api.node.keeping().pages_loaded.get(),
-        msg_store_write_count: api.node.keeping().pages_out.get(),
-        channel_created: counts.channels_opened,
-        channel_closed: counts.channels_closed,
-        connection_created: counts.connections_opened,
-        connection_closed: counts.connections_closed,
-        queue_declared: counts.queues_declared,
-        queue_created: counts.queues_created,
-        queue_deleted: counts.queues_deleted,
+        io: io(&files, &course),
+        counts: counts(api, &files, &course),
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     Api,
     answer::Outcome,
     caller::Caller,
+    client_stats::ByVhost,
     cluster_name, connections,
     elsewhere::Elsewhere,
     failure::Failure,
@@ -138,6 +139,18 @@ fn sums(api: &Api, caller: &Caller, asked: Asked) -> (Sum, QueueReading) {
     stats::of_queues(api, seen.flat_map(|vhost| vhost.queues()), asked)
 }
 
+/// What is published in the virtual hosts that the caller sees.
+fn published_where_seen(api: &Api, caller: &Caller, asked: Asked) -> Rates {
+    let (mut sum, clients) = (Rates::default(), ByVhost::of(api));
+    let snapshot = api.node.snapshot();
+    for vhost in snapshot.catalog.vhosts().filter(|vhost| caller.sees(api, vhost.name())) {
+        let (mut own, mut octets) = (Rates::default(), Rates::default());
+        clients.set(api, vhost.name(), asked, (&mut own, &mut octets));
+        sum.add(&own, ROUTING.iter().map(|(name, _)| *name));
+    }
+    sum
+}
+
 fn object_totals(api: &Api, caller: &Caller, queues: &QueueReading) -> ObjectTotals {
     let snapshot = api.node.snapshot();
     let seen = || snapshot.catalog.vhosts().filter(|vhost| caller.sees(api, vhost.name()));
@@ -199,8 +212,14 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
     add(&mut churn, &now, &course, &CHURN);
     let mut message_stats = sum.message_stats.unwrap_or_default();
     if caller.is_monitor() {
-        // What was published is counted once, not once for each queue; others see what reached their queues.
+        // What was published is counted once, not once for each queue.
         add(&mut message_stats, &now, &course, &ROUTING);
+    } else {
+        let published = published_where_seen(api, caller, asked);
+        published
+            .0
+            .into_iter()
+            .for_each(|(name, counted)| drop(message_stats.0.insert(name, counted)));
     }
     let statistics = !(config.disable_stats || query.is_true("disable_stats"));
     let totals = statistics || config.enable_queue_totals || query.is_true("enable_queue_totals");

@@ -24,7 +24,10 @@ use super::{
     permissions::bad_name,
     stats::{self, Asked},
 };
-use crate::{host::QueueView, observe::QueueReading};
+use crate::{
+    host::QueueView,
+    observe::{self, QueueReading},
+};
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
@@ -159,7 +162,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         exclusive_consumer_tag: view.exclusive_consumer.clone(),
         single_active_consumer_tag: view.active_consumer.clone(),
         memory: reading(&view).memory_bytes(),
-        idle_since: None,
+        idle_since: api.samples.queue_is_idle_since(record.id).map(observe::timestamp),
         head_message_timestamp: None,
         owner_pid_details: owner(api, record),
         slave_nodes: mirrors.as_ref().map(|mirrors| names(&mirrors.running)),
@@ -219,12 +222,13 @@ fn pages(
     if let Some(ids) = of_concern {
         rows.retain(|record| ids.contains(&record.id));
     }
+    let asked = Asked::of_list(query, rows.len())?;
     let key = sort_key(api, query);
     query.pages_by(
         rows,
         |record| record.name.as_str(),
         |record, field| key(record, field),
-        |record| shape(api, record, detail, Asked::default()),
+        |record| shape(api, record, detail, asked),
     )
 }
 

@@ -20,6 +20,9 @@ type Held = fn(&QueueReading) -> u64;
 /// Most samples of one number that a request may ask for.
 const SAMPLES_MAX: u32 = 500;
 
+/// Most samples of each number that a list tells of all its rows; a longer list tells none.
+const SAMPLES_OF_LIST_MAX: u64 = 100_000;
+
 /// Names and numbers of what happens to messages in queues.
 const MESSAGES: [(&str, Number); 9] = [
     ("publish", |c| c.published),
@@ -97,6 +100,22 @@ impl Asked {
             data: span(query, "data_rates")?,
         })
     }
+
+    /// The same for a list of so many rows. A list of too many samples tells how fast numbers change, and not what they were.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn of_list(query: &Parameters, rows: usize) -> Result<Self, Failure> {
+        let asked = Asked::of(query)?;
+        let rows = query.shown_of(rows) as u64;
+        let fits = |span: &Span| rows * (span.age_ms / span.step_ms + 1) <= SAMPLES_OF_LIST_MAX;
+        Ok(Asked {
+            lengths: asked.lengths.filter(fits),
+            rates: asked.rates.filter(fits),
+            node: asked.node.filter(fits),
+            data: asked.data.filter(fits),
+        })
+    }
 }
 
 /// Both parameters are numbers of seconds, or it is as if nothing was asked for.
@@ -161,9 +180,11 @@ fn queue_totals(now: &QueueReading, change: Option<&Change<QueueReading>>, past:
     rates
 }
 
-/// Adds how fast the queues of another node change; what they hold and did is counted already.
+/// Adds how fast the queues of another node change; what they hold and did is counted already. What is published is
+/// counted where it is, and not by queues.
 pub fn add_changes(message_stats: &mut Rates, queue_totals: &mut Rates, theirs: (&Rates, &Rates)) {
-    message_stats.add_changes(theirs.0, MESSAGES.iter().map(|(name, _)| *name));
+    let of_queues = MESSAGES.iter().map(|(name, _)| *name).filter(|name| *name != "publish");
+    message_stats.add_changes(theirs.0, of_queues);
     queue_totals.add_changes(theirs.1, DEPTHS.iter().map(|(name, _)| *name));
 }
 
@@ -307,6 +328,15 @@ mod tests {
         ] {
             assert_eq!(asked(half), Ok(Asked::default()));
         }
+    }
+
+    #[test]
+    fn a_list_of_too_many_rows_tells_no_past_and_a_page_of_it_does() {
+        let ages = [("lengths_age", "600"), ("lengths_incr", "5")];
+        let of = |pairs: &[(&str, &str)], rows| Asked::of_list(&Parameters::from_pairs(pairs), rows).unwrap().lengths;
+        assert!(of(&ages, 800).is_some() && of(&ages, 50_000).is_none());
+        let page = [ages[0], ages[1], ("page", "2")];
+        assert!(of(&page, 50_000).is_some());
     }
 
     #[test]

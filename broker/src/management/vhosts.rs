@@ -16,7 +16,7 @@ use super::{
     answer::{self, Outcome},
     body::{Body, tags},
     caller::{Administrator, Caller},
-    client_stats::{ByVhost, TRAFFIC},
+    client_stats::{ByVhost, of_own_clients},
     elsewhere::Elsewhere,
     failure::{self, Failure},
     list::Parameters,
@@ -87,8 +87,9 @@ fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>, traffic: &ByVh
         more.insert(PROTECTED.to_owned(), Value::from(true));
     }
     let mut totals = asked.map_or_else(Sum::default, |asked| stats::of_vhost(api, vhost, asked));
-    if asked.is_some() {
-        traffic.add(api, vhost.name(), &mut totals.queue_totals);
+    if let Some(asked) = asked {
+        let stats = totals.message_stats.get_or_insert_default();
+        traffic.set(api, vhost.name(), asked, (stats, &mut totals.queue_totals));
     }
     Vhost {
         name: vhost.name().to_string(),
@@ -106,18 +107,22 @@ fn shape(api: &Api, vhost: &catalog::Vhost, asked: Option<Asked>, traffic: &ByVh
     }
 }
 
-/// Adds what another node shows of the same: how fast its queues change, and what goes over its connections.
+/// Adds what another node shows of the same: how fast its queues change, and what its clients do.
 fn add(own: &mut Vhost, theirs: &Vhost) {
     let nothing = Rates::default();
     let stats = theirs.message_stats.as_ref().unwrap_or(&nothing);
     let own_stats = own.message_stats.get_or_insert_default();
     stats::add_changes(own_stats, &mut own.totals, (stats, &theirs.totals));
-    own.totals.add(&theirs.totals, TRAFFIC.iter().map(|(name, _)| *name));
+    own_stats.add(stats, of_own_clients());
+    own.totals.add(&theirs.totals, of_own_clients());
     own.cluster_state.extend(theirs.cluster_state.clone());
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
-    let asked = (!query.is_true("disable_stats")).then(Asked::default);
+    let asked = match query.is_true("disable_stats") {
+        true => None,
+        false => Some(Asked::of_list(&query, api.node.snapshot().catalog.vhosts().count())?),
+    };
     let there = match asked {
         Some(_) => others.rows(&api, &caller).await,
         None => Vec::new(),

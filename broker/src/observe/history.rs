@@ -3,7 +3,8 @@
 //!
 //! A thing costs memory only for the readings in which it changed: each tick keeps what the changed ones read before it, and
 //! walking back from the newest reading undoes one tick after the other. Bounded by ticks and by entries of all of
-//! them; when there are more, the oldest tick goes. Reads no clock and no queue: readings are handed in.
+//! them; when there are more, the oldest tick goes. When each thing changed last is kept for as long as it is there. Reads
+//! no clock and no queue: readings are handed in.
 
 use model::Millis;
 use std::{
@@ -48,6 +49,8 @@ pub type Readings<K, R> = Vec<(K, R)>;
 #[derive(Debug)]
 pub struct Pasts<K, R> {
     current: Arc<Readings<K, R>>,
+    /// When each of the current ones was found changed last, or first seen.
+    changed_at: Vec<Millis>,
     ticks: VecDeque<Tick<K, R>>,
     changes: usize,
 }
@@ -56,6 +59,7 @@ impl<K, R> Default for Pasts<K, R> {
     fn default() -> Self {
         Pasts {
             current: Arc::default(),
+            changed_at: Vec::new(),
             ticks: VecDeque::new(),
             changes: 0,
         }
@@ -73,6 +77,16 @@ fn found<K: Copy + Ord, R: Copy>(readings: &Readings<K, R>, id: K) -> Option<R> 
     Some(readings[at].1)
 }
 
+/// Those of some things. Whichever list is shorter is walked through. `ids` are sorted.
+fn of_these<K: Copy + Ord, R: Copy>(readings: &Readings<K, R>, ids: &[K]) -> Readings<K, R> {
+    if ids.len() < readings.len() {
+        let own = ids.iter().filter_map(|id| Some((*id, found(readings, *id)?)));
+        return own.collect();
+    }
+    let is_one = |(id, _): &&(K, R)| ids.binary_search(id).is_ok();
+    readings.iter().filter(is_one).copied().collect()
+}
+
 /// What differs, with what it was; what is new was nothing before.
 fn changes<K: Copy + Ord, R: Reading>(before: &Readings<K, R>, now: &Readings<K, R>) -> Readings<K, R> {
     let mut old = before.iter().peekable();
@@ -87,6 +101,21 @@ fn changes<K: Copy + Ord, R: Reading>(before: &Readings<K, R>, now: &Readings<K,
     changed
 }
 
+/// When each thing changed last, if it did so just now where it reads something else than it did.
+fn last_changes<K: Copy + Ord, R: Reading>(
+    (before, then): (&Readings<K, R>, &[Millis]),
+    now: &Readings<K, R>,
+    at: Millis,
+) -> Vec<Millis> {
+    let mut old = before.iter().zip(then).peekable();
+    let changed_at = |reading: &(K, R)| {
+        while old.next_if(|((other, _), _)| *other < reading.0).is_some() {}
+        let same = old.next_if(|(was, _)| *was == reading);
+        same.map_or(at, |(_, then)| *then)
+    };
+    now.iter().map(changed_at).collect()
+}
+
 impl<K: Copy + Ord, R: Reading> Pasts<K, R> {
     /// Takes the next reading of all things, by id.
     pub fn push(&mut self, at: Millis, now: Readings<K, R>) {
@@ -95,6 +124,7 @@ impl<K: Copy + Ord, R: Reading> Pasts<K, R> {
             true => Vec::new(),
             false => changes(&self.current, &now),
         };
+        self.changed_at = last_changes((&self.current, &self.changed_at), &now, at);
         self.current = Arc::new(now);
         self.changes += changed.len();
         self.ticks.push_back(Tick { at, changed });
@@ -107,6 +137,13 @@ impl<K: Copy + Ord, R: Reading> Pasts<K, R> {
     /// The newest reading of all things.
     pub fn current(&self) -> Arc<Readings<K, R>> {
         self.current.clone()
+    }
+
+    /// When something began to read what it reads now; none when that was in the newest tick.
+    pub fn idle_since(&self, id: K) -> Option<Millis> {
+        let place = self.current.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        let newest = self.ticks.back()?.at;
+        self.changed_at.get(place).copied().filter(|at| *at < newest)
     }
 
     /// What one read before and in the newest tick; none when it did not change.
@@ -135,7 +172,6 @@ impl<K: Copy + Ord, R: Reading> Pasts<K, R> {
 
     /// What some read together. `ids` are sorted.
     pub fn past(&self, ids: &[K], span: Span) -> Past<R> {
-        let own = |id: &K| ids.binary_search(id).is_ok();
         let mut known: BTreeMap<K, R> = BTreeMap::new();
         let mut sum = ids
             .iter()
@@ -144,7 +180,7 @@ impl<K: Copy + Ord, R: Reading> Pasts<K, R> {
         let mut readings = Vec::new();
         for tick in self.ticks.iter().rev() {
             readings.push((tick.at, sum));
-            for (id, before) in tick.changed.iter().filter(|(id, _)| own(id)) {
+            for (id, before) in &of_these(&tick.changed, ids) {
                 let after = known.insert(*id, *before).or_else(|| found(&self.current, *id));
                 sum = sum.without(&after.unwrap_or_default()).together(before);
             }
@@ -268,6 +304,13 @@ mod tests {
             step_ms: 10_000,
         };
         assert_eq!(past(&queues, &[2], span), [(10, 3)]);
+    }
+
+    #[test]
+    fn a_queue_is_idle_since_it_changed_last() {
+        let queues = queues(&[&[(1, 5), (2, 1)], &[(1, 5), (2, 3)], &[(1, 5), (2, 3), (7, 9)]]);
+        let seconds = |id| queues.idle_since(QueueId(id)).map(|at| at.0 / 1000);
+        assert_eq!([1, 2, 7, 8].map(seconds), [Some(5), Some(10), None, None]);
     }
 
     #[test]

@@ -32,6 +32,7 @@ use tracing_subscriber::{
     reload,
 };
 
+pub use clock::timestamp;
 pub use feed::publish as publish_log;
 
 /// The category of all lines that have none of their own.

@@ -17,7 +17,7 @@ mod reading;
 mod samples;
 
 pub use history::{Past, Span};
-pub use log::{LogError, LogFiles, publish_log, renew_log_levels, set_log_level, start as start_log};
+pub use log::{LogError, LogFiles, publish_log, renew_log_levels, set_log_level, start as start_log, timestamp};
 pub use machine::{Machine, look};
 pub use memory::{Memory, memory};
 pub use prometheus::{bind as bind_scrapes, routes as scrape_routes};

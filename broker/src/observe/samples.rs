@@ -12,7 +12,9 @@ use super::{
     machine::{self, Machine},
     reading::{ChannelId, Everything, QueueReading, Reading},
 };
-use crate::host::{ChannelCounts, ExchangeCounts, Node, NodeCounts, Traffic, alarms, sum_counters};
+use crate::host::{
+    ChannelCounts, ExchangeCounts, FileCounts, Node, NodeCounts, Traffic, VhostCounts, alarms, sum_counters,
+};
 
 /// Ticks over which a queue must have grown to be called growing: a minute, and its last quarter.
 const GROWTH_TICKS: [usize; 2] = [12, 3];
@@ -34,6 +36,10 @@ pub struct WholeReading {
     pub connections: u64,
     /// Octets of all connections that there ever were.
     pub traffic: Traffic,
+    /// What happened to the files of messages.
+    pub files: FileCounts,
+    /// States of the definitions so far.
+    pub definitions: u64,
 }
 
 /// Two readings with the seconds between them.
@@ -65,6 +71,7 @@ struct State {
     exchanges: Pasts<u64, ExchangeCounts>,
     connections: Pasts<ConnectionId, Traffic>,
     channels: Pasts<ChannelId, ChannelCounts>,
+    vhosts: Pasts<u64, VhostCounts>,
     whole: Whole,
 }
 
@@ -124,6 +131,8 @@ fn whole(node: &Node, all: &Everything) -> WholeReading {
         disk_free: alarms::disk_free(node.config().node.data.as_path()).unwrap_or_default(),
         connections: node.clients().count() as u64,
         traffic: sum(all.connections.iter().map(|(_, traffic)| traffic)).together(&ended(node)),
+        files: node.keeping().file_counts(),
+        definitions: node.snapshot().generation().0,
     }
 }
 
@@ -157,6 +166,7 @@ fn read(node: &Node) -> Everything {
         exchanges: snapshot.exchange_counts(),
         channels: channels.collect(),
         connections: clients.iter().map(|client| (client.id, client.traffic())).collect(),
+        vhosts: node.vhost_counts().into_iter().collect(),
     }
 }
 
@@ -176,6 +186,7 @@ impl Samples {
         state.exchanges.push(slot, all.exchanges);
         state.connections.push(slot, all.connections);
         state.channels.push(slot, all.channels);
+        state.vhosts.push(slot, all.vhosts);
         state.whole.push(slot, whole);
     }
 
@@ -199,12 +210,9 @@ impl Samples {
         self.0.lock().change(|state| &state.connections, id)
     }
 
-    /// How some connections changed together.
-    pub fn of_connections(&self, ids: impl IntoIterator<Item = ConnectionId>) -> Change<Traffic> {
-        let state = self.0.lock();
-        let (before, after) = state.connections.last_change_of(ids.into_iter());
-        let seconds = state.seconds;
-        Change { before, after, seconds }
+    /// How a virtual host changed.
+    pub fn of_vhost(&self, id: u64) -> Change<VhostCounts> {
+        self.0.lock().change(|state| &state.vhosts, id)
     }
 
     /// How a channel changed. One that began anew under its number began with nothing.
@@ -217,6 +225,21 @@ impl Samples {
                 ..change
             },
         }
+    }
+
+    /// When something happened in a queue last; none if that was just now, or the queue is not known yet.
+    pub fn queue_is_idle_since(&self, id: QueueId) -> Option<Millis> {
+        self.0.lock().queues.idle_since(id)
+    }
+
+    /// The same of a channel.
+    pub fn channel_is_idle_since(&self, id: ChannelId) -> Option<Millis> {
+        self.0.lock().channels.idle_since(id)
+    }
+
+    /// What a virtual host was, for at most ten minutes.
+    pub fn past_of_vhost(&self, id: u64, span: Span) -> Past<VhostCounts> {
+        self.0.lock().vhosts.past(&[id], span)
     }
 
     /// What an exchange was, for at most ten minutes.

@@ -39,6 +39,6 @@ pub use overview::{ObjectTotals, Overview, SampleRetention};
 pub use page::Page;
 pub use policy::{ApplyTo, GlobalParameter, MirrorCounts, Parameter, Policy, PolicyReport, ShadowingPolicy};
 pub use queue::{BackingQueueStatus, OwnerDetails, Queue, QueueRef, Totals};
-pub use rates::{Counted, Rate, Rates, Sample, Series};
+pub use rates::{Counted, MeanTime, MeanTimes, Rate, Rates, Sample, Series, TimeSample};
 pub use settings::{Settings, SettingsTaken, TAKEN_OVER_AT_ONCE, is_taken_over_at_once};
 pub use vhost::{Vhost, VhostLimits};

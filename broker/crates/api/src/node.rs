@@ -1,7 +1,7 @@
 //! Nodes, their listeners and what they offer. A stopped node has little more than a name.
 //! Numbers that only an Erlang runtime has are left out rather than invented.
 
-use crate::Rate;
+use crate::{MeanTime, Rate, Rates};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,26 +60,25 @@ pub struct Context {
     pub ssl_opts: Option<Value>,
 }
 
-/// What happened to the files of messages. Times are milliseconds in the mean, sizes octets.
+/// How long a read, a write and a sync of the files of messages take in the mean: milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct NodeIo {
-    /// Reads.
-    pub io_read_count: u64,
-    /// Octets of them.
-    pub io_read_bytes: u64,
-    /// Time that one takes.
+    /// A read.
     pub io_read_avg_time: f64,
-    /// Writes.
-    pub io_write_count: u64,
-    /// Octets of them.
-    pub io_write_bytes: u64,
-    /// Time that one takes.
+    /// How that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_read_avg_time_details: Option<MeanTime>,
+    /// A write.
     pub io_write_avg_time: f64,
-    /// Syncs.
-    pub io_sync_count: u64,
-    /// Time that one takes.
+    /// How that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_write_avg_time_details: Option<MeanTime>,
+    /// A sync.
     pub io_sync_avg_time: f64,
+    /// How that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_sync_avg_time_details: Option<MeanTime>,
 }
 
 /// `GET /nodes/{node}`. Times are milliseconds, sizes octets.
@@ -168,34 +167,10 @@ pub struct Node {
     pub contexts: Vec<Context>,
     /// Links to other nodes.
     pub cluster_links: Vec<Value>,
-    /// How often the messages' files were read, written and synced, for how many octets and how long.
+    /// How long the messages' files take to be read, written and synced.
     #[serde(flatten)]
     pub io: NodeIo,
-    /// Pages of messages that came back into memory.
-    #[serde(default)]
-    pub msg_store_read_count: u64,
-    /// Pages of messages that left memory.
-    #[serde(default)]
-    pub msg_store_write_count: u64,
-    /// Channels opened since the start.
-    #[serde(default)]
-    pub channel_created: u64,
-    /// Channels closed.
-    #[serde(default)]
-    pub channel_closed: u64,
-    /// Connections opened.
-    #[serde(default)]
-    pub connection_created: u64,
-    /// Connections closed.
-    #[serde(default)]
-    pub connection_closed: u64,
-    /// Queues declared, new or not.
-    #[serde(default)]
-    pub queue_declared: u64,
-    /// Queues created.
-    #[serde(default)]
-    pub queue_created: u64,
-    /// Queues deleted.
-    #[serde(default)]
-    pub queue_deleted: u64,
+    /// What came and went, and how often files were read, written and synced, since the start.
+    #[serde(flatten)]
+    pub counts: Rates,
 }

@@ -40,6 +40,51 @@ pub struct Sample {
     pub timestamp: u64,
 }
 
+/// How long something takes in the mean: milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MeanTime {
+    /// In the last seconds; since the start when its past is told.
+    pub rate: f64,
+    /// What it was, when the request asked for its past.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<MeanTimes>,
+}
+
+/// What a mean time since the start was, the newest value first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MeanTimes {
+    /// Equally far apart.
+    pub samples: Vec<TimeSample>,
+    /// The newest.
+    pub avg_rate: f64,
+    /// The newest.
+    pub avg: f64,
+}
+
+/// A mean time and when it was so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimeSample {
+    /// Milliseconds that one took.
+    pub sample: f64,
+    /// Milliseconds since 1970.
+    pub timestamp: u64,
+}
+
+impl MeanTime {
+    /// Told with its past, the newest value first.
+    pub fn of(samples: Vec<TimeSample>) -> Self {
+        let newest = samples.first().map_or(0.0, |sample| sample.sample);
+        MeanTime {
+            rate: newest,
+            series: Some(MeanTimes {
+                samples,
+                avg_rate: newest,
+                avg: newest,
+            }),
+        }
+    }
+}
+
 /// A number, and how fast it changes when that is known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counted {

@@ -1,4 +1,6 @@
-//! Dates of the Gregorian calendar, in UTC: of log lines, and of the next time at which a log file is rotated.
+//! Dates of the Gregorian calendar, in UTC: of log lines and answers, and of the next time at which a log file is rotated.
+
+use model::Millis;
 
 use crate::config::RotationDate;
 
@@ -26,6 +28,12 @@ pub(super) fn shown(seconds: u64) -> (String, String) {
         format!("{year:04}-{month:02}-{day:02}"),
         format!("{hour:02}:{minute:02}:{second:02}"),
     )
+}
+
+/// A time as the management API writes it: `2026-11-26T03:47:41.315+00:00`.
+pub fn timestamp(at: Millis) -> String {
+    let (date, time) = shown(at.0 / 1000);
+    format!("{date}T{time}.{:03}+00:00", at.0 % 1000)
 }
 
 /// The first second after `since` at which a file is to be rotated.
@@ -68,6 +76,7 @@ mod tests {
         assert_eq!(shown(951_782_399).0, "2000-02-28");
         assert_eq!(shown(951_782_400).0, "2000-02-29");
         assert_eq!(shown(4_107_542_400).0, "2100-03-01");
+        assert_eq!(timestamp(Millis(1_795_664_861_007)), "2026-11-26T03:47:41.007+00:00");
     }
 
     #[test]
