@@ -279,8 +279,12 @@ pub fn of_queues<'a>(
     (sum, now)
 }
 
-/// What the queues of a virtual host hold and did.
+/// What the queues of a virtual host hold and did. RabbitMQ tells what they held to who asks what happened.
 pub fn of_vhost(api: &Api, vhost: &catalog::Vhost, asked: Asked) -> Sum {
+    let asked = Asked {
+        lengths: asked.lengths.or(asked.rates),
+        ..asked
+    };
     of_queues(api, vhost.queues(), asked).0
 }
 
