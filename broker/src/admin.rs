@@ -4,6 +4,7 @@
 //! Open to all are probes, which tell the truth: started, ready for clients, alive; and which cluster the node belongs to.
 //! Everything that changes something, or tells of what users have, is behind the proof of the cluster's secret (`proven`).
 
+mod feature_level;
 mod maintenance;
 mod policies;
 mod policy_report;
@@ -41,6 +42,7 @@ pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
     let proven = policies::routes()
         .merge(maintenance::routes())
         .merge(settings::routes())
+        .merge(feature_level::routes())
         .route_layer(middleware::from_fn_with_state(door, proven::demand));
     Router::new()
         .route("/startup", get(started))
@@ -106,6 +108,9 @@ async fn cluster(
         alarms: app.as_ref().map(|app| alarms(&app.node)).unwrap_or_default(),
         without_tls: peers.map(|peers| without_tls(&peers, &status)).unwrap_or_default(),
         settings: renewal.and_then(|renewal| renewal.word()),
+        feature_level: status.level,
+        feature_level_held: status.is_level_held,
+        understands: link::feature_level(),
         leader: status.leader,
         members: members.collect(),
     })

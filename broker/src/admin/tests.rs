@@ -1,6 +1,6 @@
 //! Conversations with the admin port of a running node, as the operator has them.
 
-use api::{ApplyTo, Policy, PolicyReport};
+use api::{ApplyTo, FeatureLevel, Policy, PolicyReport};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -163,4 +163,20 @@ async fn settings_are_judged_and_taken_over_and_wrong_ones_change_nothing() {
     );
     assert_eq!(ask(&port, &own, "PUT", "/settings", b"nonsense").await.0, 400);
     assert_eq!(ask(&port, &cookie("OTHER"), "PUT", "/settings", &good).await.0, 403);
+}
+
+#[tokio::test]
+async fn the_feature_level_is_held_and_let_go_by_whoever_proves_the_secret_and_told_to_all() {
+    let ((_folder, port), own) = (port().await, cookie("SECRET"));
+    let held = |on: bool| json!({"held": on}).to_string().into_bytes();
+    let at = "/feature-level";
+    for on in [true, true, false] {
+        let (status, body) = ask(&port, &own, "PUT", at, &held(on)).await;
+        assert_eq!(status, 200, "{body}");
+        let (_, body) = ask(&port, &own, "GET", at, b"").await;
+        let told: FeatureLevel = serde_json::from_str(&body).unwrap();
+        assert_eq!((told.held, told.level), (on, 1));
+    }
+    let (status, body) = ask(&port, &own, "PUT", at, b"{}").await;
+    assert!(status == 400 && body.contains("held"), "{body}");
 }

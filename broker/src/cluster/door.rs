@@ -3,7 +3,7 @@
 //! Judged by what this node knows, which may be behind: a member that it has not heard of yet is let in, since it may be
 //! the leader that brings the news. What is known is never unknown again, so whoever is refused is refused for good.
 
-use super::transport::{FEATURE_LEVEL_MIN, Introduction, Turned};
+use super::transport::{Introduction, Turned};
 use catalog::Catalog;
 
 /// Judges `who` for the node `own`.
@@ -12,7 +12,7 @@ use catalog::Catalog;
 /// Why it is not wanted.
 pub fn judge(own: &Introduction, known: &Catalog, who: &Introduction) -> Result<(), Turned> {
     // What every member understands may have been written.
-    let least = FEATURE_LEVEL_MIN.max(known.level());
+    let least = link::feature_level_min().max(known.level());
     if who.level < least {
         let theirs = who.level;
         return Err(Turned::TooOld { theirs, least });

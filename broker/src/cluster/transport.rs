@@ -16,11 +16,6 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, io, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// What this release adds to what nodes may say to each other and write into the log. Nothing of it is said or written before the definitions
-/// say that every member understands it.
-pub const FEATURE_LEVEL: u32 = 1 + link::AHEAD as u32;
-/// The oldest level that is understood: that of the release before.
-pub const FEATURE_LEVEL_MIN: u32 = 1;
 /// Most octets of one request or answer.
 pub const CALL_BYTES_MAX: usize = 64 << 20;
 

@@ -16,7 +16,7 @@ use std::{
 };
 use store::disk::{self, FsDisk};
 
-use crate::cluster::{Identity, presence::Status, transport::FEATURE_LEVEL};
+use crate::cluster::{Identity, presence::Status};
 
 /// The layout written here, and the newest that is understood.
 const FORMAT: u32 = 1;
@@ -439,7 +439,7 @@ impl DataDirectory {
             name: written.name,
             incarnation: written.starts,
             boot_id: rand::random(),
-            level: FEATURE_LEVEL,
+            level: link::feature_level(),
         })
     }
 

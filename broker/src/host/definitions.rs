@@ -96,6 +96,17 @@ impl Machine for Driven {
     }
 }
 
+/// What every member had to understand when this directory was last used may be written in it.
+fn must_understand(level: u32) -> anyhow::Result<()> {
+    let own = link::feature_level();
+    anyhow::ensure!(
+        level <= own,
+        "this program understands feature level {own}, and the cluster to which this data directory belongs needs {level}: start the newer \
+         release, from which there was no way back once every member ran it"
+    );
+    Ok(())
+}
+
 /// Writes down who belongs to the cluster, for when the node is stopped.
 fn note(disk: FsDisk) -> Note {
     Box::new(move |status| {
@@ -151,14 +162,18 @@ impl Node {
             fatal: Arc::new(end_at_once),
             timing: Timing::default(),
         };
+        let noted_status = data_directory::noted_members(&disk)?;
+        // Before anything is read that this program might not understand.
+        must_understand(noted_status.as_ref().map_or(0, |status| status.level))?;
         let meta = RaftStore::open(disk.clone(), META, opening).await?;
         let parts = (meta.clone(), driven.clone() as Arc<dyn Machine>);
         let noted = (config.node.patience, note(disk.clone()));
         let presence = Presence::open(identity.clone(), parts, transport, neighbours, noted);
-        if let Some(status) = data_directory::noted_members(&disk)? {
+        if let Some(status) = noted_status {
             presence.remember(status);
         }
         presence.settle().await?;
+        must_understand(driven.catalog().level())?;
         if manner.alone {
             presence.begin_history().await?;
             forget(&disk, &presence).await?;

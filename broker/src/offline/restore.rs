@@ -23,7 +23,7 @@ use crate::{
     cluster::{
         Bare, Identity, MetaStore, offline,
         raft::{Opening, RaftStore, Timing},
-        transport::{FEATURE_LEVEL, Nobody},
+        transport::Nobody,
     },
     host::data_directory::{self, IDENTITY_FILE, META, Written},
 };
@@ -177,7 +177,7 @@ fn restrict(directory: &Path, written: &mut Written, vhost: &VhostName) -> anyho
         name: written.name.clone(),
         incarnation: written.starts,
         boot_id: rand::random(),
-        level: FEATURE_LEVEL,
+        level: link::feature_level(),
     };
     let others = names.into_iter().filter(|name| name != vhost).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

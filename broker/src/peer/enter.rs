@@ -124,7 +124,7 @@ fn refused(to: &str, verdict: &Verdict) -> io::Error {
             io::ErrorKind::Unsupported,
             format!(
                 "{to} speaks version {version} of the peer protocol, this node {}",
-                link::PROTOCOL_VERSION
+                link::protocol_version()
             ),
         ),
         Verdict::OtherNode(name) => (io::ErrorKind::AddrNotAvailable, format!("{name} is there, not {to}")),

@@ -198,7 +198,7 @@ async fn a_leg_of_a_removed_node_an_old_process_or_another_cluster_is_refused_an
         incarnation: own.incarnation,
         boot_id: own.boot_id,
         cluster: own.cluster.to_string(),
-        level: crate::cluster::transport::FEATURE_LEVEL,
+        level: link::feature_level(),
         leader: link::LegEnd {
             uuid: leader.node.to_string(),
             incarnation: leader.incarnation,

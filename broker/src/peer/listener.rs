@@ -273,7 +273,7 @@ pub(super) async fn shake_hands(tcp: &mut TcpStream, peers: &Peers, own_name: &s
     let hello = match Hello::read(&octets) {
         Ok(hello) => hello,
         Err(why @ HandshakeError::Version(_)) => {
-            send(tcp, &Verdict::WrongVersion(link::PROTOCOL_VERSION)).await?;
+            send(tcp, &Verdict::WrongVersion(link::protocol_version())).await?;
             return Err(why.to_string());
         }
         Err(why @ HandshakeError::Foreign) => return Err(why.to_string()),

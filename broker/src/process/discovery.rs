@@ -292,6 +292,8 @@ mod tests {
             leader: None,
             serving: true,
             forced: catalog::Forced::default(),
+            level: 1,
+            is_level_held: false,
         }))
     }
 

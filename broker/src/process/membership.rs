@@ -12,7 +12,7 @@ use crate::{
     cluster::{
         outside::{self, OutsideError},
         presence::Status,
-        transport::{FEATURE_LEVEL, Introduction, Transport, Wish},
+        transport::{Introduction, Transport, Wish},
     },
     host::data_directory::DataError,
 };
@@ -53,7 +53,7 @@ impl Process {
             name: self.name().to_owned(),
             incarnation: 0,
             boot_id: rand::random(),
-            level: FEATURE_LEVEL,
+            level: link::feature_level(),
             guest: true,
         })
     }

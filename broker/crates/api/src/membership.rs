@@ -24,6 +24,15 @@ pub struct Membership {
     /// What the operator calls the settings that it last had this process take over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<String>,
+    /// The feature level that every member must understand; 0 if the node does not know.
+    #[serde(default)]
+    pub feature_level: u32,
+    /// That stays so, whatever members understand, and they can go back to the release before.
+    #[serde(default)]
+    pub feature_level_held: bool,
+    /// The feature level that the node's program understands.
+    #[serde(default)]
+    pub understands: u32,
     /// The node that leads the definitions, if this one hears of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
@@ -38,6 +47,16 @@ pub struct Maintenance {
     pub under_maintenance: bool,
     /// Queues with copies elsewhere that it leads: such as no other node could without a loss, once it is out of service.
     pub leads: u64,
+}
+
+/// `GET` and `PUT /feature-level`: whether the feature level stays what it is. `PUT` needs that alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureLevel {
+    /// It stays; else it rises as soon as every member understands more, and from then on no member can go back to a release that does not.
+    pub held: bool,
+    /// What every member must understand.
+    #[serde(default)]
+    pub level: u32,
 }
 
 /// A node of the cluster.

@@ -287,6 +287,8 @@ pub enum Turn {
     Forced(NodeUuid),
     /// Whoever leads understands words of this level.
     Level(u32),
+    /// The level stays what it is, whatever members understand; or it rises again.
+    LevelHeld(bool),
 }
 
 /// A process that is gone.

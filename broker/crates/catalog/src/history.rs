@@ -30,6 +30,11 @@ impl Catalog {
     pub fn level(&self) -> u32 {
         self.level.max(1)
     }
+
+    /// Whether somebody wants that level to stay, so that nodes can go back to the release before.
+    pub fn is_level_held(&self) -> bool {
+        self.is_level_held
+    }
 }
 
 impl Change<'_> {
@@ -37,6 +42,7 @@ impl Change<'_> {
         match turn {
             Turn::Forced(by) => self.force(by),
             Turn::Level(level) => self.raise_level(level),
+            Turn::LevelHeld(on) => self.hold_level(on),
         }
     }
 
@@ -59,6 +65,11 @@ impl Change<'_> {
         self.catalog.level = self.catalog.level.max(level);
         Answer::Done
     }
+
+    fn hold_level(&mut self, on: bool) -> Answer {
+        self.catalog.is_level_held = on;
+        Answer::Done
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +87,11 @@ mod tests {
         apply(Command::History(Turn::Level(2)));
         let first = catalog.forced();
         assert_eq!((first.times, first.by, catalog.level()), (1, NodeUuid(7), 3));
+        catalog
+            .apply(Command::History(Turn::LevelHeld(true)), &mut Vec::new())
+            .unwrap();
         let mut read = Catalog::try_from(catalog.image()).unwrap();
+        assert!(read.is_level_held());
         assert!(read == catalog);
         read.apply(Command::History(Turn::Forced(NodeUuid(2))), &mut Vec::new())
             .unwrap();

@@ -37,6 +37,8 @@ pub struct Image {
     forced: Forced,
     #[serde(default)]
     level: u32,
+    #[serde(default)]
+    is_level_held: bool,
     last_queue: QueueId,
     generation: Generation,
 }
@@ -77,6 +79,7 @@ impl Catalog {
             replicas: self.queues().filter_map(|queue| queue.replicas_image()).collect(),
             forced: self.forced,
             level: self.level,
+            is_level_held: self.is_level_held,
             last_queue: self.last_queue,
             generation: self.generation,
         }
@@ -149,6 +152,7 @@ impl TryFrom<Image> for Catalog {
             removed: image.removed.into_iter().collect(),
             forced: image.forced,
             level: image.level,
+            is_level_held: image.is_level_held,
             last_queue: image.last_queue,
             generation: image.generation,
             ..Catalog::default()

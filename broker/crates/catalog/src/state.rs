@@ -100,6 +100,7 @@ pub struct Catalog {
     pub(crate) removed: OrdSet<NodeUuid>,
     pub(crate) forced: Forced,
     pub(crate) level: u32,
+    pub(crate) is_level_held: bool,
     pub(crate) last_queue: QueueId,
     pub(crate) generation: Generation,
 }

@@ -7,8 +7,8 @@ use crate::names::Way;
 use crate::node::{self, Target};
 use crate::problem::{CONFIG, Problem, TIMEOUT, UNAVAILABLE};
 use link::{
-    Channel, Cookie, FRAME_HEADER_BYTES, Failure, FrameHeader, HANDSHAKE_BYTES_MAX, Hello, PROTOCOL_VERSION,
-    REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply, Request, Term, Verdict,
+    Channel, Cookie, FRAME_HEADER_BYTES, Failure, FrameHeader, HANDSHAKE_BYTES_MAX, Hello, REPLY_BYTES_MAX,
+    REQUEST_BYTES_MAX, Reply, Request, Term, Verdict,
 };
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -207,7 +207,8 @@ fn obstacle(verdict: Verdict) -> Obstacle {
         Verdict::WrongSecret => Obstacle::WrongSecret,
         Verdict::OtherNode(name) => Obstacle::OtherNode(name),
         Verdict::WrongVersion(version) => Obstacle::Foreign(format!(
-            "it speaks version {version} of the peer protocol, this tool version {PROTOCOL_VERSION}"
+            "it speaks version {version} of the peer protocol, this tool version {}",
+            link::protocol_version()
         )),
         Verdict::Prove(_) | Verdict::Welcome(_) => Obstacle::Foreign("it answers out of turn".into()),
     }

@@ -5,19 +5,11 @@
 //! the channel's matter.
 
 use crate::cookie::Cookie;
+use crate::release::{is_spoken, protocol_version};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-/// By how much a build is ahead of its sources: 1 where WARREN_BUILD_AS_NEXT is set while it is compiled, for clusters of two versions in tests.
-pub const AHEAD: u16 = match option_env!("WARREN_BUILD_AS_NEXT") {
-    Some(_) => 1,
-    None => 0,
-};
-/// The version of all that follows. Who connects speaks the older of both ends' versions; peers of any other version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 1 + AHEAD;
-/// The oldest version that is spoken: that of the release before.
-const PROTOCOL_VERSION_MIN: u16 = 1;
 /// Most octets of a frame before the secret is proven.
 pub const HANDSHAKE_BYTES_MAX: usize = 2048;
 /// Longest name of an end.
@@ -97,7 +89,7 @@ pub enum HandshakeError {
     #[error("it does not speak the peer protocol")]
     Foreign,
     /// Another version.
-    #[error("it speaks version {0} of the peer protocol, not {PROTOCOL_VERSION}")]
+    #[error("it speaks version {0} of the peer protocol, not {own}", own = protocol_version())]
     Version(u16),
 }
 
@@ -115,7 +107,7 @@ impl Hello {
     pub fn new(channel: Channel, from: &str, to: &str) -> Self {
         Hello {
             magic: MAGIC.to_owned(),
-            version: PROTOCOL_VERSION,
+            version: protocol_version(),
             channel,
             from: from.to_owned(),
             to: to.to_owned(),
@@ -151,11 +143,6 @@ impl Hello {
             false => Err(HandshakeError::Foreign),
         }
     }
-}
-
-/// Whether this end speaks that version of the protocol.
-pub fn is_spoken(version: u16) -> bool {
-    (PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION).contains(&version)
 }
 
 /// The node's challenge.
@@ -247,14 +234,14 @@ mod tests {
             HandshakeError::Version(9)
         );
         assert_eq!(read(&"[".repeat(2048)), HandshakeError::Foreign);
-        let next = Hello::new(Channel::Node, "rabbit@b", "rabbit@a").in_version(PROTOCOL_VERSION + 1);
+        let next = Hello::new(Channel::Node, "rabbit@b", "rabbit@a").in_version(protocol_version() + 1);
         let octets = serde_json::to_vec(&next).unwrap();
         assert_eq!(
             Hello::read(&octets),
-            Err(HandshakeError::Version(PROTOCOL_VERSION + 1)),
+            Err(HandshakeError::Version(protocol_version() + 1)),
             "so the next release hears that this one is older"
         );
-        let older = next.in_version(PROTOCOL_VERSION_MIN);
+        let older = next.in_version(protocol_version());
         let octets = serde_json::to_vec(&older).unwrap();
         assert_eq!(Hello::read(&octets), Ok(older));
         let hello = Hello::new(Channel::Cli, &"n".repeat(600), "rabbit@a");

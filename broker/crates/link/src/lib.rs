@@ -12,6 +12,7 @@ mod leg;
 mod message;
 mod mirror;
 mod names;
+mod release;
 mod term;
 
 pub use cookie::{Cookie, CookieError};
@@ -21,8 +22,8 @@ pub use errand::{
 };
 pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, frame};
 pub use handshake::{
-    AHEAD, Challenge, Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, PROTOCOL_VERSION, Proof, Proven, Verdict,
-    accept, challenge, is_spoken, prove, verify,
+    Challenge, Channel, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, Proof, Proven, Verdict, accept, challenge, prove,
+    verify,
 };
 pub use leg::{LEG_OPENING_BYTES_MAX, LegEnd, LegOpening, LegVerdict};
 pub use message::{
@@ -34,4 +35,5 @@ pub use names::{
     NAME_HEADER_BYTES, NAME_REQUEST_BYTES_MAX, NAME_SERVICE_PORT, NAMES_BYTES_MAX, NameRequest, is_registered,
     names_answer, names_in, port_answer, port_in, registered, registered_bytes,
 };
+pub use release::{feature_level, feature_level_min, is_spoken, protocol_version};
 pub use term::{Term, atom_text};

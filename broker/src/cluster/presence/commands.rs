@@ -57,6 +57,12 @@ pub struct Status {
     /// How often the cluster was made to go on without some of its members.
     #[serde(default)]
     pub forced: Forced,
+    /// What every member must understand.
+    #[serde(default)]
+    pub level: u32,
+    /// That stays so, whatever members understand.
+    #[serde(default)]
+    pub is_level_held: bool,
 }
 
 impl Status {
@@ -118,6 +124,8 @@ impl Presence {
             leader: self.store.leader().map(|leader| leader.name),
             serving: *self.serving.borrow(),
             forced: catalog.forced(),
+            level: catalog.level(),
+            is_level_held: catalog.is_level_held(),
         }
     }
 

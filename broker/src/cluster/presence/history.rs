@@ -82,6 +82,9 @@ impl Presence {
     /// A leader says what every member understands, once each has shown itself with it. Until then nodes may go back to the release before.
     pub(super) async fn raise_level(&self) {
         let catalog = self.machine.catalog();
+        if catalog.is_level_held() {
+            return;
+        }
         let others = self.roll.lock().common_level(self.identity.node, &catalog);
         let Some(level) = others.map(|others| others.min(self.identity.level)) else {
             return;

@@ -21,7 +21,10 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::{
     fmt, io,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
@@ -51,6 +54,8 @@ pub struct Presence {
     changing: tokio::sync::Mutex<()>,
     /// The members as they were last written down.
     noted: Mutex<Vec<NodeStatus>>,
+    /// The feature level that was written down with them.
+    noted_level: AtomicU32,
     note: Note,
     host: OnceLock<Arc<dyn Host>>,
     /// Nothing is done of its own accord any more.
@@ -93,6 +98,7 @@ impl Presence {
             is_overruled: AtomicBool::new(false),
             changing: tokio::sync::Mutex::default(),
             noted: Mutex::default(),
+            noted_level: AtomicU32::new(0),
             note,
             host: OnceLock::new(),
             quiet: stopped.child_token(),
@@ -106,6 +112,7 @@ impl Presence {
     /// Who belonged to the cluster when it was last written down.
     pub fn remember(&self, status: Status) {
         if status.cluster == self.identity.cluster {
+            self.noted_level.store(status.level, Ordering::Release);
             *self.noted.lock() = status.nodes;
         }
     }

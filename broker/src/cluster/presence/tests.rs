@@ -8,10 +8,10 @@ use crate::cluster::{
     memory::Ether,
     outside::{self, OutsideError},
     raft::{Opening, Timing},
-    transport::{FEATURE_LEVEL, Wish},
+    transport::Wish,
     voters,
 };
-use catalog::{Command, NodeKind, VhostMetadata};
+use catalog::{Command, NodeKind, Turn, VhostMetadata};
 use model::NodeUuid;
 use std::collections::BTreeSet;
 use store::disk::MemDisk;
@@ -68,7 +68,7 @@ impl Seat {
             starts: 0,
             joined: false,
             timing: TIMING,
-            level: FEATURE_LEVEL,
+            level: link::feature_level(),
             running: None,
         }
     }
@@ -528,7 +528,7 @@ async fn a_member_may_go_back_to_the_release_before_until_every_member_has_shown
     let level = |seat: &Seat| seat.running.as_ref().unwrap().2.catalog().level();
     for seat in &mut seats[..2] {
         seat.stop().await;
-        seat.level = FEATURE_LEVEL + 1;
+        seat.level = link::feature_level() + 1;
         seat.start().await;
     }
     // Mixed: whoever leads, all take commands, and one of the new goes back.
@@ -538,22 +538,22 @@ async fn a_member_may_go_back_to_the_release_before_until_every_member_has_shown
     })
     .await;
     seats[1].stop().await;
-    seats[1].level = FEATURE_LEVEL;
+    seats[1].level = link::feature_level();
     seats[1].start().await;
-    assert_eq!(level(&seats[1]), FEATURE_LEVEL);
+    assert_eq!(level(&seats[1]), link::feature_level());
     for seat in &mut seats[1..] {
         seat.stop().await;
-        seat.level = FEATURE_LEVEL + 1;
+        seat.level = link::feature_level() + 1;
         seat.start().await;
     }
     for seat in &seats {
         until("what all understand is written down", async || {
-            level(seat) == FEATURE_LEVEL + 1
+            level(seat) == link::feature_level() + 1
         })
         .await;
     }
     seats[2].stop().await;
-    seats[2].level = FEATURE_LEVEL;
+    seats[2].level = link::feature_level();
     seats[2].open(false).await;
     let presence = seats[2].presence().clone();
     until("the release before is refused", async || {
@@ -563,4 +563,34 @@ async fn a_member_may_go_back_to_the_release_before_until_every_member_has_shown
         )
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_that_is_held_stays_although_every_member_understands_more_and_rises_when_it_is_let_go() {
+    let (_ether, mut seats) = cluster(3).await;
+    let hold = |on| Command::History(Turn::LevelHeld(on));
+    let store = seats[0].running.as_ref().unwrap().1.clone();
+    store.propose(hold(true)).await.unwrap();
+    for seat in &mut seats {
+        seat.stop().await;
+        seat.level = link::feature_level() + 1;
+        seat.start().await;
+    }
+    // Whoever leads has heard from all by the time that one of the release before is back and gone again.
+    seats[2].stop().await;
+    seats[2].level = link::feature_level();
+    seats[2].start().await;
+    seats[2].stop().await;
+    seats[2].level = link::feature_level() + 1;
+    seats[2].start().await;
+    let status = seats[2].presence().status();
+    assert_eq!((status.level, status.is_level_held), (link::feature_level(), true));
+    let store = seats[2].running.as_ref().unwrap().1.clone();
+    store.propose(hold(false)).await.unwrap();
+    for seat in &seats {
+        until("what all understand is written down", async || {
+            seat.presence().status().level == link::feature_level() + 1
+        })
+        .await;
+    }
 }

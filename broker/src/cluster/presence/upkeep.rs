@@ -119,7 +119,7 @@ impl Presence {
         }
     }
 
-    /// Writes down who belongs to the cluster whenever that is another set than before.
+    /// Writes down who belongs to the cluster, and what members must understand, whenever that is something else than before.
     fn note_members(&self) {
         let status = self.status();
         let key = |node: &NodeStatus| (node.node, node.name.clone(), node.kind);
@@ -130,11 +130,15 @@ impl Presence {
                 .collect::<BTreeMap<_, _>>()
         };
         let mut noted = self.noted.lock();
-        if known(&noted) == known(&status.nodes) {
+        let is_level_noted = self.noted_level.load(Ordering::Acquire) == status.level;
+        if is_level_noted && known(&noted) == known(&status.nodes) {
             return;
         }
         match (self.note)(&status) {
-            Ok(()) => *noted = status.nodes,
+            Ok(()) => {
+                self.noted_level.store(status.level, Ordering::Release);
+                *noted = status.nodes;
+            }
             Err(error) => tracing::warn!("cannot write down who the members are: {error}"),
         }
     }

@@ -8,7 +8,7 @@ use crate::cluster::{
     Identity, Machine, MetaStore, Outcome,
     log::{Member, Position, Vote},
     memory::Ether,
-    transport::{Append, Appended, FEATURE_LEVEL, Introduction, Peer, Reply, Request, Service, Transport},
+    transport::{Append, Appended, Introduction, Peer, Reply, Request, Service, Transport},
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
 use futures::future::BoxFuture;
@@ -160,7 +160,7 @@ impl Cluster {
             name: format!("rabbit@h{number}"),
             incarnation: seat.starts,
             boot_id: seat.starts,
-            level: FEATURE_LEVEL,
+            level: link::feature_level(),
         };
         let copy = Arc::new(Copy::default());
         let opening = Opening {
@@ -352,7 +352,7 @@ async fn entries_of_somebody_overruled_are_answered_by_the_vote_that_counts() {
         name: "rabbit@old".into(),
         incarnation: 1,
         boot_id: 1,
-        level: FEATURE_LEVEL,
+        level: link::feature_level(),
     });
     let answer = cluster.store(follower).serve(&from, Request::Append(append)).await;
     assert!(matches!(answer, Reply::Append(Appended::Outvoted(_))), "{answer:?}");

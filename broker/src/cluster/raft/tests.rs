@@ -12,7 +12,7 @@ use super::{
 use crate::cluster::{
     Bare, Identity, Machine, MetaStore, Outcome,
     log::{Log, Writer},
-    transport::{FEATURE_LEVEL, Nobody},
+    transport::Nobody,
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
 use model::{NodeUuid, ReplyCode};
@@ -36,7 +36,7 @@ fn identity(incarnation: u64) -> Identity {
         name: "rabbit@h".into(),
         incarnation,
         boot_id: incarnation,
-        level: FEATURE_LEVEL,
+        level: link::feature_level(),
     }
 }
 

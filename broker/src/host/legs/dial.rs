@@ -14,7 +14,6 @@ use tokio::{net::TcpStream, sync::mpsc};
 
 use super::super::node::Node;
 use super::leg::{Leg, Process};
-use crate::cluster::transport::FEATURE_LEVEL;
 
 /// Reaches other nodes.
 pub trait Dial: fmt::Debug + Send + Sync {
@@ -108,7 +107,7 @@ impl Node {
             incarnation: identity.incarnation,
             boot_id: identity.boot_id,
             cluster: identity.cluster.to_string(),
-            level: FEATURE_LEVEL,
+            level: link::feature_level(),
             leader: end(leader),
             connection: 0,
             user,

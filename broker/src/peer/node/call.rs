@@ -27,7 +27,7 @@ use super::packet::{self, Kind, invalid};
 use crate::{
     cluster::{
         resolver::Resolver,
-        transport::{CALL_BYTES_MAX, FEATURE_LEVEL_MIN, Introduction, Peer, Reply, Request, Transport, Turned},
+        transport::{CALL_BYTES_MAX, Introduction, Peer, Reply, Request, Transport, Turned},
     },
     peer::{
         enter::{Credentials, enter},
@@ -213,8 +213,8 @@ async fn introduce(tcp: &mut TcpStream, own: &Introduction) -> io::Result<Introd
 
 /// The node at the other end must be the one that was looked for.
 fn judge(own: &Introduction, to: &Peer, theirs: &Introduction) -> io::Result<()> {
-    if theirs.level < FEATURE_LEVEL_MIN {
-        let (theirs, least) = (theirs.level, FEATURE_LEVEL_MIN);
+    if theirs.level < link::feature_level_min() {
+        let (theirs, least) = (theirs.level, link::feature_level_min());
         return Err(turned(Turned::TooOld { theirs, least }));
     }
     if let Some(node) = to.node.filter(|node| *node != theirs.node) {

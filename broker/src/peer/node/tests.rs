@@ -7,7 +7,7 @@ use crate::{
         log::Member,
         raft::{Change, Opening, RaftStore, Timing},
         resolver::Resolver,
-        transport::{FEATURE_LEVEL, Introduction, Peer, Reply, Request, Service, Transport, Turned},
+        transport::{Introduction, Peer, Reply, Request, Service, Transport, Turned},
     },
     config,
     peer::{Peers, enter::Credentials, listener::shake_hands},
@@ -77,7 +77,7 @@ fn introduction(number: u128, name: &str) -> Introduction {
         name: name.into(),
         incarnation: 1,
         boot_id: number as u64,
-        level: FEATURE_LEVEL,
+        level: link::feature_level(),
         guest: false,
     }
 }
