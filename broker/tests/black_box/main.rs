@@ -1,6 +1,6 @@
 //! The broker as a process, seen by a foreign client: TLS, log-in by certificate, the PROXY protocol, delayed messages,
 //! definitions that outlive the process, backups, disks and directories that cannot be used, an app that is stopped and
-//! started in it, plugins switched while it runs, settings that take effect, log lines.
+//! started in it, plugins switched while it runs, nodes of two releases, settings that take effect, log lines.
 //!
 //! Nothing here looks behind the sockets and the log.
 
@@ -26,5 +26,6 @@ mod plugins;
 #[path = "../ports/mod.rs"]
 mod ports;
 mod proxy;
+mod releases;
 mod settings;
 mod tls;
