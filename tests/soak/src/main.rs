@@ -110,7 +110,7 @@ enum Which {
         /// Messages a second, all publishers together.
         #[arg(long, default_value_t = 900)]
         rate: u64,
-        /// Four short rounds of a fixed plan.
+        /// Five short rounds of a fixed plan.
         #[arg(long)]
         brief: bool,
         /// Run only troubles whose names begin so; may be repeated. 'leader kill' is one that hits whoever leads the definitions.
@@ -134,6 +134,12 @@ enum Which {
         /// Run only operations whose names begin so; may be repeated.
         #[arg(long)]
         only: Vec<String>,
+        /// Images of this release and of those after it, in order; may be repeated.
+        #[arg(long = "release")]
+        releases: Vec<String>,
+        /// The script that runs this Kubernetes (tests/kube/up), whose nodes and API server may be taken away.
+        #[arg(long)]
+        local: Option<PathBuf>,
     },
     /// A little of everything, for every change: closes with a count.
     Brief,
@@ -201,12 +207,16 @@ fn run(arguments: Arguments) -> Result<()> {
             dir,
             rate,
             only,
+            releases,
+            local,
         } => operations::run(operations::Options {
             rounds,
             seed,
             dir: std::path::absolute(dir)?,
             rate,
             only,
+            releases,
+            local,
         }),
         Which::Brief => brief(server),
     }
@@ -255,7 +265,7 @@ fn brief(server: &str) -> Result<()> {
         backlog(server, 200_000, 512, &[], None),
     );
     step(
-        "a cluster keeps what it confirmed through a kill, a partition, a frozen node and a power cut",
+        "a cluster keeps what it confirmed through a kill, a partition, a frozen node, a power cut and the next release",
         partition::brief(server),
     );
     println!("{passed} passed, {failed} failed");

@@ -5,7 +5,8 @@ use super::definer::{Listing, differences, list};
 use super::net::{HOSTS, Net, others};
 use super::node::{Kind, Node};
 use super::plan::{Trouble, Victim};
-use anyhow::{Context, Result, ensure};
+use super::release;
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long a dead node is believed to run.
 const BELIEF: Duration = Duration::from_secs(60);
+/// When all nodes are of one release, what they understand is needed within this.
+const FINALISED: Duration = Duration::from_secs(30);
 /// How soon it is looked again.
 const LOOK: Duration = Duration::from_millis(150);
 /// A node logs this when it begins to lead the definitions; a number follows that rises with every leader.
@@ -206,6 +209,7 @@ impl Cluster {
                 self.node(victim).thaw()?;
             }
             Trouble::Rolling(order) => self.roll(order, &mut teller)?,
+            Trouble::Upgrade(order) => self.upgrade(*order, &mut teller)?,
             Trouble::StopAll(down, up) => self.stop_all(down, up, &mut teller)?,
             Trouble::Scatter(killed, alone, ms) => {
                 (1..=HOSTS).for_each(|number| self.hit(number, &mut teller));
@@ -273,6 +277,7 @@ impl Cluster {
             | Trouble::KillAll(..)
             | Trouble::Freeze(..)
             | Trouble::Rolling(_)
+            | Trouble::Upgrade(_)
             | Trouble::StopAll(..)
             | Trouble::Scatter(..)
             | Trouble::Wipe(_) => {}
@@ -303,14 +308,59 @@ impl Cluster {
     }
 
     fn roll(&mut self, order: &[usize; HOSTS], teller: &mut Teller<'_>) -> Result<()> {
-        for number in order {
-            self.hit(*number, teller);
-            teller.tell(format!("node {number} is stopped"));
-            self.node(*number).terminate()?;
-            teller.tell(format!("node {number} is started"));
-            self.launch(*number)?;
-            self.node(*number).wait_ready()?;
-            self.wait_whole()?;
+        order.iter().try_for_each(|number| self.restart(*number, teller))
+    }
+
+    fn restart(&mut self, number: usize, teller: &mut Teller<'_>) -> Result<()> {
+        self.hit(number, teller);
+        teller.tell(format!("node {number} is stopped"));
+        self.node(number).terminate()?;
+        teller.tell(format!("node {number} is started"));
+        self.launch(number)?;
+        self.node(number).wait_ready()?;
+        self.wait_whole()
+    }
+
+    /// One by one they become nodes of this program.
+    fn come_to(&mut self, numbers: &[usize], program: &Path, teller: &mut Teller<'_>) -> Result<()> {
+        for number in numbers {
+            teller.tell(format!("node {number} becomes one of {}", program.display()));
+            self.node(*number).kind = Kind::Warren(program.to_owned());
+            self.restart(*number, teller)?;
+        }
+        Ok(())
+    }
+
+    /// Two nodes come to the next release and go back, while it is not needed; then all come to it, and the one before is refused.
+    fn upgrade(&mut self, order: [usize; HOSTS], teller: &mut Teller<'_>) -> Result<()> {
+        let [first, second, _] = order;
+        let node = self.node(first);
+        let Kind::Warren(old) = node.kind.clone() else {
+            bail!("there is one release of the judge")
+        };
+        let new = release::next(&old, &node.home)?;
+        self.come_to(&[first, second], &new, teller)?;
+        self.come_to(&[second, first], &old, teller)?;
+        self.come_to(&order, &new, teller)?;
+        self.wait_finalised(release::level(&new)?)?;
+        self.nodes.iter().try_for_each(|node| node.take_tool(&new))?;
+        teller.tell(format!("node {first} goes back"));
+        self.node(first).terminate()?;
+        self.node(first).kind = Kind::Warren(old.clone());
+        self.launch(first)?;
+        let said = format!("understands feature level {}", release::level(&old)?);
+        self.node(first).wait_refused(&said)?;
+        self.node(first).kind = Kind::Warren(new);
+        Ok(())
+    }
+
+    /// Waits until members of the release before would be refused.
+    fn wait_finalised(&self, level: u32) -> Result<()> {
+        let said = format!("every member understands feature level {level},");
+        let deadline = Instant::now() + FINALISED;
+        while self.nodes.iter().all(|node| node.logged(&said).is_empty()) {
+            ensure!(Instant::now() < deadline, "nobody says within {FINALISED:?}: {said}");
+            sleep(LOOK);
         }
         Ok(())
     }

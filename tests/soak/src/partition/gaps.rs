@@ -63,6 +63,7 @@ pub(crate) fn allowed(trouble: &Trouble, side: Side, queues: Queues) -> Option<u
         | Trouble::Loss(..)
         | Trouble::Delay(..)
         | Trouble::Rolling(_)
+        | Trouble::Upgrade(_)
         | Trouble::StopAll(..)
         | Trouble::Scatter(..) => return None,
     };

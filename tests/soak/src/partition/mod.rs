@@ -10,6 +10,7 @@ pub(crate) mod load;
 mod net;
 mod node;
 pub(crate) mod plan;
+mod release;
 mod round;
 
 use crate::finding::Finding;
@@ -33,7 +34,7 @@ use std::time::{Duration, Instant};
 /// Findings that a report spells out.
 const FINDINGS_SHOWN: usize = 12;
 /// Rounds of the brief campaign.
-pub(crate) const BRIEF_ROUNDS: u32 = 4;
+pub(crate) const BRIEF_ROUNDS: u32 = 5;
 /// What the mirrored queues' policy matches.
 const PATTERN: &str = "^part\\.q\\.";
 

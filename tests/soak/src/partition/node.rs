@@ -2,6 +2,7 @@
 //! can be killed, frozen and started again at any moment. It judges nothing.
 
 use super::net::{HOSTS, Net, address, amqp};
+use super::release;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -50,7 +51,8 @@ pub(crate) struct Node {
     pub(crate) number: usize,
     /// What it is.
     pub(crate) kind: Kind,
-    home: PathBuf,
+    /// The directory of all nodes.
+    pub(crate) home: PathBuf,
     process: Option<Child>,
     names: Option<Child>,
 }
@@ -68,6 +70,10 @@ impl Drop for Node {
 impl Node {
     /// A node that is not started. All nodes share `home`, and with it the secret.
     pub(crate) fn new(number: usize, kind: &Kind, home: &Path) -> Result<Self> {
+        let kind = &match kind {
+            Kind::Warren(binary) => Kind::Warren(release::newest(binary, home)),
+            Kind::Rabbitmq => Kind::Rabbitmq,
+        };
         let node = Self {
             number,
             kind: kind.clone(),
@@ -78,14 +84,19 @@ impl Node {
         fs::create_dir_all(node.place())?;
         share_secret(home)?;
         if let Kind::Warren(binary) = kind {
-            let tool = home.join("rabbitmqctl");
-            // An old link may lead to another binary, or not be there.
-            let _ = fs::remove_file(&tool);
-            symlink(std::path::absolute(binary)?, tool)?;
+            node.take_tool(binary)?;
         }
         fs::write(node.place().join("rabbitmq.conf"), node.settings())?;
         fs::write(node.place().join("enabled_plugins"), "[].\n")?;
         Ok(node)
+    }
+
+    /// From now on it is asked with the command line tool of this program.
+    pub(crate) fn take_tool(&self, binary: &Path) -> Result<()> {
+        let tool = self.home.join("rabbitmqctl");
+        // An old link may lead to another binary, or not be there.
+        let _ = fs::remove_file(&tool);
+        Ok(symlink(std::path::absolute(binary)?, tool)?)
     }
 
     /// `rabbit@ADDRESS`.
@@ -196,6 +207,32 @@ impl Node {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself, because of what it says.
+    ///
+    /// # Errors
+    /// It goes on, or ends for another reason.
+    pub(crate) fn wait_refused(&mut self, said: &str) -> Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        let mut process = self.process.take().context("it was not started")?;
+        let status = loop {
+            if let Some(status) = process.try_wait()? {
+                break status;
+            }
+            if Instant::now() > deadline {
+                self.process = Some(process);
+                bail!("node {} goes on, which should say '{said}'", self.number);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        ensure!(
+            !status.success() && self.last_words().contains(said),
+            "node {} ended with {status} and does not say '{said}'; its last words:\n{}",
+            self.number,
+            self.last_words()
+        );
         Ok(())
     }
 

@@ -70,6 +70,8 @@ pub(crate) enum Trouble {
     Delay(usize, u64, u64),
     /// SIGTERM and start, one after the other.
     Rolling([usize; HOSTS]),
+    /// Two come to the next release and go back; then all come to it, and whoever goes back then is refused.
+    Upgrade([usize; HOSTS]),
     /// SIGTERM for all in one order, started in another.
     StopAll([usize; HOSTS], [usize; HOSTS]),
     /// One is killed while another is alone: nobody has a majority.
@@ -97,6 +99,7 @@ impl Trouble {
             Self::Loss(..) => "loss",
             Self::Delay(..) => "delay",
             Self::Rolling(_) => "rolling",
+            Self::Upgrade(_) => "upgrade",
             Self::StopAll(..) => "stop all",
             Self::Scatter(..) => "scatter",
             Self::Wipe(_) => "wipe",
@@ -147,7 +150,7 @@ pub(crate) struct Plan {
 }
 
 /// So often each kind is drawn, in the order of [`draw`]; the last is for queues that outlive a disk.
-const WEIGHTS: [u64; 15] = [14, 8, 12, 14, 6, 5, 5, 5, 6, 5, 5, 6, 5, 5, 8];
+const WEIGHTS: [u64; 16] = [14, 8, 12, 14, 6, 5, 5, 5, 6, 5, 5, 6, 5, 5, 3, 8];
 
 /// So many plans are drawn for a round at most until there is one of the wanted kind.
 const DRAWN_MAX: u32 = 10_000;
@@ -238,7 +241,7 @@ fn draw(dice: &mut Dice, setting: Setting) -> Trouble {
     }
     // A node that comes back blank is no member of a quorum queue any more.
     if setting.queues != Queues::Mirrored {
-        weights[14] = 0;
+        weights[15] = 0;
     }
     match dice.weighted(&weights) {
         0 => Trouble::Kill(victim(dice), dice.between(0, 8_000)),
@@ -264,6 +267,7 @@ fn draw(dice: &mut Dice, setting: Setting) -> Trouble {
             let (killed, alone) = two(dice);
             Trouble::Scatter(killed, alone, silence(dice))
         }
+        14 => Trouble::Upgrade(order(dice)),
         _ => Trouble::Wipe(host(dice)),
     }
 }
@@ -284,6 +288,7 @@ pub(crate) fn brief() -> Vec<Plan> {
         Trouble::Isolate(Victim::Node(2), 7_500),
         Trouble::Freeze(Victim::Node(3), 1_500),
         Trouble::KillAll([3, 1, 2], 200),
+        Trouble::Upgrade([2, 3, 1]),
     ];
     let paces = [Pace::Eager, Pace::Later, Pace::Slow];
     let plan = |trouble| Plan {
@@ -317,14 +322,14 @@ mod tests {
     fn a_seed_has_one_plan_and_disks_are_lost_only_where_queues_outlive_them() {
         assert_eq!(Plan::new(1, 2, SINGLE), Plan::new(1, 2, SINGLE));
         let single = names(SINGLE);
-        assert_eq!(single.len(), 15, "{single:?}");
+        assert_eq!(single.len(), 16, "{single:?}");
         assert!(!single.contains(&"wipe") && !single.contains(&"delay"));
         let mirrored = Setting {
             queues: Queues::Mirrored,
             delays: true,
             ..SINGLE
         };
-        assert_eq!(names(mirrored).len(), 17);
+        assert_eq!(names(mirrored).len(), 18);
     }
 
     #[test]
