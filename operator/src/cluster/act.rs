@@ -79,12 +79,15 @@ impl Hand<'_> {
         found: &Found,
         secrets: &Verdicts,
         plan: &Plan,
-        turn: &Turn,
+        (turn, level): (&Turn, Option<bool>),
         children: Children,
     ) -> Result<Done, Error> {
         let mut notes = self.secrets(found, secrets).await?;
         if let Some(cookie) = &found.cookie {
             notes.extend(self.rotate(cookie, turn).await?);
+        }
+        if let Some(held) = level {
+            notes.extend(super::level::carry_out(held, found).await);
         }
         self.mark_claims(found, plan).await?;
         let (monitor, rule) = (children.service_monitor.clone(), children.prometheus_rule.clone());

@@ -12,6 +12,7 @@ pub mod holdings;
 pub mod image;
 pub mod keys;
 pub mod leave;
+pub mod level;
 pub mod names;
 pub mod nodes;
 pub mod observe;

@@ -9,6 +9,7 @@
 use std::cmp::Reverse;
 
 use super::leave::{Held, Leave, Terms, leave, members_to};
+use super::level::not_held;
 use super::situation::{PodSeen, Situation};
 use crate::crd::{NonMovable, UnsyncedMirrors, Update, UpdateStrategy};
 
@@ -280,6 +281,9 @@ fn closed<'a>(
     update: Update,
     seen: &Situation,
 ) -> Option<String> {
+    if let Some(why) = not_held(update.finalize, seen) {
+        return Some(why);
+    }
     let serving = |pod: &&PodSeen| pod.told.as_ref().is_some_and(|told| told.serving);
     let others = || nodes.clone().filter(|pod| pod.name != candidate.name);
     if let Some(pod) = others().find(|pod| !serving(pod)) {

@@ -18,6 +18,7 @@ use super::build::monitoring;
 use super::build::{Shape, build};
 use super::definitions;
 use super::image::Reference;
+use super::level::{self, to_hold};
 use super::names::{Names, OPERATOR};
 use super::observe::{self, Found, Monitoring, Place, Taken, observe};
 use super::plan::{Plan, Step, Wanted, plan};
@@ -182,13 +183,14 @@ async fn carry_out(
     let trigger = valid.spec.cluster_secret.rotation.trigger.as_deref();
     let quiet = plan.step == Step::Rest && seen.pods.iter().all(PodSeen::serves);
     let turn = turn(trigger, found.cookie.as_ref(), quiet, seen);
+    let level = to_hold(valid.spec.update.finalize, seen);
     let hand = Hand {
         client: &context.client,
         leadership: &context.leadership,
         cluster,
         valid: &valid,
     };
-    let mut done = Box::pin(hand.act(found, &secrets, &plan, &turn, children)).await?;
+    let mut done = Box::pin(hand.act(found, &secrets, &plan, (&turn, level), children)).await?;
     let unchanged = seen.set.as_ref().map(|set| set.generation) == Some(set_seen(&done.server).generation);
     let settings = match unchanged && context.leadership.holds() {
         true => settings::hand_over(found, seen, &config, &settings::word(valid.spec.config.as_deref())).await,
@@ -202,6 +204,7 @@ async fn carry_out(
     let carried = Carried {
         plan,
         rotation: turn,
+        level,
         between,
         settings,
         image: valid.image,
@@ -302,6 +305,8 @@ fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
                 || carried.rotation != Turn::Rest
                 || carried.between.waits.is_some()
                 || !carried.settings.behind.is_empty()
+                || carried.level.is_some()
+                || level::is_about_to_rise(seen)
                 || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
         }
     };

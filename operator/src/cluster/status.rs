@@ -9,6 +9,7 @@ use kube::ResourceExt;
 
 use super::between::{self, Between};
 use super::image::Reference;
+use super::level;
 use super::names::{Names, selector_text};
 use super::plan::{Plan, Step};
 use super::rotation::Turn;
@@ -38,6 +39,8 @@ pub struct Carried {
     pub plan: Plan,
     /// What the pass did about the rotation of the cluster's secret.
     pub rotation: Turn,
+    /// What nodes were told of their feature level: to hold it, or to let it go.
+    pub level: Option<bool>,
     /// Whether nodes speak TLS to each other, and what is waited for.
     pub between: between::Phase,
     /// Whether nodes have the settings that need no restart.
@@ -100,6 +103,7 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
         version: Version {
             current: running(seen),
             target,
+            feature_level: level::needed(seen).or(old.version.feature_level),
         },
         image: carried.map(|carried| carried.image.to_string()).or(old.image),
         cluster_id: cluster_id(seen).or(old.cluster_id),
@@ -243,6 +247,7 @@ impl View<'_> {
             self.is_rotated(),
             self.is_secured(),
             self.is_in_force(),
+            level::is_finalised(self.seen),
             self.is_paused(),
         ]
     }

@@ -34,10 +34,10 @@ pub use policy::{ApplyTo, ClusterRef, DeletionPolicy, MirrorMode, Mirroring, Pol
 pub use policy_status::{Matched, Mirrors, PolicyStatus, PolicySummary, Shadow};
 pub use print::{definitions, file_name, values_schema, yaml};
 pub use rabbit_cluster::{
-    ClientAuth, ClusterSecret, Disruption, DisruptionBudget, ExternalTrafficPolicy, Image, InterNode, IpFamilyPolicy,
-    NetworkPolicy, NonMovable, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources, Retention,
-    RetentionPolicy, Rotation, ScaleDown, Scheduling, SecretName, Service, ServiceType, Tls, UnsyncedMirrors, Update,
-    UpdateStrategy,
+    ClientAuth, ClusterSecret, Disruption, DisruptionBudget, ExternalTrafficPolicy, Finalize, Image, InterNode,
+    IpFamilyPolicy, NetworkPolicy, NonMovable, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources,
+    Retention, RetentionPolicy, Rotation, ScaleDown, Scheduling, SecretName, Service, ServiceType, Tls,
+    UnsyncedMirrors, Update, UpdateStrategy,
 };
 pub use status::{
     Binding, DefaultUser, Member, ObjectName, Operation, OperationKind, Phase, RabbitClusterStatus, Summary, Version,

@@ -484,6 +484,19 @@ pub struct Update {
     /// What is done about a node that leads mirrored queues of which no mirror is in sync: they are away while it restarts.
     #[serde(default)]
     pub unsynced_mirrors: UnsyncedMirrors,
+    /// When a new release is final, so that nodes cannot go back to the one before any more.
+    #[serde(default)]
+    pub finalize: Finalize,
+}
+
+/// When a new release is final.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum Finalize {
+    /// As soon as every node runs it.
+    #[default]
+    Automatic,
+    /// When this field becomes Automatic. Until then nodes can go back to the release before, and what is new in this one is not used.
+    Manual,
 }
 
 /// What is done about queues without a mirror in sync.

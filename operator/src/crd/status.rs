@@ -47,7 +47,7 @@ pub struct RabbitClusterStatus {
     /// The Secret for service bindings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
-    /// Conditions: Ready, Available, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, Monitored, SettingsInForce, Paused.
+    /// Conditions: Ready, Available, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, Monitored, TlsBetweenNodes, UpgradeFinalized, SettingsInForce, Paused.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -103,6 +103,9 @@ pub struct Version {
     /// The tag that new pods get.
     #[serde(default)]
     pub target: String,
+    /// The feature level that every node must understand, once nodes have told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature_level: Option<u32>,
 }
 
 /// One node.

@@ -84,6 +84,15 @@ impl Brokers {
         serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no settings: {error}")))
     }
 
+    /// Has the cluster hold its feature level, or let it go, by the first of them that answers.
+    ///
+    /// # Errors
+    /// It cannot be, or none answers.
+    pub async fn hold_level(&self, held: bool) -> Result<(), Error> {
+        let body = serde_json::json!({ "held": held }).to_string();
+        self.ask(Method::PUT, "/feature-level", body.as_bytes()).await.map(drop)
+    }
+
     /// The cluster as one of them knows it.
     ///
     /// # Errors

@@ -63,6 +63,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
             seen,
         ),
         rotation: Turn::Rest,
+        level: None,
         between: between::phase(Between::None, seen),
         settings: HandedOver::default(),
         image: "localhost/warren:1.4.0".parse().unwrap(),
