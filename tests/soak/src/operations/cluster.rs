@@ -3,15 +3,16 @@
 
 use super::kube::{apply, ctl, get, in_system, kubectl, within};
 use super::plan::{NODES, Operation};
+use super::{Options, trouble, upgrade};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Its name.
-const NAME: &str = "soak";
+pub(super) const NAME: &str = "soak";
 /// A change is carried out within this; a new pod and its mirrors on a busy machine.
-const CHANGED: Duration = Duration::from_secs(420);
+pub(super) const CHANGED: Duration = Duration::from_secs(420);
 /// Pods that have to stop have stopped within this.
 const STOPPED: Duration = Duration::from_secs(240);
 /// Every queue has a copy on every node.
@@ -43,7 +44,7 @@ spec:
     storage: 1Gi
 ";
 
-fn pod(ordinal: u32) -> String {
+pub(super) fn pod(ordinal: u32) -> String {
     format!("{NAME}-server-{ordinal}")
 }
 
@@ -95,7 +96,7 @@ pub(super) fn well(nodes: u32) -> Result<()> {
 }
 
 /// A condition of the cluster; null if there is none.
-fn condition(cluster: &Value, name: &str) -> Value {
+pub(super) fn condition(cluster: &Value, name: &str) -> Value {
     let conditions = cluster["status"]["conditions"].as_array().into_iter().flatten();
     let mut named = conditions.filter(|condition| condition["type"] == name);
     named.next().cloned().unwrap_or_default()
@@ -170,7 +171,7 @@ pub(super) fn kill_operator() -> Result<()> {
     .map(drop)
 }
 
-fn patch(spec: &Value) -> Result<()> {
+pub(super) fn patch(spec: &Value) -> Result<()> {
     let patch = json!({"spec": spec}).to_string();
     kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", &patch]).map(drop)
 }
@@ -188,16 +189,13 @@ fn stopped() -> Result<()> {
 }
 
 /// Carries an operation out, and is back when all is as it was before. `word` is one that no operation has had yet.
-pub(super) fn carry_out(operation: Operation, word: &str) -> Result<()> {
+pub(super) fn carry_out(operation: Operation, word: &str, options: &Options) -> Result<()> {
     match operation {
         Operation::DeletePod(ordinal) => lose(ordinal, &[])?,
         Operation::DeleteLeader => lose(leader()?, &[])?,
         Operation::KillPod(ordinal) => lose(ordinal, &["--grace-period=0", "--force"])?,
         Operation::Evict(ordinal) => evict(ordinal)?,
-        Operation::Restart => {
-            kubectl(&["rollout", "restart", &format!("statefulset/{NAME}-server")])?;
-            replaced()?;
-        }
+        Operation::Restart => restart()?,
         Operation::Configure => {
             patch(&json!({"config": format!("loopback_users = none\n# {word}\n")}))?;
             replaced()?;
@@ -218,14 +216,32 @@ pub(super) fn carry_out(operation: Operation, word: &str) -> Result<()> {
         Operation::LoseVolume(ordinal) => lose_volume(ordinal)?,
         Operation::LoseSecret => lose_secret()?,
         Operation::BadImage => bad_image()?,
-        Operation::Recreate => {
-            kubectl(&["delete", "rmq", NAME, "--timeout=240s"])?;
-            stopped()?;
-            apply(MANIFEST)?;
-        }
+        Operation::Recreate => recreate()?,
+        Operation::Upgrade => upgrade::to_the_next(&options.releases)?,
+        Operation::CutNode(ordinal) => trouble::cut_node(options.local.as_deref(), ordinal)?,
+        Operation::RestartApi => trouble::restart_api(options.local.as_deref())?,
+        Operation::TwoOperators => trouble::beside_another_operator(restart)?,
     }
     well(NODES)?;
     in_sync(NODES)
+}
+
+/// Every pod is replaced, for nothing.
+pub(super) fn restart() -> Result<()> {
+    kubectl(&["rollout", "restart", &format!("statefulset/{NAME}-server")])?;
+    replaced()
+}
+
+/// With the image that it had: data of a later release is of no use to the one before.
+fn recreate() -> Result<()> {
+    let image = get("rmq", NAME)?["spec"]["image"].clone();
+    kubectl(&["delete", "rmq", NAME, "--timeout=240s"])?;
+    stopped()?;
+    let image = match image {
+        Value::Null => json!({}),
+        image => image,
+    };
+    apply(&format!("{MANIFEST}  image: {image}\n"))
 }
 
 fn uid(ordinal: u32) -> Result<Value> {
@@ -272,7 +288,7 @@ fn evict(ordinal: u32) -> Result<()> {
 }
 
 /// Waits until every pod runs the newest template.
-fn replaced() -> Result<()> {
+pub(super) fn replaced() -> Result<()> {
     within(2 * CHANGED, || {
         let set = get("statefulset", &format!("{NAME}-server"))?;
         let newest = &set["status"]["updateRevision"];

@@ -6,6 +6,8 @@ mod cluster;
 mod kube;
 mod plan;
 mod round;
+mod trouble;
+mod upgrade;
 
 use crate::dice::mix;
 use crate::finding::Finding;
@@ -13,7 +15,7 @@ use crate::lane::now;
 use crate::message::Origin;
 use crate::partition::load::Lane;
 use anyhow::{Context, Result, ensure};
-use plan::Plan;
+use plan::{Means, Plan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,6 +40,19 @@ pub(crate) struct Options {
     pub(crate) rate: u64,
     /// Names of operations; all if there are none.
     pub(crate) only: Vec<String>,
+    /// Images of this release and of later ones, in order.
+    pub(crate) releases: Vec<String>,
+    /// The script that runs this Kubernetes, if it is ours to break.
+    pub(crate) local: Option<PathBuf>,
+}
+
+impl Options {
+    fn means(&self) -> Means {
+        Means {
+            releases: self.releases.len() > 1,
+            is_local: self.local.is_some(),
+        }
+    }
 }
 
 /// What survives from round to round.
@@ -118,11 +133,12 @@ impl Campaign {
         round::declare(&lanes)?;
         while self.state.next_round < rounds {
             let number = self.state.next_round;
-            let plan = Plan::new(seed, number, &self.options.only).context("no operation is called so")?;
+            let plan = Plan::new(seed, number, &self.options.only, self.options.means());
+            let plan = plan.context("no operation that can be done here is called so")?;
             let began = Instant::now();
             let every = Duration::from_micros(1_000_000 * lanes.len() as u64 / self.options.rate.max(1));
             let word = format!("{:x}-{number}", mix(seed ^ u64::from(self.state.launches)));
-            let outcome = round::run(number, &plan, &lanes, every, &word);
+            let outcome = round::run(number, &plan, &lanes, every, (&word, &self.options));
             self.keep(number, &plan, &outcome, began.elapsed())?;
         }
         Ok(())

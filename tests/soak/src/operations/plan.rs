@@ -39,11 +39,28 @@ pub(super) enum Operation {
     BadImage,
     /// The RabbitCluster is deleted and applied again.
     Recreate,
+    /// The image of the next release, back to the one before, and the next one for good.
+    Upgrade,
+    /// The Kubernetes node under a pod is off the network for a while.
+    CutNode(u32),
+    /// The API server is away for a while.
+    RestartApi,
+    /// Another operator is installed beside the first, while pods are replaced.
+    TwoOperators,
+}
+
+/// What this Kubernetes has to offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Means {
+    /// There are images of later releases.
+    pub(super) releases: bool,
+    /// Its nodes and its API server are ours to break.
+    pub(super) is_local: bool,
 }
 
 impl Operation {
     /// All kinds; the ordinals are drawn anew.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 18] = [
         Self::DeletePod(0),
         Self::DeleteLeader,
         Self::KillPod(0),
@@ -58,6 +75,10 @@ impl Operation {
         Self::LoseSecret,
         Self::BadImage,
         Self::Recreate,
+        Self::Upgrade,
+        Self::CutNode(0),
+        Self::RestartApi,
+        Self::TwoOperators,
     ];
 
     /// In one word, for tables and `--only`.
@@ -77,6 +98,18 @@ impl Operation {
             Self::LoseSecret => "lose-secret",
             Self::BadImage => "bad-image",
             Self::Recreate => "recreate",
+            Self::Upgrade => "upgrade",
+            Self::CutNode(_) => "cut-node",
+            Self::RestartApi => "restart-api",
+            Self::TwoOperators => "two-operators",
+        }
+    }
+
+    fn can_be(self, means: Means) -> bool {
+        match self {
+            Self::Upgrade => means.releases,
+            Self::CutNode(_) | Self::RestartApi => means.is_local,
+            _ => true,
         }
     }
 
@@ -86,6 +119,7 @@ impl Operation {
             Self::KillPod(_) => Self::KillPod(ordinal),
             Self::Evict(_) => Self::Evict(ordinal),
             Self::LoseVolume(_) => Self::LoseVolume(ordinal),
+            Self::CutNode(_) => Self::CutNode(ordinal),
             other => other,
         }
     }
@@ -102,7 +136,11 @@ impl Operation {
             | Self::RotateSecret
             | Self::LoseVolume(_)
             | Self::LoseSecret
-            | Self::BadImage => true,
+            | Self::BadImage
+            | Self::Upgrade
+            | Self::CutNode(_)
+            | Self::RestartApi
+            | Self::TwoOperators => true,
             Self::ScaleUp | Self::ScaleToOne | Self::StopAndStart | Self::Recreate => false,
         }
     }
@@ -111,9 +149,11 @@ impl Operation {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DeletePod(ordinal) | Self::KillPod(ordinal) | Self::Evict(ordinal) | Self::LoseVolume(ordinal) => {
-                write!(f, "{} {ordinal}", self.name())
-            }
+            Self::DeletePod(ordinal)
+            | Self::KillPod(ordinal)
+            | Self::Evict(ordinal)
+            | Self::LoseVolume(ordinal)
+            | Self::CutNode(ordinal) => write!(f, "{} {ordinal}", self.name()),
             _ => f.write_str(self.name()),
         }
     }
@@ -130,9 +170,10 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The plan of this round. Every kind comes before any comes again.
-    pub(super) fn new(seed: u64, round: u32, only: &[String]) -> Option<Self> {
+    pub(super) fn new(seed: u64, round: u32, only: &[String], means: Means) -> Option<Self> {
         let meant = |operation: &Operation| {
-            only.is_empty() || only.iter().any(|name| operation.name().starts_with(name.as_str()))
+            let is_named = only.is_empty() || only.iter().any(|name| operation.name().starts_with(name.as_str()));
+            is_named && operation.can_be(means)
         };
         let mut left: Vec<Operation> = Operation::ALL.into_iter().filter(meant).collect();
         let kinds = u32::try_from(left.len()).ok().filter(|kinds| *kinds > 0)?;
@@ -155,12 +196,17 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    const ALL: Means = Means {
+        releases: true,
+        is_local: true,
+    };
+
     #[test]
     fn every_kind_comes_once_before_any_comes_again_and_a_seed_says_the_same_every_time() {
-        let plans = |seed: u64| -> Vec<Plan> { (0..28).filter_map(|round| Plan::new(seed, round, &[])).collect() };
-        for half in plans(7).chunks(14) {
+        let plans = |seed: u64| -> Vec<Plan> { (0..36).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
+        for half in plans(7).chunks(18) {
             let names: BTreeSet<&str> = half.iter().map(|plan| plan.operation.name()).collect();
-            assert_eq!(names.len(), 14);
+            assert_eq!(names.len(), 18);
         }
         assert_eq!(plans(7), plans(7));
         assert_ne!(plans(7), plans(8));
@@ -169,8 +215,16 @@ mod tests {
     #[test]
     fn only_what_is_named_is_done() {
         let only = ["rollout".to_owned()];
-        let plan = Plan::new(1, 5, &only).unwrap();
+        let plan = Plan::new(1, 5, &only, ALL).unwrap();
         assert_eq!(plan.operation, Operation::Restart);
-        assert_eq!(Plan::new(1, 5, &["nothing".to_owned()]), None);
+        assert_eq!(Plan::new(1, 5, &["nothing".to_owned()], ALL), None);
+        let strangers = Means {
+            releases: false,
+            is_local: false,
+        };
+        assert_eq!(
+            Plan::new(1, 5, &["cut-node".to_owned(), "upgrade".to_owned()], strangers),
+            None
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! One round: load through the client Service, an operation, and the audit of everything that was promised meanwhile.
 
-use super::Outcome;
 use super::cluster::{address, carry_out, in_sync, kill_operator, messages, ready_pods, well};
 use super::kube::within;
 use super::plan::{NODES, Plan};
+use super::{Options, Outcome};
 use crate::client::Connection;
 use crate::finding::{Fault, Finding};
 use crate::method::{self, DURABLE};
@@ -51,10 +51,17 @@ struct Stage<'a> {
     service: &'a Mutex<SocketAddr>,
     plan: &'a Plan,
     word: &'a str,
+    options: &'a Options,
 }
 
 /// One round, from load to audit.
-pub(super) fn run(number: u32, plan: &Plan, lanes: &[Lane], every: Duration, word: &str) -> Outcome {
+pub(super) fn run(
+    number: u32,
+    plan: &Plan,
+    lanes: &[Lane],
+    every: Duration,
+    (word, options): (&str, &Options),
+) -> Outcome {
     let service = match address() {
         Ok(address) => Mutex::new(address),
         Err(error) => {
@@ -74,6 +81,7 @@ pub(super) fn run(number: u32, plan: &Plan, lanes: &[Lane], every: Duration, wor
         service: &service,
         plan,
         word,
+        options,
     };
     let publisher = |(lane, progress)| Publisher {
         lane,
@@ -147,7 +155,7 @@ impl Stage<'_> {
         let (done, fewest) = thread::scope(|scope| {
             let counted = scope.spawn(|| fewest_ready(&over));
             let killed = scope.spawn(|| self.kill_operator(&over));
-            let done = carry_out(self.plan.operation, self.word);
+            let done = carry_out(self.plan.operation, self.word, self.options);
             over.store(true, Ordering::Relaxed);
             let killed = join(killed);
             (done.and(killed), join(counted))
