@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::amqp::Login;
-use crate::check::{Checks, Outcome, equal, says, within};
+use crate::check::{Checks, Finding, Outcome, equal, says, within};
 use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
 
 const NAME: &str = "hello";
@@ -50,12 +50,6 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
     checks.check("a program in a pod of its own reaches it by the Service's name", || {
         perf_in_a_pod(image)
     });
-    checks.check("the handbooks' Python programs run in a pod, with pika 1.x", || {
-        handbook_in_a_pod("pika-1")
-    });
-    checks.check("the handbooks' Python programs run in a pod, with pika 0.10", || {
-        handbook_in_a_pod("pika-0.10")
-    });
     checks.check(
         "its pod, deleted, comes back with every confirmed message, and kubectl get rmq says so meanwhile",
         || {
@@ -78,6 +72,18 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
             field("service", NAME, "{.spec.ports[?(@.name==\"amqp\")].port}").and_then(|port| says(&port, "5672"))
         })
     });
+}
+
+/// What foreign programs say of the broker; they take their time, and leave the others theirs.
+pub(crate) fn programs() -> Vec<Finding> {
+    let with = |sentence, library| Finding::of(sentence, || handbook_in_a_pod(library));
+    vec![
+        with("the handbooks' Python programs run in a pod, with pika 1.x", "pika-1"),
+        with(
+            "the handbooks' Python programs run in a pod, with pika 0.10",
+            "pika-0.10",
+        ),
+    ]
 }
 
 /// Deletes the broker and makes it again.

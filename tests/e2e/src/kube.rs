@@ -1,6 +1,7 @@
 //! The whole road on a real Kubernetes: helm installs the operator, a manifest becomes a broker, programs send and receive through it, its
 //! pod is lost and comes back, and what `kubectl get rmq` says is true at each moment. What is made here is taken away at the end.
 
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -53,8 +54,15 @@ pub(crate) fn checks(image: &str, parts: &[String], checks: &mut Checks) {
     if wanted("spec") {
         spec::checks(image, checks);
     }
+    // They use a broker that is left alone meanwhile.
+    let programs = wanted("cluster").then(|| thread::spawn(cluster::programs));
     if wanted("nodes") {
         nodes::checks(checks);
+    }
+    match programs.map(thread::JoinHandle::join) {
+        Some(Ok(findings)) => findings.into_iter().for_each(|finding| checks.count(finding)),
+        Some(Err(_)) => checks.check("the handbooks' Python programs run in a pod", || Err("a panic".into())),
+        None => {}
     }
     checks.check("an upgrade by helm restarts no broker", || upgrade(image));
     cluster::end(checks);

@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::amqp::Login;
 use crate::certificates;
 use crate::check::{Checks, Outcome, equal, within};
 use crate::kubectl::{Forward, condition, field, get, kubectl};
 use crate::nodes::{LIMIT, NAME, cluster_id, joined, login, pod, running_nodes, scale, uids};
 
+/// Variable with the name of an image of the release after the one under test.
+const NEXT_IMAGE: &str = "WARREN_NEXT_IMAGE";
 /// Messages that go to one queue.
 const MESSAGES: usize = 10;
 /// Queues so far: what was left of one that was given up is in no other's way.
@@ -27,6 +31,12 @@ pub(crate) fn checks(checks: &mut Checks) {
         "a rolling restart replaces one pod at a time, drained before it goes: every confirmed message is there",
         || under_load(restart),
     );
+    if std::env::var_os(NEXT_IMAGE).is_some() {
+        checks.check(
+            "an image of the next release is held back until it is to be final, and is then without a restart: every confirmed message is there",
+            || under_load(upgrade),
+        );
+    }
     checks.check(
         "nodes come to speak TLS to each other, in two rounds of one pod at a time: every confirmed message is there",
         || under_load(certificates::secure),
@@ -130,6 +140,37 @@ fn restart() -> Outcome {
     }
     let told = kubectl(&["get", "events", "-o", "jsonpath={.items[*].reason}"])?;
     crate::check::says(&told, "NodeDrained")
+}
+
+/// Both releases work beside each other while pods are replaced.
+fn upgrade() -> Outcome {
+    let image = std::env::var(NEXT_IMAGE).map_err(|error| error.to_string())?;
+    let (repository, tag) = image
+        .rsplit_once(':')
+        .ok_or_else(|| format!("the image {image} has no tag"))?;
+    let patch = |spec: Value| {
+        let patch = json!({"spec": spec}).to_string();
+        kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", &patch])
+    };
+    let reason = || {
+        let path = "{.status.conditions[?(@.type==\"UpgradeFinalized\")].reason}";
+        field("rmq", NAME, path)
+    };
+    let version = |key: &str| field("rmq", NAME, &format!("{{.status.version.{key}}}"));
+    patch(json!({"image": {"repository": repository, "tag": tag}, "update": {"finalize": "Manual"}}))?;
+    within(2 * LIMIT, || {
+        equal(version("current")?.as_str(), tag)?;
+        equal(reason()?.as_str(), "HeldBack")
+    })?;
+    joined(3)?;
+    let pods = uids(0..3)?;
+    equal(version("featureLevel")?.as_str(), "1")?;
+    patch(json!({"update": {"finalize": "Automatic"}}))?;
+    within(LIMIT, || {
+        equal(version("featureLevel")?.as_str(), "2")?;
+        equal(reason()?.as_str(), "Finalized")
+    })?;
+    equal(uids(0..3)?, pods)
 }
 
 fn taking_clients() -> Outcome<usize> {
