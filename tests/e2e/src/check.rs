@@ -8,27 +8,6 @@ use std::time::{Duration, Instant};
 /// Nothing, or what was seen instead.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
-/// What came of one check.
-#[derive(Debug)]
-pub(crate) struct Finding {
-    sentence: &'static str,
-    took: Duration,
-    outcome: Outcome,
-}
-
-impl Finding {
-    /// Makes one check.
-    pub(crate) fn of(sentence: &'static str, prove: impl FnOnce() -> Outcome) -> Self {
-        let began = Instant::now();
-        let outcome = prove();
-        Self {
-            sentence,
-            took: began.elapsed(),
-            outcome,
-        }
-    }
-}
-
 /// The checks made so far.
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
@@ -40,21 +19,12 @@ pub(crate) struct Checks {
 impl Checks {
     /// Makes one check and prints its line.
     pub(crate) fn check(&mut self, sentence: &'static str, prove: impl FnOnce() -> Outcome) {
-        let finding = match self.broken {
-            Some(needed) => Finding::of(sentence, || Err(format!("not tried, since this failed: {needed}"))),
-            None => Finding::of(sentence, prove),
+        let began = Instant::now();
+        let outcome = match self.broken {
+            Some(needed) => Err(format!("not tried, since this failed: {needed}")),
+            None => prove(),
         };
-        self.count(finding);
-    }
-
-    /// Counts a check that was made, and prints its line.
-    pub(crate) fn count(&mut self, finding: Finding) {
-        let Finding {
-            sentence,
-            took,
-            outcome,
-        } = finding;
-        let took = took.as_secs_f32();
+        let took = began.elapsed().as_secs_f32();
         match outcome {
             Ok(()) => {
                 self.passed += 1;
@@ -77,6 +47,12 @@ impl Checks {
         if self.failed > failed {
             self.broken.get_or_insert(sentence);
         }
+    }
+
+    /// Counts those that were made beside these.
+    pub(crate) fn add(&mut self, others: &Self) {
+        self.passed += others.passed;
+        self.failed += others.failed;
     }
 
     /// Prints the closing line; success if none failed and some passed.

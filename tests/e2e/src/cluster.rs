@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::amqp::Login;
-use crate::check::{Checks, Finding, Outcome, equal, says, within};
+use crate::check::{Checks, Outcome, equal, says, within};
 use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
 
 const NAME: &str = "hello";
@@ -75,15 +75,13 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
 }
 
 /// What foreign programs say of the broker; they take their time, and leave the others theirs.
-pub(crate) fn programs() -> Vec<Finding> {
-    let with = |sentence, library| Finding::of(sentence, || handbook_in_a_pod(library));
-    vec![
-        with("the handbooks' Python programs run in a pod, with pika 1.x", "pika-1"),
-        with(
-            "the handbooks' Python programs run in a pod, with pika 0.10",
-            "pika-0.10",
-        ),
-    ]
+pub(crate) fn programs(checks: &mut Checks) {
+    checks.check("the handbooks' Python programs run in a pod, with pika 1.x", || {
+        handbook_in_a_pod("pika-1")
+    });
+    checks.check("the handbooks' Python programs run in a pod, with pika 0.10", || {
+        handbook_in_a_pod("pika-0.10")
+    });
 }
 
 /// Deletes the broker and makes it again.

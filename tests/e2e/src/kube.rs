@@ -52,17 +52,21 @@ pub(crate) fn checks(image: &str, parts: &[String], checks: &mut Checks) {
         cluster::checks(image, checks);
     }
     if wanted("spec") {
-        spec::checks(image, checks);
+        spec::quiet(checks);
     }
-    // They use a broker that is left alone meanwhile.
-    let programs = wanted("cluster").then(|| thread::spawn(cluster::programs));
+    // Two clusters that know nothing of each other: what is done to the one takes its time while it is done to the other.
+    let of_one = thread::spawn({
+        let (image, spec, cluster) = (image.to_owned(), wanted("spec"), wanted("cluster"));
+        move || of_the_single(&image, spec, cluster)
+    });
     if wanted("nodes") {
         nodes::checks(checks);
     }
-    match programs.map(thread::JoinHandle::join) {
-        Some(Ok(findings)) => findings.into_iter().for_each(|finding| checks.count(finding)),
-        Some(Err(_)) => checks.check("the handbooks' Python programs run in a pod", || Err("a panic".into())),
-        None => {}
+    match of_one.join() {
+        Ok(others) => checks.add(&others),
+        Err(_) => checks.check("the checks of the single broker come to an end", || {
+            Err("a panic".into())
+        }),
     }
     checks.check("an upgrade by helm restarts no broker", || upgrade(image));
     cluster::end(checks);
@@ -74,6 +78,17 @@ pub(crate) fn checks(image: &str, parts: &[String], checks: &mut Checks) {
         },
     );
     before.restore(image);
+}
+
+fn of_the_single(image: &str, spec: bool, cluster: bool) -> Checks {
+    let mut checks = Checks::default();
+    if spec {
+        spec::checks(image, &mut checks);
+    }
+    if cluster {
+        cluster::programs(&mut checks);
+    }
+    checks
 }
 
 fn install(image: &str) -> Outcome<String> {

@@ -134,6 +134,9 @@ enum Which {
         /// Run only operations whose names begin so; may be repeated.
         #[arg(long)]
         only: Vec<String>,
+        /// Two rounds of a fixed plan.
+        #[arg(long, conflicts_with = "only")]
+        brief: bool,
         /// Images of this release and of those after it, in order; may be repeated.
         #[arg(long = "release")]
         releases: Vec<String>,
@@ -207,6 +210,7 @@ fn run(arguments: Arguments) -> Result<()> {
             dir,
             rate,
             only,
+            brief,
             releases,
             local,
         } => operations::run(operations::Options {
@@ -215,6 +219,7 @@ fn run(arguments: Arguments) -> Result<()> {
             dir: std::path::absolute(dir)?,
             rate,
             only,
+            brief,
             releases,
             local,
         }),

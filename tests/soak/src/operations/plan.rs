@@ -191,6 +191,20 @@ impl Plan {
     }
 }
 
+/// A few rounds for every change.
+pub(super) fn brief(means: Means) -> Vec<Plan> {
+    let last = if means.is_local {
+        Operation::RestartApi
+    } else {
+        Operation::Evict(1)
+    };
+    let plan = |(operation, operator_dies)| Plan {
+        operation,
+        operator_dies,
+    };
+    [(Operation::DeleteLeader, Some(1_000)), (last, None)].map(plan).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

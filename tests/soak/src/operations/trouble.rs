@@ -14,7 +14,7 @@ use std::time::Duration;
 /// A node that is off for so long is given up by the others; Kubernetes has not yet.
 const OFF: Duration = Duration::from_secs(15);
 /// The API server is away for longer than an operator may go on without it.
-const AWAY_SECONDS: &str = "25";
+const AWAY_SECONDS: &str = "15";
 /// The second operator, and where it lives.
 const SECOND: &str = "warren-operator-two";
 const SECOND_SYSTEM: &str = "warren-system-two";
