@@ -78,6 +78,8 @@ struct Outcome {
     sent: u64,
     confirmed: u64,
     gap_ms: u64,
+    /// Whose wait that was, and when it began after the operation had.
+    gap_of: String,
     /// Fewest pods that took clients at any moment, where that matters.
     fewest: Option<usize>,
     ends: BTreeMap<String, u64>,
@@ -203,11 +205,12 @@ impl Campaign {
             .fewest
             .map_or(String::new(), |fewest| format!(", never fewer than {fewest} nodes"));
         println!(
-            "{word:<7} round {number}: {}{killed}: {} sent, {} confirmed, longest wait {} ms{fewest}, {:.0} s",
+            "{word:<7} round {number}: {}{killed}: {} sent, {} confirmed, longest wait {} ms ({}){fewest}, {:.0} s",
             plan.operation,
             outcome.sent,
             outcome.confirmed,
             outcome.gap_ms,
+            outcome.gap_of,
             took.as_secs_f64()
         );
         if !outcome.findings.is_empty() {

@@ -8,7 +8,7 @@ use crate::client::Connection;
 use crate::finding::{Fault, Finding};
 use crate::method::{self, DURABLE};
 use crate::partition::book::{Fate, Seen, audit};
-use crate::partition::gaps::longest;
+use crate::partition::gaps::longest_since;
 use crate::partition::load::{Consumer, Door, Ends, Lane, PATIENCE, Progress, Published, Publisher, Signals};
 use crate::partition::plan::Pace;
 use amq_protocol::types::FieldTable;
@@ -137,7 +137,11 @@ impl Stage<'_> {
                 .extend(audit(&lane.queue, number, &published.sent, seen));
             outcome.sent += published.sent.fates.len() as u64;
             outcome.confirmed += published.sent.count(Fate::Confirmed);
-            outcome.gap_ms = outcome.gap_ms.max(longest(&published.confirms, from, to));
+            let (gap, since) = longest_since(&published.confirms, from, to);
+            if gap > outcome.gap_ms {
+                (outcome.gap_ms, outcome.gap_of) =
+                    (gap, format!("{} from {} ms on", lane.queue, since.saturating_sub(from)));
+            }
             for (end, times) in published.ends.iter().chain(ends) {
                 *outcome.ends.entry(end.clone()).or_default() += times;
             }

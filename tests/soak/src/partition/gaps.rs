@@ -35,12 +35,19 @@ pub(crate) fn side(lane: &Lane, leader: usize, victims: &BTreeSet<usize>) -> Sid
 
 /// The longest time without a confirm that reaches beyond `from`, until `to`, in milliseconds.
 pub(crate) fn longest(confirms: &[u64], from: u64, to: u64) -> u64 {
+    longest_since(confirms, from, to).0
+}
+
+/// The same, and when it began.
+pub(crate) fn longest_since(confirms: &[u64], from: u64, to: u64) -> (u64, u64) {
     let first = confirms.partition_point(|at| *at < from);
     let before = first.checked_sub(1).map_or(from, |before| confirms[before]);
     let mut last = before;
-    let mut longest = 0;
+    let mut longest = (0, from);
     for at in confirms[first..].iter().take_while(|at| **at <= to).chain([&to]) {
-        longest = longest.max(at - last);
+        if at - last > longest.0 {
+            longest = (at - last, last);
+        }
         last = *at;
     }
     longest
@@ -121,6 +128,7 @@ mod tests {
         assert_eq!(longest(&[100, 200], 300, 1100), 900);
         assert_eq!(longest(&[], 300, 1100), 800);
         assert_eq!(longest(&[100, 5000], 300, 1100), 1000);
+        assert_eq!(longest_since(&[100, 200, 900, 1000], 300, 1100), (700, 200));
     }
 
     #[test]
