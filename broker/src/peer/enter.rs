@@ -109,9 +109,7 @@ async fn introduce(
 }
 
 async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = tokio::time::timeout(CONNECT_PATIENCE, pace::connect(address)).await??;
-    tcp.set_nodelay(true)?;
-    Ok(tcp)
+    tokio::time::timeout(CONNECT_PATIENCE, pace::connect(address)).await?
 }
 
 fn refused(to: &str, verdict: &Verdict) -> io::Error {

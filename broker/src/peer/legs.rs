@@ -116,11 +116,10 @@ async fn hand_on(rows: &Option<mpsc::Sender<Reply>>, reply: Reply) -> io::Result
     }
 }
 
-/// Small words go out at once, and a peer that vanished in silence is noticed. One that vanishes under octets that it does not
+/// A peer that vanished in silence is noticed. One that vanishes under octets that it does not
 /// acknowledge is not noticed here: the kernel's limit for that would also end a leg whose client does not read for a while.
 /// The hosts of the nodes notice it (`host/neighbour`).
 pub(super) fn tune(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
     let socket = socket2::SockRef::from(tcp);
     let probes = TcpKeepalive::new().with_time(SILENCE_MAX).with_interval(PROBE_AFTER);
     socket.set_tcp_keepalive(&probes)

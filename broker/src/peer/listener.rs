@@ -163,7 +163,9 @@ impl Neighbourhood for Neighbours {
 
 /// Accepts until the process ends.
 pub async fn serve(listener: TcpListener, peers: Arc<Peers>, process: Arc<Process>) {
-    pace::of_accepted(&listener);
+    if let Err(error) = pace::of_accepted(&listener) {
+        tracing::warn!("answers to other nodes may be late: {error}");
+    }
     let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
     loop {
         tokio::select! {

@@ -181,15 +181,13 @@ async fn tunnel(mut secured: impl AsyncRead + AsyncWrite + Unpin + Send + 'stati
 /// Two sockets that are connected to each other.
 async fn local_pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    pace::of_accepted(&listener);
+    pace::of_accepted(&listener)?;
     let near = pace::connect(listener.local_addr()?).await?;
     let own = near.local_addr()?;
     loop {
         let (far, from) = listener.accept().await?;
         // Somebody else of this host may have been quicker.
         if from == own {
-            near.set_nodelay(true)?;
-            far.set_nodelay(true)?;
             return Ok((near, far));
         }
     }
