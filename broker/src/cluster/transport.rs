@@ -248,6 +248,8 @@ pub enum Request {
     SetKind(NodeUuid, NodeKind),
     /// To the leader: this node stops; let the others decide without it.
     Yield(NodeUuid),
+    /// Answer when the definitions up to this entry of the log are in force there.
+    Reached(u64),
     /// A question of one room to the same room of another node.
     Host(Octets),
 }
@@ -292,7 +294,7 @@ impl Request {
         match self {
             Request::Ping | Request::Members | Request::Join(_) | Request::Remove(_) | Request::SetKind(..) => true,
             Request::Append(_) | Request::Vote(_) | Request::Snapshot(_) | Request::Propose(_) => false,
-            Request::Beat { .. } | Request::Yield(_) | Request::Host(_) => false,
+            Request::Beat { .. } | Request::Yield(_) | Request::Reached(_) | Request::Host(_) => false,
         }
     }
 }

@@ -195,14 +195,30 @@ impl Node {
         Ok(node)
     }
 
-    /// Has one command committed, and comes back once the state after it is published here. No lock may be held.
+    /// Has one command committed, and comes back once the state after it is published here, and on all nodes that are up if a
+    /// client may rely on it at another. No lock may be held.
     ///
     /// # Errors
     /// Why the command cannot be, or that it could not be committed.
     pub async fn commit(&self, command: Command) -> Result<Answer, Refusal> {
         match limits::exceeded(&self.config(), &self.snapshot().catalog, &command) {
             Some(refusal) => Err(refusal),
-            None => self.meta().propose(command).await,
+            None => {
+                let is_between_nodes = matches!(command, Command::Mirrors(_) | Command::ConnectionClosed(_));
+                let answer = self.meta().propose(command).await?;
+                if !is_between_nodes {
+                    self.all_know().await;
+                }
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Waits until what is published here is known on all nodes that are up: whoever is answered may go on at any of them, or send
+    /// others there, as with RabbitMQ, whose nodes change their tables together.
+    pub(super) async fn all_know(&self) {
+        if let Some(presence) = self.presence() {
+            presence.all_know().await;
         }
     }
 

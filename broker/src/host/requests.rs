@@ -20,7 +20,11 @@ impl Node {
             self.counters().queues_declared.add(1);
         }
         match self.decide(client, request)? {
-            Decision::Unchanged(answer) => Ok(answer),
+            Decision::Unchanged(answer) => {
+                // What was found here may have come a moment ago.
+                self.all_know().await;
+                Ok(answer)
+            }
             Decision::Commit(command) => self.commit(self.placed(command)).await,
             Decision::CommitIf(command, record, conditions) => self.commit_if(command, &record, conditions).await,
         }

@@ -5,7 +5,13 @@ use crate::{
     broker::PATIENCE,
     certificates::Authority,
     machines::{ALL, Machines},
+    mirroring::channel,
     ports::free_addresses,
+};
+use lapin::{
+    BasicProperties, Channel, Confirmation,
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions},
+    types::FieldTable,
 };
 use std::{
     io::{Read, Write},
@@ -129,6 +135,53 @@ fn a_queue_of_the_main_node_is_away_while_that_is_stopped_and_back_with_its_pers
 }
 
 /// What the management API there answers to a declaration of a queue: the status line and the body.
+/// True if a message found a queue, by what is known at the channel's node.
+async fn finds_a_queue(channel: &Channel, exchange: &str, key: &str) -> bool {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let published = channel.basic_publish(
+        exchange.into(),
+        key.into(),
+        options,
+        b"at once",
+        BasicProperties::default(),
+    );
+    matches!(published.await.unwrap().await.unwrap(), Confirmation::Ack(None))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_told_of_a_queue_or_a_binding_finds_it_at_every_node() {
+    let machines = Machines::cluster(3);
+    let (here, there) = (channel(&machines, 1).await, channel(&machines, 3).await);
+    there.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let mut unknown = Vec::new();
+    for number in 0..200 {
+        let name = format!("q{number}");
+        let declared = here.queue_declare(
+            name.as_str().into(),
+            QueueDeclareOptions::default(),
+            FieldTable::default(),
+        );
+        declared.await.unwrap();
+        let finds_queue = finds_a_queue(&there, "", &name).await;
+        let options = QueueBindOptions::default();
+        let bound = here.queue_bind(
+            "q0".into(),
+            "amq.topic".into(),
+            name.as_str().into(),
+            options,
+            FieldTable::default(),
+        );
+        bound.await.unwrap();
+        if !finds_queue || !finds_a_queue(&there, "amq.topic", &name).await {
+            unknown.push(name);
+        }
+    }
+    assert!(unknown.is_empty(), "not known yet: {unknown:?}");
+}
+
 fn put(at: SocketAddr, queue: &str, body: &str) -> (String, String) {
     let mut socket = TcpStream::connect(at).unwrap();
     let (length, user) = (body.len(), "Z3Vlc3Q6Z3Vlc3Q=");

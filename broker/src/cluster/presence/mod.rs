@@ -3,6 +3,7 @@
 //!
 //! The definitions themselves are the store's. What other rooms want of other nodes goes through here as octets.
 
+mod abreast;
 mod beat;
 mod commands;
 mod history;
@@ -56,6 +57,7 @@ pub struct Presence {
     noted: Mutex<Vec<NodeStatus>>,
     /// The feature level that was written down with them.
     noted_level: AtomicU32,
+    abreast: abreast::Abreast,
     note: Note,
     host: OnceLock<Arc<dyn Host>>,
     /// Nothing is done of its own accord any more.
@@ -99,6 +101,7 @@ impl Presence {
             changing: tokio::sync::Mutex::default(),
             noted: Mutex::default(),
             noted_level: AtomicU32::new(0),
+            abreast: abreast::Abreast::default(),
             note,
             host: OnceLock::new(),
             quiet: stopped.child_token(),

@@ -267,6 +267,23 @@ async fn who_joins_has_all_definitions_once_it_is_up_and_gets_a_vote() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_know_what_one_has_only_when_the_last_of_them_has_it() {
+    let (ether, seats) = cluster(3).await;
+    let [first, second, third] = &seats[..] else {
+        panic!("three")
+    };
+    until("nothing is new", async || second.presence().all_know().await).await;
+    // The one who leads reaches the third no more; the second does.
+    ether.cut(NodeUuid(1), NodeUuid(3));
+    second.declare("late").await;
+    assert!(first.has("late") && second.has("late"));
+    assert!(!second.presence().all_know().await || third.has("late"));
+    ether.heal();
+    until("all know", async || second.presence().all_know().await).await;
+    assert!(third.has("late"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_node_is_known_to_be_down_soon_and_a_silent_one_a_little_later() {
     let (ether, mut seats) = cluster(3).await;
     seats[2].kill().await;

@@ -19,6 +19,8 @@ use tokio::time::Instant;
 
 /// How long a member may wait for a commit before it is told to ask again.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a member is kept waiting for what has not been applied here.
+const REACH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An answer of the library, or why there is none.
 fn reply<T, E: std::fmt::Display>(answer: Result<T, E>, reply: impl FnOnce(T) -> Reply) -> Reply {
@@ -94,6 +96,17 @@ impl RaftStore {
         }
     }
 
+    /// Tells a member once this node is so far.
+    async fn tell_reached(&self, entry: u64) -> Reply {
+        match tokio::time::timeout(REACH_PATIENCE, self.until(entry)).await {
+            Ok(()) => Reply::Done,
+            Err(_) => Reply::Failed(format!(
+                "the definitions here are at entry {}, not {entry}",
+                self.reached()
+            )),
+        }
+    }
+
     /// Answers what concerns the log.
     pub async fn serve(&self, from: &Introduction, request: Request) -> Reply {
         match request {
@@ -112,6 +125,7 @@ impl RaftStore {
                 let answer = messages::received(self.raft.install_snapshot(request).await);
                 reply(answer, Reply::Snapshot)
             }
+            Request::Reached(entry) => self.tell_reached(entry).await,
             Request::Propose(proposal) => self.propose_for(from, proposal).await,
             _ => Reply::Unknown,
         }

@@ -8,7 +8,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::cluster::{
-    Identity, Machine,
+    Identity, Machine, Outcome,
     log::{Health, Member, Proposal},
     snapshot::{self, FILE, Progress, Snapshot},
 };
@@ -74,6 +74,7 @@ impl<D: Disk> StateMachine<D> {
         };
         let latest = found.as_ref().map(|found| meta(&found.id, &found.progress));
         let progress = found.as_ref().map(|found| found.progress.clone()).unwrap_or_default();
+        waiting.reach(progress.applied.map_or(0, |at| at.index));
         if let Some(found) = found {
             machine.install(found.catalog);
         }
@@ -100,24 +101,30 @@ impl<D: Disk> StateMachine<D> {
     fn follow(&mut self, entry: Entry) {
         let at = position(&entry.log_id);
         self.progress.applied = Some(at);
-        match entry.payload {
-            EntryPayload::Blank => {}
+        let answer = match entry.payload {
+            EntryPayload::Blank => None,
             EntryPayload::Membership(members) => {
                 self.progress.membership = membership_record(&members);
                 self.progress.membership_at = Some(at);
+                None
             }
             EntryPayload::Normal(proposal) => self.perform(&proposal),
+        };
+        // Who is answered may ask at once how far this node is.
+        self.waiting.reach(at.index);
+        if let Some((number, outcomes)) = answer {
+            self.waiting.answer(number, outcomes);
         }
     }
 
-    fn perform(&mut self, proposal: &Proposal) {
+    /// What came of a proposal of this process, by its number.
+    fn perform(&mut self, proposal: &Proposal) -> Option<(u64, Vec<Outcome>)> {
         if !self.progress.takes(proposal) {
-            return;
+            return None;
         }
         let outcomes = self.machine.apply(&proposal.commands);
-        if (proposal.origin, proposal.incarnation) == (self.identity.node, self.identity.incarnation) {
-            self.waiting.answer(proposal.number, outcomes);
-        }
+        let is_own = (proposal.origin, proposal.incarnation) == (self.identity.node, self.identity.incarnation);
+        is_own.then_some((proposal.number, outcomes))
     }
 }
 
@@ -229,6 +236,7 @@ impl<D: Disk> RaftStateMachine<Types> for StateMachine<D> {
         kept.map_err(|error| write_failed(&error))?;
         self.progress = progress;
         self.machine.install(catalog);
+        self.waiting.reach(self.progress.applied.map_or(0, |at| at.index));
         let own = self.progress.proposed.get(&self.identity.node);
         if let Some(own) = own.filter(|own| own.incarnation == self.identity.incarnation) {
             self.waiting.skip(own.number);

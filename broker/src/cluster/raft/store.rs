@@ -120,6 +120,7 @@ pub struct RaftStore {
     /// What the log says, without its file.
     pub(super) log: LogView,
     proposals: mpsc::Sender<Asked>,
+    waiting: Arc<Waiting>,
     pub(super) health: Arc<Health>,
 }
 
@@ -200,7 +201,7 @@ impl RaftStore {
             raft: raft.clone(),
             transport: opening.transport,
             identity: opening.identity.clone(),
-            waiting,
+            waiting: waiting.clone(),
             health: health.clone(),
             fatal: opening.fatal,
             number: 0,
@@ -218,6 +219,7 @@ impl RaftStore {
             identity: opening.identity,
             machine: opening.machine,
             proposals,
+            waiting,
             health,
         })
     }
@@ -232,6 +234,16 @@ impl RaftStore {
             node: Some(leader.0),
             name: member.name.clone(),
         })
+    }
+
+    /// The last entry whose definitions are in force on this node.
+    pub fn reached(&self) -> u64 {
+        self.waiting.reached()
+    }
+
+    /// Back when the definitions up to an entry are in force on this node.
+    pub async fn until(&self, entry: u64) {
+        self.waiting.until(entry).await;
     }
 
     /// The library has let go of the log, and what was to be written is.

@@ -1,4 +1,4 @@
-//! Proposals of this process that are under way, and who waits for what comes of each command.
+//! Proposals of this process that are under way, and who waits for what comes of each command; and how far the log is applied here.
 //!
 //! Bounded by those who wait: each gives up after a while, and the proposer takes only so many at a time. A proposal is
 //! under way until this node has applied it, whatever anybody else says of it.
@@ -6,7 +6,7 @@
 use crate::cluster::Outcome;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// Told what came of a command.
 pub(super) type Answer = oneshot::Sender<Outcome>;
@@ -16,9 +16,27 @@ pub(super) type Answer = oneshot::Sender<Outcome>;
 pub(super) struct Waiting {
     asked: Mutex<BTreeMap<u64, Vec<Answer>>>,
     applied: Notify,
+    /// The last entry of the log that this node has applied.
+    reached: watch::Sender<u64>,
 }
 
 impl Waiting {
+    /// Entries up to this one are applied.
+    pub(super) fn reach(&self, entry: u64) {
+        self.reached.send_replace(entry);
+    }
+
+    /// The last entry that is applied.
+    pub(super) fn reached(&self) -> u64 {
+        *self.reached.borrow()
+    }
+
+    /// Back when so much is applied.
+    pub(super) async fn until(&self, entry: u64) {
+        // The sender lives as long as this.
+        let _ = self.reached.subscribe().wait_for(|reached| *reached >= entry).await;
+    }
+
     pub(super) fn enter(&self, number: u64, answers: Vec<Answer>) {
         self.asked.lock().insert(number, answers);
     }
