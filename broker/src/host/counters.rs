@@ -286,21 +286,5 @@ impl ExchangeCounters {
 
 /// The numbers of two queues together.
 pub fn sum(a: &Counters, b: &Counters) -> Counters {
-    Counters {
-        published: a.published + b.published,
-        refused: a.refused + b.refused,
-        delivered: a.delivered + b.delivered,
-        delivered_no_ack: a.delivered_no_ack + b.delivered_no_ack,
-        got: a.got + b.got,
-        got_no_ack: a.got_no_ack + b.got_no_ack,
-        get_empty: a.get_empty + b.get_empty,
-        redelivered: a.redelivered + b.redelivered,
-        acked: a.acked + b.acked,
-        requeued: a.requeued + b.requeued,
-        rejected: a.rejected + b.rejected,
-        expired: a.expired + b.expired,
-        dropped: a.dropped + b.dropped,
-        delivery_limited: a.delivery_limited + b.delivery_limited,
-        purged: a.purged + b.purged,
-    }
+    a.each(b, |a, b| a + b)
 }

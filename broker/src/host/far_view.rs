@@ -213,7 +213,21 @@ pub fn numbers(view: &QueueView) -> Term {
         u64::from(view.synchronised.is_some()),
         view.synchronised.unwrap_or_default(),
     ];
-    let all = tallies.chain([consumers as u64]).chain(counters).chain(sync);
+    // Younger than the others, so behind them.
+    let younger = [
+        did.lettered_rejected,
+        did.lettered_expired,
+        did.lettered_dropped,
+        did.lettered_limited,
+        did.lettered_refused,
+        did.written,
+        did.read,
+    ];
+    let all = tallies
+        .chain([consumers as u64])
+        .chain(counters)
+        .chain(sync)
+        .chain(younger);
     Term::List(all.map(Term::count).collect())
 }
 
@@ -240,7 +254,7 @@ fn read(row: &[Term]) -> Option<(&str, Numbers, Option<u64>)> {
         unacked,
         consumers: usize::try_from(next()).unwrap_or(usize::MAX),
     };
-    let counters = Counters {
+    let mut counters = Counters {
         published: next(),
         refused: next(),
         delivered: next(),
@@ -256,7 +270,16 @@ fn read(row: &[Term]) -> Option<(&str, Numbers, Option<u64>)> {
         dropped: next(),
         delivery_limited: next(),
         purged: next(),
+        ..Counters::default()
     };
-    let synchronised = (next() == 1).then(next);
+    let (is_synchronising, synchronised) = (next() == 1, next());
+    counters.lettered_rejected = next();
+    counters.lettered_expired = next();
+    counters.lettered_dropped = next();
+    counters.lettered_limited = next();
+    counters.lettered_refused = next();
+    counters.written = next();
+    counters.read = next();
+    let synchronised = is_synchronising.then_some(synchronised);
     Some((name, (counts, counters), synchronised))
 }

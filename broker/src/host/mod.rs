@@ -96,7 +96,7 @@ pub use loads::run as run_loads;
 pub use log_exchange::LogMessage;
 pub use message::Message;
 pub use mirrors::{
-    Growing, Member, Membership, Resized, Selection, run as run_mirrors, run_forced as run_forced_promotions,
+    Growing, Member, Membership, Reign, Resized, Selection, run as run_mirrors, run_forced as run_forced_promotions,
     serve as serve_mirrors,
 };
 pub use neighbour::{AlarmsOn, run as run_neighbours};
@@ -108,4 +108,4 @@ pub use requests::check_led_here;
 pub use retire::run as run_retirements;
 pub use strayed::run as run_strayed;
 pub use timers::run as run_timers;
-pub use view::{ChannelView, ConsumerView, QueueView};
+pub use view::{CLUSTER_ID, ChannelView, ConsumerView, QueueView};

@@ -128,8 +128,8 @@ pub struct Node {
     connections: AtomicU64,
     consumers: AtomicU64,
     counters: NodeCounters,
-    /// What queues did that are gone.
-    retired: Mutex<Counters>,
+    /// What queues did that are gone: classic ones, and quorum queues.
+    pub(super) retired: Mutex<[Counters; 2]>,
 }
 
 impl Snapshot {
@@ -465,11 +465,6 @@ impl Node {
         &self.counters
     }
 
-    /// What the queues did that are gone.
-    pub fn retired(&self) -> Counters {
-        *self.retired.lock()
-    }
-
     /// Addresses of direct replies.
     pub fn direct_replies(&self) -> &DirectReplies {
         &self.direct_replies
@@ -700,8 +695,8 @@ impl Node {
         held.journal.forget();
         drop(held);
         self.timers.forget(cell.id);
-        let mut retired = self.retired.lock();
-        *retired = sum(&retired, &did);
+        let retired = &mut self.retired.lock()[usize::from(cell.is_quorum)];
+        *retired = sum(retired, &did);
     }
 
     pub(super) fn expel(&self, reason: &str, whom: impl Fn(&super::client::Profile) -> bool) {

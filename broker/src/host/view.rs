@@ -2,6 +2,7 @@
 //!
 //! Reads only. One queue or outbox is locked at a time and for a few copies, so looking costs the data path nothing.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use catalog::{ExchangeRecord, QueueRecord};
 use model::{QueueId, VhostName};
 use queue::{Counters, Counts};
@@ -15,10 +16,13 @@ use std::{
 use super::{
     cell::Consumer,
     client::Client,
-    counters::{ChannelCounts, ExchangeCounts, Traffic, VhostCounters, VhostCounts},
+    counters::{ChannelCounts, ExchangeCounts, Traffic, VhostCounters, VhostCounts, sum},
+    mirrors::Reign,
     node::{Node, Snapshot},
 };
 
+/// The global parameter that tells a cluster from all others.
+pub const CLUSTER_ID: &str = "internal_cluster_id";
 /// A connection's task answers at once, unless the machine has stopped.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -151,6 +155,22 @@ impl Node {
         view
     }
 
+    /// How far the reign of a queue with copies has come that this node leads.
+    pub fn reign_of(&self, queue: QueueId) -> Option<Reign> {
+        self.mirrors().led(queue).map(|led| led.stream.reign())
+    }
+
+    /// What the queues did that are gone.
+    pub fn retired(&self) -> Counters {
+        let [classic, quorum] = *self.retired.lock();
+        sum(&classic, &quorum)
+    }
+
+    /// What the classic queues did that are gone, or the quorum queues.
+    pub fn retired_of(&self, is_quorum: bool) -> Counters {
+        self.retired.lock()[usize::from(is_quorum)]
+    }
+
     /// The consumers of a queue.
     pub fn consumers_of(&self, record: &Arc<QueueRecord>) -> Vec<ConsumerView> {
         let snapshot = self.snapshot();
@@ -225,6 +245,15 @@ impl Node {
             }
         }
         all
+    }
+
+    /// What tells the cluster from all others, in RabbitMQ's form: as it was given, else made of its own identity.
+    pub fn cluster_id(&self) -> String {
+        let snapshot = self.snapshot();
+        let given = snapshot.catalog.global_parameter(CLUSTER_ID);
+        let given = given.and_then(|id| id.as_text().map(str::to_owned));
+        let own = || BASE64_URL_SAFE_NO_PAD.encode(self.identity().cluster.0.to_be_bytes());
+        given.unwrap_or_else(|| format!("rabbitmq-cluster-id-{}", own()))
     }
 
     /// What the cluster is called: as it was named, else as configured, else as the first of its members by name.

@@ -19,6 +19,7 @@ use super::{
     failure::{self, Failure},
     list::Parameters,
 };
+use crate::host::CLUSTER_ID;
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
@@ -45,23 +46,28 @@ pub fn value(body: &Body) -> Result<Value, Failure> {
     Ok(table(&body.0)?.get("value").cloned().unwrap_or(Value::Void))
 }
 
+/// What tells the cluster from others is a parameter that nobody needs to set.
+fn cluster_id(api: &Api) -> GlobalParameter {
+    GlobalParameter {
+        name: CLUSTER_ID.to_owned(),
+        value: api.node.cluster_id().into(),
+    }
+}
+
 async fn list(State(api): State<Arc<Api>>, _: Policymaker, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
-    query.all(
-        snapshot
-            .catalog
-            .global_parameters()
-            .map(|(name, value)| shape(name, value)),
-    )
+    let own = (snapshot.catalog.global_parameter(CLUSTER_ID).is_none()).then(|| cluster_id(&api));
+    let given = snapshot.catalog.global_parameters();
+    query.all(own.into_iter().chain(given.map(|(name, value)| shape(name, value))))
 }
 
 async fn one(State(api): State<Arc<Api>>, _: Policymaker, Path(name): Path<String>, query: Parameters) -> Outcome {
     let snapshot = api.node.snapshot();
-    let found = snapshot
-        .catalog
-        .global_parameter(&name)
-        .ok_or_else(Failure::not_found)?;
-    query.one(shape(&name, found))
+    match snapshot.catalog.global_parameter(&name) {
+        Some(found) => query.one(shape(&name, found)),
+        None if name == CLUSTER_ID => query.one(cluster_id(&api)),
+        None => Err(Failure::not_found()),
+    }
 }
 
 async fn put(State(api): State<Arc<Api>>, _: Administrator, Path(name): Path<String>, body: Body) -> Outcome {

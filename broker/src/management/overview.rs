@@ -234,6 +234,7 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
         cluster_name: cluster_name::of(api),
         erlang_version: String::new(),
         erlang_full_version: String::new(),
+        release_series_support_status: "supported".to_owned(),
         disable_stats: !statistics,
         enable_queue_totals: totals,
         message_stats: if statistics { message_stats } else { Rates::default() },

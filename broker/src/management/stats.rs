@@ -38,6 +38,9 @@ const MESSAGES: [(&str, Number); 9] = [
     ("ack", |c| c.acked),
 ];
 
+/// What queues wrote to the disk and read back, which is told of all together.
+const DISK: [(&str, Number); 2] = [("disk_reads", |c| c.read), ("disk_writes", |c| c.written)];
+
 /// Names and numbers of what queues hold.
 const DEPTHS: [(&str, Held); 3] = [
     ("messages", messages),
@@ -158,8 +161,17 @@ fn messages(reading: &QueueReading) -> u64 {
 
 /// What happened to messages; `change` is none when rates are not kept.
 fn message_stats(now: &Counters, change: Option<&Change<QueueReading>>, past: Option<&Past<QueueReading>>) -> Rates {
+    stats_of(&MESSAGES, now, change, past)
+}
+
+fn stats_of(
+    numbers: &[(&str, Number)],
+    now: &Counters,
+    change: Option<&Change<QueueReading>>,
+    past: Option<&Past<QueueReading>>,
+) -> Rates {
     let mut rates = Rates::default();
-    for (name, number) in MESSAGES {
+    for (name, number) in numbers {
         let number_of = |reading: &QueueReading| number(&reading.counters);
         match change {
             Some(change) => rates.set_with_rate(name, number(now), details(change.rate(number_of), past, number_of)),
@@ -183,7 +195,11 @@ fn queue_totals(now: &QueueReading, change: Option<&Change<QueueReading>>, past:
 /// Adds how fast the queues of another node change; what they hold and did is counted already. What is published is
 /// counted where it is, and not by queues.
 pub fn add_changes(message_stats: &mut Rates, queue_totals: &mut Rates, theirs: (&Rates, &Rates)) {
-    let of_queues = MESSAGES.iter().map(|(name, _)| *name).filter(|name| *name != "publish");
+    let of_queues = MESSAGES
+        .iter()
+        .chain(&DISK)
+        .map(|(name, _)| *name)
+        .filter(|name| *name != "publish");
     message_stats.add_changes(theirs.0, of_queues);
     queue_totals.add_changes(theirs.1, DEPTHS.iter().map(|(name, _)| *name));
 }
@@ -303,8 +319,12 @@ pub fn of_all(api: &Api, asked: Asked) -> (Sum, QueueReading) {
         Some(past.into_iter().map(|(at, whole)| (at, whole.queues)).collect())
     };
     let (lengths, rates) = (past(asked.lengths), past(asked.rates));
+    let mut stats = message_stats(&now.counters, change.as_ref(), rates.as_ref());
+    stats
+        .0
+        .extend(stats_of(&DISK, &now.counters, change.as_ref(), rates.as_ref()).0);
     let sum = Sum {
-        message_stats: Some(message_stats(&now.counters, change.as_ref(), rates.as_ref())),
+        message_stats: Some(stats),
         queue_totals: queue_totals(&now, change.as_ref(), lengths.as_ref()),
     };
     (sum, now)

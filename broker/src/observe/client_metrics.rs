@@ -10,9 +10,10 @@ use super::{
     metrics::Scrape,
     samples::ended,
 };
-use crate::host::{ChannelCounts, Client, Traffic};
+use crate::host::{ChannelCounts, ChannelView, Client, Traffic};
 
 type OfTraffic = (&'static str, fn(&Traffic) -> u64, &'static str);
+type OfView = (&'static str, fn(&ChannelView) -> u64, &'static str);
 type OfChannel = (&'static str, fn(&ChannelCounts) -> u64, &'static str);
 
 const OCTETS: [OfTraffic; 2] = [
@@ -104,6 +105,45 @@ const DELIVERED: [OfChannel; 7] = [
     ),
 ];
 
+/// What channels hold, as their connections' tasks tell it.
+const NUMBERS: [OfView; 7] = [
+    (
+        "channel_consumers",
+        |view| view.consumers as u64,
+        "Consumers on a channel",
+    ),
+    (
+        "channel_messages_unacked",
+        |view| view.unacked as u64,
+        "Delivered but not yet acknowledged messages",
+    ),
+    (
+        "channel_messages_unconfirmed",
+        |view| view.unconfirmed,
+        "Published but not yet confirmed messages",
+    ),
+    (
+        "channel_messages_uncommitted",
+        |view| view.uncommitted as u64,
+        "Messages received in a transaction but not yet committed",
+    ),
+    (
+        "channel_acks_uncommitted",
+        |view| view.uncommitted_acks as u64,
+        "Message acknowledgements in a transaction not yet committed",
+    ),
+    (
+        "consumer_prefetch",
+        |view| view.prefetch.into(),
+        "Limit of unacknowledged messages for each consumer",
+    ),
+    (
+        "channel_prefetch",
+        |view| view.global_prefetch.into(),
+        "Total limit of unacknowledged messages for all consumers on a channel",
+    ),
+];
+
 fn traffic(page: &mut Page, scrape: &Scrape<'_>, (name, number, help): OfTraffic) {
     page.family(name, Counter, help);
     if !scrape.each {
@@ -140,15 +180,15 @@ pub fn connections(page: &mut Page, scrape: &Scrape<'_>) {
     gauge(page, scrape, title, |client| client.channel_count() as u64);
 }
 
-fn each_channel<T: Copy>(
+fn each_channel<T>(
     page: &mut Page,
     (name, kind, help): (&str, Kind, &str),
     channels: &[(String, T)],
-    number: impl Fn(T) -> u64,
+    number: impl Fn(&T) -> u64,
 ) {
     page.family(name, kind, help);
     for (channel, own) in channels {
-        page.series(name, &[("channel", channel)], number(*own));
+        page.series(name, &[("channel", channel)], number(own));
     }
 }
 
@@ -165,23 +205,26 @@ fn channels<T>(scrape: &Scrape<'_>, of: impl Fn(&Client) -> Vec<(u16, T)>) -> Ve
 
 /// What channels hold; added up it is what queues have handed out.
 pub fn channel_numbers(page: &mut Page, scrape: &Scrape<'_>) {
-    let (unacked, prefetch) = ("channel_messages_unacked", "channel_prefetch");
-    let help = "Delivered but not yet acknowledged messages";
-    if !scrape.each {
-        let held = scrape.held();
-        page.one(unacked, Gauge, help, &[], held.unacked.messages);
-        return page.one(
-            "channel_consumers",
-            Gauge,
-            "Consumers on a channel",
-            &[],
-            held.consumers,
-        );
+    if scrape.each {
+        for (name, number, help) in NUMBERS {
+            each_channel(page, (name, Gauge, help), &scrape.channels, number);
+        }
+        return;
     }
-    let channels = channels(scrape, Client::channel_limits);
-    each_channel(page, (unacked, Gauge, help), &channels, |(unacked, _)| unacked as u64);
+    let held = scrape.held();
+    let help = "Delivered but not yet acknowledged messages";
+    page.one("channel_messages_unacked", Gauge, help, &[], held.unacked.messages);
+    page.one(
+        "channel_consumers",
+        Gauge,
+        "Consumers on a channel",
+        &[],
+        held.consumers,
+    );
+    let limits = scrape.clients().iter().flat_map(|client| client.channel_limits());
+    let limits: u64 = limits.map(|(_, (_, limit))| u64::from(limit)).sum();
     let help = "Total limit of unacknowledged messages for all consumers on a channel";
-    each_channel(page, (prefetch, Gauge, help), &channels, |(_, limit)| limit.into());
+    page.one("channel_prefetch", Gauge, help, &[], limits);
 }
 
 /// What was published on channels; the sums are among the node's families.
@@ -200,6 +243,6 @@ fn of_each(page: &mut Page, scrape: &Scrape<'_>, families: &[OfChannel]) {
     }
     let channels = channels(scrape, Client::channel_counts);
     for (name, number, help) in families {
-        each_channel(page, (name, Counter, help), &channels, |counts| number(&counts));
+        each_channel(page, (name, Counter, help), &channels, number);
     }
 }

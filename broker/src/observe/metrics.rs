@@ -12,7 +12,7 @@ use super::{
     mirror_metrics, node_metrics as node, queue_metrics as queues,
     reading::{QueueReading, Reading},
 };
-use crate::host::{Client, Node, NodeCounts, sum_counters};
+use crate::host::{ChannelView, Client, Node, NodeCounts, Reign, sum_counters};
 
 /// What names begin with on most pages.
 const PREFIX: &str = "rabbitmq_";
@@ -27,7 +27,7 @@ const OWN: &str = "warren_";
 type Write = fn(&mut Page, &Scrape<'_>);
 
 /// RabbitMQ's names of groups of families, with what they are written under on the page that one chooses from.
-const GROUPS: [(&str, &str, Write); 20] = [
+const GROUPS: [(&str, &str, Write); 21] = [
     ("connection_churn_metrics", DETAILED, node::churn),
     ("auth_attempt_metrics", DETAILED, node::logins),
     ("node_coarse_metrics", DETAILED, node::coarse),
@@ -44,6 +44,7 @@ const GROUPS: [(&str, &str, Write); 20] = [
     ("queue_consumer_count", DETAILED, queues::consumers),
     ("queue_metrics", DETAILED, queues::held),
     ("queue_delivery_metrics", DETAILED, queues::delivered),
+    ("ra_metrics", DETAILED, queues::raft),
     ("exchange_metrics", DETAILED, queues::exchanges),
     ("vhost_status", CLUSTER, queues::vhosts),
     ("exchange_names", CLUSTER, queues::exchange_names),
@@ -51,7 +52,7 @@ const GROUPS: [(&str, &str, Write); 20] = [
 ];
 
 /// What the pages hold that nobody chooses from.
-const ALL: [Write; 12] = [
+const ALL: [Write; 13] = [
     node::churn,
     node::logins,
     node::coarse,
@@ -64,6 +65,7 @@ const ALL: [Write; 12] = [
     clients::channel_numbers,
     queues::coarse,
     queues::held,
+    queues::raft,
 ];
 
 /// What is told of each channel and queue, where others are told the sum.
@@ -81,6 +83,10 @@ pub struct QueueRow {
     pub vhost: VhostName,
     /// Name.
     pub queue: String,
+    /// Whether it is a quorum queue.
+    pub is_quorum: bool,
+    /// How its reign goes, of a queue with copies that is led here.
+    pub reign: Option<Reign>,
     /// Its numbers.
     pub reading: QueueReading,
 }
@@ -95,6 +101,8 @@ pub struct Scrape<'a> {
     /// A series for each thing, rather than their sum.
     pub each: bool,
     vhosts: Option<BTreeSet<String>>,
+    /// What only the connections' own tasks know of their channels, by the name of each; empty where it was not asked.
+    pub channels: Vec<(String, ChannelView)>,
     queues: OnceCell<Vec<QueueRow>>,
     clients: OnceCell<Vec<Arc<Client>>>,
 }
@@ -107,6 +115,7 @@ impl<'a> Scrape<'a> {
             counts: node.counters().read(),
             each,
             vhosts,
+            channels: Vec::new(),
             queues: OnceCell::new(),
             clients: OnceCell::new(),
         }
@@ -127,6 +136,8 @@ impl<'a> Scrape<'a> {
                 QueueRow {
                     vhost: record.vhost.clone(),
                     queue: record.name.to_string(),
+                    is_quorum: record.is_quorum(),
+                    reign: record.is_quorum().then(|| self.node.reign_of(record.id)).flatten(),
                     reading: QueueReading { counts, counters },
                 }
             };
@@ -146,13 +157,23 @@ impl<'a> Scrape<'a> {
     }
 
     fn sum(&self) -> QueueReading {
-        let all = self.queues().iter();
+        self.sum_of(|_| true)
+    }
+
+    fn sum_of(&self, wanted: impl Fn(&QueueRow) -> bool) -> QueueReading {
+        let all = self.queues().iter().filter(|row| wanted(row));
         all.fold(QueueReading::default(), |sum, row| sum.together(&row.reading))
     }
 
     /// What all queues hold.
     pub fn held(&self) -> Counts {
         self.sum().counts
+    }
+
+    /// What all quorum queues did that there ever were, or all others.
+    pub fn did_of(&self, is_quorum: bool) -> Counters {
+        let there = self.sum_of(|row| row.is_quorum == is_quorum).counters;
+        sum_counters(&there, &self.node.retired_of(is_quorum))
     }
 
     /// What all queues did that there ever were.
@@ -173,8 +194,26 @@ pub fn whole(node: &Node) -> String {
 }
 
 /// Every family, one series for each queue and connection.
-pub fn per_object(node: &Node) -> String {
-    everything(&Scrape::new(node, true, None))
+pub async fn per_object(node: &Node) -> String {
+    let channels = channels(node, None).await;
+    let mut scrape = Scrape::new(node, true, None);
+    scrape.channels = channels;
+    everything(&scrape)
+}
+
+/// What the tasks of the open connections in some virtual hosts say of their channels.
+async fn channels(node: &Node, vhosts: Option<&BTreeSet<String>>) -> Vec<(String, ChannelView)> {
+    let mut clients = node.open_clients();
+    let is_wanted = |own: &crate::host::Profile| vhosts.is_none_or(|wanted| wanted.contains(own.vhost.as_str()));
+    clients.retain(|client| client.with_profile(is_wanted).unwrap_or(false));
+    let asked = clients.iter().map(|client| node.channels_of(client));
+    let answers = futures::future::join_all(asked).await;
+    let named = |(client, views): (Arc<Client>, Vec<ChannelView>)| {
+        let connection = client.name();
+        let name = move |view: ChannelView| (format!("{connection} ({})", view.number), view);
+        views.into_iter().map(name)
+    };
+    clients.into_iter().zip(answers).flat_map(named).collect()
 }
 
 fn everything(scrape: &Scrape<'_>) -> String {
@@ -193,8 +232,13 @@ fn everything(scrape: &Scrape<'_>) -> String {
 }
 
 /// The groups of families that are asked for, one series for each thing; those in some virtual hosts if these are named.
-pub fn detailed(node: &Node, groups: &[&str], vhosts: Option<BTreeSet<String>>) -> String {
-    let scrape = Scrape::new(node, true, vhosts);
+pub async fn detailed(node: &Node, groups: &[&str], vhosts: Option<BTreeSet<String>>) -> String {
+    let channels = match groups.contains(&"channel_metrics") {
+        true => channels(node, vhosts.as_ref()).await,
+        false => Vec::new(),
+    };
+    let mut scrape = Scrape::new(node, true, vhosts);
+    scrape.channels = channels;
     let mut page = page(&scrape);
     for (_, prefix, write) in GROUPS.iter().filter(|(name, _, _)| groups.contains(name)) {
         page.go_under(prefix);

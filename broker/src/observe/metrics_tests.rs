@@ -84,9 +84,9 @@ async fn every_page_is_well_formed() {
     let (_folder, node) = node().await;
     let pages = [
         whole(&node),
-        per_object(&node),
-        detailed(&node, &all_groups(), None),
-        detailed(&node, &[], None),
+        per_object(&node).await,
+        detailed(&node, &all_groups(), None).await,
+        detailed(&node, &[], None).await,
     ];
     let [whole, each, detailed, none] = pages.map(|page| check(&page));
     assert!(each["rabbitmq_queue_messages"].series[0].contains("{vhost=\"/\",queue=\"q \\\"1\\\"\"}"));
@@ -107,18 +107,15 @@ async fn every_page_is_well_formed() {
 async fn only_wanted_virtual_hosts_and_groups_are_on_the_page_that_one_chooses_from() {
     let (_folder, node) = node().await;
     let some = |vhost: &str| Some(BTreeSet::from([vhost.to_owned()]));
-    let page = check(&detailed(&node, &["queue_coarse_metrics", "vhost_status"], some("/")));
+    let page = check(&detailed(&node, &["queue_coarse_metrics", "vhost_status"], some("/")).await);
     assert_eq!(
         page["rabbitmq_cluster_vhost_status"].series,
         ["rabbitmq_cluster_vhost_status{vhost=\"/\"}"]
     );
     assert_eq!(page["rabbitmq_detailed_queue_messages_ready"].series.len(), 1);
     assert!(!page.contains_key("rabbitmq_detailed_queue_messages_bytes"));
-    let page = check(&detailed(
-        &node,
-        &["queue_coarse_metrics", "vhost_status"],
-        some("other"),
-    ));
+    let page = detailed(&node, &["queue_coarse_metrics", "vhost_status"], some("other")).await;
+    let page = check(&page);
     assert!(page["rabbitmq_cluster_vhost_status"].series.is_empty());
     assert!(page["rabbitmq_detailed_queue_messages_ready"].series.is_empty());
 }
@@ -147,7 +144,7 @@ const OVERVIEW: &str = "rabbitmq_build_info rabbitmq_identity_info rabbitmq_queu
 #[tokio::test]
 async fn the_overview_dashboards_find_every_family_that_they_query() {
     let (_folder, node) = node().await;
-    for page in [whole(&node), per_object(&node)] {
+    for page in [whole(&node), per_object(&node).await] {
         let families = check(&page);
         let missing: Vec<_> = OVERVIEW
             .split_whitespace()
@@ -156,8 +153,51 @@ async fn the_overview_dashboards_find_every_family_that_they_query() {
         assert!(missing.is_empty(), "{missing:?}");
     }
     let identity = &check(&whole(&node))["rabbitmq_identity_info"].series;
-    for label in ["rabbitmq_node=", "rabbitmq_cluster=", "rabbitmq_cluster_permanent_id="] {
+    let labels = [
+        "rabbitmq_node=",
+        "rabbitmq_cluster=",
+        "rabbitmq_cluster_permanent_id=\"rabbitmq-cluster-id-",
+    ];
+    for label in labels {
         assert!(identity[0].contains(label), "{identity:?}");
+    }
+}
+
+/// The series, with their labels, that the queries of RabbitMQ's dashboards of quorum queues and of dead letters select
+/// by, and what its overview joins or groups by.
+const SELECTED: [&str; 12] = [
+    "rabbitmq_raft_term_total",
+    "rabbitmq_raft_log_commit_index",
+    "rabbitmq_raft_log_last_applied_index",
+    "rabbitmq_raft_log_last_written_index",
+    "rabbitmq_raft_log_snapshot_index",
+    "rabbitmq_global_messages_received_total{protocol=\"amqp091\"}",
+    "rabbitmq_global_messages_delivered_total{protocol=\"amqp091\",queue_type=\"rabbit_classic_queue\"}",
+    "rabbitmq_global_messages_delivered_total{protocol=\"amqp091\",queue_type=\"rabbit_quorum_queue\"}",
+    "rabbitmq_global_messages_dead_lettered_expired_total{queue_type=\"rabbit_classic_queue\",dead_letter_strategy=\"at_most_once\"}",
+    "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_classic_queue\",dead_letter_strategy=\"disabled\"}",
+    "rabbitmq_global_messages_dead_lettered_rejected_total{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"at_most_once\"}",
+    "rabbitmq_global_messages_dead_lettered_delivery_limit_total{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"disabled\"}",
+];
+
+#[tokio::test]
+async fn dashboards_find_the_series_that_they_select_by_labels() {
+    let (_folder, node) = node().await;
+    let families = check(&whole(&node));
+    let all: BTreeSet<&String> = families.values().flat_map(|family| &family.series).collect();
+    let missing: Vec<_> = SELECTED
+        .iter()
+        .filter(|series| !all.contains(&(**series).to_owned()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let build = &families["rabbitmq_build_info"].series[0];
+    for label in [
+        "rabbitmq_version",
+        "prometheus_plugin_version",
+        "prometheus_client_version",
+        "erlang_version",
+    ] {
+        assert!(build.contains(&format!("{label}=\"")), "{build}");
     }
 }
 

@@ -16,7 +16,8 @@ use super::{
 use crate::host::{Node, NodeCounts, RABBITMQ_VERSION, alarms};
 
 const PROTOCOL: Labels<'static> = &[("protocol", "amqp091")];
-const QUEUES: Labels<'static> = &[("protocol", "amqp091"), ("queue_type", "rabbit_classic_queue")];
+/// RabbitMQ's names of the types of queues; the place says whether it is quorum queues.
+const TYPES: [(bool, &str); 2] = [(false, "rabbit_classic_queue"), (true, "rabbit_quorum_queue")];
 
 type OfNode = (&'static str, fn(&NodeCounts) -> u64, &'static str);
 type OfCounters = (&'static str, fn(&Counters) -> u64, &'static str);
@@ -157,6 +158,36 @@ const DELIVERY: [OfCounters; 8] = [
     ),
 ];
 
+type OfDeaths = (&'static str, fn(&Counters) -> u64, fn(&Counters) -> u64, &'static str);
+
+/// How messages died: those of them that were dead-lettered, and those that were not.
+const DEATHS: [OfDeaths; 4] = [
+    (
+        "delivery_limit",
+        |c| c.lettered_limited,
+        |c| c.delivery_limited.saturating_sub(c.lettered_limited),
+        "Total number of messages dead-lettered due to delivery-limit exceeded",
+    ),
+    (
+        "expired",
+        |c| c.lettered_expired,
+        |c| c.expired.saturating_sub(c.lettered_expired),
+        "Total number of messages dead-lettered due to message TTL exceeded",
+    ),
+    (
+        "maxlen",
+        |c| c.lettered_dropped + c.lettered_refused,
+        |c| c.dropped.saturating_sub(c.lettered_dropped),
+        "Total number of messages dead-lettered due to overflow drop-head or reject-publish-dlx",
+    ),
+    (
+        "rejected",
+        |c| c.lettered_rejected,
+        |c| c.rejected.saturating_sub(c.lettered_rejected),
+        "Total number of messages dead-lettered due to basic.reject or basic.nack",
+    ),
+];
+
 /// What came and went.
 pub fn churn(page: &mut Page, scrape: &Scrape<'_>) {
     for (name, number, help) in CHURN {
@@ -175,16 +206,13 @@ pub fn logins(page: &mut Page, scrape: &Scrape<'_>) {
 pub fn who(page: &mut Page, scrape: &Scrape<'_>) {
     let node = scrape.node;
     let name = node.name().as_ref();
-    let snapshot = node.snapshot();
-    let given = |parameter: &str| {
-        let found = snapshot.catalog.global_parameter(parameter);
-        found.and_then(|value| value.as_text().map(str::to_owned))
-    };
     let cluster = node.cluster_name();
-    let permanent = given("internal_cluster_id").unwrap_or_default();
+    let permanent = node.cluster_id();
     let build: Labels<'_> = &[
         ("rabbitmq_version", RABBITMQ_VERSION),
         ("prometheus_plugin_version", RABBITMQ_VERSION),
+        ("prometheus_client_version", env!("CARGO_PKG_VERSION")),
+        ("erlang_version", "none"),
         ("product_name", "Warren"),
         ("product_version", env!("CARGO_PKG_VERSION")),
     ];
@@ -293,6 +321,9 @@ pub fn limits(page: &mut Page, scrape: &Scrape<'_>) {
     let uptime_ms = node.now().0.saturating_sub(node.started_at().0);
     let seconds = uptime_ms as f64 / 1000.0;
     page.one("erlang_uptime_seconds", Gauge, "Node uptime", &[], seconds);
+    let help = "Seconds after which a silent node counts as gone";
+    let silence = node.config().node.down_after;
+    page.one("erlang_net_ticktime_seconds", Gauge, help, &[], silence);
 }
 
 /// What happened to the files of messages.
@@ -339,6 +370,9 @@ pub fn persister(page: &mut Page, scrape: &Scrape<'_>) {
     for (name, value, help) in counters {
         page.one(name, Counter, help, &[], value);
     }
+    let help = "Number of states of the definitions that were written";
+    let definitions = scrape.node.snapshot().generation().0;
+    page.one("schema_db_disk_tx_total", Counter, help, &[], definitions);
     for (name, calls) in [("read", &meter.reads), ("write", &meter.writes), ("sync", &meter.syncs)] {
         let title = format!("io_{name}_time_seconds_total");
         let help = format!("Total I/O {name} time");
@@ -352,14 +386,41 @@ pub fn messages(page: &mut Page, scrape: &Scrape<'_>) {
     for (name, number, help) in ROUTING {
         page.one(&format!("global_{name}"), Counter, help, PROTOCOL, number(node));
     }
-    for (name, number, help) in DELIVERY {
-        page.one(&format!("global_{name}"), Counter, help, QUEUES, number(&queues));
-    }
+    delivered(page, scrape);
+    dead_lettered(page, scrape);
     for (name, value, help) in by_channel_names(node, &queues) {
         page.one(&format!("channel_{name}"), Counter, help, &[], value);
     }
     let help = "Total number of messages published to queues";
     page.one("queue_messages_published_total", Counter, help, &[], queues.published);
+}
+
+/// What happened to messages in queues of each type.
+fn delivered(page: &mut Page, scrape: &Scrape<'_>) {
+    let by_type = TYPES.map(|(is_quorum, title)| (title, scrape.did_of(is_quorum)));
+    for (name, number, help) in DELIVERY {
+        let name = format!("global_{name}");
+        page.family(&name, Counter, help);
+        for (title, did) in &by_type {
+            let labels: Labels<'_> = &[("protocol", "amqp091"), ("queue_type", title)];
+            page.series(&name, labels, number(did));
+        }
+    }
+}
+
+/// Messages that died in queues of each type: those that became dead letters, and those for which no exchange was named.
+fn dead_lettered(page: &mut Page, scrape: &Scrape<'_>) {
+    let by_type = TYPES.map(|(is_quorum, title)| (title, scrape.did_of(is_quorum)));
+    for (name, letters, forgotten, help) in DEATHS {
+        let name = format!("global_messages_dead_lettered_{name}_total");
+        page.family(&name, Counter, help);
+        for (title, did) in &by_type {
+            for (strategy, number) in [("at_most_once", letters), ("disabled", forgotten)] {
+                let labels: Labels<'_> = &[("queue_type", title), ("dead_letter_strategy", strategy)];
+                page.series(&name, labels, number(did));
+            }
+        }
+    }
 }
 
 /// How many of each kind of thing there are.

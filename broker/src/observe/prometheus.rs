@@ -43,7 +43,7 @@ pub fn routes(node: Arc<Node>) -> Router {
 
 async fn whole(State(node): State<Arc<Node>>) -> impl IntoResponse {
     let page = match node.config().prometheus.per_object {
-        true => metrics::per_object(&node),
+        true => metrics::per_object(&node).await,
         false => metrics::whole(&node),
     };
     ([(header::CONTENT_TYPE, TEXT)], page)
@@ -57,10 +57,10 @@ async fn detailed(State(node): State<Arc<Node>>, Query(pairs): Query<Vec<(String
     };
     let vhosts: BTreeSet<String> = of("vhost").map(str::to_owned).collect();
     let groups: Vec<&str> = of("family").collect();
-    let page = metrics::detailed(&node, &groups, Some(vhosts).filter(|some| !some.is_empty()));
+    let page = metrics::detailed(&node, &groups, Some(vhosts).filter(|some| !some.is_empty())).await;
     ([(header::CONTENT_TYPE, TEXT)], page)
 }
 
 async fn per_object(State(node): State<Arc<Node>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, TEXT)], metrics::per_object(&node))
+    ([(header::CONTENT_TYPE, TEXT)], metrics::per_object(&node).await)
 }

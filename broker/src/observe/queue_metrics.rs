@@ -13,10 +13,11 @@ use super::{
     },
     metrics::{QueueRow, Scrape},
 };
-use crate::host::ExchangeCounts;
+use crate::host::{ExchangeCounts, Reign};
 
 type OfQueue = (&'static str, fn(&Counts) -> u64, &'static str);
 type OfExchange = (&'static str, fn(&ExchangeCounts) -> u64, &'static str);
+type OfReign = (&'static str, Kind, fn(&Reign, &Counts) -> u64, &'static str);
 type OfCounters = (&'static str, fn(&Counters) -> u64, &'static str);
 
 /// What RabbitMQ calls coarse.
@@ -146,6 +147,59 @@ const DELIVERED: [OfCounters; 7] = [
     ),
 ];
 
+/// What queues have on disk.
+const STORED: [OfCounters; 2] = [
+    (
+        "queue_disk_reads_total",
+        |c| c.read,
+        "Total number of times queue read messages from disk",
+    ),
+    (
+        "queue_disk_writes_total",
+        |c| c.written,
+        "Total number of times queue wrote messages to disk",
+    ),
+];
+
+/// What is known of the log of a quorum queue. What lives in it is what lives in the queue, so that all before is as good
+/// as in a snapshot.
+const RAFT: [OfReign; 5] = [
+    (
+        "raft_term_total",
+        Counter,
+        |reign, _| reign.term,
+        "Current Raft term number",
+    ),
+    (
+        "raft_log_commit_index",
+        Gauge,
+        |reign, _| reign.reached,
+        "Raft log commit index",
+    ),
+    (
+        "raft_log_last_applied_index",
+        Gauge,
+        |reign, _| reign.applied,
+        "Raft log last applied index",
+    ),
+    (
+        "raft_log_last_written_index",
+        Gauge,
+        |reign, _| reign.applied,
+        "Raft log last written index",
+    ),
+    (
+        "raft_log_snapshot_index",
+        Gauge,
+        |reign, counts| {
+            reign
+                .applied
+                .saturating_sub(counts.ready.messages + counts.unacked.messages)
+        },
+        "Raft log snapshot index",
+    ),
+];
+
 /// A series for each queue, or all added up.
 fn family<V: Display + std::iter::Sum>(
     page: &mut Page,
@@ -184,6 +238,29 @@ pub fn held(page: &mut Page, scrape: &Scrape<'_>) {
     }
     let title = ("queue_process_memory_bytes", Gauge, "Memory in bytes used by the queue");
     family(page, scrape, title, |row| row.reading.memory_bytes());
+    for (name, number, help) in STORED {
+        family(page, scrape, (name, Counter, help), |row| number(&row.reading.counters));
+    }
+}
+
+/// Where the logs of quorum queues are that are led here, under the names that dashboards for Raft query.
+pub fn raft(page: &mut Page, scrape: &Scrape<'_>) {
+    let reigns = || {
+        let of = |row: &'_ QueueRow| row.reign.map(|reign| (reign, row.reading.counts));
+        scrape.queues().iter().filter_map(move |row| Some((row, of(row)?)))
+    };
+    for (name, kind, number, help) in RAFT {
+        page.family(name, kind, help);
+        if !scrape.each {
+            let sum: u64 = reigns().map(|(_, (reign, counts))| number(&reign, &counts)).sum();
+            page.series(name, &[], sum);
+            continue;
+        }
+        for (row, (reign, counts)) in reigns() {
+            let labels: Labels<'_> = &[("vhost", row.vhost.as_str()), ("queue", row.queue.as_str())];
+            page.series(name, labels, number(&reign, &counts));
+        }
+    }
 }
 
 /// What was published to queues.

@@ -84,7 +84,6 @@ impl Reading for QueueReading {
     }
 
     fn without(&self, one: &Self) -> Self {
-        let (a, b) = (&self.counters, &one.counters);
         QueueReading {
             counts: Counts {
                 ready: each_tally(self.counts.ready, one.counts.ready, u64::saturating_sub),
@@ -92,23 +91,7 @@ impl Reading for QueueReading {
                 unacked: each_tally(self.counts.unacked, one.counts.unacked, u64::saturating_sub),
                 consumers: self.counts.consumers.saturating_sub(one.counts.consumers),
             },
-            counters: Counters {
-                published: a.published.saturating_sub(b.published),
-                refused: a.refused.saturating_sub(b.refused),
-                delivered: a.delivered.saturating_sub(b.delivered),
-                delivered_no_ack: a.delivered_no_ack.saturating_sub(b.delivered_no_ack),
-                got: a.got.saturating_sub(b.got),
-                got_no_ack: a.got_no_ack.saturating_sub(b.got_no_ack),
-                get_empty: a.get_empty.saturating_sub(b.get_empty),
-                redelivered: a.redelivered.saturating_sub(b.redelivered),
-                acked: a.acked.saturating_sub(b.acked),
-                requeued: a.requeued.saturating_sub(b.requeued),
-                rejected: a.rejected.saturating_sub(b.rejected),
-                expired: a.expired.saturating_sub(b.expired),
-                dropped: a.dropped.saturating_sub(b.dropped),
-                delivery_limited: a.delivery_limited.saturating_sub(b.delivery_limited),
-                purged: a.purged.saturating_sub(b.purged),
-            },
+            counters: self.counters.each(&one.counters, u64::saturating_sub),
         }
     }
 }

@@ -55,6 +55,9 @@ pub struct Overview {
     pub erlang_version: String,
     /// Kept because clients read it.
     pub erlang_full_version: String,
+    /// `supported`.
+    #[serde(default)]
+    pub release_series_support_status: String,
     /// Whether statistics are left out.
     pub disable_stats: bool,
     /// Whether queues show totals all the same.

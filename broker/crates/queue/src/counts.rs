@@ -72,37 +72,68 @@ pub struct Counts {
     pub consumers: usize,
 }
 
-/// What a queue did since it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Publishes that arrived, refused ones included.
-    pub published: u64,
-    /// Publishes refused by the overflow rule.
-    pub refused: u64,
-    /// Deliveries to consumers that acknowledge.
-    pub delivered: u64,
-    /// Deliveries to consumers that do not.
-    pub delivered_no_ack: u64,
-    /// `basic.get` answers that want an acknowledgement.
-    pub got: u64,
-    /// `basic.get` answers that want none.
-    pub got_no_ack: u64,
-    /// `basic.get` that found nothing.
-    pub get_empty: u64,
-    /// Deliveries and gets that carried `redelivered`.
-    pub redelivered: u64,
-    /// Acknowledged.
-    pub acked: u64,
-    /// Returned to the queue.
-    pub requeued: u64,
-    /// Died by rejection.
-    pub rejected: u64,
-    /// Died by age.
-    pub expired: u64,
-    /// Died by a length limit after they had been accepted.
-    pub dropped: u64,
-    /// Died by the delivery limit.
-    pub delivery_limited: u64,
-    /// Removed by purge.
-    pub purged: u64,
+macro_rules! counters {
+    ($(#[$title:meta])* $type:ident { $($(#[$doc:meta])* $name:ident,)* }) => {
+        $(#[$title])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $type { $($(#[$doc])* pub $name: u64,)* }
+
+        impl $type {
+            /// Each number of both put together.
+            #[must_use]
+            pub fn each(&self, other: &Self, f: fn(u64, u64) -> u64) -> Self {
+                $type { $($name: f(self.$name, other.$name),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// What a queue did since it began.
+    Counters {
+        /// Publishes that arrived, refused ones included.
+        published,
+        /// Publishes refused by the overflow rule.
+        refused,
+        /// Deliveries to consumers that acknowledge.
+        delivered,
+        /// Deliveries to consumers that do not.
+        delivered_no_ack,
+        /// `basic.get` answers that want an acknowledgement.
+        got,
+        /// `basic.get` answers that want none.
+        got_no_ack,
+        /// `basic.get` that found nothing.
+        get_empty,
+        /// Deliveries and gets that carried `redelivered`.
+        redelivered,
+        /// Acknowledged.
+        acked,
+        /// Returned to the queue.
+        requeued,
+        /// Died by rejection.
+        rejected,
+        /// Died by age.
+        expired,
+        /// Died by a length limit after they had been accepted.
+        dropped,
+        /// Died by the delivery limit.
+        delivery_limited,
+        /// Removed by purge.
+        purged,
+        /// Of those that died by rejection: dead-lettered.
+        lettered_rejected,
+        /// Of those that died by age.
+        lettered_expired,
+        /// Of those that died by a length limit.
+        lettered_dropped,
+        /// Of those that died by the delivery limit.
+        lettered_limited,
+        /// Of the refused publishes.
+        lettered_refused,
+        /// Persistent messages that the store was told of.
+        written,
+        /// Messages that came back into memory from the store.
+        read,
+    }
 }

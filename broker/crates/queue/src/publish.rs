@@ -110,18 +110,20 @@ impl<M: Message, C> Queue<M, C> {
     }
 
     /// The queue must hold on to the newest message: the sink hears of it if it is to survive. Returns its level.
-    fn store<I, S>(&self, facts: &Facts, expires: Millis, incoming: &mut I, sink: &mut S) -> u8
+    fn store<I, S>(&mut self, facts: &Facts, expires: Millis, incoming: &mut I, sink: &mut S) -> u8
     where
         I: Incoming<Message = M>,
         S: DirectSink<I, C>,
     {
         let level = self.backlog.level(facts.priority);
         if self.settings.tells_of(facts.persistent) {
+            let persistent = self.settings.durable && facts.persistent;
+            self.counters.written += u64::from(persistent);
             let stored = Stored {
                 seq: self.last_seq,
                 level,
                 expires,
-                persistent: self.settings.durable && facts.persistent,
+                persistent,
             };
             sink.store(stored, incoming);
         }
@@ -141,6 +143,7 @@ impl<M: Message, C> Queue<M, C> {
     {
         self.counters.refused += 1;
         if self.settings.overflow == Overflow::RejectPublishDlx && self.settings.dead_letters {
+            self.counters.lettered_refused += 1;
             sink.dead_letter(incoming.keep(), None, Death::MaxLen);
         }
         Published::Rejected

@@ -34,9 +34,11 @@ impl<M: Message, C> Queue<M, C> {
     /// others are lost and not ready any more. Returns how many. A page that is not wanted any more is ignored.
     /// The sink does not hear of those that are lost: whoever has a copy of them keeps it.
     pub fn loaded(&mut self, now: Millis, page: PageId, messages: Vec<Paged<M>>, sink: &mut impl Sink<M, C>) -> u64 {
+        let read = messages.len() as u64;
         let Some(lost) = self.backlog.take_in(page, messages) else {
             return 0;
         };
+        self.counters.read += read;
         self.expire(now, sink);
         self.drop_excess(sink);
         self.pump(now, sink);

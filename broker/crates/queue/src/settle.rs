@@ -130,6 +130,12 @@ impl<M: Message, C> Queue<M, C> {
             Death::DeliveryLimit => self.counters.delivery_limited += 1,
         }
         if self.settings.dead_letters {
+            match why {
+                Death::Rejected => self.counters.lettered_rejected += 1,
+                Death::Expired => self.counters.lettered_expired += 1,
+                Death::MaxLen => self.counters.lettered_dropped += 1,
+                Death::DeliveryLimit => self.counters.lettered_limited += 1,
+            }
             let stored = self.tells_of(&held).then_some(held.seq);
             sink.dead_letter(held.message, stored, why);
         } else {

@@ -40,7 +40,7 @@ pub use link::Link;
 pub use members::{Growing, Member, Membership, Resized};
 pub use reach::Reach;
 pub use rebalance::Selection;
-pub use stream::{Stream, Syncing};
+pub use stream::{Reign, Stream, Syncing};
 
 /// A mirrored queue that this node leads.
 #[derive(Clone, Debug)]

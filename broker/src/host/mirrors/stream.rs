@@ -66,6 +66,17 @@ impl std::fmt::Debug for Stream {
     }
 }
 
+/// How far the operations of a reign have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reign {
+    /// Which reign.
+    pub term: u64,
+    /// Operations so far.
+    pub applied: u64,
+    /// Those of them that are on the disks of all copies that count.
+    pub reached: u64,
+}
+
 /// How a queue's mirrors are synchronised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Syncing {
@@ -132,6 +143,16 @@ impl Stream {
                 .map(|durable| durable.min(state.leader.pos())),
         };
         (own, state.leader.acknowledged().collect())
+    }
+
+    /// How far the reign has come.
+    pub fn reign(&self) -> Reign {
+        let (own, _) = self.progress();
+        Reign {
+            term: self.epoch.0,
+            applied: own.held.unwrap_or_default(),
+            reached: own.durable.unwrap_or_default(),
+        }
     }
 
     /// True if the queue has a mirror there.

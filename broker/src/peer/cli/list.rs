@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 use super::{Outcome, existing_user, existing_vhost, features, objects, parameters::model_level, unresponsive};
-use crate::host::Node;
+use crate::host::{CLUSTER_ID, Node};
 
 /// Octets of text in one piece; as JSON it is at most six times as long.
 const PIECE_BYTES: usize = 512 * 1024;
@@ -167,13 +167,7 @@ fn list_definitions(node: &Node, catalog: &Catalog, what: Listing, rows: &mut Ro
             existing_vhost(node, &vhost)?;
             parameters(catalog, &vhost, rows)
         }
-        Listing::GlobalParameters => catalog.global_parameters().try_for_each(|(name, value)| {
-            rows.add(|column| match column {
-                "name" => Some(Term::text(&**name)),
-                "value" => Some(Term::text(objects::json(value))),
-                _ => None,
-            })
-        }),
+        Listing::GlobalParameters => global_parameters(node, catalog, rows),
         Listing::FeatureFlags => {
             features::flags().try_for_each(|flag| rows.add(|column| features::flag_column(flag, column)))
         }
@@ -292,6 +286,24 @@ fn parameters(catalog: &Catalog, vhost: &str, rows: &mut Rows<'_>) -> Result<(),
 /// Limits serialise to a flat object of numbers, which cannot fail.
 fn limits_text(limits: &impl serde::Serialize) -> Term {
     Term::text(serde_json::to_string(limits).unwrap_or_default())
+}
+
+/// What tells the cluster from others is one that nobody needs to set.
+fn global_parameters(node: &Node, catalog: &Catalog, rows: &mut Rows<'_>) -> Result<(), Failure> {
+    let is_given = catalog.global_parameter(CLUSTER_ID).is_some();
+    let own = (!is_given).then(|| (CLUSTER_ID.into(), model::Value::from(node.cluster_id().as_str())));
+    let given = catalog
+        .global_parameters()
+        .map(|(name, value)| (name.clone(), value.clone()));
+    own.into_iter()
+        .chain(given)
+        .try_for_each(|(name, value): (Arc<str>, _)| {
+            rows.add(|column| match column {
+                "name" => Some(Term::text(&*name)),
+                "value" => Some(Term::text(objects::json(&value))),
+                _ => None,
+            })
+        })
 }
 
 fn vhost_limits(node: &Node, catalog: &Catalog, one: Option<&str>, rows: &mut Rows<'_>) -> Result<(), Failure> {
