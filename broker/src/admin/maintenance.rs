@@ -1,5 +1,5 @@
 //! What the operator asks before it stops a node: take it out of service, put it back, and how many mirrored queues it leads
-//! still.
+//! still; and at any time how many queues it has copies of.
 //!
 //! The answer to `PUT` comes when all is led elsewhere that can be; what is left is told.
 
@@ -18,11 +18,17 @@ use crate::{host::Node, process::Process};
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Process>> {
-    Router::new().route("/maintenance", get(look).put(drain).delete(revive))
+    Router::new()
+        .route("/maintenance", get(look).put(drain).delete(revive))
+        .route("/copies", get(copies))
 }
 
 async fn look(State(process): State<Arc<Process>>) -> Response {
     on_app(&process, |node| async move { tell(&node, Ok(())) }).await
+}
+
+async fn copies(State(process): State<Arc<Process>>) -> Response {
+    on_app(&process, |node| async move { Json(node.copies()).into_response() }).await
 }
 
 async fn drain(State(process): State<Arc<Process>>) -> Response {

@@ -139,6 +139,16 @@ async fn a_stranger_reads_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn how_many_queues_a_node_has_copies_of_is_told_to_who_proves_the_secret() {
+    let ((_folder, port), own) = (port().await, cookie("SECRET"));
+    let (status, body) = ask(&port, &own, "GET", "/copies", b"").await;
+    assert_eq!(
+        (status, serde_json::from_str(&body).ok()),
+        (200, Some(api::Copies::default()))
+    );
+}
+
+#[tokio::test]
 async fn settings_are_judged_and_taken_over_and_wrong_ones_change_nothing() {
     let ((_folder, port), own) = (port().await, cookie("SECRET"));
     let settings = |text: &str| {

@@ -72,6 +72,8 @@ pub struct Node {
     pub lease: Option<Milliseconds>,
     /// What both come to.
     pub patience: Patience,
+    /// How long a node that is told to end waits for mirrors.
+    pub drain_timeout: Milliseconds,
     /// Name of the cluster; none is the name of the first node.
     pub cluster_name: Option<String>,
     /// Configuration files that were read, in order.

@@ -3,8 +3,9 @@
 //!
 //! Whether it is so stands in the definitions, for all nodes to see; a new start of the node ends it.
 
+use api::Copies;
 use catalog::{Catalog, Command};
-use model::{NodeUuid, QueueId, Refusal};
+use model::{HaMode, NodeUuid, QueueId, Refusal};
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
@@ -12,8 +13,9 @@ use super::node::Node;
 
 /// What clients are told, in RabbitMQ's words.
 const REASON: &str = "Node was put into maintenance mode";
-/// How long the process that ends waits for mirrors that catch up, and how often it looks.
-const CATCH_UP_PATIENCE: Duration = Duration::from_secs(60);
+/// The longest that anybody waits: a week.
+const PATIENCE_MAX: Duration = Duration::from_secs(604_800);
+/// How often the process that ends looks whether mirrors have caught up.
 const CATCH_UP_LOOK: Duration = Duration::from_millis(100);
 
 impl Node {
@@ -56,7 +58,8 @@ impl Node {
     /// Before the process ends: waits for the mirrors that are about to be in sync with queues led here, but not for ever. Others would have
     /// to do without these queues until this node is back.
     pub async fn await_mirrors(&self) {
-        let (own, deadline) = (self.identity().node, Instant::now() + CATCH_UP_PATIENCE);
+        let patience = Duration::from_millis(self.config().node.drain_timeout.0).min(PATIENCE_MAX);
+        let (own, deadline) = (self.identity().node, Instant::now() + patience);
         let mut told = false;
         while self.has_majority() {
             let waiting = catching_up(&self.snapshot().catalog, own);
@@ -89,6 +92,31 @@ impl Node {
         let safe: BTreeSet<QueueId> = safe.map(|transfer| transfer.queue).collect();
         let mirrored = snapshot.catalog.leads(own).filter(|queue| queue.ha_mode().is_some());
         mirrored.filter(|queue| !safe.contains(&queue.id)).count()
+    }
+
+    /// What copies of queues the node has. A queue of which policies want one copy is at no risk by that.
+    pub fn copies(&self) -> Copies {
+        let (snapshot, own) = (self.snapshot(), self.identity().node);
+        let safe = snapshot.catalog.successors(own).into_iter();
+        let safe: BTreeSet<QueueId> = safe.map(|transfer| transfer.queue).collect();
+        let wants_more = |queue: &catalog::QueueRecord| match queue.ha_mode() {
+            Some(HaMode::All) => snapshot.catalog.nodes().count() > 1,
+            Some(HaMode::Exactly(count)) => *count > 1,
+            Some(HaMode::Nodes(names)) => names.len() > 1,
+            None => queue
+                .replicas
+                .as_ref()
+                .is_some_and(|replicas| queue.is_quorum() && replicas.copies.len() > 1),
+        };
+        let led = || snapshot.catalog.queues().filter(|queue| !snapshot.is_remote(queue));
+        let at_risk = led().filter(|queue| wants_more(queue) && !safe.contains(&queue.id));
+        let (mirrors, unsynced) = snapshot.catalog.mirrored_by(own);
+        Copies {
+            masters: led().count() as u64,
+            mirrors: mirrors as u64,
+            unsynced: unsynced as u64,
+            at_risk: at_risk.count() as u64,
+        }
     }
 
     /// Quorum queues that could confirm nothing any more if this node stopped.

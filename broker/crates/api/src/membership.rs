@@ -59,6 +59,19 @@ pub struct FeatureLevel {
     pub level: u32,
 }
 
+/// `GET /copies`: queues of which the node has a copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copies {
+    /// Queues that it leads.
+    pub masters: u64,
+    /// Queues of others that it mirrors.
+    pub mirrors: u64,
+    /// Of these, those that it is not in sync with.
+    pub unsynced: u64,
+    /// Queues that it leads and policies mirror, of which no mirror that runs is in sync.
+    pub at_risk: u64,
+}
+
 /// A node of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterMember {

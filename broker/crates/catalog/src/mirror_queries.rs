@@ -72,6 +72,17 @@ impl Catalog {
         self.copies_on(node).filter(leads)
     }
 
+    /// How many queues of others the node mirrors, and of how many of these it is not in sync.
+    pub fn mirrored_by(&self, node: NodeUuid) -> (usize, usize) {
+        let (mut mirrors, mut unsynced) = (0, 0);
+        let copies = self.copies_on(node).filter_map(|queue| queue.replicas.as_deref());
+        for copy in copies.flat_map(Replicas::mirrors).filter(|copy| copy.node == node) {
+            mirrors += 1;
+            unsynced += usize::from(!Replicas::is_in_sync(copy, &self.nodes));
+        }
+        (mirrors, unsynced)
+    }
+
     /// True if the process that leads the mirrored queue is not known to be gone.
     pub fn is_led(&self, replicas: &Replicas) -> bool {
         replicas.is_led(&self.nodes)

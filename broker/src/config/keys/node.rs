@@ -200,6 +200,9 @@ fn cluster() -> Vec<Key> {
             "How long a node goes on serving without hearing of a majority; five sixths of net_ticktime when not set, and never so \
              long that others could take its place before.",
         ),
+        key("drain_timeout", |c: &mut Config, _, v| c.node.drain_timeout = v)
+            .default("60000")
+            .doc("Longest time that a node that is told to end waits for mirrors that are about to be in sync with queues that it leads."),
         no_effect("mnesia_table_loading_retry_timeout", waits),
         no_effect("mnesia_table_loading_retry_limit", waits),
         no_effect("metadata_store.khepri.*", waits),
