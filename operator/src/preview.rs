@@ -148,7 +148,8 @@ fn printed(valid: &ValidCluster, monitoring: Apis) -> Result<Vec<String>, serde_
     let wanted = Wanted {
         replicas: valid.replicas,
         secrets: true,
-        update: valid.spec.update,
+        update: valid.spec.update.clone(),
+        closed: None,
         non_movable: valid.spec.scale_down.on_non_movable,
     };
     let plan = plan(&wanted, &Situation::default());
@@ -163,6 +164,7 @@ fn printed(valid: &ValidCluster, monitoring: Apis) -> Result<Vec<String>, serde_
         config,
         nodes,
         clients,
+        pods,
         disruption_budget,
         network_policy,
         server,
@@ -178,6 +180,9 @@ fn printed(valid: &ValidCluster, monitoring: Apis) -> Result<Vec<String>, serde_
         page(&nodes)?,
         page(&clients)?,
     ];
+    for service in &pods {
+        pages.push(page(service)?);
+    }
     pages.extend(disruption_budget.as_ref().map(page).transpose()?);
     pages.extend(network_policy.as_ref().map(page).transpose()?);
     pages.push(page(&server)?);

@@ -23,6 +23,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::api_error::said;
+use crate::cluster::counts::Written;
 use crate::cluster::image::Reference;
 use crate::cluster::names::{LABEL_INSTANCE, LABEL_MANAGED_BY, OPERATOR};
 use crate::cluster::reconcile::{Context, on_error, reconcile};
@@ -128,6 +129,7 @@ fn context(client: &Client, options: &Options, leadership: Leadership) -> Contex
         instance: Some(options.identity.clone()),
     };
     Context {
+        written: Written::default(),
         client: client.clone(),
         recorder: Recorder::new(client.clone(), reporter),
         leadership,

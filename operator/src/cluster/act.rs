@@ -6,11 +6,11 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
-use link::Request;
+use link::{QueueKind, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,7 +21,7 @@ use super::nodes;
 use super::observe::{Found, Monitoring, Optional, Place};
 use super::plan::{Plan, Step, Why};
 use super::rotation::{self, Turn};
-use super::secrets::{Credentials, Verdict, Verdicts, draw_cookie};
+use super::secrets::{Credentials, Verdict, Verdicts, draw_cookie, of_cookie};
 use super::situation::{PodSeen, has_left, set_seen};
 use super::talk::Door;
 use super::validate::ValidCluster;
@@ -30,6 +30,9 @@ use crate::crd::{RabbitCluster, RetentionPolicy};
 use crate::events::Note;
 use crate::lease::Leadership;
 use crate::quantity;
+
+/// Queues whose mirrors are told to synchronise in one pass; those that have make room for others.
+const SYNCHRONISED_MAX: usize = 20;
 
 /// A write that failed. What came before it stands.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,8 @@ pub struct Hand<'a> {
     pub cluster: &'a RabbitCluster,
     /// The same, checked.
     pub valid: &'a ValidCluster,
+    /// When another secret is asked for.
+    pub asked: rotation::Asked<'a>,
 }
 
 impl Hand<'_> {
@@ -100,6 +105,11 @@ impl Hand<'_> {
         let (done, replaced) = match (&plan.step, unchanged) {
             (Step::Replace(pod, why), true) => self.replace_in_order(found, plan, pod, *why).await?,
             (Step::Revive(pod), true) => (Vec::from_iter(self.revive(found, pod).await?), false),
+            (Step::Synchronise(pod), true) => (self.synchronise(found, pod).await?, false),
+            (Step::Rebalance(pod), true) => {
+                let told = self.tell_node(found, pod, &rebalance()).await?;
+                (Vec::from_iter(told), false)
+            }
             (Step::Stop(pod), true) => {
                 let told = self.tell_node(found, pod, &Request::StopApp).await?;
                 (Vec::from_iter(told), false)
@@ -125,13 +135,15 @@ impl Hand<'_> {
         let names = &self.valid.names;
         let mut notes = Vec::new();
         if secrets.cookie == Verdict::Draw {
-            let drawn = rotation::annotations(self.trigger());
-            notes.extend(self.create_secret(names.cookie(), draw_cookie(), drawn).await?);
+            let drawn = rotation::annotations(self.asked.trigger);
+            let data = found.given.secret().map_or_else(draw_cookie, of_cookie);
+            notes.extend(self.create_secret(names.cookie(), data, drawn).await?);
         } else if let (Verdict::Keep, Some(cookie)) = (&secrets.cookie, &found.cookie) {
             self.adopt_secret(cookie, None).await?;
         }
         if secrets.default_user == Verdict::Draw {
-            let data = Credentials::draw().data(names, &self.valid.namespace, self.tls_only());
+            let user = found.given.credentials().unwrap_or_else(Credentials::draw);
+            let data = user.data(names, &self.valid.namespace, self.tls_only());
             notes.extend(self.create_secret(names.default_user(), data, None).await?);
         } else if let (Verdict::Keep, Some(user)) = (&secrets.default_user, &found.default_user) {
             self.adopt_secret(user, Credentials::read(user)).await?;
@@ -167,21 +179,17 @@ impl Hand<'_> {
         match self.api::<Secret>().create(&parameters, &secret).await {
             Ok(_) => Ok(Some(Note::normal(
                 "SecretCreated",
-                format!("drew Secret {name}; it is never drawn again"),
+                format!("made Secret {name}; it is never made again"),
             ))),
             Err(error) if code(&error) == Some(409) => Ok(None),
             Err(source) => Err(failed(format!("create Secret {name}"), source)),
         }
     }
 
-    fn trigger(&self) -> Option<&str> {
-        self.valid.spec.cluster_secret.rotation.trigger.as_deref()
-    }
-
     /// One stage of a rotation, on the very version of the Secret that was judged.
     async fn rotate(&self, cookie: &Secret, turn: &Turn) -> Result<Option<Note>, Error> {
         let name = cookie.name_any();
-        let Some(patch) = rotation::drawn(turn, self.trigger(), cookie) else {
+        let Some(patch) = rotation::drawn(turn, self.asked, cookie) else {
             return Ok(None);
         };
         if !self.is_still_wanted().await? {
@@ -232,6 +240,7 @@ impl Hand<'_> {
             config,
             nodes,
             clients,
+            pods,
             disruption_budget,
             network_policy,
             server,
@@ -242,11 +251,28 @@ impl Hand<'_> {
         self.apply(&config).await?;
         self.apply(&nodes).await?;
         self.apply(&clients).await?;
+        self.services_of_pods(&pods, &optional.pod_services).await?;
         self.apply_or_delete(disruption_budget.as_ref(), optional.disruption_budget.as_ref())
             .await?;
         self.apply_or_delete(network_policy.as_ref(), optional.network_policy.as_ref())
             .await?;
         self.apply(&server).await
+    }
+
+    /// Those that are wanted, and no others.
+    async fn services_of_pods(&self, wanted: &[Service], present: &[(String, String)]) -> Result<(), Error> {
+        for service in wanted {
+            self.apply(service).await?;
+        }
+        let is_wanted = |name: &String| {
+            wanted
+                .iter()
+                .any(|service| service.metadata.name.as_ref() == Some(name))
+        };
+        for (name, uid) in present.iter().filter(|(name, _)| !is_wanted(name)) {
+            self.delete::<Service>(name, uid).await?;
+        }
+        Ok(())
     }
 
     /// What Prometheus needs. That it cannot be had is no failure of the pass.
@@ -298,17 +324,23 @@ impl Hand<'_> {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Serialize + DeserializeOwned + Debug,
     {
-        let uid = match (child, present) {
-            (Some(child), _) => return self.apply(child).await.map(drop),
-            (None, None) => return Ok(()),
-            (None, Some(uid)) => uid.clone(),
-        };
+        match (child, present) {
+            (Some(child), _) => self.apply(child).await.map(drop),
+            (None, None) => Ok(()),
+            (None, Some(uid)) => self.delete::<K>(&self.valid.names.server(), uid).await,
+        }
+    }
+
+    /// This very object.
+    async fn delete<K>(&self, name: &str, uid: &str) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
         let parameters = DeleteParams::default().preconditions(Preconditions {
-            uid: Some(uid),
+            uid: Some(uid.to_owned()),
             resource_version: None,
         });
-        let name = self.valid.names.server();
-        match self.api::<K>().delete(&name, &parameters).await {
+        match self.api::<K>().delete(name, &parameters).await {
             Ok(_) => Ok(()),
             Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(()), // gone, or another by now
             Err(source) => Err(failed(format!("delete {} {name}", K::kind(&())), source)),
@@ -410,6 +442,25 @@ impl Hand<'_> {
         Ok(same && self.leadership.holds())
     }
 
+    /// Has mirrors of queues that this node leads synchronise, so that it can be replaced. Those that do already go on.
+    async fn synchronise(&self, found: &Found, pod: &PodSeen) -> Result<Vec<Note>, Error> {
+        let lagging = found
+            .holdings
+            .get(&pod.name)
+            .map(|holdings| holdings.lagging.as_slice());
+        let mut notes = Vec::new();
+        for (vhost, name) in lagging.unwrap_or_default().iter().take(SYNCHRONISED_MAX) {
+            let request = Request::SyncQueue {
+                vhost: vhost.clone(),
+                name: name.clone(),
+                wanted: true,
+            };
+            notes.extend(self.tell_node(found, pod, &request).await?);
+        }
+        notes.dedup_by_key(|note| note.reason.clone());
+        Ok(notes)
+    }
+
     /// Has the node in that very pod do something. One that refuses, or is not heard, is looked at again in the next pass.
     async fn tell_node(&self, found: &Found, pod: &PodSeen, request: &Request) -> Result<Option<Note>, Error> {
         if !self.is_still_wanted().await? {
@@ -427,6 +478,17 @@ impl Hand<'_> {
         let Some(door) = door else { return Ok(None) };
         let told = async { door.enter().await?.tell(request).await };
         Ok(Some(match told.await {
+            Ok(_) if matches!(request, Request::SyncQueue { .. }) => Note::normal(
+                "MirrorsSynchronise",
+                format!(
+                    "mirrors of queues that {} leads synchronise before it is replaced",
+                    pod.name
+                ),
+            ),
+            Ok(_) if matches!(request, Request::Rebalance { .. }) => Note::normal(
+                "QueuesRebalanced",
+                "all pods are replaced, and nodes lead about as many queues each".into(),
+            ),
             Ok(_) if *request == Request::StopApp => Note::normal(
                 "NodeStopped",
                 format!("stopped {}, which hands its queues over before it leaves", pod.name),
@@ -497,6 +559,16 @@ impl Hand<'_> {
 
     pub(super) fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.valid.namespace)
+    }
+}
+
+/// Of all queues.
+fn rebalance() -> Request {
+    Request::Rebalance {
+        kind: QueueKind::All,
+        vhost_pattern: ".*".into(),
+        queue_pattern: ".*".into(),
+        here: false,
     }
 }
 

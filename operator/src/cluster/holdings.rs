@@ -26,6 +26,8 @@ pub struct Holdings {
     pub alone: Queues,
     /// Queues that have mirrors, none of which is in sync.
     pub unsynchronised: Queues,
+    /// The first of these, by virtual host and name.
+    pub lagging: Vec<(String, String)>,
     /// Exclusive and transient queues, which end with the node at every restart, too.
     pub passing: Queues,
     /// Queues that no running node leads.
@@ -165,7 +167,8 @@ fn sort(row: &[Term], node: &str, vhost: &str, holdings: &mut Holdings) {
     let [name, leader, durable, exclusive, mirrors, synchronised] = row else {
         return;
     };
-    let name = format!("'{}' in vhost '{vhost}'", text(name));
+    let plain = text(name);
+    let name = format!("'{plain}' in vhost '{vhost}'");
     if text(leader) != node {
         return holdings.down.add(name);
     }
@@ -173,7 +176,12 @@ fn sort(row: &[Term], node: &str, vhost: &str, holdings: &mut Holdings) {
     let passing = *exclusive == Term::Bool(true) || *durable == Term::Bool(false);
     match (elsewhere(synchronised, node), elsewhere(mirrors, node)) {
         (true, _) => {}
-        (false, true) => holdings.unsynchronised.add(name),
+        (false, true) => {
+            holdings.unsynchronised.add(name);
+            if holdings.lagging.len() < NAMES_MAX {
+                holdings.lagging.push((vhost.to_owned(), plain));
+            }
+        }
         (false, false) if passing => holdings.passing.add(name),
         (false, false) => holdings.alone.add(name),
     }

@@ -6,6 +6,8 @@
 pub mod act;
 pub mod between;
 pub mod build;
+pub mod certificate;
+pub mod counts;
 pub mod definitions;
 mod drain;
 pub mod holdings;
@@ -16,6 +18,7 @@ pub mod level;
 pub mod names;
 pub mod nodes;
 pub mod observe;
+pub mod pace;
 pub mod plan;
 pub mod pod_overrides;
 pub mod reconcile;

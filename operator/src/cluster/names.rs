@@ -24,6 +24,8 @@ pub const PORT_ADMIN: i32 = 15680;
 pub const LABEL_UID: &str = "warren.dev/cluster-uid";
 /// Label of a volume whose node has left the cluster for good.
 pub const LABEL_LEFT: &str = "warren.dev/left";
+/// Label of the Service that one pod has for itself, with the pod's name.
+pub const LABEL_POD: &str = "warren.dev/pod";
 /// Label that names the cluster.
 pub const LABEL_INSTANCE: &str = "app.kubernetes.io/instance";
 /// Label that the operator's watches select by.

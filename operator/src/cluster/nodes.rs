@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use api::Membership;
+use api::{Copies, Membership};
 use futures::future::join_all;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
@@ -13,8 +13,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use link::Cookie;
 
 use super::names::{PORT_ADMIN, PORT_PEERS};
+use crate::policy::broker::Brokers;
 
 /// How long a node may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,6 +46,23 @@ pub async fn ask(pods: &[Pod]) -> BTreeMap<String, Membership> {
         }
     });
     join_all(told).await.into_iter().flatten().collect()
+}
+
+/// How many queues each node that tells of itself has copies of, by the pod's name. All are asked at once.
+pub async fn copies(pods: &[Pod], told: &BTreeMap<String, Membership>, cookies: &[Cookie]) -> BTreeMap<String, Copies> {
+    let heard = pods.iter().filter(|pod| told.contains_key(&pod.name_any()));
+    let asked = heard.filter_map(|pod| Some((pod.name_any(), address(pod)?)));
+    let answers = asked.map(|(name, address)| async move {
+        let brokers = Brokers::new(vec![address], cookies.to_vec()).with_patience(PATIENCE);
+        match brokers.copies().await {
+            Ok(copies) => Some((name, copies)),
+            Err(error) => {
+                tracing::debug!(pod = name, "its node does not tell what it has copies of: {error}");
+                None
+            }
+        }
+    });
+    join_all(answers).await.into_iter().flatten().collect()
 }
 
 /// Where the node's admin port is; `None` before the pod has an address.

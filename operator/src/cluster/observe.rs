@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use api::Membership;
+use api::{Copies, Membership};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
@@ -22,14 +22,14 @@ use super::build::monitoring::{self, Apis};
 use super::definitions::Sources;
 use super::holdings::{self, Holdings};
 use super::keys::Keys;
-use super::names::{Names, selector_text};
+use super::names::{LABEL_POD, Names, selector_text};
 use super::nodes;
 use super::rotation::{KEY_NEXT, stage};
-use super::secrets::{cookies, text};
+use super::secrets::{Given, cookies, text};
 use super::situation::{LABEL_REVISION, set_seen};
 use super::talk::Door;
 use crate::api_error::said;
-use crate::crd::{OperationKind, RabbitCluster, Tls};
+use crate::crd::{OperationKind, Phase, RabbitCluster, Tls};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,8 @@ pub struct Found {
     pub cookie: Option<Secret>,
     /// Secret with the first user.
     pub default_user: Option<Secret>,
+    /// Secrets that the spec names for these two to be made of, as far as they exist.
+    pub given: Given,
     /// Secrets that the spec names for TLS, as far as they exist.
     pub tls: Vec<Secret>,
     /// What it takes to be let in by the nodes.
@@ -64,12 +66,16 @@ pub struct Found {
     pub leaving: Option<String>,
     /// The pod whose node the status says was taken out of service, to be replaced.
     pub draining: Option<String>,
+    /// Whether the status says that pods were being replaced.
+    pub rolled: bool,
     /// Whether the app of the first node runs, if it says so.
     pub app_runs: Option<bool>,
     /// Pods whose nodes accept the `next` of the cluster's Secret.
     pub accepting: BTreeSet<String>,
     /// What nodes have, by the names of their pods; asked only when one may have to stop.
     pub holdings: BTreeMap<String, Holdings>,
+    /// How many queues nodes have copies of, by the names of their pods; those that did not answer are missing.
+    pub copies: BTreeMap<String, Copies>,
     /// What the nodes tell of their cluster, by the names of their pods; those that did not answer are missing.
     pub told: BTreeMap<String, Membership>,
 }
@@ -81,6 +87,8 @@ pub struct Optional {
     pub disruption_budget: Option<String>,
     /// The NetworkPolicy.
     pub network_policy: Option<String>,
+    /// Services of single pods, by name and uid.
+    pub pod_services: Vec<(String, String)>,
 }
 
 /// What the API server has of the Prometheus Operator: which kinds, and of each what bears our name.
@@ -153,6 +161,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         network_policy: reader
             .optional::<NetworkPolicy>(cluster, &names.server(), &mut taken)
             .await?,
+        pod_services: reader.pod_services(cluster, &names, &mut taken).await?,
     };
     let config: Option<ConfigMap> = reader.get(&names.config()).await?;
     taken.extend(
@@ -172,25 +181,24 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         false => BTreeMap::new(),
     };
     let leaving = operated_on(cluster, OperationKind::ScaleDown);
-    let leaver = pods.iter().find(|pod| Some(pod.name_any()) == leaving);
-    let app_runs = match leaver.zip(leaving.as_ref().and_then(|leaving| told.get(leaving))) {
-        Some((pod, told)) => holdings::app_runs(pod, &told.node, &keys).await,
-        None => None,
-    };
+    let cookies = cookie.as_ref().map(cookies).unwrap_or_default();
     Ok(Found {
+        copies: nodes::copies(&pods, &told, &cookies).await,
         at: Timestamp::now(),
         accepting: accepting(&pods, &told, cookie.as_ref(), &keys).await,
-        app_runs,
+        app_runs: app_runs(leaving.as_ref(), &pods, &told, &keys).await,
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
         config: config.filter(|config| is_ours(cluster, &config.metadata)),
         leaving,
         draining: operated_on(cluster, OperationKind::Roll),
+        rolled: is_rolled(cluster),
         holdings,
         told,
         pods,
         claims: reader.list(&names.claims_selector()).await?,
         cookie,
         default_user: reader.get(&names.default_user()).await?,
+        given: reader.given(cluster).await?,
         tls,
         keys,
         definitions: reader.definitions(cluster).await?,
@@ -198,6 +206,18 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         optional,
         taken,
     })
+}
+
+/// Whether the app of the node that leaves runs.
+async fn app_runs(
+    leaving: Option<&String>,
+    pods: &[Pod],
+    told: &BTreeMap<String, Membership>,
+    keys: &Keys,
+) -> Option<bool> {
+    let leaver = pods.iter().find(|pod| Some(&pod.name_any()) == leaving)?;
+    let node = &told.get(leaving?)?.node;
+    holdings::app_runs(leaver, node, keys).await
 }
 
 /// Whether fewer nodes are wanted than pods are asked for.
@@ -267,6 +287,11 @@ fn operated_on(cluster: &RabbitCluster, kind: OperationKind) -> Option<String> {
     (operation.kind == kind).then(|| operation.node.clone())
 }
 
+fn is_rolled(cluster: &RabbitCluster) -> bool {
+    let phase = cluster.status.as_ref().and_then(|status| status.phase);
+    matches!(phase, Some(Phase::Updating | Phase::Canary))
+}
+
 fn is_ours(cluster: &RabbitCluster, child: &ObjectMeta) -> bool {
     owner(child).is_some_and(|owner| Some(&owner.uid) == cluster.metadata.uid.as_ref())
 }
@@ -321,6 +346,17 @@ impl Reader<'_> {
         let all = self.api().list(&ListParams::default().labels(selector)).await;
         all.map(|list| list.items)
             .map_err(|source| failed::<K>(selector, source))
+    }
+
+    async fn given(&self, cluster: &RabbitCluster) -> Result<Given, Error> {
+        let mut found = Given::default();
+        if let Some(name) = &cluster.spec.admin_user.secret_name {
+            found.user = self.get(name).await?;
+        }
+        if let Some(name) = &cluster.spec.cluster_secret.secret_name {
+            found.cookie = self.get(name).await?;
+        }
+        Ok(found)
     }
 
     async fn tls(&self, cluster: &RabbitCluster) -> Result<Vec<Secret>, Error> {
@@ -395,6 +431,30 @@ impl Reader<'_> {
                 return Err(Error { what, source });
             }
         })
+    }
+
+    /// Those that there are; strangers in the place of one that is wanted are added to `taken`.
+    async fn pod_services(
+        &self,
+        cluster: &RabbitCluster,
+        names: &Names,
+        taken: &mut Vec<Taken>,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let ours = selector_text(&names.selector(&cluster.uid().unwrap_or_default()));
+        let found: Vec<Service> = self.list(&format!("{ours},{LABEL_POD}")).await?;
+        let found = found.iter().filter(|service| is_ours(cluster, &service.metadata));
+        let found: Vec<_> = found
+            .map(|service| (service.name_any(), service.uid().unwrap_or_default()))
+            .collect();
+        let wanted = match cluster.spec.service.per_pod {
+            true => u32::try_from(cluster.spec.replicas).unwrap_or(0),
+            false => 0,
+        };
+        let missing = (0..wanted).map(|ordinal| names.pod(ordinal));
+        for name in missing.filter(|name| found.iter().all(|(found, _)| found != name)) {
+            taken.extend(self.stranger::<Service>(cluster, &name).await?);
+        }
+        Ok(found)
     }
 
     /// The uid of a child of ours; a stranger in its place is added to `taken`.

@@ -10,11 +10,12 @@ use std::cmp::Reverse;
 
 use super::leave::{Held, Leave, Terms, leave, members_to};
 use super::level::not_held;
+use super::pace::{self, Pace};
 use super::situation::{PodSeen, Situation};
-use crate::crd::{NonMovable, UnsyncedMirrors, Update, UpdateStrategy};
+use crate::crd::{NonMovable, Rebalance, UnsyncedMirrors, Update};
 
 /// What the user wants, as far as the plan is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Nodes.
     pub replicas: u32,
@@ -22,6 +23,8 @@ pub struct Wanted {
     pub secrets: bool,
     /// How pods that run an old template are replaced.
     pub update: Update,
+    /// Why no node that is well may be replaced at this time, if so.
+    pub closed: Option<String>,
     /// What becomes of queues that cannot move from a node that leaves.
     pub non_movable: NonMovable,
 }
@@ -53,6 +56,12 @@ pub enum Step {
     Rest,
     /// Something must happen first; the message says what.
     Wait(String),
+    /// The next pod is replaced when the user or the time comes that the user has set; the message says which.
+    Later(Pace, String),
+    /// Have mirrors of the queues that this node leads synchronise.
+    Synchronise(Box<PodSeen>),
+    /// Have nodes lead about as many queues each; this one is told.
+    Rebalance(Box<PodSeen>),
     /// Delete this pod so that it comes back with the new template.
     Replace(Box<PodSeen>, Why),
     /// Stop the app of this node, which hands its queues over.
@@ -86,11 +95,37 @@ pub fn plan(wanted: &Wanted, seen: &Situation) -> Plan {
         replicas => stay(steady(replicas), seen),
     };
     plan.step = if wanted.secrets {
-        first(roll(plan.replicas, wanted.update, seen), plan.step)
+        first(roll(plan.replicas, wanted, seen), plan.step)
     } else {
         Step::Wait("a Secret that new pods need is missing".into())
     };
-    drained(plan, seen)
+    rebalanced(drained(plan, seen), wanted, seen)
+}
+
+/// When the last pod of a roll has settled the leaders are spread, once: the status forgets then that there was one.
+fn rebalanced(plan: Plan, wanted: &Wanted, seen: &Situation) -> Plan {
+    let asked = seen.rolled && wanted.update.rebalance == Rebalance::AfterRoll;
+    let nodes = || seen.pods.iter().filter(|pod| pod.ordinal < plan.replicas);
+    let well = nodes().count() == plan.replicas as usize && nodes().all(PodSeen::serves);
+    if plan.step != Step::Rest
+        || plan.replicas < 2
+        || plan.fewer.is_some()
+        || plan.draining.is_some()
+        || !asked
+        || !well
+    {
+        return plan;
+    }
+    let settled = |pod: &PodSeen| !pod.fresh && pod.told.as_ref().is_some_and(|told| told.serving);
+    let step = match (nodes().find(|pod| !settled(pod)), nodes().next()) {
+        (Some(pod), _) => Step::Wait(format!(
+            "leaders are spread over the nodes when {} has settled",
+            pod.name
+        )),
+        (None, Some(pod)) => Step::Rebalance(Box::new(pod.clone())),
+        (None, None) => Step::Rest,
+    };
+    Plan { step, ..plan }
 }
 
 /// A node that is well is taken out of service before its pod goes; one that was and is not replaced after all goes back into it.
@@ -120,11 +155,12 @@ fn drained(plan: Plan, seen: &Situation) -> Plan {
     }
 }
 
-/// What is being changed is finished before a node is taken away; but one that was stopped already goes or comes back first, since the rest
-/// waits for it.
+/// What is being changed is finished before a node is taken away, unless it is the user's to go on with it; but one that was stopped already goes or
+/// comes back first, since the rest waits for it.
 fn first(rolling: Step, leaving: Step) -> Step {
     match (rolling, leaving) {
-        (Step::Rest, leaving) => leaving,
+        (later @ Step::Later(..), Step::Rest) => later,
+        (Step::Rest | Step::Later(..), leaving) => leaving,
         (_, leaving @ Step::Replace(..)) | (Step::Wait(_), leaving @ Step::Reset(_)) => leaving,
         (rolling, _) => rolling,
     }
@@ -220,7 +256,7 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
     }
 }
 
-fn roll(replicas: u32, update: Update, seen: &Situation) -> Step {
+fn roll(replicas: u32, wanted: &Wanted, seen: &Situation) -> Step {
     let Some(set) = &seen.set else { return Step::Rest };
     let Some(revision) = &set.revision else {
         return Step::Wait("the StatefulSet's controller has not seen the newest template".into());
@@ -236,10 +272,10 @@ fn roll(replicas: u32, update: Update, seen: &Situation) -> Step {
     let Some(candidate) = down.or_else(begun).or_else(|| least_needed(old(), seen)) else {
         return Step::Rest;
     };
-    if update.strategy == UpdateStrategy::OnDelete {
-        return Step::Wait("update.strategy is OnDelete: delete these pods when it suits you".into());
-    }
     let why = if is_well(candidate) { Why::Turn } else { Why::Down };
+    if let Some((pace, told)) = paced(candidate, why, wanted, nodes(), revision, seen) {
+        return Step::Later(pace, told);
+    }
     // Nodes that are down on an old revision wait for us, not we for them: else two of them would wait for each other.
     let is_missed = |pod: &&PodSeen| !pod.ready && (why == Why::Turn || pod.revision == *revision);
     let in_the_way = nodes().find(|pod| pod.terminating || pod.name != candidate.name && is_missed(pod));
@@ -256,11 +292,29 @@ fn roll(replicas: u32, update: Update, seen: &Situation) -> Step {
     }
     match Some(candidate)
         .filter(|pod| is_well(pod) && replicas > 1)
-        .and_then(|pod| closed(pod, nodes(), update, seen))
+        .and_then(|pod| closed(pod, nodes(), &wanted.update, seen))
     {
-        Some(why) => Step::Wait(why),
+        Some(step) => step,
         None => Step::Replace(Box::new(candidate.clone()), why),
     }
+}
+
+/// What the user has set for nodes that are well; with OnDelete for those that are down, too. What has begun is finished.
+fn paced<'a>(
+    candidate: &PodSeen,
+    why: Why,
+    wanted: &Wanted,
+    nodes: impl Iterator<Item = &'a PodSeen>,
+    revision: &str,
+    seen: &Situation,
+) -> Option<(Pace, String)> {
+    let (new, old): (Vec<_>, Vec<_>) = nodes.partition(|pod| pod.revision == revision);
+    let (pace, told) = pace::holds(wanted, &new, &old)?;
+    let holds = match pace {
+        Pace::OnDelete => true,
+        Pace::Supervised | Pace::Window | Pace::Canary => why == Why::Turn && !seen.is_drained(candidate),
+    };
+    holds.then_some((pace, told))
 }
 
 /// Of the nodes that are well the one that leads the fewest queues, and of several the one of the highest ordinal; the one that leads the
@@ -278,23 +332,23 @@ fn least_needed<'a>(pods: impl Iterator<Item = &'a PodSeen>, seen: &Situation) -
 fn closed<'a>(
     candidate: &PodSeen,
     nodes: impl Iterator<Item = &'a PodSeen> + Clone,
-    update: Update,
+    update: &Update,
     seen: &Situation,
-) -> Option<String> {
+) -> Option<Step> {
     if let Some(why) = not_held(update.finalize, seen) {
-        return Some(why);
+        return wait(why);
     }
     let serving = |pod: &&PodSeen| pod.told.as_ref().is_some_and(|told| told.serving);
     let others = || nodes.clone().filter(|pod| pod.name != candidate.name);
     if let Some(pod) = others().find(|pod| !serving(pod)) {
-        return Some(format!(
+        return wait(format!(
             "{} must tell that it hears a majority before {} is replaced",
             pod.name, candidate.name
         ));
     }
     let alarms = |pod: &&PodSeen| pod.told.as_ref().is_some_and(|told| !told.alarms.is_empty());
     if let Some((pod, told)) = others().find(alarms).and_then(|pod| Some((pod, pod.told.as_ref()?))) {
-        return Some(format!(
+        return wait(format!(
             "{} has an alarm ({}), which must be over before it takes over what {} leads",
             pod.name,
             told.alarms.join(", "),
@@ -302,15 +356,22 @@ fn closed<'a>(
         ));
     }
     let Some(holdings) = seen.holdings.get(&candidate.name) else {
-        return Some(format!(
+        return wait(format!(
             "{} must tell which queues it leads before it is replaced",
             candidate.name
         ));
     };
-    let unsynchronised = holdings.unsynchronised.told();
-    let queues = unsynchronised.filter(|_| update.unsynced_mirrors == UnsyncedMirrors::Wait)?;
-    Some(format!(
-        "{} is replaced when a mirror of each queue that it leads is in sync; none is of {queues}",
-        candidate.name
-    ))
+    let queues = holdings.unsynchronised.told()?;
+    match update.unsynced_mirrors {
+        UnsyncedMirrors::Sync => Some(Step::Synchronise(Box::new(candidate.clone()))),
+        UnsyncedMirrors::Proceed => None,
+        UnsyncedMirrors::Wait => wait(format!(
+            "{} is replaced when a mirror of each queue that it leads is in sync; none is of {queues}",
+            candidate.name
+        )),
+    }
+}
+
+fn wait(what: String) -> Option<Step> {
+    Some(Step::Wait(what))
 }

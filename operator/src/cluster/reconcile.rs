@@ -16,14 +16,16 @@ use super::act::{self, Done, Hand};
 use super::between::{self, Between};
 use super::build::monitoring;
 use super::build::{Shape, build};
+use super::counts::Written;
 use super::definitions;
 use super::image::Reference;
 use super::level::{self, to_hold};
 use super::names::{Names, OPERATOR};
 use super::observe::{self, Found, Monitoring, Place, Taken, observe};
+use super::pace;
 use super::plan::{Plan, Step, Wanted, plan};
-use super::rotation::{Turn, turn};
-use super::secrets::{Verdicts, judge, tls_problem};
+use super::rotation::{Asked, Turn, turn};
+use super::secrets::{Verdicts, given_problem, judge, tls_problem};
 use super::settings;
 use super::situation::{PodSeen, Situation, set_seen, situation};
 use super::skew::skipped;
@@ -54,6 +56,8 @@ pub struct Context {
     pub leadership: Leadership,
     /// Counts passes.
     pub metrics: Metrics,
+    /// When each status was written.
+    pub written: Written,
     /// Image of clusters that name none.
     pub default_image: Reference,
 }
@@ -124,6 +128,7 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
         .map_err(|error| Error::Read(Box::new(error)))?;
     let Some(cluster) = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()) else {
         context.metrics.forget(namespace, name);
+        context.written.forget(&format!("{namespace}/{name}"));
         return Ok(Action::await_change()); // the garbage collector does the rest
     };
     let found = observe(&context.client, &cluster).await?;
@@ -142,7 +147,7 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
     };
     let now = status(&cluster, &seen, &outcome, Timestamp::now());
     tell(&cluster, &now, notes, context).await;
-    write(&clusters, &cluster, &now).await?;
+    write(&clusters, &cluster, &now, &context.written).await?;
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(Action::requeue(next_look(&outcome, &seen))),
@@ -164,35 +169,37 @@ async fn carry_out(
         Err(outcome) => return Ok((outcome, None)),
     };
     let (secrets, plan) = decide(&valid, found, seen);
+    if let Some(problem) = given_problem(&valid.spec, &secrets, &found.given) {
+        return Ok((Outcome::Failed("SecretMissing".into(), problem), None));
+    }
     let shape = Shape {
-        replicas: plan.replicas,
-        formed: is_formed(cluster, seen, &plan),
         between: between.now,
         definitions,
-        monitoring: found.monitoring.apis,
-        claims: found
-            .set
-            .as_ref()
-            .and_then(|set| set.spec.as_ref()?.volume_claim_templates.clone()),
+        ..shape(cluster, found, seen, &plan)
     };
     let children = build(&valid, &shape);
     if let Some(problem) = settings::refusal(found, seen, &children).await {
         return Ok((Outcome::Failed("ConfigRefused".into(), problem), None));
     }
     let config = children.config.clone();
-    let trigger = valid.spec.cluster_secret.rotation.trigger.as_deref();
-    let quiet = plan.step == Step::Rest && seen.pods.iter().all(PodSeen::serves);
-    let turn = turn(trigger, found.cookie.as_ref(), quiet, seen);
+    let rotation = &valid.spec.cluster_secret.rotation;
+    let asked = Asked {
+        trigger: rotation.trigger.as_deref(),
+        period: rotation.period.as_deref(),
+        at: found.at,
+    };
+    let quiet = matches!(plan.step, Step::Rest | Step::Later(..)) && seen.pods.iter().all(PodSeen::serves);
+    let turn = turn(asked, found.cookie.as_ref(), quiet, seen);
     let level = to_hold(valid.spec.update.finalize, seen);
     let hand = Hand {
         client: &context.client,
         leadership: &context.leadership,
         cluster,
         valid: &valid,
+        asked,
     };
     let mut done = Box::pin(hand.act(found, &secrets, &plan, (&turn, level), children)).await?;
-    let unchanged = seen.set.as_ref().map(|set| set.generation) == Some(set_seen(&done.server).generation);
-    let settings = match unchanged && context.leadership.holds() {
+    let settings = match is_unchanged(seen, &done) && context.leadership.holds() {
         true => settings::hand_over(found, seen, &config, &settings::word(valid.spec.config.as_deref())).await,
         false => settings::HandedOver::default(),
     };
@@ -207,6 +214,7 @@ async fn carry_out(
         level,
         between,
         settings,
+        at_risk: shape.at_risk,
         image: valid.image,
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
@@ -214,6 +222,26 @@ async fn carry_out(
         restore: secrets.to_restore().map(str::to_owned),
     };
     Ok((Outcome::Done(Box::new(carried)), Some(done)))
+}
+
+/// Whether the StatefulSet is the one that was read.
+fn is_unchanged(seen: &Situation, done: &Done) -> bool {
+    seen.set.as_ref().map(|set| set.generation) == Some(set_seen(&done.server).generation)
+}
+
+fn shape(cluster: &RabbitCluster, found: &Found, seen: &Situation, plan: &Plan) -> Shape {
+    Shape {
+        replicas: plan.replicas,
+        held: seen.held,
+        at_risk: !seen.can_spare_one(plan.replicas),
+        formed: is_formed(cluster, seen, plan),
+        monitoring: found.monitoring.apis,
+        claims: found
+            .set
+            .as_ref()
+            .and_then(|set| set.spec.as_ref()?.volume_claim_templates.clone()),
+        ..Shape::default()
+    }
 }
 
 type Usable = (ValidCluster, between::Phase, Option<String>);
@@ -276,7 +304,8 @@ fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, P
     let wanted = Wanted {
         replicas: valid.replicas,
         secrets: secrets.to_restore().is_none(),
-        update: valid.spec.update,
+        update: valid.spec.update.clone(),
+        closed: pace::closed(&valid.spec.update.maintenance_windows, found.at),
         non_movable: valid.spec.scale_down.on_non_movable,
     };
     let plan = plan(&wanted, seen);
@@ -300,10 +329,11 @@ fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
         Outcome::Failed(reason, _) => reason != "InvalidSpec",
         Outcome::Paused => false,
         Outcome::Done(carried) => {
-            carried.plan.step != Step::Rest
+            !matches!(carried.plan.step, Step::Rest | Step::Later(..))
                 || carried.plan.fewer.is_some()
                 || carried.rotation != Turn::Rest
                 || carried.between.waits.is_some()
+                || carried.at_risk
                 || !carried.settings.behind.is_empty()
                 || carried.level.is_some()
                 || level::is_about_to_rise(seen)
@@ -329,20 +359,27 @@ async fn tell(cluster: &RabbitCluster, now: &RabbitClusterStatus, mut notes: Vec
 }
 
 /// Writes the status if it says anything new.
-async fn write(clusters: &Api<RabbitCluster>, cluster: &RabbitCluster, now: &RabbitClusterStatus) -> Result<(), Error> {
-    if cluster.status.as_ref() == Some(now) {
+async fn write(
+    clusters: &Api<RabbitCluster>,
+    cluster: &RabbitCluster,
+    now: &RabbitClusterStatus,
+    written: &Written,
+) -> Result<(), Error> {
+    let key = format!("{}/{}", cluster.namespace().unwrap_or_default(), cluster.name_any());
+    if !written.is_due(&key, cluster.status.as_ref(), now, Instant::now()) {
         return Ok(());
     }
+    written.note(&key, Instant::now());
     let applied = serde_json::json!({
         "apiVersion": RabbitCluster::api_version(&()),
         "kind": RabbitCluster::kind(&()),
         "status": now,
     });
     let parameters = PatchParams::apply(OPERATOR).force();
-    let written = clusters
+    let patched = clusters
         .patch_status(&cluster.name_any(), &parameters, &Patch::Apply(applied))
         .await;
-    match written {
+    match patched {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()), // deleted meanwhile
         Err(error) => Err(Error::Status(Box::new(error))),

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -20,6 +21,8 @@ pub const KEY_NEXT: &str = "next";
 pub const KEY_PREVIOUS: &str = "previous";
 /// Annotation of the Secret with the trigger that was carried out, or is.
 pub const ANNOTATION_TRIGGER: &str = "warren.dev/rotated";
+/// Annotation of the Secret with the time at which it was last replaced; before that it is as old as the object.
+pub const ANNOTATION_SINCE: &str = "warren.dev/rotated-at";
 /// Annotation of the Secret with the stage that it is in; none when nothing is under way.
 pub const ANNOTATION_STAGE: &str = "warren.dev/rotation";
 
@@ -56,12 +59,53 @@ pub fn stage(secret: &Secret) -> Option<Stage> {
     }
 }
 
+/// When another secret is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// A word that is another than the one that was carried out.
+    pub trigger: Option<&'a str>,
+    /// An age.
+    pub period: Option<&'a str>,
+    /// What time it is.
+    pub at: Timestamp,
+}
+
+impl Asked<'_> {
+    fn is_due(&self, secret: &Secret) -> bool {
+        let carried_out = secret.annotations().get(ANNOTATION_TRIGGER).map(String::as_str);
+        let old = self.period.and_then(seconds).zip(since(secret));
+        let old = old.is_some_and(|(seconds, since)| self.at.as_second().saturating_sub(since.as_second()) >= seconds);
+        old || self.trigger.is_some() && self.trigger != carried_out
+    }
+}
+
+/// A period such as 720h or 30d.
+pub fn seconds(period: &str) -> Option<i64> {
+    let (count, unit) = period.split_at_checked(period.len().checked_sub(1)?)?;
+    let hours = match unit {
+        "h" => 1,
+        "d" => 24,
+        _ => return None,
+    };
+    let count: u16 = count
+        .parse()
+        .ok()
+        .filter(|_| count.bytes().all(|byte| byte.is_ascii_digit()))?;
+    (count > 0).then_some(i64::from(count) * hours * 3600)
+}
+
+/// Since when the secret is what it is.
+fn since(secret: &Secret) -> Option<Timestamp> {
+    let noted = secret.annotations().get(ANNOTATION_SINCE);
+    let created = || secret.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    noted.and_then(|noted| noted.parse().ok()).or_else(created)
+}
+
 /// Decides. `quiet` says that nothing else is under way; a rotation that has begun goes on all the same.
-pub fn turn(trigger: Option<&str>, secret: Option<&Secret>, quiet: bool, seen: &Situation) -> Turn {
+pub fn turn(asked: Asked<'_>, secret: Option<&Secret>, quiet: bool, seen: &Situation) -> Turn {
     let Some(secret) = secret else { return Turn::Rest };
-    let carried_out = secret.annotations().get(ANNOTATION_TRIGGER).map(String::as_str);
     match stage(secret) {
-        None if trigger.is_none() || trigger == carried_out => Turn::Rest,
+        None if !asked.is_due(secret) => Turn::Rest,
         None if quiet => Turn::Stage,
         None => Turn::Wait("the cluster's secret is rotated when nothing else is under way".into()),
         Some(stage) => match (unread(seen), stage) {
@@ -83,7 +127,7 @@ fn unread(seen: &Situation) -> Option<String> {
 }
 
 /// The change of the Secret for this turn, for the very version that was read; none if it is not to change.
-pub fn drawn(turn: &Turn, trigger: Option<&str>, secret: &Secret) -> Option<Value> {
+pub fn drawn(turn: &Turn, asked: Asked<'_>, secret: &Secret) -> Option<Value> {
     let new = || draw_cookie().remove(KEY_CURRENT).map(|bytes| json!(bytes));
     let kept = |key: &str| {
         let bytes = secret.data.as_ref().and_then(|data| data.get(key));
@@ -94,7 +138,7 @@ pub fn drawn(turn: &Turn, trigger: Option<&str>, secret: &Secret) -> Option<Valu
         Turn::Rest | Turn::Wait(_) => return None,
         Turn::Stage => (
             json!({KEY_NEXT: new()?, KEY_PREVIOUS: null}),
-            json!({ANNOTATION_STAGE: "staged", ANNOTATION_TRIGGER: trigger}),
+            json!({ANNOTATION_STAGE: "staged", ANNOTATION_TRIGGER: asked.trigger, ANNOTATION_SINCE: asked.at.to_string()}),
         ),
         Turn::Activate => (
             json!({KEY_CURRENT: kept(KEY_NEXT)?, KEY_PREVIOUS: kept(KEY_CURRENT)?, KEY_NEXT: new()?}),
@@ -118,11 +162,20 @@ pub fn annotations(trigger: Option<&str>) -> Option<BTreeMap<String, String>> {
 mod tests {
     use super::super::situation::{PodSeen, SetSeen};
     use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     fn secret() -> Secret {
         Secret {
             data: Some(draw_cookie()),
             ..Secret::default()
+        }
+    }
+
+    fn asked(trigger: &str) -> Asked<'_> {
+        Asked {
+            trigger: Some(trigger),
+            at: "2026-01-31T00:00:00Z".parse().unwrap(),
+            ..Asked::default()
         }
     }
 
@@ -168,9 +221,9 @@ mod tests {
     #[test]
     fn old_and_new_are_both_accepted_until_every_node_shows_the_new_one() {
         let (first, all) = (secret(), two(&["pod-0", "pod-1"]));
-        let next = |secret: &Secret, seen: &Situation| turn(Some("today"), Some(secret), true, seen);
+        let next = |secret: &Secret, seen: &Situation| turn(asked("today"), Some(secret), true, seen);
         assert_eq!(next(&first, &all), Turn::Stage);
-        let staged = patched(&first, &drawn(&Turn::Stage, Some("today"), &first).unwrap());
+        let staged = patched(&first, &drawn(&Turn::Stage, asked("today"), &first).unwrap());
         assert_eq!(text(&staged, KEY_CURRENT), text(&first, KEY_CURRENT));
         let waits = next(&staged, &two(&["pod-0"]));
         assert_eq!(
@@ -178,7 +231,7 @@ mod tests {
             Turn::Wait("pod-1 have yet to read the cluster's new secret".into())
         );
         assert_eq!(next(&staged, &all), Turn::Activate);
-        let active = patched(&staged, &drawn(&Turn::Activate, Some("today"), &staged).unwrap());
+        let active = patched(&staged, &drawn(&Turn::Activate, asked("today"), &staged).unwrap());
         assert_eq!(text(&active, KEY_CURRENT), text(&staged, KEY_NEXT));
         assert_eq!(text(&active, KEY_PREVIOUS), text(&first, KEY_CURRENT));
         assert_ne!(
@@ -187,26 +240,55 @@ mod tests {
             "who accepts it has read this stage"
         );
         assert_eq!(next(&active, &all), Turn::Retire);
-        let done = patched(&active, &drawn(&Turn::Retire, Some("today"), &active).unwrap());
+        let done = patched(&active, &drawn(&Turn::Retire, asked("today"), &active).unwrap());
         assert_eq!(done.data.as_ref().unwrap().len(), 1);
         assert_eq!(text(&done, KEY_CURRENT), text(&active, KEY_CURRENT));
         assert_eq!(next(&done, &all), Turn::Rest, "once for a trigger");
-        assert_eq!(turn(Some("tomorrow"), Some(&done), true, &all), Turn::Stage);
+        assert_eq!(turn(asked("tomorrow"), Some(&done), true, &all), Turn::Stage);
     }
 
     #[test]
     fn nothing_is_begun_while_something_else_is_under_way_or_nobody_asks() {
         let (first, all) = (secret(), two(&[]));
-        assert!(matches!(turn(Some("x"), Some(&first), false, &all), Turn::Wait(_)));
-        assert_eq!(turn(None, Some(&first), true, &all), Turn::Rest);
-        assert_eq!(turn(Some("x"), None, true, &all), Turn::Rest);
+        assert!(matches!(turn(asked("x"), Some(&first), false, &all), Turn::Wait(_)));
+        assert_eq!(turn(Asked::default(), Some(&first), true, &all), Turn::Rest);
+        assert_eq!(turn(asked("x"), None, true, &all), Turn::Rest);
         let mut given = first;
         given.metadata.annotations = annotations(Some("x"));
         assert_eq!(
-            turn(Some("x"), Some(&given), true, &all),
+            turn(asked("x"), Some(&given), true, &all),
             Turn::Rest,
             "drawn with that trigger"
         );
+    }
+
+    #[test]
+    fn a_secret_is_drawn_anew_when_it_has_become_as_old_as_was_asked_for_and_then_not_at_once_again() {
+        let (mut first, all) = (secret(), two(&["pod-0", "pod-1"]));
+        first.metadata.creation_timestamp = Some(Time("2026-01-01T00:00:00Z".parse().unwrap()));
+        let at = |period: &'static str, at: &str| Asked {
+            period: Some(period),
+            at: at.parse().unwrap(),
+            ..Asked::default()
+        };
+        let next = |secret: &Secret, asked: Asked<'_>| turn(asked, Some(secret), true, &all);
+        assert_eq!(next(&first, at("30d", "2026-01-30T23:59:59Z")), Turn::Rest);
+        let due = at("30d", "2026-01-31T00:00:00Z");
+        assert_eq!(next(&first, due), Turn::Stage);
+        let staged = patched(&first, &drawn(&Turn::Stage, due, &first).unwrap());
+        let active = patched(&staged, &drawn(&Turn::Activate, due, &staged).unwrap());
+        let done = patched(&active, &drawn(&Turn::Retire, due, &active).unwrap());
+        assert_eq!(next(&done, due), Turn::Rest);
+        assert_eq!(next(&done, at("30d", "2026-03-01T23:59:59Z")), Turn::Rest);
+        assert_eq!(next(&done, at("30d", "2026-03-02T00:00:00Z")), Turn::Stage);
+    }
+
+    #[test]
+    fn a_period_is_hours_or_days() {
+        assert_eq!((seconds("2h"), seconds("30d")), (Some(7200), Some(2_592_000)));
+        for wrong in ["", "h", "0d", "1", "1w", "-1h", "+1h", "1.5d", "99999d", "ä"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

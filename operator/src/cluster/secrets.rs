@@ -13,7 +13,7 @@ use rand::RngExt;
 use rand::distr::Alphanumeric;
 
 use super::names::{Names, PORT_AMQP, PORT_AMQPS};
-use crate::crd::{ClientAuth, Tls};
+use crate::crd::{ClientAuth, RabbitClusterSpec, Tls};
 
 /// Key of the secret that nodes prove to each other now. Rotation (`rotation`) adds `next` and `previous` beside it.
 pub const KEY_CURRENT: &str = "current";
@@ -85,6 +85,50 @@ fn verdict(secret: Option<&Secret>, keys: &[&str], lived: bool, how: impl Fn() -
         None if !lived => Verdict::Draw,
         Some(_) | None => Verdict::Restore(how()),
     }
+}
+
+/// A Secret of the user from which one of ours is made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// For `<n>-default-user`.
+    pub user: Option<Secret>,
+    /// For `<n>-cookie`.
+    pub cookie: Option<Secret>,
+}
+
+impl Given {
+    /// The first user, if the user names one.
+    pub fn credentials(&self) -> Option<Credentials> {
+        let read = Credentials::read(self.user.as_ref()?)?;
+        Some(read).filter(|user| !user.username.is_empty() && !user.password.is_empty())
+    }
+
+    /// The cookie, if the user names one. RabbitMQ's own operator keeps it under another key.
+    pub fn secret(&self) -> Option<&str> {
+        let secret = self.cookie.as_ref()?;
+        let keys = [KEY_CURRENT, ".erlang.cookie"];
+        let text = keys.iter().find_map(|key| text(secret, key))?.trim();
+        Cookie::new(text, "the Secret").is_ok().then_some(text)
+    }
+}
+
+/// What is wrong with the Secrets that the spec names for ours to be made of, while ours are to be made.
+pub fn given_problem(spec: &RabbitClusterSpec, verdicts: &Verdicts, given: &Given) -> Option<String> {
+    let user = spec.admin_user.secret_name.as_ref();
+    let user = user.filter(|_| verdicts.default_user == Verdict::Draw && given.credentials().is_none());
+    if let Some(name) = user {
+        return Some(format!(
+            "spec.adminUser.secretName: there is no Secret {name} in this namespace with the keys 'username' and 'password'; create it"
+        ));
+    }
+    let cookie = spec.cluster_secret.secret_name.as_ref();
+    let cookie = cookie.filter(|_| verdicts.cookie == Verdict::Draw && given.secret().is_none());
+    cookie.map(|name| {
+        format!(
+            "spec.clusterSecret.secretName: there is no Secret {name} in this namespace with a secret under the key '{KEY_CURRENT}' or \
+             '.erlang.cookie'; create it"
+        )
+    })
 }
 
 /// What is wrong with the Secrets that the spec names for TLS; new pods would not start without them. `between` says that nodes speak it to
@@ -191,7 +235,12 @@ pub fn cookies(secret: &Secret) -> Vec<Cookie> {
 
 /// A new cookie: letters and digits, as RabbitMQ's own.
 pub fn draw_cookie() -> BTreeMap<String, ByteString> {
-    BTreeMap::from([(KEY_CURRENT.to_owned(), ByteString(letters(COOKIE_LETTERS).into_bytes()))])
+    of_cookie(&letters(COOKIE_LETTERS))
+}
+
+/// The same of a cookie that somebody else has drawn.
+pub fn of_cookie(text: &str) -> BTreeMap<String, ByteString> {
+    BTreeMap::from([(KEY_CURRENT.to_owned(), ByteString(text.into()))])
 }
 
 /// Six bits of the system's randomness a letter, nearly.
@@ -268,6 +317,32 @@ mod tests {
         let verdicts = judge(&names, Some(&foreign), Some(&empty), false);
         assert!(matches!(verdicts.cookie, Verdict::Restore(_)));
         assert!(matches!(verdicts.default_user, Verdict::Restore(_)));
+    }
+
+    #[test]
+    fn ours_are_made_of_secrets_of_the_user_only_if_these_are_whole() {
+        let spec = "{adminUser: {secretName: admin}, clusterSecret: {secretName: shared}}";
+        let spec: RabbitClusterSpec = serde_yaml::from_str(spec).unwrap();
+        let names = Names::new("orders");
+        let fresh = judge(&names, None, None, false);
+        let mut given = Given::default();
+        let problem = |given: &Given| given_problem(&spec, &fresh, given).unwrap_or_default();
+        assert!(problem(&given).starts_with("spec.adminUser.secretName: there is no Secret admin"));
+        given.user = Some(secret(&[("username", "ann"), ("password", "")]));
+        assert!(problem(&given).starts_with("spec.adminUser.secretName"));
+        given.user = Some(secret(&[("username", "ann"), ("password", "p")]));
+        assert!(problem(&given).starts_with("spec.clusterSecret.secretName: there is no Secret shared"));
+        given.cookie = Some(secret(&[(".erlang.cookie", "COOKIE\n")]));
+        assert_eq!(problem(&given), "");
+        assert_eq!(given.credentials().unwrap().username, "ann");
+        assert_eq!(given.secret(), Some("COOKIE"));
+        let user = secret(&[("username", "u"), ("password", "p")]);
+        let made = judge(&names, Some(&secret(&[("current", "c")])), Some(&user), true);
+        assert_eq!(
+            given_problem(&spec, &made, &Given::default()),
+            None,
+            "they are read once"
+        );
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::Membership;
+use api::{Copies, Membership};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, PodCondition};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::between::Between;
+use super::certificate::{self, CertificateSeen};
 use super::holdings::Holdings;
 use super::names::{LABEL_LEFT, Names};
 use super::observe::Found;
@@ -35,10 +36,16 @@ pub struct Situation {
     pub leaving: Option<String>,
     /// The pod whose node the status says was taken out of service, to be replaced.
     pub draining: Option<String>,
+    /// The status says that pods were being replaced.
+    pub rolled: bool,
     /// Whether the app of the node that leaves runs; nothing if the node does not say.
     pub app_runs: Option<bool>,
     /// Pods whose nodes accept the `next` of the cluster's Secret; asked only while it is rotated.
     pub accepting: BTreeSet<String>,
+    /// The certificates that the spec names.
+    pub certificates: Vec<CertificateSeen>,
+    /// How many queues nodes have copies of, by the names of their pods; those that did not answer are missing.
+    pub copies: BTreeMap<String, Copies>,
     /// What nodes have, by the names of their pods; those that were not asked or did not answer are missing.
     pub holdings: BTreeMap<String, Holdings>,
 }
@@ -48,6 +55,17 @@ impl Situation {
     pub fn is_drained(&self, pod: &PodSeen) -> bool {
         let told = pod.told.as_ref();
         self.draining.as_ref() == Some(&pod.name) && told.is_some_and(|told| told.maintenance)
+    }
+
+    /// Whether others could do without any one of so many nodes: all serve, and none alone has what policies mirror. One node has no others.
+    pub fn can_spare_one(&self, replicas: u32) -> bool {
+        let serves = |ordinal| {
+            let pod = self.pods.iter().find(|pod| pod.ordinal == ordinal);
+            let pod = pod.filter(|pod| pod.serves() && pod.told.as_ref().is_some_and(|told| told.serving));
+            pod.and_then(|pod| self.copies.get(&pod.name))
+                .is_some_and(|copies| copies.at_risk == 0)
+        };
+        replicas < 2 || (0..replicas).all(serves)
     }
 }
 
@@ -85,6 +103,8 @@ pub struct PodSeen {
     pub ready: bool,
     /// Whether it ever did.
     pub ever_ready: bool,
+    /// For how long it has taken clients; nothing while it does not.
+    pub ready_seconds: i64,
     /// Whether it has taken clients for only a moment: its cluster may still be giving it its vote.
     pub fresh: bool,
     /// Whether it has not taken clients for a minute.
@@ -129,8 +149,11 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         held: held.unwrap_or(0),
         leaving: found.leaving.clone(),
         draining: found.draining.clone(),
+        rolled: found.rolled,
         app_runs: found.app_runs,
         accepting: found.accepting.clone(),
+        certificates: certificate::read(&found.tls),
+        copies: found.copies.clone(),
         holdings: found.holdings.clone(),
     }
 }
@@ -178,6 +201,7 @@ fn pod_seen(names: &Names, pod: &Pod, at: Timestamp) -> Option<PodSeen> {
             .unwrap_or_default(),
         running: is_running(pod),
         ready,
+        ready_seconds: steady.filter(|_| ready).unwrap_or(0),
         fresh: ready && steady.is_some_and(|seconds| seconds < FRESH_SECONDS),
         long_gone: !ready && steady.is_some_and(|seconds| seconds >= LONG_GONE_SECONDS),
         ever_ready: ready || was_ready(pod),

@@ -8,9 +8,11 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::between::{self, Between};
+use super::certificate;
 use super::image::Reference;
 use super::level;
 use super::names::{Names, selector_text};
+use super::pace::Pace;
 use super::plan::{Plan, Step};
 use super::rotation::Turn;
 use super::settings::{HandedOver, Late};
@@ -45,6 +47,8 @@ pub struct Carried {
     pub between: between::Phase,
     /// Whether nodes have the settings that need no restart.
     pub settings: HandedOver,
+    /// The cluster could not do without one of its nodes now.
+    pub at_risk: bool,
     /// Image of new pods.
     pub image: Reference,
     /// Volumes that were asked to grow and have not yet.
@@ -83,6 +87,7 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
         seen,
         outcome,
         names: &names,
+        now,
     };
     let conditions = stamped(&old.conditions, view.conditions(), cluster.metadata.generation, now);
     let carried = match outcome {
@@ -98,6 +103,15 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
         selector: Some(selector_text(&names.selector(&cluster.uid().unwrap_or_default()))),
         summary: Summary {
             nodes: format!("{}/{nodes}", view.ready()),
+            at_risk: seen
+                .copies
+                .values()
+                .map(|copies| copies.at_risk)
+                .filter(|_| nodes > 1)
+                .sum(),
+            cert_not_after: certificate::first_end(&seen.certificates)
+                .map(|end| end.to_string())
+                .unwrap_or_default(),
             reason: headline(&conditions),
         },
         version: Version {
@@ -162,7 +176,13 @@ fn running(seen: &Situation) -> String {
 fn members(seen: &Situation, nodes: u32) -> Vec<Member> {
     let revision = seen.set.as_ref().and_then(|set| set.revision.as_ref());
     let pods = seen.pods.iter().filter(|pod| pod.ordinal < nodes || nodes == 0);
+    let tag = |pod: &PodSeen| pod.image.parse::<Reference>().map(|image| image.version());
     let member = |pod: &PodSeen| Member {
+        version: tag(pod).unwrap_or_default(),
+        maintenance: pod.told.as_ref().is_some_and(|told| told.maintenance),
+        masters: seen.copies.get(&pod.name).map(|copies| copies.masters),
+        mirrors: seen.copies.get(&pod.name).map(|copies| copies.mirrors),
+        unsynced: seen.copies.get(&pod.name).map(|copies| copies.unsynced),
         name: pod.name.clone(),
         ready: pod.serves(),
         node: pod.told.as_ref().map(|told| told.node.clone()).unwrap_or_default(),
@@ -205,6 +225,16 @@ fn headline(conditions: &[Condition]) -> String {
     found.map(|condition| condition.message.clone()).unwrap_or_default()
 }
 
+/// A word for what a roll waits for.
+fn reason(pace: Pace) -> &'static str {
+    match pace {
+        Pace::OnDelete => "PodsLeftToYou",
+        Pace::Supervised => "LastPodLeftToYou",
+        Pace::Window => "WindowClosed",
+        Pace::Canary => "CanaryWatched",
+    }
+}
+
 /// A word for what Kubernetes says of a pod. Each cause has its own, since events of one reason are folded and show the first message alone; words
 /// that follow each other while Kubernetes tries again are one cause.
 fn cause(problem: &str) -> &'static str {
@@ -222,6 +252,7 @@ struct View<'a> {
     seen: &'a Situation,
     outcome: &'a Outcome,
     names: &'a Names,
+    now: Timestamp,
 }
 
 impl View<'_> {
@@ -237,6 +268,7 @@ impl View<'_> {
         vec![
             self.is_ready(),
             self.is_available(),
+            self.is_safe(),
             self.is_progressing(),
             self.is_degraded(),
             self.is_reconciled(),
@@ -246,6 +278,7 @@ impl View<'_> {
             self.is_monitored(),
             self.is_rotated(),
             self.is_secured(),
+            certificate::is_valid(&self.seen.certificates, self.now),
             self.is_in_force(),
             level::is_finalised(self.seen),
             self.is_paused(),
@@ -283,6 +316,38 @@ impl View<'_> {
         }
     }
 
+    /// Whether each queue has the mirrors in sync that policies ask for, one at least.
+    fn is_safe(&self) -> Claim {
+        let kind = "DataSafe";
+        if self.nodes < 2 {
+            return claim(kind, true, "OneNode", "one node has no mirrors");
+        }
+        let copies = |pod: &PodSeen| self.seen.copies.get(&pod.name);
+        let at_risk = self.pods().filter_map(|pod| Some((pod, copies(pod)?.at_risk)));
+        let at_risk: Vec<_> = at_risk.filter(|(_, queues)| *queues > 0).collect();
+        if !at_risk.is_empty() {
+            let told: Vec<_> = at_risk.iter().map(|(pod, _)| pod.name.as_str()).collect();
+            let told = told.join(", ");
+            let message = format!("queues that policies mirror have no mirror in sync, led by {told}");
+            return claim(kind, false, "MirrorsNotSynchronised", message);
+        }
+        let silent = (0..self.nodes).map(|ordinal| self.names.pod(ordinal));
+        match silent.into_iter().find(|name| !self.seen.copies.contains_key(name)) {
+            Some(name) => claim(
+                kind,
+                false,
+                "NodesSilent",
+                format!("{name} does not tell which queues it has"),
+            ),
+            None => claim(
+                kind,
+                true,
+                "MirrorsInSync",
+                "each queue that policies mirror has a mirror in sync",
+            ),
+        }
+    }
+
     fn is_progressing(&self) -> Claim {
         let Outcome::Done(carried) = self.outcome else {
             return claim("Progressing", false, "Halted", "nothing is being changed");
@@ -314,21 +379,12 @@ impl View<'_> {
                 format!("{pod} hands its queues over and leaves"),
             );
         }
-        match &carried.plan.step {
-            Step::Wait(what) if old > 0 => claim(
+        match Self::rolling(&carried.plan.step) {
+            Some((reason, what)) if old > 0 => claim(
                 "Progressing",
                 true,
-                "Rolling",
+                reason,
                 format!("{old} of {} nodes run an old revision; {what}", self.nodes),
-            ),
-            Step::Replace(pod, _) if old > 0 => claim(
-                "Progressing",
-                true,
-                "Rolling",
-                format!(
-                    "{old} of {} nodes run an old revision; {} is next",
-                    self.nodes, pod.name
-                ),
             ),
             _ if self.ready() < self.nodes => claim(
                 "Progressing",
@@ -341,6 +397,20 @@ impl View<'_> {
                 ),
             ),
             _ => claim("Progressing", false, "Settled", "every node runs what is wanted"),
+        }
+    }
+
+    /// What a roll waits for, or does next.
+    fn rolling(step: &Step) -> Option<(&'static str, String)> {
+        match step {
+            Step::Wait(what) => Some(("Rolling", what.clone())),
+            Step::Later(pace, what) => Some((reason(*pace), what.clone())),
+            Step::Synchronise(pod) => {
+                let what = "mirrors of queues that it leads synchronise before it is replaced";
+                Some(("Rolling", format!("{}: {what}", pod.name)))
+            }
+            Step::Replace(pod, _) => Some(("Rolling", format!("{} is next", pod.name))),
+            Step::Rest | Step::Rebalance(_) | Step::Stop(_) | Step::Reset(_) | Step::Revive(_) => None,
         }
     }
 
@@ -573,6 +643,22 @@ impl View<'_> {
         }
     }
 
+    fn is_watched(&self) -> bool {
+        matches!(self.outcome, Outcome::Done(carried) if matches!(carried.plan.step, Step::Later(Pace::Canary, _)))
+    }
+
+    fn is_rotating(&self) -> bool {
+        matches!(self.outcome, Outcome::Done(carried) if carried.rotation != Turn::Rest)
+    }
+
+    fn is_growing(&self) -> bool {
+        matches!(self.outcome, Outcome::Done(carried) if !carried.volumes_growing.is_empty() && carried.volumes_refused.is_none())
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.outcome, Outcome::Done(carried) if matches!(carried.plan.step, Step::Wait(_)))
+    }
+
     fn phase(&self, old: &RabbitClusterStatus) -> Phase {
         let asked = match self.outcome {
             Outcome::Paused => return Phase::Paused,
@@ -598,11 +684,15 @@ impl View<'_> {
             () if starting && !all_ready => Phase::Forming,
             () if leaves => Phase::ScalingDown,
             () if self.is_degraded().holds => Phase::Degraded,
+            () if self.is_watched() => Phase::Canary,
             () if self.old().next().is_some() => Phase::Updating,
             () if more && !all_ready => Phase::ScalingUp,
             () if unseen => Phase::Updating,
+            () if all_ready && self.seen.rolled && self.is_waiting() => Phase::Updating, // leaders are yet to be spread
+            () if all_ready && self.is_rotating() => Phase::RotatingSecret,
+            () if all_ready && self.is_growing() => Phase::ResizingVolumes,
             () if all_ready => Phase::Running,
-            () if old.phase == Some(Phase::Updating) => Phase::Updating,
+            () if matches!(old.phase, Some(Phase::Updating | Phase::Canary)) => Phase::Updating,
             () => Phase::Degraded,
         }
     }

@@ -9,8 +9,12 @@ use kube::{Resource, ResourceExt};
 
 use super::image::Reference;
 use super::names::Names;
+use super::pace;
 use super::pod_overrides;
-use crate::crd::{ClientAuth, LoadDefinitions, RabbitCluster, RabbitClusterSpec, Resources, Service, ServiceType, Tls};
+use super::rotation;
+use crate::crd::{
+    ClientAuth, Image, LoadDefinitions, RabbitCluster, RabbitClusterSpec, Resources, Service, ServiceType, Tls, Update,
+};
 use crate::quantity;
 
 /// A cluster that can be built.
@@ -54,7 +58,8 @@ fn invalid<T>(field: &str, wrong: impl Into<String>) -> Result<T, Invalid> {
 }
 
 /// Settings that the operator's Services, probes and Secrets depend on.
-const OURS: [(&str, &str); 11] = [
+const OURS: [(&str, &str); 12] = [
+    ("drain_timeout", "it follows from spec.update.drainTimeoutSeconds"),
     ("listeners.", "the Services and probes expect the usual ports"),
     ("management.tcp.", "the Services expect the usual ports"),
     ("management.ssl.", "the Services expect the usual ports"),
@@ -104,6 +109,9 @@ pub fn validate(cluster: &RabbitCluster, default_image: &Reference) -> Result<Va
     resources(&spec.resources)?;
     storage(&spec.persistence.storage)?;
     grace(spec.termination_grace_period_seconds)?;
+    update(&spec.update)?;
+    drain(spec.update.drain_timeout_seconds, spec.termination_grace_period_seconds)?;
+    period(spec.cluster_secret.rotation.period.as_deref())?;
     let Some(owner) = cluster.controller_owner_ref(&()) else {
         return invalid("metadata.uid", "missing: the object does not come from an API server");
     };
@@ -146,11 +154,32 @@ fn replicas(replicas: i32) -> Result<u32, Invalid> {
     }
 }
 
+/// The image that was chosen, with the version as its tag.
+fn version(spec: &RabbitClusterSpec) -> Result<Image, Invalid> {
+    let Some(version) = &spec.version else {
+        return Ok(spec.image.clone());
+    };
+    if spec.image.tag.is_some() || spec.image.digest.is_some() {
+        let wrong = "is the image's tag: leave image.tag and image.digest out, or version";
+        return invalid("spec.version", wrong);
+    }
+    let numbers = version.split('-').next().unwrap_or_default().split('.');
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if numbers.clone().count() != 3 || !numbers.into_iter().all(is_number) {
+        let wrong = "must be one such as 1.4.0; for any other tag there is image.tag";
+        return invalid("spec.version", format!("'{version}' {wrong}"));
+    }
+    Ok(Image {
+        tag: Some(version.clone()),
+        ..spec.image.clone()
+    })
+}
+
 fn image(spec: &RabbitClusterSpec, default_image: &Reference) -> Result<Reference, Invalid> {
-    let chosen = &spec.image;
+    let chosen = version(spec)?;
     if chosen.repository.is_some() && chosen.tag.is_none() && chosen.digest.is_none() {
         let wrong =
-            "needs image.tag or image.digest beside it: an image without either changes under a running cluster";
+            "needs version, image.tag or image.digest beside it: an image without any changes under a running cluster";
         return invalid("spec.image.repository", wrong);
     }
     let hexadecimal = |digest: &str| {
@@ -166,7 +195,7 @@ fn image(spec: &RabbitClusterSpec, default_image: &Reference) -> Result<Referenc
             format!("'{digest}' must be sha256: and 64 hexadecimal digits"),
         );
     }
-    let reference = default_image.with(chosen);
+    let reference = default_image.with(&chosen);
     match reference.to_string().parse() {
         Ok(read_back) if reference == read_back => Ok(reference),
         _ => invalid(
@@ -308,6 +337,61 @@ fn storage(storage: &Quantity) -> Result<(), Invalid> {
             "spec.persistence.storage",
             format!("'{}' must be a size above zero, such as 10Gi", storage.0),
         ),
+    }
+}
+
+fn drain(timeout: Option<i64>, grace: i64) -> Result<(), Invalid> {
+    let field = "spec.update.drainTimeoutSeconds";
+    match timeout {
+        Some(seconds) if !(0..=604_800).contains(&seconds) => {
+            invalid(field, format!("{seconds} must be between 0 and 604800, a week"))
+        }
+        Some(seconds) if seconds >= grace => {
+            let wrong = "must be less than terminationGracePeriodSeconds: the node would be killed while it waits";
+            invalid(field, format!("{seconds} {wrong}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn update(update: &Update) -> Result<(), Invalid> {
+    for window in &update.maintenance_windows {
+        let field = "spec.update.maintenanceWindows";
+        if pace::minutes(&window.start).is_none() {
+            let wrong = "must be a time such as 02:00, in UTC";
+            return invalid(&format!("{field}.start"), format!("'{}' {wrong}", window.start));
+        }
+        if !(1..=1440).contains(&window.duration_minutes) {
+            let wrong = "must be between 1 and 1440, a day";
+            return invalid(
+                &format!("{field}.durationMinutes"),
+                format!("{} {wrong}", window.duration_minutes),
+            );
+        }
+    }
+    match &update.canary {
+        Some(canary) if !(1..=99).contains(&canary.nodes) => invalid(
+            "spec.update.canary.nodes",
+            format!("{} must be between 1 and 99", canary.nodes),
+        ),
+        Some(canary) if !(0..=604_800).contains(&canary.pause_seconds) => {
+            let wrong = "must be between 0 and 604800, a week";
+            invalid(
+                "spec.update.canary.pauseSeconds",
+                format!("{} {wrong}", canary.pause_seconds),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+fn period(period: Option<&str>) -> Result<(), Invalid> {
+    match period.filter(|period| rotation::seconds(period).is_none()) {
+        Some(wrong) => invalid(
+            "spec.clusterSecret.rotation.period",
+            format!("'{wrong}' must be hours or days, such as 720h or 30d"),
+        ),
+        None => Ok(()),
     }
 }
 

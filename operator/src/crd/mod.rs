@@ -27,6 +27,11 @@ mod print;
 )]
 mod rabbit_cluster;
 mod status;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema derives on a hidden copy of each struct, which inherits `pub`"
+)]
+mod update;
 
 pub use load_definitions::{DefinitionsFile, LoadDefinitions};
 pub use monitoring::{CreateMonitoring, Monitoring};
@@ -34,14 +39,14 @@ pub use policy::{ApplyTo, ClusterRef, DeletionPolicy, MirrorMode, Mirroring, Pol
 pub use policy_status::{Matched, Mirrors, PolicyStatus, PolicySummary, Shadow};
 pub use print::{definitions, file_name, values_schema, yaml};
 pub use rabbit_cluster::{
-    ClientAuth, ClusterSecret, Disruption, DisruptionBudget, ExternalTrafficPolicy, Finalize, Image, InterNode,
+    AdminUser, ClientAuth, ClusterSecret, Disruption, DisruptionBudget, ExternalTrafficPolicy, Image, InterNode,
     IpFamilyPolicy, NetworkPolicy, NonMovable, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources,
     Retention, RetentionPolicy, Rotation, ScaleDown, Scheduling, SecretName, Service, ServiceType, Tls,
-    UnsyncedMirrors, Update, UpdateStrategy,
 };
 pub use status::{
     Binding, DefaultUser, Member, ObjectName, Operation, OperationKind, Phase, RabbitClusterStatus, Summary, Version,
 };
+pub use update::{Canary, Day, Finalize, MaintenanceWindow, Rebalance, UnsyncedMirrors, Update, UpdateStrategy};
 
 /// API group of every kind of ours.
 pub const GROUP: &str = "warren.dev";

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::load_definitions::LoadDefinitions;
 use super::monitoring::Monitoring;
 use super::status::RabbitClusterStatus;
+use super::update::Update;
 
 /// A cluster of Warren brokers that speak AMQP 0-9-1 as RabbitMQ does.
 #[derive(CustomResource, Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
@@ -55,6 +56,12 @@ use super::status::RabbitClusterStatus;
         description = "Image tags that run now",
         json_path = ".status.version.current"
     ),
+    printcolumn(
+        name = "AtRisk",
+        type_ = "integer",
+        description = "Queues that policies mirror and that have no mirror in sync",
+        json_path = ".status.summary.atRisk"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Image", type_ = "string", priority = 1, json_path = ".status.image"),
     printcolumn(
@@ -64,6 +71,20 @@ use super::status::RabbitClusterStatus;
         priority = 1,
         json_path = ".status.summary.reason"
     ),
+    printcolumn(
+        name = "Cert",
+        type_ = "string",
+        description = "When the first of its certificates ends",
+        priority = 1,
+        json_path = ".status.summary.certNotAfter"
+    ),
+    printcolumn(
+        name = "Operation",
+        type_ = "string",
+        description = "The pod with whose node something is being done",
+        priority = 1,
+        json_path = ".status.operation.node"
+    ),
     validation = Rule::new("self.metadata.name.size() <= 40")
         .message("metadata.name may have at most 40 characters: pod, volume and node names are made of it"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
@@ -71,6 +92,20 @@ use super::status::RabbitClusterStatus;
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.version) || !has(self.image.tag) && !has(self.image.digest)")
+        .message("version is the image's tag: leave image.tag and image.digest out, or version"),
+    validation = Rule::new("!has(self.image.repository) || has(self.version) || has(self.image.tag) || has(self.image.digest)")
+        .message("image.repository needs version, image.tag or image.digest beside it: an image without any changes under a running cluster"),
+    validation = Rule::new("!has(self.update.drainTimeoutSeconds) || self.update.drainTimeoutSeconds < self.terminationGracePeriodSeconds")
+        .message("update.drainTimeoutSeconds must be less than terminationGracePeriodSeconds: the node would be killed while it waits"),
+    validation = Rule::new(
+        "has(self.adminUser.secretName) == has(oldSelf.adminUser.secretName) && (!has(self.adminUser.secretName) || self.adminUser.secretName == oldSelf.adminUser.secretName)"
+    ).message("adminUser.secretName cannot change once the cluster exists: the brokers know the user that it named at first"),
+    validation = Rule::new(
+        "has(self.clusterSecret.secretName) == has(oldSelf.clusterSecret.secretName) && (!has(self.clusterSecret.secretName) || self.clusterSecret.secretName == oldSelf.clusterSecret.secretName)"
+    ).message("clusterSecret.secretName cannot change once the cluster exists: set clusterSecret.rotation.trigger to have another secret drawn")
+)]
 pub struct RabbitClusterSpec {
     /// Number of nodes. 0 stops the cluster and keeps its data.
     #[serde(default = "default::replicas")]
@@ -80,6 +115,15 @@ pub struct RabbitClusterSpec {
         validation = Rule::new("self <= 99").message("replicas may be at most 99")
     )]
     pub replicas: i32,
+
+    /// Version of the brokers, such as 1.4.0: the tag of their image. Default: the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z.-]+)?$')")
+            .message("version must be one such as 1.4.0; for any other tag there is image.tag")
+    )]
+    pub version: Option<String>,
 
     /// The broker's image. Without it the nodes run the image that belongs to the operator.
     #[serde(default)]
@@ -122,6 +166,10 @@ pub struct RabbitClusterSpec {
     /// The secret that nodes prove to each other, and the operator to them.
     #[serde(default)]
     pub cluster_secret: ClusterSecret,
+
+    /// The first user, whom the brokers know from their first start on.
+    #[serde(default)]
+    pub admin_user: AdminUser,
 
     /// Where the pods may run.
     #[serde(default)]
@@ -182,10 +230,6 @@ pub struct RabbitClusterSpec {
 /// Which image the nodes run.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!has(self.repository) || has(self.tag) || has(self.digest)")
-        .message("image.repository needs image.tag or image.digest beside it: an image without either changes under a running cluster")
-)]
 pub struct Image {
     /// Registry and name without tag, such as registry.example/warren. Default: the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -372,6 +416,9 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 43)))]
     pub load_balancer_source_ranges: Vec<String>,
+    /// Whether each node has a Service of its own besides, called as its pod, for clients that must reach a certain node.
+    #[serde(default)]
+    pub per_pod: bool,
 }
 
 /// Which families of addresses a Service has.
@@ -455,68 +502,46 @@ pub enum ClientAuth {
     Required,
 }
 
+/// The first user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminUser {
+    /// Secret with `username` and `password`, from which the Secret NAME-default-user is made before the first node starts. Default: both are
+    /// drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: Option<String>,
+}
+
 /// The secret that nodes prove to each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSecret {
+    /// Secret whose `current` (or `.erlang.cookie`) the Secret NAME-cookie is made of before the first node starts. Default: it is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: Option<String>,
     /// When another one is drawn.
     #[serde(default)]
     pub rotation: Rotation,
 }
 
 /// When another secret is drawn.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotation {
     /// Any word, such as a date: when it changes, another secret is drawn and comes into force without a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100))]
     pub trigger: Option<String>,
-}
-
-/// How a change of the pods reaches them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Update {
-    /// Who replaces pods that run an old template.
-    #[serde(default)]
-    pub strategy: UpdateStrategy,
-    /// What is done about a node that leads mirrored queues of which no mirror is in sync: they are away while it restarts.
-    #[serde(default)]
-    pub unsynced_mirrors: UnsyncedMirrors,
-    /// When a new release is final, so that nodes cannot go back to the one before any more.
-    #[serde(default)]
-    pub finalize: Finalize,
-}
-
-/// When a new release is final.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub enum Finalize {
-    /// As soon as every node runs it.
-    #[default]
-    Automatic,
-    /// When this field becomes Automatic. Until then nodes can go back to the release before, and what is new in this one is not used.
-    Manual,
-}
-
-/// What is done about queues without a mirror in sync.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub enum UnsyncedMirrors {
-    /// Their node is replaced when one is in sync.
-    #[default]
-    Wait,
-    /// Their node is replaced all the same; the messages are back with it.
-    Proceed,
-}
-
-/// Who replaces pods that run an old template.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub enum UpdateStrategy {
-    /// The operator, one at a time, when the others can do without it.
-    #[default]
-    Automatic,
-    /// You, by deleting pods when it suits you. One that never became ready is still replaced.
-    OnDelete,
+    /// How old a secret may become before another is drawn, in hours or days: 720h or 30d. Default: any age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 6))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[1-9][0-9]{0,3}[hd]$')")
+            .message("clusterSecret.rotation.period must be hours or days, such as 720h or 30d")
+    )]
+    pub period: Option<String>,
 }
 
 /// How nodes leave when fewer are wanted.
@@ -550,8 +575,10 @@ pub struct Disruption {
 /// The PodDisruptionBudget of the pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum DisruptionBudget {
-    /// At most one node at a time.
+    /// At most one node at a time, and none while a queue that policies mirror has no mirror in sync, or a node is not heard.
     #[default]
+    DataAware,
+    /// At most one node at a time.
     MaxUnavailable1,
     /// None is made: evictions may take all nodes at once.
     None,

@@ -47,7 +47,7 @@ pub struct RabbitClusterStatus {
     /// The Secret for service bindings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
-    /// Conditions: Ready, Available, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, Monitored, TlsBetweenNodes, UpgradeFinalized, SettingsInForce, Paused.
+    /// Conditions: Ready, Available, DataSafe, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, TlsBetweenNodes, CertificateValid, Monitored, UpgradeFinalized, SettingsInForce, Paused.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -63,6 +63,12 @@ pub enum Phase {
     Running,
     /// Its nodes are replaced, one at a time.
     Updating,
+    /// The first nodes of a new template are watched before the others are replaced.
+    Canary,
+    /// Another secret comes into force among the nodes.
+    RotatingSecret,
+    /// Volumes grow.
+    ResizingVolumes,
     /// More nodes start.
     ScalingUp,
     /// A node leaves, because fewer are wanted.
@@ -88,6 +94,12 @@ pub struct Summary {
     /// Ready nodes of wanted nodes, such as 2/3.
     #[serde(default)]
     pub nodes: String,
+    /// Queues that policies mirror and of which no mirror is in sync, as far as nodes tell.
+    #[serde(default)]
+    pub at_risk: u64,
+    /// When the first of the certificates that `spec.tls` names ends; empty without one.
+    #[serde(default)]
+    pub cert_not_after: String,
     /// The most important reason why the cluster is not ready or not settled; empty when it is.
     #[serde(default)]
     pub reason: String,
@@ -125,6 +137,21 @@ pub struct Member {
     /// Whether that is the revision that is wanted.
     #[serde(default)]
     pub current: bool,
+    /// Tag of the image that it runs.
+    #[serde(default)]
+    pub version: String,
+    /// Whether it is out of service.
+    #[serde(default)]
+    pub maintenance: bool,
+    /// Queues that it leads; missing if it does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masters: Option<u64>,
+    /// Queues of others that it mirrors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrors: Option<u64>,
+    /// Of these, those that it is not in sync with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsynced: Option<u64>,
     /// What is wrong with it; empty when nothing is.
     #[serde(default)]
     pub problem: String,

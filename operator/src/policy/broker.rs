@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use api::{ApiError, Maintenance, Membership, Policy, PolicyReport, Settings, SettingsTaken};
+use api::{ApiError, Copies, Maintenance, Membership, Policy, PolicyReport, Settings, SettingsTaken};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
@@ -72,6 +72,15 @@ impl Brokers {
     pub async fn maintain(&self, method: Method) -> Result<Maintenance, Error> {
         let body = self.ask(method, "/maintenance", &[]).await?;
         serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no maintenance: {error}")))
+    }
+
+    /// How many queues the first of them that answers has copies of.
+    ///
+    /// # Errors
+    /// None answers.
+    pub async fn copies(&self) -> Result<Copies, Error> {
+        let body = self.ask(Method::GET, "/copies", &[]).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no copies: {error}")))
     }
 
     /// Has the first of them that answers take settings over (`PUT`), or say what would come of it (`POST`).

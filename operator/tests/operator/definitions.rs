@@ -82,7 +82,18 @@ fn scale_and_columns_are_those_that_users_type() {
         .collect();
     assert_eq!(
         columns,
-        ["Ready", "Phase", "Nodes", "Version", "Age", "Image", "Reason"]
+        [
+            "Ready",
+            "Phase",
+            "Nodes",
+            "Version",
+            "AtRisk",
+            "Age",
+            "Image",
+            "Reason",
+            "Cert",
+            "Operation"
+        ]
     );
     assert_eq!(
         definition.spec.names.short_names.as_deref(),

@@ -432,7 +432,7 @@ fn whole_numbers_are_amounts_too() {
 }
 
 /// A spec, and what must be said about it.
-const REFUSED: [(&str, &str); 27] = [
+const REFUSED: [(&str, &str); 33] = [
     (
         "{definitions: {}}",
         "spec.definitions: needs configMapRef, secretRef or both",
@@ -458,8 +458,32 @@ const REFUSED: [(&str, &str); 27] = [
         "document 1: spec.replicas: -1 cannot be negative: 0 stops the cluster and keeps its data",
     ),
     (
+        "{version: 1.4.0, image: {tag: a}}",
+        "spec.version: is the image's tag: leave image.tag and image.digest out, or version",
+    ),
+    (
+        "{version: newest}",
+        "spec.version: 'newest' must be one such as 1.4.0; for any other tag there is image.tag",
+    ),
+    (
+        "{clusterSecret: {rotation: {period: 2w}}}",
+        "spec.clusterSecret.rotation.period: '2w' must be hours or days, such as 720h or 30d",
+    ),
+    (
+        "{update: {maintenanceWindows: [{start: '2:00'}]}}",
+        "spec.update.maintenanceWindows.start: '2:00' must be a time such as 02:00, in UTC",
+    ),
+    (
+        "{update: {drainTimeoutSeconds: 660}}",
+        "spec.update.drainTimeoutSeconds: 660 must be less than terminationGracePeriodSeconds",
+    ),
+    (
+        "{update: {canary: {nodes: 0}}}",
+        "spec.update.canary.nodes: 0 must be between 1 and 99",
+    ),
+    (
         "{replica: 1}",
-        "document 1: unknown field spec.replica; known there: clusterSecret, config, definitions, deletionProtection,",
+        "document 1: unknown field spec.replica; known there: adminUser, clusterSecret, config, definitions,",
     ),
     (
         "{image: {tags: a}}",
@@ -471,7 +495,7 @@ const REFUSED: [(&str, &str); 27] = [
     ),
     (
         "{image: {repository: a/b}}",
-        "spec.image.repository: needs image.tag or image.digest beside it",
+        "spec.image.repository: needs version, image.tag or image.digest beside it",
     ),
     (
         "{image: {repository: 'a/b:1', tag: '2'}}",
@@ -546,6 +570,19 @@ fn bad_input_is_refused_with_the_field_the_value_and_what_would_be_right() {
         let refused = preview(&cluster(spec), "shop", &image()).unwrap_err().to_string();
         assert!(refused.contains(expected), "{spec}\n gave {refused}\n not {expected}");
     }
+}
+
+#[test]
+fn a_version_is_the_tag_of_the_image_that_is_chosen_or_the_operators() {
+    let image = |spec: &str| {
+        let pod = pod(&objects(&cluster(spec)));
+        pod["spec"]["containers"][0]["image"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(image("{version: 1.4.0}"), "localhost/warren:1.4.0");
+    assert_eq!(
+        image("{version: 1.4.0, image: {repository: registry.example/warren}}"),
+        "registry.example/warren:1.4.0"
+    );
 }
 
 #[test]

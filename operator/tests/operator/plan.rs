@@ -1,11 +1,11 @@
 //! The plan, by tables. A node is written as ordinal, revision and state: `2b!` is ordinal 2, revision b, never ready. States: `+` ready,
 //! `-` was ready and is not, `!` never became ready, `x` terminating.
 
-use api::Membership;
+use api::{ClusterMember, Membership};
 use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Plan, Step, Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
-use operator::crd::{NonMovable, UnsyncedMirrors, Update, UpdateStrategy};
+use operator::crd::{Canary, Rebalance, UnsyncedMirrors, Update, UpdateStrategy};
 
 fn pod(text: &str) -> PodSeen {
     let mut letters = text.chars();
@@ -50,10 +50,18 @@ fn decide(replicas: u32, secrets: bool, seen: &Situation) -> Plan {
     let wanted = Wanted {
         replicas,
         secrets,
-        update: Update::default(),
-        non_movable: NonMovable::Wait,
+        ..Wanted::default()
     };
     plan(&wanted, seen)
+}
+
+fn updating(update: Update) -> Wanted {
+    Wanted {
+        replicas: 3,
+        secrets: true,
+        update,
+        ..Wanted::default()
+    }
 }
 
 /// `rest`, `wait`, or the pod to replace and why.
@@ -61,6 +69,9 @@ fn told(step: &Step) -> String {
     match step {
         Step::Rest => "rest".into(),
         Step::Wait(_) => "wait".into(),
+        Step::Later(pace, _) => format!("later {pace:?}"),
+        Step::Synchronise(pod) => format!("{} Synchronise", pod.ordinal),
+        Step::Rebalance(pod) => format!("{} Rebalance", pod.ordinal),
         Step::Replace(pod, why) => format!("{} {why:?}", pod.ordinal),
         Step::Stop(pod) => format!("{} Stop", pod.ordinal),
         Step::Reset(pod) => format!("{} Reset", pod.ordinal),
@@ -129,7 +140,14 @@ fn the_node_that_leads_the_fewest_queues_goes_first() {
 
 #[test]
 fn a_node_waits_for_its_mirrors_and_for_all_to_answer() {
-    let reason = |seen: &Situation| match decide(3, true, seen).step {
+    let with = |unsynced_mirrors, seen: &Situation| {
+        let update = Update {
+            unsynced_mirrors,
+            ..Update::default()
+        };
+        plan(&updating(update), seen).step
+    };
+    let reason = |seen: &Situation| match with(UnsyncedMirrors::Wait, seen) {
         Step::Wait(why) => why,
         step => told(&step),
     };
@@ -144,16 +162,9 @@ fn a_node_waits_for_its_mirrors_and_for_all_to_answer() {
         reason(&seen),
         "pod-2 is replaced when a mirror of each queue that it leads is in sync; none is of 'q' in vhost '/'"
     );
-    let wanted = Wanted {
-        replicas: 3,
-        secrets: true,
-        update: Update {
-            unsynced_mirrors: UnsyncedMirrors::Proceed,
-            ..Update::default()
-        },
-        non_movable: NonMovable::Wait,
-    };
-    assert_eq!(told(&plan(&wanted, &seen).step), "2 Turn");
+    assert_eq!(told(&with(UnsyncedMirrors::Proceed, &seen)), "2 Turn");
+    assert_eq!(told(&with(UnsyncedMirrors::Sync, &seen)), "2 Synchronise");
+    assert_eq!(told(&with(UnsyncedMirrors::Sync, &whole)), "2 Turn");
     let mut seen = whole.clone();
     seen.holdings.remove("pod-2");
     assert!(reason(&seen).contains("pod-2 must tell which queues it leads"));
@@ -234,21 +245,116 @@ fn one_node_alone_waits_for_nobody() {
 #[test]
 fn pods_are_left_to_the_user_where_the_user_wants_it_but_for_those_that_never_started() {
     let on_delete = |pods: &str| {
-        let wanted = Wanted {
-            replicas: 3,
-            secrets: true,
-            update: Update {
-                strategy: UpdateStrategy::OnDelete,
-                ..Update::default()
-            },
-            non_movable: NonMovable::Wait,
+        let update = Update {
+            strategy: UpdateStrategy::OnDelete,
+            ..Update::default()
         };
-        told(&plan(&wanted, &situation(3, Some("b"), pods)).step)
+        told(&plan(&updating(update), &situation(3, Some("b"), pods)).step)
     };
-    assert_eq!(on_delete("0a+ 1a+ 2a+"), "wait");
-    assert_eq!(on_delete("0a+ 1a- 2b+"), "wait");
+    assert_eq!(on_delete("0a+ 1a+ 2a+"), "later OnDelete");
+    assert_eq!(on_delete("0a+ 1a- 2b+"), "later OnDelete");
     assert_eq!(on_delete("0a+ 1a! 2b+"), "1 NeverReady");
     assert_eq!(on_delete("0b+ 1b+ 2b+"), "rest");
+}
+
+#[test]
+fn the_last_pod_of_a_supervised_update_is_the_users() {
+    let supervised = |replicas, pods: &str| {
+        let update = Update {
+            strategy: UpdateStrategy::Supervised,
+            ..Update::default()
+        };
+        let wanted = Wanted {
+            replicas,
+            ..updating(update)
+        };
+        told(&plan(&wanted, &situation(replicas, Some("b"), pods)).step)
+    };
+    assert_eq!(supervised(3, "0a+ 1a+ 2a+"), "2 Turn");
+    assert_eq!(supervised(3, "0a+ 1a+ 2b+"), "1 Turn");
+    assert_eq!(supervised(3, "0a+ 1b+ 2b+"), "later Supervised");
+    assert_eq!(
+        supervised(3, "0a- 1b+ 2b+"),
+        "0 Down",
+        "a broken one is no question of trust"
+    );
+    assert_eq!(supervised(1, "0a+"), "later Supervised");
+    assert_eq!(supervised(3, "0b+ 1b+ 2b+"), "rest");
+}
+
+#[test]
+fn the_first_pods_of_a_canary_are_watched_before_the_others_follow() {
+    let canary = |pods: &str, ready_seconds: i64| {
+        let update = Update {
+            canary: Some(Canary {
+                nodes: 1,
+                pause_seconds: 300,
+            }),
+            ..Update::default()
+        };
+        let mut seen = situation(3, Some("b"), pods);
+        seen.pods.iter_mut().for_each(|pod| pod.ready_seconds = ready_seconds);
+        told(&plan(&updating(update), &seen).step)
+    };
+    assert_eq!(canary("0a+ 1a+ 2a+", 0), "2 Turn");
+    assert_eq!(canary("0a+ 1a+ 2b+", 299), "later Canary");
+    assert_eq!(canary("0a+ 1a+ 2b-", 0), "later Canary");
+    assert_eq!(canary("0a+ 1a+ 2b+", 300), "1 Turn");
+    assert_eq!(canary("0a+ 1b+ 2b+", 0), "0 Turn");
+    assert_eq!(canary("0a+ 1a- 2b+", 0), "1 Down");
+}
+
+#[test]
+fn outside_of_every_window_only_what_is_broken_or_has_begun_is_replaced() {
+    let wanted = Wanted {
+        closed: Some("none is open".into()),
+        ..updating(Update::default())
+    };
+    let step = |seen: &Situation| told(&plan(&wanted, seen).step);
+    assert_eq!(step(&situation(3, Some("b"), "0a+ 1a+ 2a+")), "later Window");
+    assert_eq!(step(&situation(3, Some("b"), "0a+ 1a- 2a+")), "1 Down");
+    assert_eq!(step(&situation(3, Some("b"), "0a+ 1a! 2a+")), "1 NeverReady");
+    assert_eq!(step(&out_of_service("0a+ 1a+ 2a+", 1)), "1 Turn");
+    assert_eq!(step(&situation(3, Some("b"), "0b+ 1b+ 2b+")), "rest");
+}
+
+#[test]
+fn a_roll_that_the_user_holds_holds_up_no_scale_down() {
+    let mut seen = situation(3, Some("b"), "0a+ 1a+ 2a+");
+    for pod in &mut seen.pods {
+        let told = pod.told.as_mut().unwrap();
+        told.node = format!("rabbit@{}.nodes", pod.name);
+        let member = |ordinal| ClusterMember {
+            name: format!("rabbit@pod-{ordinal}.nodes"),
+            up: true,
+            ..ClusterMember::default()
+        };
+        told.members = (0..3).map(member).collect();
+    }
+    let wanted = Wanted {
+        replicas: 2,
+        closed: Some("none is open".into()),
+        ..updating(Update::default())
+    };
+    let plan = plan(&wanted, &seen);
+    assert_eq!((told(&plan.step), plan.leaving), ("wait".into(), Some("pod-2".into())));
+}
+
+#[test]
+fn leaders_are_spread_once_after_a_roll_when_the_last_node_has_settled() {
+    let mut seen = situation(3, Some("b"), "0b+ 1b+ 2b+");
+    assert_eq!(told(&decide(3, true, &seen).step), "rest");
+    seen.rolled = true;
+    assert_eq!(told(&decide(3, true, &seen).step), "0 Rebalance");
+    let never = Update {
+        rebalance: Rebalance::Never,
+        ..Update::default()
+    };
+    assert_eq!(told(&plan(&updating(never), &seen).step), "rest");
+    seen.pods[1].fresh = true;
+    assert_eq!(told(&decide(3, true, &seen).step), "wait");
+    seen.pods[1].ready = false;
+    assert_eq!(told(&decide(3, true, &seen).step), "rest", "it is for another time");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use api::{ClusterMember, Membership};
 use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Plan, Step, Wanted, Why, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
-use operator::crd::{NonMovable, Update};
+use operator::crd::{Canary, UnsyncedMirrors, Update, UpdateStrategy};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ enum Event {
     Scale(u32),
     /// The user changes the template; the new revision works or does not.
     Edit { works: bool },
+    /// The user says how updates go, and whether this is the time for one.
+    Pace(Update, bool),
     /// A node fails and stays down until it is replaced.
     Fail(u32),
     /// Somebody else deletes a pod.
@@ -45,6 +47,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => (0_u32..6).prop_map(Event::Scale),
         1 => any::<bool>().prop_map(|works| Event::Edit { works }),
+        1 => (update(), any::<bool>()).prop_map(|(update, open)| Event::Pace(update, open)),
         1 => (0_u32..6).prop_map(Event::Fail),
         1 => (0_u32..6).prop_map(Event::Delete),
         1 => (0_u32..6).prop_map(Event::Declare),
@@ -58,12 +61,31 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Never `Proceed`, which breaks a promise by the user's wish.
+fn update() -> impl Strategy<Value = Update> {
+    let strategy = prop_oneof![
+        Just(UpdateStrategy::Automatic),
+        Just(UpdateStrategy::Supervised),
+        Just(UpdateStrategy::OnDelete)
+    ];
+    let unsynced = prop_oneof![Just(UnsyncedMirrors::Sync), Just(UnsyncedMirrors::Wait)];
+    let canary = prop::option::of((1..3_i32, 0..3_i32));
+    (strategy, unsynced, canary).prop_map(|(strategy, unsynced_mirrors, canary)| Update {
+        strategy,
+        unsynced_mirrors,
+        canary: canary.map(|(nodes, pause_seconds)| Canary { nodes, pause_seconds }),
+        ..Update::default()
+    })
+}
+
 #[derive(Clone, Debug)]
 struct Pod {
     revision: usize,
     uid: u32,
     ready: bool,
     ever_ready: bool,
+    /// How often its kubelet has found it ready.
+    age: i32,
     failed: bool,
     /// Its app was stopped by the operator.
     stopped: bool,
@@ -76,6 +98,11 @@ struct Pod {
 #[derive(Debug)]
 struct World {
     wanted: u32,
+    update: Update,
+    /// A window is open.
+    open: bool,
+    /// The phase in the status says that pods are replaced.
+    rolled: bool,
     /// Whether each revision works; the last is the template.
     works: Vec<bool>,
     replicas: u32,
@@ -117,6 +144,9 @@ impl World {
     fn new() -> Self {
         Self {
             wanted: 1,
+            update: Update::default(),
+            open: true,
+            rolled: false,
             works: vec![true],
             replicas: 0,
             volumes: BTreeMap::new(),
@@ -139,6 +169,7 @@ impl World {
         match event {
             Event::Scale(wanted) => self.wanted = *wanted,
             Event::Edit { works } => self.works.push(*works),
+            Event::Pace(update, open) => (self.update, self.open) = (update.clone(), *open),
             Event::Fail(ordinal) => self.fail(*ordinal),
             Event::Delete(ordinal) => self.delete(*ordinal),
             Event::Declare(ordinal) if self.pods.get(ordinal).is_some_and(serves) => {
@@ -182,6 +213,7 @@ impl World {
         } else if self.works[pod.revision] && !pod.failed {
             let joins = self.members.contains(&ordinal) || !self.members.is_empty() || ordinal == 0;
             if joins {
+                pod.age = if pod.ready { pod.age + 1 } else { 0 };
                 pod.ready = true;
                 pod.ever_ready = true;
                 self.members.insert(ordinal);
@@ -200,6 +232,7 @@ impl World {
                 uid,
                 ready: false,
                 ever_ready: false,
+                age: 0,
                 failed: false,
                 stopped: false,
                 drained: false,
@@ -256,6 +289,7 @@ impl World {
             revision: pod.revision.to_string(),
             running: true,
             ready: pod.ready,
+            ready_seconds: if pod.ready { pod.age.into() } else { 0 },
             ever_ready: pod.ever_ready,
             terminating: pod.terminating,
             told: heard(*ordinal, pod).then(|| self.membership(*ordinal, true)),
@@ -277,8 +311,11 @@ impl World {
             held: living.map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),
             leaving: self.leaving.clone(),
             draining: self.draining.clone(),
+            rolled: self.rolled,
             app_runs: self.app_runs(deaf),
             accepting: BTreeSet::new(),
+            copies: BTreeMap::new(),
+            certificates: Vec::new(),
             holdings: told
                 .map(|(ordinal, _)| (name(*ordinal), self.holdings(*ordinal)))
                 .collect(),
@@ -298,8 +335,9 @@ impl World {
         let wanted = Wanted {
             replicas: self.wanted,
             secrets: true,
-            update: Update::default(),
-            non_movable: NonMovable::Wait,
+            update: self.update.clone(),
+            closed: (!self.open).then(|| "closed".into()),
+            ..Wanted::default()
         };
         plan(&wanted, &self.seen(deaf))
     }
@@ -330,6 +368,9 @@ impl World {
                 plan.leaving.is_none() || plan.draining.is_none(),
                 "only one can be written down"
             );
+            let newest = self.newest();
+            let old = self.pods.values().any(|pod| pod.revision != newest);
+            self.rolled = old || self.rolled && matches!(plan.step, Step::Wait(_));
             (self.leaving, self.draining) = (plan.leaving, plan.draining);
         }
     }
@@ -345,7 +386,17 @@ impl World {
 
     fn step(&mut self, step: &Step) {
         match step {
-            Step::Rest | Step::Wait(_) => {}
+            Step::Rest | Step::Wait(_) | Step::Later(..) => {}
+            Step::Synchronise(pod) => {
+                self.behind.remove(&pod.ordinal);
+            }
+            Step::Rebalance(_) => {
+                let newest = self.newest();
+                assert!(
+                    self.pods.values().all(|pod| serves(pod) && pod.revision == newest),
+                    "leaders are spread before the roll is over: {self:?}"
+                );
+            }
             Step::Replace(pod, why) => self.replace(pod.ordinal, *why),
             Step::Stop(pod) => self.stop(pod.ordinal),
             Step::Reset(pod) => self.reset(pod.ordinal),
@@ -359,8 +410,32 @@ impl World {
 
     fn drain(&mut self, ordinal: u32) {
         self.others_serve(ordinal);
+        self.in_time(ordinal);
         if let Some(pod) = self.pods.get_mut(&ordinal) {
             pod.drained = true; // its probe says so later
+        }
+    }
+
+    /// The promise: no node that is well begins to go before the user's time.
+    fn in_time(&self, ordinal: u32) {
+        if self.pods[&ordinal].drained {
+            return;
+        }
+        let newest = self.newest();
+        let (new, old): (Vec<_>, Vec<_>) = self
+            .pods
+            .range(..self.replicas)
+            .map(|(_, pod)| pod)
+            .partition(|pod| pod.revision == newest);
+        assert!(self.open, "no window is open");
+        match self.update.strategy {
+            UpdateStrategy::Automatic => {}
+            UpdateStrategy::Supervised => assert!(old.len() > 1, "the last one is the user's: {self:?}"),
+            UpdateStrategy::OnDelete => panic!("pods are the user's: {self:?}"),
+        }
+        if let Some(canary) = self.update.canary.filter(|canary| canary.nodes as usize == new.len()) {
+            let young = new.iter().any(|pod| pod.age < canary.pause_seconds);
+            assert!(!young, "the first are still watched: {self:?}");
         }
     }
 
@@ -384,6 +459,9 @@ impl World {
         }
         if serves(&self.pods[&ordinal]) {
             self.others_serve(ordinal);
+        }
+        if why == Why::Turn {
+            self.in_time(ordinal);
         }
         assert!(
             self.pods[&ordinal].revision != self.newest() || why == Why::Stays,
@@ -418,6 +496,7 @@ impl World {
     /// The user settles; whatever can recover by itself does.
     fn settle(&mut self) {
         self.works.push(true);
+        (self.update.strategy, self.open) = (UpdateStrategy::Automatic, true);
         self.wanted = self.wanted.max(1);
         for _ in 0..200 {
             self.pass(0, WRITES);

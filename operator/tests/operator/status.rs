@@ -1,6 +1,6 @@
 //! What users are told: never ready while not ready, the cause named, and nothing new said when nothing changed.
 
-use api::{ClusterMember, Membership};
+use api::{ClusterMember, Copies, Membership};
 use k8s_openapi::jiff::Timestamp;
 use operator::cluster::between::{self, Between};
 use operator::cluster::holdings::Holdings;
@@ -9,7 +9,7 @@ use operator::cluster::rotation::Turn;
 use operator::cluster::settings::{HandedOver, Late};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
 use operator::cluster::status::{Carried, Monitored, Outcome, status};
-use operator::crd::{NonMovable, Phase, RabbitCluster, RabbitClusterStatus, Update};
+use operator::crd::{Phase, RabbitCluster, RabbitClusterStatus};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-01-01T00:01:00Z";
@@ -57,8 +57,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
             &Wanted {
                 replicas: wanted.try_into().unwrap(),
                 secrets: true,
-                update: Update::default(),
-                non_movable: NonMovable::Wait,
+                ..Wanted::default()
             },
             seen,
         ),
@@ -66,6 +65,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
         level: None,
         between: between::phase(Between::None, seen),
         settings: HandedOver::default(),
+        at_risk: false,
         image: "localhost/warren:1.4.0".parse().unwrap(),
         volumes_growing: Vec::new(),
         volumes_refused: None,
@@ -351,4 +351,72 @@ fn settings_are_in_force_when_every_node_has_taken_them_and_a_refusal_is_told_fi
         told(&[silent, refusing]),
         "False Refused: orders-server-1 refuses spec.config: heartbeat = often"
     );
+}
+
+#[test]
+fn data_is_safe_when_every_node_tells_that_no_mirrored_queue_is_without_a_mirror_in_sync() {
+    let mut seen = seen(vec![pod(0, true), pod(1, true)]);
+    let tell = |seen: &mut Situation, ordinal: u32, at_risk| {
+        let copies = Copies {
+            masters: 7,
+            mirrors: 3,
+            unsynced: 1,
+            at_risk,
+        };
+        seen.copies.insert(format!("orders-server-{ordinal}"), copies);
+    };
+    tell(&mut seen, 0, 0);
+    let silent = after(2, None, &seen, FIRST);
+    assert_eq!(
+        condition(&silent, "DataSafe"),
+        (
+            "False",
+            "NodesSilent",
+            "orders-server-1 does not tell which queues it has"
+        )
+    );
+    assert_eq!((silent.members[0].masters, silent.members[1].masters), (Some(7), None));
+    tell(&mut seen, 1, 2);
+    let risky = after(2, None, &seen, FIRST);
+    assert_eq!(
+        condition(&risky, "DataSafe"),
+        (
+            "False",
+            "MirrorsNotSynchronised",
+            "queues that policies mirror have no mirror in sync, led by orders-server-1"
+        )
+    );
+    assert_eq!((risky.summary.at_risk, risky.members[1].unsynced), (2, Some(1)));
+    tell(&mut seen, 1, 0);
+    assert_eq!(condition(&after(2, None, &seen, FIRST), "DataSafe").1, "MirrorsInSync");
+    assert_eq!(condition(&after(1, None, &seen, FIRST), "DataSafe").0, "True");
+}
+
+#[test]
+fn one_node_can_be_spared_only_while_all_are_heard_and_none_alone_has_what_policies_mirror() {
+    let mut seen = seen(vec![pod(0, true), pod(1, true)]);
+    let serving = Membership {
+        serving: true,
+        ..Membership::default()
+    };
+    for pod in &mut seen.pods {
+        pod.told = Some(serving.clone());
+        seen.copies.insert(pod.name.clone(), Copies::default());
+    }
+    assert!(seen.can_spare_one(2));
+    assert!(!seen.can_spare_one(3), "one is missing");
+    let spoilt = |spoil: fn(&mut Situation)| {
+        let mut seen = seen.clone();
+        spoil(&mut seen);
+        !seen.can_spare_one(2)
+    };
+    assert!(spoilt(|seen| seen
+        .copies
+        .values_mut()
+        .for_each(|copies| copies.at_risk = 1)));
+    assert!(spoilt(|seen| seen.copies.clear()));
+    assert!(spoilt(|seen| seen.pods[1].terminating = true));
+    assert!(spoilt(|seen| seen.pods[0].told = None));
+    seen.copies.clear();
+    assert!(seen.can_spare_one(1), "nobody would take over from one");
 }

@@ -66,6 +66,22 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         "a changed setting that needs a restart replaces the pod and is in force",
         change_what_needs_a_restart,
     );
+    checks.check("a node has a Service of its own as long as that is asked for", || {
+        let per_pod = |wanted: bool| {
+            let patch = serde_json::json!({"spec": {"service": {"perPod": wanted}}}).to_string();
+            kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", &patch])
+        };
+        let port = "{.spec.ports[?(@.name==\"amqp\")].port}";
+        per_pod(true)?;
+        within(READY_LIMIT, || equal(field("service", POD, port)?.as_str(), "5672"))?;
+        per_pod(false)?;
+        within(READY_LIMIT, || {
+            equal(
+                kubectl(&["get", "service", POD, "--ignore-not-found", "-o", "name"])?.trim(),
+                "",
+            )
+        })
+    });
     checks.check("a deleted child is made again", || {
         kubectl(&["delete", "service", NAME])?;
         within(READY_LIMIT, || {

@@ -151,16 +151,23 @@ fn upgrade(image: &str) -> Outcome {
 }
 
 /// Each line: a wrong spec, and words that must be in the answer.
-const WRONG: [(&str, &str); 7] = [
+const WRONG: [(&str, &str); 11] = [
     ("replicas: -1", "cannot be negative"),
     ("replicas: many", "must be of type integer"),
     ("persistence: {storage: much}", "such as 10Gi"),
     ("persistence: {storage: 0Gi}", "above zero"),
     ("plugins: [Management]", "lower-case"),
     ("terminationGracePeriodSeconds: 1", "between 10 and"),
+    ("version: newest", "one such as 1.4.0"),
+    (
+        "update: {maintenanceWindows: [{start: '2:00'}]}",
+        "a time such as 02:00",
+    ),
+    ("update: {drainTimeoutSeconds: 660}", "would be killed while it waits"),
+    ("clusterSecret: {rotation: {period: 2w}}", "such as 720h or 30d"),
     (
         "image: {repository: localhost/warren}",
-        "needs image.tag or image.digest",
+        "needs version, image.tag or image.digest",
     ),
 ];
 

@@ -49,6 +49,9 @@ fn conf(cluster: &ValidCluster, shape: &Shape, config: &str) -> String {
     if shape.formed {
         text += NOBODY;
     }
+    if let Some(seconds) = cluster.spec.update.drain_timeout_seconds {
+        text += &format!("drain_timeout = {}\n", seconds * 1000);
+    }
     text += &tls::conf(cluster, shape.between);
     text += definitions::conf(cluster);
     if !config.trim().is_empty() {

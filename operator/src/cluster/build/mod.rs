@@ -41,7 +41,9 @@ pub struct Children {
     pub nodes: Service,
     /// What clients connect to.
     pub clients: Service,
-    /// At most one node is evicted at a time.
+    /// What clients connect to if they mean one node.
+    pub pods: Vec<Service>,
+    /// How many nodes may be evicted.
     pub disruption_budget: Option<PodDisruptionBudget>,
     /// Who may reach the pods.
     pub network_policy: Option<NetworkPolicy>,
@@ -58,6 +60,10 @@ pub struct Children {
 pub struct Shape {
     /// Pods that the StatefulSet is asked for.
     pub replicas: u32,
+    /// How many nodes have data: a node that is stopped keeps its Service.
+    pub held: u32,
+    /// The cluster could not do without one of its nodes now.
+    pub at_risk: bool,
     /// The nodes have formed a cluster of several, so none of them may begin another.
     pub formed: bool,
     /// Whether new pods speak TLS to each other.
@@ -76,7 +82,8 @@ pub fn build(cluster: &ValidCluster, shape: &Shape) -> Children {
         service_account: service_account::build(cluster),
         nodes: services::nodes(cluster),
         clients: services::clients(cluster),
-        disruption_budget: disruption_budget::build(cluster),
+        pods: services::of_pods(cluster, shape.replicas.max(shape.held)),
+        disruption_budget: disruption_budget::build(cluster, shape),
         network_policy: network_policy::build(cluster),
         server: stateful_set::build(cluster, shape),
         service_monitor: monitoring::service_monitor(cluster, shape.monitoring),
@@ -119,6 +126,62 @@ fn pods(cluster: &ValidCluster) -> LabelSelector {
 mod tests {
     use super::*;
     use crate::cluster::validate::validate;
+
+    #[test]
+    fn a_node_has_a_service_of_its_own_where_that_is_asked_for_without_the_port_that_is_scraped() {
+        let of = |per_pod: bool, replicas, held| {
+            let cluster = format!(
+                "{{metadata: {{name: orders, namespace: shop, uid: u}}, spec: {{service: {{perPod: {per_pod}}}}}}}"
+            );
+            let valid = validate(
+                &serde_yaml::from_str(&cluster).unwrap(),
+                &"localhost/warren:dev".parse().unwrap(),
+            )
+            .unwrap();
+            let shape = Shape {
+                replicas,
+                held,
+                ..Shape::default()
+            };
+            build(&valid, &shape).pods
+        };
+        assert_eq!(
+            (of(false, 3, 3).len(), of(true, 3, 0).len(), of(true, 0, 3).len()),
+            (0, 3, 3)
+        );
+        let second = of(true, 3, 3).swap_remove(1);
+        assert_eq!(second.metadata.name.as_deref(), Some("orders-server-1"));
+        let spec = second.spec.unwrap();
+        assert_eq!(
+            spec.selector.unwrap()["statefulset.kubernetes.io/pod-name"],
+            "orders-server-1"
+        );
+        let ports: Vec<_> = spec.ports.unwrap().into_iter().map(|port| port.port).collect();
+        assert_eq!(ports, [5672, 15672]);
+    }
+
+    #[test]
+    fn a_budget_that_follows_the_data_allows_nothing_while_they_are_at_risk() {
+        let of = |pdb: &str, at_risk| {
+            let spec = format!("{{disruption: {{pdb: {pdb}}}}}");
+            let cluster = format!("{{metadata: {{name: orders, namespace: shop, uid: u}}, spec: {spec}}}");
+            let cluster = serde_yaml::from_str(&cluster).unwrap();
+            let valid = validate(&cluster, &"localhost/warren:dev".parse().unwrap()).unwrap();
+            let shape = Shape {
+                at_risk,
+                ..Shape::default()
+            };
+            let budget = build(&valid, &shape).disruption_budget;
+            budget.map(|budget| budget.spec.unwrap().max_unavailable.unwrap())
+        };
+        use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int;
+        assert_eq!(
+            (of("DataAware", false), of("DataAware", true)),
+            (Some(Int(1)), Some(Int(0)))
+        );
+        assert_eq!(of("MaxUnavailable1", true), Some(Int(1)));
+        assert_eq!(of("None", true), None);
+    }
 
     #[test]
     fn settings_that_count_at_once_are_in_the_file_and_restart_no_pod() {

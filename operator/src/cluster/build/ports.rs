@@ -21,6 +21,13 @@ pub(super) struct ClientPort {
     plugin: Option<&'static str>,
 }
 
+impl ClientPort {
+    /// Whether Prometheus comes there.
+    pub(super) fn is_scraped(&self) -> bool {
+        self.plugin == Some(PROMETHEUS)
+    }
+}
+
 const fn port(name: &'static str, number: i32, protocol: &'static str, tls: bool) -> ClientPort {
     ClientPort {
         name,
