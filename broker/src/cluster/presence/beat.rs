@@ -16,6 +16,8 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// How often it is looked whether the node may serve.
+const WEIGH: Duration = Duration::from_millis(100);
 /// How long a start waits for the others at a time, and how often.
 const WAIT: Duration = Duration::from_secs(30);
 const WAITS: u32 = 10;
@@ -74,6 +76,18 @@ impl Presence {
         drop(roll);
         let age_ms = age.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         Reply::Beat { age_ms }
+    }
+
+    /// Knows at all times what the node may do. Nothing else is waited for here: what the one who leads has to commit may take long when
+    /// the majority is gone.
+    pub(super) async fn weigh_always(&self) {
+        loop {
+            self.weigh();
+            tokio::select! {
+                () = tokio::time::sleep(WEIGH) => {}
+                () = self.store.standing_changes() => {}
+            }
+        }
     }
 
     /// The leader's own lease, and what the node may do now.

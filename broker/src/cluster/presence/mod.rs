@@ -124,8 +124,9 @@ impl Presence {
     pub fn run(self: &Arc<Self>) {
         // The commit that made it up came from a majority just now.
         self.lease.lock().renew(Instant::now(), Duration::ZERO);
-        let (beating, keeping, watching) = (self.clone(), self.clone(), self.clone());
+        let (beating, weighing, keeping, watching) = (self.clone(), self.clone(), self.clone(), self.clone());
         self.until_quiet(async move { beating.beat().await });
+        self.until_quiet(async move { weighing.weigh_always().await });
         self.until_quiet(async move { keeping.keep().await });
         self.until_quiet(async move { watching.watch_leader().await });
     }

@@ -238,6 +238,16 @@ async fn cluster_of(count: u128, timing: Timing) -> (Ether, Vec<Seat>) {
     (ether, seats)
 }
 
+/// What it wants to commit about the other cannot be, and takes long to be given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_loses_its_majority_serves_no_longer_than_its_lease_lasts() {
+    let (_ether, mut seats) = cluster(2).await;
+    let killed = Instant::now();
+    seats[1].kill().await;
+    seats[0].until_serving(false).await;
+    assert!(killed.elapsed() < Duration::from_secs(20), "it has waited for a commit");
+}
+
 /// Otherwise one silent node would close the clients of all.
 #[test]
 fn a_silent_leader_has_a_successor_before_the_others_stop_serving() {

@@ -24,7 +24,6 @@ impl Presence {
     pub(super) async fn keep(&self) {
         let (mut next_look_around, mut led) = (Instant::now(), None);
         loop {
-            self.weigh();
             self.note_members();
             let leads = self.store.standing().settled;
             if let Some(term) = leads.filter(|_| leads != led) {
