@@ -11,7 +11,7 @@ use crate::cluster::{
 use catalog::{Answer, Command, Forced, NodeDeath, NodeKind};
 use model::NodeUuid;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How long a clean stop may take to be known: while a majority answers, and while none does.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
@@ -184,7 +184,7 @@ impl Presence {
     }
 
     /// The node stops in order: the others need not wait until they miss it, and can decide without it.
-    pub async fn say_goodbye(&self) {
+    pub async fn say_goodbye(self: &Arc<Self>) {
         let patience = match *self.serving.borrow() {
             true => STOP_PATIENCE,
             false => LONELY_STOP_PATIENCE,
@@ -194,7 +194,7 @@ impl Presence {
         }
     }
 
-    async fn part(&self) {
+    async fn part(self: &Arc<Self>) {
         self.quiet.cancel();
         let alone = self.others_up().is_empty();
         let death = NodeDeath {
@@ -208,6 +208,8 @@ impl Presence {
         if alone {
             return;
         }
+        // Before they know, their queues wait for the mirrors here; and from a leader that is gone they learn nothing more.
+        self.all_know().await;
         loop {
             let Some(leader) = self.store.leader() else {
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,5 +1,5 @@
-//! Taking a dead leader's place early: where nobody listens any more its process is gone, and nobody need wait as long as
-//! for one that is only silent.
+//! Taking a dead leader's place early: where nobody listens any more its process is gone, as is one that has said that it stops, and nobody need
+//! wait as long as for one that is only silent.
 //!
 //! Only when somebody stands is decided here. Who may win, and that one at most leads in a term, is the library's: who
 //! stands too early is not elected, and all goes on as without.
@@ -30,7 +30,7 @@ impl Presence {
         }
     }
 
-    /// Another node that leads, is late, and where nobody listens any more.
+    /// Another node that leads, is late, and is known to have stopped or does not listen any more.
     async fn lost_leader(&self) -> Option<Peer> {
         if !self.store.misses_leader() {
             return None;
@@ -39,6 +39,10 @@ impl Presence {
             .store
             .leader()
             .filter(|peer| peer.node != Some(self.identity.node))?;
+        let record = leader.node.and_then(|node| self.machine.catalog().node(node).cloned());
+        if record.is_some_and(|record| !record.up) {
+            return Some(leader);
+        }
         for _ in 0..2 {
             if self.refusing(vec![leader.clone()]).await.is_empty() {
                 return None;
@@ -58,7 +62,7 @@ impl Presence {
         tokio::time::sleep_until(self.store.believes_until() + MARGIN + TURN * turn).await;
         let is_awaited = self.store.leader().as_ref() == Some(leader) && self.store.believes_until() < Instant::now();
         if is_awaited {
-            tracing::info!("nobody listens any more where {leader} led the definitions: this node stands for election");
+            tracing::info!("{leader}, which led the definitions, is gone: this node stands for election");
             self.store.stand().await;
         }
     }

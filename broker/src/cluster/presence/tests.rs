@@ -621,3 +621,25 @@ async fn a_level_that_is_held_stays_although_every_member_understands_more_and_r
         .await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_others_know_that_a_leader_stops_before_it_is_gone_and_one_of_them_leads() {
+    let (ether, seats) = cluster(3).await;
+    let leads = |seat: &&Seat| seat.running.as_ref().unwrap().1.standing().settled.is_some();
+    until("one leads", async || seats.iter().filter(leads).count() == 1).await;
+    let leader = seats.iter().find(leads).unwrap();
+    leader.presence().say_goodbye().await;
+    let others: Vec<&Seat> = seats.iter().filter(|seat| seat.number != leader.number).collect();
+    for other in &others {
+        let nodes = other.presence().status().nodes;
+        assert!(nodes.iter().any(|node| node.node.0 == leader.number && !node.up));
+        // As where its name leads nowhere any more: nobody is there who could refuse.
+        ether.cut(NodeUuid(leader.number), NodeUuid(other.number));
+        ether.cut(NodeUuid(other.number), NodeUuid(leader.number));
+    }
+    until("another leads", async || {
+        others.iter().copied().any(|seat| leads(&seat))
+    })
+    .await;
+    others[0].declare("afterwards").await;
+}
