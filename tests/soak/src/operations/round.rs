@@ -135,6 +135,11 @@ impl Stage<'_> {
             outcome
                 .findings
                 .extend(audit(&lane.queue, number, &published.sent, seen));
+            if let Some((first, last)) = published.sent.lost(seen) {
+                let [first, last] = [first, last].map(|at| at.saturating_sub(from));
+                let text = format!("what was lost was confirmed from {first} to {last} ms after the operation began");
+                outcome.findings.push(server(&lane.queue, text));
+            }
             outcome.sent += published.sent.fates.len() as u64;
             outcome.confirmed += published.sent.count(Fate::Confirmed);
             let (gap, since) = longest_since(&published.confirms, from, to);
@@ -187,7 +192,8 @@ impl Stage<'_> {
         while Instant::now() < deadline && !over.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(20));
         }
-        kill_operator()
+        // What is done may be that the API server is away.
+        within(SERVED, || Ok(kill_operator().err().map(|error| error.to_string())))
     }
 
     /// Until every publisher has had a confirm for something that it sent after this moment.

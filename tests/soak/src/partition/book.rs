@@ -3,7 +3,7 @@
 
 use crate::finding::{Fault, Finding};
 use crate::message::Id;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) struct Sent {
     pub(crate) fates: Vec<Fate>,
     /// The first number of each connection.
     pub(crate) sessions: Vec<usize>,
+    /// When each confirm came, in milliseconds of the round.
+    pub(crate) confirmed_at: BTreeMap<usize, u64>,
 }
 
 impl Sent {
@@ -46,6 +48,13 @@ impl Sent {
         {
             *known = fate;
         }
+    }
+
+    /// The first and the last confirm of messages that were lost.
+    pub(crate) fn lost(&self, seen: &Seen) -> Option<(u64, u64)> {
+        let lost = self.confirmed_at.iter().filter(|(number, _)| !seen.has(**number));
+        let times: Vec<u64> = lost.map(|(_, at)| *at).collect();
+        Some((*times.iter().min()?, *times.iter().max()?))
     }
 
     /// So many with this fate.
@@ -159,6 +168,7 @@ mod tests {
         Sent {
             fates: fates.chars().map(fate).collect(),
             sessions: sessions.to_vec(),
+            ..Sent::default()
         }
     }
 

@@ -260,6 +260,7 @@ impl Publisher<'_> {
                 .hear(number, if taken { Fate::Confirmed } else { Fate::Refused });
             if published.sent.fates[number] == Fate::Confirmed {
                 published.confirms.push(self.signals.now());
+                published.sent.confirmed_at.insert(number, self.signals.now());
                 self.progress.0.fetch_max(at, Ordering::Relaxed);
             }
         }
