@@ -286,7 +286,7 @@ async fn all_know_what_one_has_only_when_the_last_of_them_has_it() {
     // The one who leads reaches the third no more; the second does.
     ether.cut(NodeUuid(1), NodeUuid(3));
     second.declare("late").await;
-    assert!(first.has("late") && second.has("late"));
+    until("both have it", async || first.has("late") && second.has("late")).await;
     assert!(!second.presence().all_know().await || third.has("late"));
     ether.heal();
     until("all know", async || second.presence().all_know().await).await;
