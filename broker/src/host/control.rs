@@ -9,6 +9,7 @@ use session::{Answer, Ask, ConsumeRequest, Credentials, DeclareQueue, Release, R
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    attempts::Way,
     cell::{Consumer, Leads, QueueCell},
     client::Profile,
     connection::Task,
@@ -88,14 +89,23 @@ impl Task {
         self.client.introduce(&client_properties);
         notes::named(&self.client);
         let from = self.client.peer.ip();
-        let found = match credentials {
-            Credentials::Password { user, password } => self.node.log_in(&user, &password, from),
+        let (said, found) = match credentials {
+            Credentials::Password { user, password } => {
+                let found = self.node.log_in(&user, &password, from);
+                (user, found)
+            }
             Credentials::External => {
                 let certificate = self.client.outbox().socket.peer_certificate();
-                self.node.log_in_by_certificate(certificate.as_deref(), from)
+                let found = self.node.log_in_by_certificate(certificate.as_deref(), from);
+                (
+                    found
+                        .as_ref()
+                        .map_or_else(|_| String::new(), |user| user.name.to_string()),
+                    found,
+                )
             }
         };
-        self.node.counters().logins.add(1);
+        self.node.note_attempt(Way::Amqp, (&said, from), found.is_ok());
         match found {
             Ok(found) => {
                 let impersonator = found.has_tag("impersonator");
@@ -112,10 +122,7 @@ impl Task {
                     impersonator,
                 })
             }
-            Err(reason) => {
-                self.node.counters().logins_failed.add(1);
-                Answer::LoginFailed { reason }
-            }
+            Err(reason) => Answer::LoginFailed { reason },
         }
     }
 

@@ -43,6 +43,10 @@ counters! {
     logins,
     /// Log-ins over AMQP that were refused.
     logins_failed,
+    /// Log-ins with requests to the management API, with and without success.
+    http_logins,
+    /// Those of them that were refused.
+    http_logins_failed,
     /// Messages published.
     published,
     /// Those on channels whose publishes are confirmed.

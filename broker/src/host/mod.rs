@@ -75,6 +75,7 @@ pub mod tls;
 mod trace;
 mod view;
 
+pub use attempts::{Attempts, Source, Way};
 #[cfg(test)]
 pub use by_hand::{leave, started as started_by_hand};
 pub use client::{Client, Profile};

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     alarms::Alarms,
-    attempts::Attempts,
+    attempts::AttemptLog,
     cell::{QueueCell, Work},
     client::Client,
     clients::Clients,
@@ -116,7 +116,7 @@ pub struct Node {
     alarms: Alarms,
     pub(super) ports: Mutex<Vec<Port>>,
     pub(super) plugins: ArcSwap<Plugins>,
-    pub(super) attempts_before: Mutex<Attempts>,
+    pub(super) attempts: AttemptLog,
     pub(super) gate: Gate,
     stopping: CancellationToken,
     parted: CancellationToken,
@@ -348,7 +348,7 @@ impl Node {
             alarms: Alarms::new(&config.resources),
             ports: Mutex::default(),
             plugins: ArcSwap::from_pointee(config.plugins.clone()),
-            attempts_before: Mutex::default(),
+            attempts: AttemptLog::default(),
             gate: Gate::default(),
             stopping: CancellationToken::new(),
             parted: CancellationToken::new(),

@@ -16,7 +16,7 @@ use super::{
     list::Parameters,
     nodes,
 };
-use crate::host::hash_algorithm;
+use crate::host::{Attempts, Source, Way, hash_algorithm};
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
@@ -37,13 +37,11 @@ async fn ways(query: Parameters) -> Outcome {
 
 async fn attempts(State(api): State<Arc<Api>>, _: Monitor, Path(node): Path<String>, query: Parameters) -> Outcome {
     nodes::is_this(&api, &node)?;
-    let counts = api.node.auth_attempts();
-    query.all([json!({
-        "protocol": "amqp091",
-        "auth_attempts": counts.tried,
-        "auth_attempts_failed": counts.failed,
-        "auth_attempts_succeeded": counts.tried - counts.failed.min(counts.tried),
-    })])
+    let row = |(way, counts): (Way, Attempts)| {
+        json!({"protocol": way.protocol(), "auth_attempts": counts.tried, "auth_attempts_failed": counts.failed,
+            "auth_attempts_succeeded": counts.succeeded()})
+    };
+    query.all(api.node.auth_attempts().into_iter().map(row))
 }
 
 async fn reset_attempts(State(api): State<Arc<Api>>, _: Administrator, Path(node): Path<String>) -> Outcome {
@@ -52,7 +50,7 @@ async fn reset_attempts(State(api): State<Arc<Api>>, _: Administrator, Path(node
     answer::done()
 }
 
-/// Nobody's attempts are told apart by where they came from, as in a RabbitMQ that does not track it.
+/// Attempts by who tried, while that is tracked: `rabbitmq-diagnostics enable_auth_attempt_source_tracking`.
 async fn attempts_by_source(
     State(api): State<Arc<Api>>,
     _: Monitor,
@@ -60,7 +58,11 @@ async fn attempts_by_source(
     query: Parameters,
 ) -> Outcome {
     nodes::is_this(&api, &node)?;
-    query.all::<serde_json::Value>([])
+    let row = |(source, counts): (Source, Attempts)| {
+        json!({"remote_address": source.address.to_string(), "username": source.user, "protocol": source.way.protocol(),
+            "auth_attempts": counts.tried, "auth_attempts_failed": counts.failed, "auth_attempts_succeeded": counts.succeeded()})
+    };
+    query.all(api.node.auth_attempts_by_source().into_iter().map(row))
 }
 
 /// A password as it would be kept.

@@ -17,6 +17,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Api, elsewhere::OnBehalf, failure::Failure, guesses::Turn};
+use crate::host::Way;
 
 /// An authenticated user with at least one of the management tags.
 #[derive(Clone, Debug)]
@@ -143,6 +144,7 @@ async fn authenticate(headers: &HeaderMap, from: IpAddr, api: &Api) -> Result<Ca
         Turn::After(wait) => tokio::time::sleep(wait).await,
     }
     let user = api.node.log_in(&name, &password, from);
+    api.node.note_attempt(Way::Http, (&name, from), user.is_ok());
     api.guesses.judged(from, &name, &password, user.is_ok(), Instant::now());
     let user = user.map_err(|reason| {
         tracing::warn!("HTTP access denied: {reason}");

@@ -16,6 +16,7 @@ use super::{
     failure::Failure,
     list::Parameters,
 };
+use crate::host::Node;
 
 /// Features of RabbitMQ 3.13 that are always on here.
 pub const ENABLED: [(&str, &str); 6] = [
@@ -48,7 +49,7 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/extensions", get(extensions))
         .route("/feature-flags", get(flags))
         .route("/feature-flags/{name}/enable", put(enable))
-        .route("/deprecated-features", get(deprecated))
+        .route("/deprecated-features", get(all_deprecated))
         .route("/deprecated-features/used", get(deprecated_in_use))
 }
 
@@ -72,52 +73,61 @@ async fn enable(_: Administrator, Path(name): Path<String>) -> Outcome {
     }
 }
 
-/// What RabbitMQ 3.13 deprecates and this broker has.
-const DEPRECATED: [(&str, &str, IsUsed); 3] = [
-    (
-        "classic_queue_mirroring",
-        "Classic mirrored queues; here they are the way to have a queue on several nodes",
-        |api| {
-            let snapshot = api.node.snapshot();
-            snapshot.catalog.queues().any(|queue| queue.replicas.is_some())
+/// Something that RabbitMQ 3.13 deprecates and this broker has.
+#[derive(Clone, Copy, Debug)]
+pub struct Deprecated {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub desc: &'static str,
+    is_used: fn(&Node) -> bool,
+}
+
+const DEPRECATED: [Deprecated; 3] = [
+    Deprecated {
+        name: "classic_queue_mirroring",
+        desc: "Classic mirrored queues; here they are the way to have a queue on several nodes",
+        is_used: |node| node.snapshot().catalog.queues().any(|queue| queue.replicas.is_some()),
+    },
+    Deprecated {
+        name: "ram_node_type",
+        desc: "Nodes that keep no definitions on disk",
+        is_used: |node| {
+            let snapshot = node.snapshot();
+            snapshot.catalog.nodes().any(|node| node.kind == catalog::NodeKind::Ram)
         },
-    ),
-    ("ram_node_type", "Nodes that keep no definitions on disk", |api| {
-        api.node
-            .snapshot()
-            .catalog
-            .nodes()
-            .any(|node| node.kind == catalog::NodeKind::Ram)
-    }),
-    (
-        "transient_nonexcl_queues",
-        "Queues that are neither durable nor exclusive",
-        |api| {
-            let snapshot = api.node.snapshot();
+    },
+    Deprecated {
+        name: "transient_nonexcl_queues",
+        desc: "Queues that are neither durable nor exclusive",
+        is_used: |node| {
+            let snapshot = node.snapshot();
             snapshot
                 .catalog
                 .queues()
                 .any(|queue| !queue.durable && queue.owner.is_none())
         },
-    ),
+    },
 ];
 
-/// Whether a feature is in use.
-type IsUsed = fn(&Api) -> bool;
-
-fn deprecated_features(api: &Api, wanted: impl Fn(&Api, IsUsed) -> bool) -> Vec<Value> {
-    let all = DEPRECATED.into_iter().filter(|(_, _, is_used)| wanted(api, *is_used));
-    let shape = |(name, desc, _)| {
-        json!({"name": name, "desc": desc, "deprecation_phase": "permitted_by_default", "doc_url": "",
-            "provided_by": "rabbit", "state": "permitted"})
-    };
-    all.map(shape).collect()
+/// All that is deprecated, or what of it is in use.
+pub fn deprecated(node: &Node, used: bool) -> impl Iterator<Item = &'static Deprecated> {
+    DEPRECATED
+        .iter()
+        .filter(move |feature| !used || (feature.is_used)(node))
 }
 
-async fn deprecated(State(api): State<Arc<Api>>, _: Caller, query: Parameters) -> Outcome {
-    query.all(deprecated_features(&api, |_, _| true))
+fn shown(node: &Node, used: bool) -> impl Iterator<Item = Value> {
+    deprecated(node, used).map(|Deprecated { name, desc, .. }| {
+        json!({"name": name, "desc": desc, "deprecation_phase": "permitted_by_default", "doc_url": "",
+            "provided_by": "rabbit", "state": "permitted"})
+    })
+}
+
+async fn all_deprecated(State(api): State<Arc<Api>>, _: Caller, query: Parameters) -> Outcome {
+    query.all(shown(&api.node, false))
 }
 
 async fn deprecated_in_use(State(api): State<Arc<Api>>, _: Caller, query: Parameters) -> Outcome {
-    query.all(deprecated_features(&api, |api, is_used| is_used(api)))
+    query.all(shown(&api.node, true))
 }

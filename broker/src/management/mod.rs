@@ -71,7 +71,7 @@ pub use definitions_boot::{
 pub use definitions_export::whole as all_definitions;
 pub use elsewhere::answer as answer_node;
 use failure::Failure;
-pub use features::ENABLED as FEATURE_FLAGS;
+pub use features::{Deprecated, ENABLED as FEATURE_FLAGS, deprecated};
 use guesses::Guesses;
 pub use openapi::text as openapi;
 pub use policies::shape as policy_shape;

@@ -27,9 +27,10 @@ const OWN: &str = "warren_";
 type Write = fn(&mut Page, &Scrape<'_>);
 
 /// RabbitMQ's names of groups of families, with what they are written under on the page that one chooses from.
-const GROUPS: [(&str, &str, Write); 21] = [
+const GROUPS: [(&str, &str, Write); 22] = [
     ("connection_churn_metrics", DETAILED, node::churn),
     ("auth_attempt_metrics", DETAILED, node::logins),
+    ("auth_attempt_detailed_metrics", DETAILED, node::logins_by_source),
     ("node_coarse_metrics", DETAILED, node::coarse),
     ("node_metrics", DETAILED, node::limits),
     ("node_persister_metrics", DETAILED, node::persister),
@@ -69,7 +70,8 @@ const ALL: [Write; 13] = [
 ];
 
 /// What is told of each channel and queue, where others are told the sum.
-const EACH: [Write; 4] = [
+const EACH: [Write; 5] = [
+    node::logins_by_source,
     clients::published,
     clients::delivered,
     queues::published,

@@ -13,12 +13,13 @@ use super::{
     look,
     metrics::Scrape,
 };
-use crate::host::{Node, NodeCounts, RABBITMQ_VERSION, alarms};
+use crate::host::{Attempts, Node, NodeCounts, RABBITMQ_VERSION, Way, alarms};
 
 const PROTOCOL: Labels<'static> = &[("protocol", "amqp091")];
 /// RabbitMQ's names of the types of queues; the place says whether it is quorum queues.
 const TYPES: [(bool, &str); 2] = [(false, "rabbit_classic_queue"), (true, "rabbit_quorum_queue")];
 
+type OfAttempts = (&'static str, fn(Attempts) -> u64, &'static str);
 type OfNode = (&'static str, fn(&NodeCounts) -> u64, &'static str);
 type OfCounters = (&'static str, fn(&Counters) -> u64, &'static str);
 
@@ -62,20 +63,20 @@ const CHURN: [OfNode; 7] = [
 ];
 
 /// Log-ins.
-const LOGINS: [OfNode; 3] = [
+const LOGINS: [OfAttempts; 3] = [
     (
-        "auth_attempts_total",
-        |c| c.logins,
+        "total",
+        |attempts| attempts.tried,
         "Total number of authorization attempts",
     ),
     (
-        "auth_attempts_succeeded_total",
-        |c| c.logins - c.logins_failed.min(c.logins),
+        "succeeded_total",
+        |attempts| attempts.succeeded(),
         "Total number of successful authentication attempts",
     ),
     (
-        "auth_attempts_failed_total",
-        |c| c.logins_failed,
+        "failed_total",
+        |attempts| attempts.failed,
         "Total number of failed authentication attempts",
     ),
 ];
@@ -198,7 +199,32 @@ pub fn churn(page: &mut Page, scrape: &Scrape<'_>) {
 /// How often clients logged in.
 pub fn logins(page: &mut Page, scrape: &Scrape<'_>) {
     for (name, number, help) in LOGINS {
-        page.one(name, Counter, help, PROTOCOL, number(&scrape.counts));
+        let name = format!("auth_attempts_{name}");
+        page.family(&name, Counter, help);
+        for way in Way::ALL {
+            let attempts = scrape.node.attempts_ever(way);
+            if way == Way::Amqp || attempts.tried > 0 {
+                page.series(&name, &[("protocol", way.protocol())], number(attempts));
+            }
+        }
+    }
+}
+
+/// The same by who tried, while that is tracked.
+pub fn logins_by_source(page: &mut Page, scrape: &Scrape<'_>) {
+    let all = scrape.node.auth_attempts_by_source();
+    for (name, number, help) in LOGINS {
+        let name = format!("auth_attempts_detailed_{name}");
+        page.family(&name, Counter, &format!("{help} with source info"));
+        for (source, attempts) in &all {
+            let address = source.address.to_string();
+            let labels: Labels<'_> = &[
+                ("remote_address", &address),
+                ("username", &source.user),
+                ("protocol", source.way.protocol()),
+            ];
+            page.series(&name, labels, number(*attempts));
+        }
     }
 }
 

@@ -116,6 +116,11 @@ pub enum Listing {
     Consumers(String),
     /// Feature flags.
     FeatureFlags,
+    /// What is deprecated.
+    DeprecatedFeatures {
+        /// Those of it alone that are in use.
+        used: bool,
+    },
     /// Of such a list, what the node that is asked has itself.
     Here(Box<Listing>),
 }
@@ -333,8 +338,10 @@ pub enum Request {
     Certificates,
     /// The versions of TLS and the cipher suites that there are.
     TlsFeatures,
-    /// Log-ins that were tried, by protocol.
-    AuthAttempts,
+    /// Log-ins that were tried, by protocol or by who tried.
+    AuthAttempts { by_source: bool },
+    /// Whether it is told apart who tries to log in.
+    TrackAuthSources { wanted: bool },
     /// They are counted anew.
     ResetAuthAttempts,
     /// A password as it is kept.

@@ -42,7 +42,7 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     (
         "/auth/attempts/{node}/source",
         &[
-            get("Log-ins by where they came from, which is not tracked", OBJECTS),
+            get("Log-ins by who tried and from where, while that is tracked", OBJECTS),
             delete("Counts them anew"),
         ],
     ),

@@ -5,8 +5,8 @@ use std::net::ToSocketAddrs;
 
 use super::{Outcome, map};
 use crate::{
-    host::{self, Node},
-    management,
+    host::{self, Attempts, Node, Source, Way},
+    management::{self, Deprecated},
 };
 
 /// All flags are always on.
@@ -35,18 +35,48 @@ pub(super) fn enable(name: &str) -> Outcome {
     }
 }
 
-/// Log-ins over AMQP since the node started, or since they were counted anew.
-pub(super) fn auth_attempts(node: &Node) -> Term {
-    let counts = node.auth_attempts();
-    map([
-        ("protocol", Term::text("amqp091")),
-        ("auth_attempts", Term::count(counts.tried)),
-        ("auth_attempts_failed", Term::count(counts.failed)),
-        (
-            "auth_attempts_succeeded",
-            Term::count(counts.tried - counts.failed.min(counts.tried)),
-        ),
-    ])
+/// Log-ins since the node started, or since they were counted anew: by protocol, or by who tried.
+pub(super) fn auth_attempts(node: &Node, by_source: bool) -> Term {
+    let counted = |way: Way, counts: Attempts| {
+        [
+            ("protocol", Term::text(way.protocol())),
+            ("auth_attempts", Term::count(counts.tried)),
+            ("auth_attempts_failed", Term::count(counts.failed)),
+            ("auth_attempts_succeeded", Term::count(counts.succeeded())),
+        ]
+    };
+    let of_source = |(source, counts): (Source, Attempts)| {
+        let who = [
+            ("remote_address", Term::text(source.address.to_string())),
+            ("username", Term::text(source.user)),
+        ];
+        let pairs = who.into_iter().chain(counted(source.way, counts));
+        Term::Map(pairs.map(|(key, value)| (key.to_owned(), value)).collect())
+    };
+    Term::List(match by_source {
+        true => node.auth_attempts_by_source().into_iter().map(of_source).collect(),
+        false => {
+            let all = node.auth_attempts().into_iter();
+            all.map(|(way, counts)| map(counted(way, counts))).collect()
+        }
+    })
+}
+
+/// What is deprecated, or what of it is in use.
+pub(super) fn deprecated(node: &Node, used: bool) -> impl Iterator<Item = &'static Deprecated> {
+    management::deprecated(node, used)
+}
+
+/// The column of something deprecated.
+pub(super) fn deprecated_column(feature: &Deprecated, column: &str) -> Option<Term> {
+    match column {
+        "name" => Some(Term::text(feature.name)),
+        "deprecation_phase" => Some(Term::text("permitted_by_default")),
+        "provided_by" => Some(Term::text("rabbit")),
+        "desc" => Some(Term::text(feature.desc)),
+        "doc_url" => Some(Term::text("")),
+        _ => None,
+    }
 }
 
 /// A password as it would be kept.

@@ -171,6 +171,8 @@ fn list_definitions(node: &Node, catalog: &Catalog, what: Listing, rows: &mut Ro
         Listing::FeatureFlags => {
             features::flags().try_for_each(|flag| rows.add(|column| features::flag_column(flag, column)))
         }
+        Listing::DeprecatedFeatures { used } => features::deprecated(node, used)
+            .try_for_each(|feature| rows.add(|column| features::deprecated_column(feature, column))),
         Listing::VhostLimits(vhost) => vhost_limits(node, catalog, vhost.as_deref(), rows),
         Listing::UserLimits(user) => user_limits(node, catalog, user.as_deref(), rows),
         _ => Err(Failure::Unknown),

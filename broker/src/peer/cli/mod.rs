@@ -215,7 +215,11 @@ fn answer_question(node: &Node, request: Request) -> Outcome {
         Request::QuorumCritical => Ok(queues::critical(node, Node::quorum_critical)),
         Request::Certificates => certificates::certificates(node),
         Request::TlsFeatures => Ok(certificates::features()),
-        Request::AuthAttempts => Ok(features::auth_attempts(node)),
+        Request::AuthAttempts { by_source } => Ok(features::auth_attempts(node, by_source)),
+        Request::TrackAuthSources { wanted } => {
+            node.track_auth_sources(wanted);
+            Ok(Term::none())
+        }
         Request::ResetAuthAttempts => {
             node.reset_auth_attempts();
             Ok(Term::none())

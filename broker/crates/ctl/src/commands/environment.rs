@@ -67,6 +67,22 @@ pub(super) const COMMANDS: &[Command] = &[
     .in_diagnostics()
     .banner(|target, _, _| format!("Reset auth attempt metrics on node {} ...", target.name))
     .under(CONFIGURATION),
+    Command::new("enable_auth_attempt_source_tracking", |session| track(session, true))
+        .help(
+            "",
+            "Enables the tracking of peer IP address and username of authentication attempts",
+        )
+        .in_diagnostics()
+        .banner(|_, _, _| "Enabling authentication attempt source tracking ...".to_owned())
+        .under(CONFIGURATION),
+    Command::new("disable_auth_attempt_source_tracking", |session| track(session, false))
+        .help(
+            "",
+            "Disables the tracking of peer IP address and username of authentication attempts",
+        )
+        .in_diagnostics()
+        .banner(|_, _, _| "Disabling authentication attempt source tracking ...".to_owned())
+        .under(CONFIGURATION),
     Command::new("resolve_hostname", |session| {
         let host = session.argument(0);
         let family = if is_six(session.options.text("address-family")) {
@@ -128,20 +144,41 @@ pub(super) fn page(environment: &Term) -> String {
     format!("[{}]", applications.join(",\n "))
 }
 
+fn track(session: &mut Session<'_>, wanted: bool) -> Result<Output, Problem> {
+    let answer = session.ask(&Request::TrackAuthSources { wanted });
+    answer.map(|_| Output::Nothing)
+}
+
+const BY_PROTOCOL: [&str; 4] = [
+    "protocol",
+    "auth_attempts",
+    "auth_attempts_failed",
+    "auth_attempts_succeeded",
+];
+const BY_SOURCE: [&str; 2] = ["remote_address", "username"];
+
 fn attempts(session: &mut Session<'_>) -> Result<Output, Problem> {
-    let counted = session.ask(&Request::AuthAttempts)?;
-    let none = format!("Node {} reported no authentication attempt stats", session.target.name);
-    let has_some = at(&counted, &["auth_attempts"]) != Some(&Term::Integer(0));
-    if !has_some || session.options.flag("by-source") {
-        return Ok(Output::Both(none, Term::List(Vec::new())));
+    let by_source = session.options.flag("by-source");
+    let counted = session.ask(&Request::AuthAttempts { by_source })?;
+    let has_some = |row: &Term| at(row, &["auth_attempts"]) != Some(&Term::Integer(0));
+    let rows: Vec<Term> = match counted {
+        Term::List(rows) => rows.into_iter().filter(has_some).collect(),
+        _ => Vec::new(),
+    };
+    if rows.is_empty() {
+        let none = format!("Node {} reported no authentication attempt stats", session.target.name);
+        return Ok(Output::Both(none, Term::List(rows)));
     }
-    let columns = [
-        "protocol",
-        "auth_attempts",
-        "auth_attempts_failed",
-        "auth_attempts_succeeded",
-    ];
-    let values = columns.map(|column| shown(&counted, &[column]));
-    let text = format!("{}\n{}", columns.join("\t"), values.join("\t"));
-    Ok(Output::Both(text, Term::List(vec![counted])))
+    let sources: &[&str] = if by_source { &BY_SOURCE } else { &[] };
+    let columns = [sources, &BY_PROTOCOL].concat();
+    let line = |row: &Term| {
+        columns
+            .iter()
+            .map(|column| shown(row, &[column]))
+            .collect::<Vec<_>>()
+            .join("\t")
+    };
+    let lines = std::iter::once(columns.join("\t")).chain(rows.iter().map(line));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    Ok(Output::Both(text, Term::List(rows)))
 }

@@ -1,12 +1,14 @@
 //! Feature flags, which are always all enabled here, and how passwords are kept.
 
-use crate::command::{Command, Output};
+use crate::command::{Command, Output, flag};
 use crate::commands::List;
 use crate::problem::{DATA, Problem, USAGE};
 use link::{Failure, Listing, Request};
 
 const FLAGS: &str = "Feature flags";
 const COLUMNS: &[&str] = &["name", "state", "stability", "provided_by", "desc", "doc_url"];
+
+const DEPRECATED_COLUMNS: &[&str] = &["name", "deprecation_phase", "provided_by", "desc", "doc_url"];
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("enable_feature_flag", |session| {
@@ -46,6 +48,19 @@ pub(super) const COMMANDS: &[Command] = &[
     .help("[<column> ...]", "Lists feature flags")
     .in_both()
     .banner(|_, _, _| "Listing feature flags ...".to_owned())
+    .under(FLAGS),
+    Command::new("list_deprecated_features", |session| {
+        let used = session.options.flag("used");
+        List::asked(session).print(session, Listing::DeprecatedFeatures { used })
+    })
+    .columns(DEPRECATED_COLUMNS, 2)
+    .with(&[flag("used")])
+    .help("[--used] [<column> ...]", "Lists deprecated features")
+    .in_both()
+    .banner(|_, options, _| match options.flag("used") {
+        true => "Listing deprecated features in use ...".to_owned(),
+        false => "Listing deprecated features ...".to_owned(),
+    })
     .under(FLAGS),
     Command::new("hash_password", |session| {
         let password = session.argument(0);

@@ -91,31 +91,16 @@ pub(crate) const NOT_HERE: &[(&str, &str)] = &[
         "consistent_hash_exchange_ring_state",
         "an exchange has no ring that differs between nodes; `list_bindings` shows the weights",
     ),
-    (
-        "consume_event_stream",
-        "events go to the exchange of rabbitmq_event_exchange",
-    ),
+    ("consume_event_stream", "events are told in the log: `log_tail_stream`"),
     (
         "deactivate_free_disk_space_monitoring",
         "the free space is always looked at; `set_disk_free_limit` says from where on it matters",
     ),
     ("delete_shovel", PLUGIN),
     ("delete_super_stream", PLUGIN),
-    (
-        "disable_auth_attempt_source_tracking",
-        "attempts are counted, their sources are in the log",
-    ),
-    (
-        "enable_auth_attempt_source_tracking",
-        "attempts are counted, their sources are in the log",
-    ),
     ("eval_file", ERLANG),
     ("exec", ERLANG),
     ("federation_status", PLUGIN),
-    (
-        "list_deprecated_features",
-        "the management API tells them: `/api/deprecated-features`",
-    ),
     ("list_mqtt_connections", PLUGIN),
     ("list_stomp_connections", PLUGIN),
     ("list_stream_connections", PLUGIN),
