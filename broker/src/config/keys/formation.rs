@@ -30,6 +30,7 @@ pub(super) fn keys() -> Vec<Key> {
         no_effect("cluster_formation.aws.*", elsewhere),
         no_effect("cluster_formation.consul.*", elsewhere),
         no_effect("cluster_formation.etcd.*", elsewhere),
+        no_effect("cluster_formation.proxy.*", elsewhere),
         key("cluster_formation.discovery_retry_limit", |c: &mut Config, _, v| c.formation.looks_max = v)
             .default("30")
             .doc("Looks for a cluster before a node that may not begin one gives up; with k8s it never does."),

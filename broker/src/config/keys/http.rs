@@ -94,6 +94,10 @@ fn legacy_listener() -> Vec<Key> {
             "name a management.ssl.port with its certificates instead",
         ),
         no_effect(
+            "management.listener.ssl_opts",
+            "only management.ssl keys make a TLS listener",
+        ),
+        no_effect(
             "management.listener.ssl_opts.*",
             "only management.ssl keys make a TLS listener",
         ),

@@ -228,7 +228,8 @@ fn ignored() -> Vec<Key> {
         "background_gc_enabled",
         "background_gc_target_interval",
         "hipe_compile",
-        "erlang.K",
+        "erlang.*",
+        "distributed_cookie",
         "sysmon_handler.*",
         "default_worker_pool_size",
         "delegate_count",
@@ -239,6 +240,10 @@ fn ignored() -> Vec<Key> {
     let mut all: Vec<_> = erlang.map(|name| no_effect(name, ERLANG)).into();
     let names = "the node announces its own product name";
     all.extend(["product.name", "product.version", "motd_file"].map(|name| no_effect(name, names)));
+    all.push(no_effect(
+        "nodename",
+        "RABBITMQ_NODENAME names the node, as in RabbitMQ",
+    ));
     all.push(no_effect(
         "deprecated_features.permit.$name",
         "nothing that RabbitMQ deprecated is switched off here",
