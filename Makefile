@@ -146,7 +146,7 @@ soak-operations: image ## N=50 operations by SEED= on a Kubernetes under 2,400 m
 	@$(BUILD_RUNNERS)
 	@hack/operations --rounds $(or $(N),50) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/operations$(if $(SEED),-$(SEED))
 
-.PHONY: fuzz bench bench-cluster bench-connections bench-mirrors kube-up kube-down
+.PHONY: fuzz bench bench-cluster bench-connections bench-mirrors bench-watching kube-up kube-down
 fuzz: ## the same for an hour
 	@hack/fuzz 3600
 
@@ -164,6 +164,11 @@ bench-connections: build ## what a connection and a queue cost in CPU and memory
 bench-mirrors: build ## what mirrors cost, a million messages synchronised under load, 10,000 mirrored queues failing over; SERVER=rabbitmq
 	@[ $(SERVER) = warren ] || hack/need rabbitmq-server
 	@SERVER=$(SERVER) tests/bench/mirrors
+
+bench-watching: build ## what counters cost a message, and pages of 50,000 queues the broker; ONLY=counters or lists
+	@hack/need valgrind
+	@# The binary before its line numbers are taken out.
+	@WARREN_BIN=$${WARREN_BIN:-$${CARGO_TARGET_DIR:-target}/$$(uname -m)-unknown-linux-gnu/release/warren} tests/bench/watching $(ONLY)
 
 kube-up: ## start the local Kubernetes
 	@hack/kube
