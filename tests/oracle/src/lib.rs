@@ -7,6 +7,7 @@ pub mod cli;
 pub mod client;
 mod command;
 mod confirms;
+pub mod definitions;
 pub mod expect;
 pub mod host;
 mod http;
