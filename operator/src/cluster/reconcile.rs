@@ -22,7 +22,7 @@ use super::image::Reference;
 use super::level::{self, to_hold};
 use super::names::{Names, OPERATOR};
 use super::observe::{self, Found, Monitoring, Place, Taken, observe};
-use super::pace;
+use super::pace::{self, Pace};
 use super::plan::{Plan, Step, Wanted, plan};
 use super::rotation::{Asked, Turn, turn};
 use super::secrets::{Verdicts, given_problem, judge, tls_problem};
@@ -329,8 +329,10 @@ fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
         Outcome::Failed(reason, _) => reason != "InvalidSpec",
         Outcome::Paused => false,
         Outcome::Done(carried) => {
-            !matches!(carried.plan.step, Step::Rest | Step::Later(..))
-                || carried.plan.fewer.is_some()
+            !matches!(
+                carried.plan.step,
+                Step::Rest | Step::Later(Pace::OnDelete | Pace::Supervised | Pace::Window, _)
+            ) || carried.plan.fewer.is_some()
                 || carried.rotation != Turn::Rest
                 || carried.between.waits.is_some()
                 || carried.at_risk

@@ -4,6 +4,8 @@
 //! the file. Each node tells by which word it knows what it was told last, so that whoever takes over from an operator that died knows whom to
 //! tell. A file that a node refuses is not written at all, as long as it restarts nobody and so concerns the version that runs.
 
+use std::collections::BTreeSet;
+
 use api::Settings;
 use futures::future::join_all;
 use hyper::Method;
@@ -97,23 +99,20 @@ pub async fn hand_over(found: &Found, seen: &Situation, config: &ConfigMap, word
         let brokers = brokers(found, vec![address]);
         (pod, brokers.settings(Method::PUT, &asked(text, word)).await)
     });
-    let mut done = HandedOver::default();
+    let (mut done, mut taken_over) = (HandedOver::default(), Vec::new());
     for (pod, answer) in join_all(told).await {
         match answer {
-            Ok(taken) => {
-                done.notes.extend(of_keys(
-                    pod,
-                    "SettingsInForce",
-                    &taken.in_force,
-                    "are in force without a restart",
-                ));
-                done.notes
-                    .extend(of_keys(pod, "SettingsWait", &taken.waiting, "wait for its next start"));
-            }
+            Ok(taken) => taken_over.push((pod.name.as_str(), taken)),
             Err(broker::Error::Refused(why)) => done.behind.push((pod.name.clone(), Late::Refuses(why))),
             Err(error) => done.behind.push((pod.name.clone(), Late::Silent(error.to_string()))),
         }
     }
+    let in_force = taken_over.iter().map(|(pod, taken)| (*pod, taken.in_force.as_slice()));
+    done.notes
+        .extend(of_keys("SettingsInForce", "in force without a restart", in_force));
+    let waiting = taken_over.iter().map(|(pod, taken)| (*pod, taken.waiting.as_slice()));
+    done.notes
+        .extend(of_keys("SettingsWait", "waiting for the next start", waiting));
     let unheard = pods().filter(|pod| pod.told.is_none());
     let unheard = unheard.map(|pod| (pod.name.clone(), Late::Silent("it does not tell of itself".into())));
     done.behind.extend(unheard);
@@ -140,11 +139,22 @@ fn asked(text: &str, word: &str) -> Settings {
     }
 }
 
-/// Keys that a node reads when it forms a cluster change with that, and tell nobody anything.
-fn of_keys(pod: &PodSeen, reason: &str, keys: &[String], what: &str) -> Option<Note> {
-    let keys = keys.iter().filter(|key| !key.starts_with("cluster_formation."));
-    let keys: Vec<_> = keys.map(String::as_str).collect();
-    let told = format!("{}: {} {what}", pod.name, keys.join(", "));
+/// One event for all nodes, since those of one reason are folded. Keys that a node reads when it forms a cluster change with that, and tell nobody
+/// anything.
+fn of_keys<'a>(reason: &str, what: &str, nodes: impl Iterator<Item = (&'a str, &'a [String])>) -> Option<Note> {
+    let (mut keys, mut pods) = (BTreeSet::new(), Vec::new());
+    for (pod, changed) in nodes {
+        let told: Vec<_> = changed
+            .iter()
+            .filter(|key| !key.starts_with("cluster_formation."))
+            .collect();
+        if !told.is_empty() {
+            pods.push(pod);
+        }
+        keys.extend(told);
+    }
+    let keys: Vec<_> = keys.into_iter().map(String::as_str).collect();
+    let told = format!("{what}: {} ({})", keys.join(", "), pods.join(", "));
     (!keys.is_empty()).then(|| Note::normal(reason, told))
 }
 
@@ -181,19 +191,24 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_when_a_cluster_has_formed_is_told_to_nobody() {
-        let pod = PodSeen {
-            name: "orders-server-0".into(),
-            ..PodSeen::default()
+    fn keys_are_told_once_for_all_nodes_and_what_changes_when_a_cluster_has_formed_to_nobody() {
+        let note = |nodes: &[(&str, &[&str])]| {
+            let owned: Vec<(&str, Vec<String>)> = nodes
+                .iter()
+                .map(|(pod, keys)| (*pod, keys.iter().map(|key| (*key).to_owned()).collect()))
+                .collect();
+            let nodes = owned.iter().map(|(pod, keys)| (*pod, keys.as_slice()));
+            of_keys("SettingsInForce", "in force without a restart", nodes).map(|note| note.message)
         };
-        let note = |keys: &[&str]| {
-            let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
-            of_keys(&pod, "SettingsWait", &keys, "wait for its next start").map(|note| note.message)
-        };
-        assert_eq!(note(&["cluster_formation.k8s.ordinal_start"]), None);
+        assert_eq!(note(&[("pod-0", &["cluster_formation.k8s.ordinal_start"])]), None);
         assert_eq!(
-            note(&["a", "b"]).unwrap(),
-            "orders-server-0: a, b wait for its next start"
+            note(&[
+                ("pod-0", &["heartbeat"]),
+                ("pod-1", &["frame_max", "heartbeat"]),
+                ("pod-2", &[])
+            ])
+            .unwrap(),
+            "in force without a restart: frame_max, heartbeat (pod-0, pod-1)"
         );
     }
 }

@@ -396,6 +396,7 @@ impl View<'_> {
                     self.nodes
                 ),
             ),
+            Some((_, what)) if self.seen.rolled => claim("Progressing", true, "Settling", what),
             _ => claim("Progressing", false, "Settled", "every node runs what is wanted"),
         }
     }

@@ -330,7 +330,7 @@ fn change_what_needs_no_restart() -> Outcome {
     settled()?;
     says(
         &kubectl(&["events", "--for=rmq/hello"])?,
-        "channel_max are in force without a restart",
+        "in force without a restart: channel_max",
     )?;
     configure("channel_max = many\n")?;
     within(READY_LIMIT, || {
