@@ -188,6 +188,12 @@ impl Connection {
             && let Some(done) = self.leg_method(&frame, host)
         {
             return Ok(done);
+        } else if let Stage::Open = self.stage
+            && matches!(frame.kind, Kind::Header | Kind::Body)
+            && host.holds_publishes()
+        {
+            // Of a publish that came in pieces: taken now it would go before those that are held, or sent again.
+            return Ok((0, Progress::Next));
         }
         Ok((octets, self.on_frame(frame, host)))
     }

@@ -18,6 +18,7 @@ struct Node {
     fates: VecDeque<Result<Fate, Refusal>>,
     receipts: Vec<Receipt>,
     confirmed: u64,
+    holds: bool,
 }
 
 impl Host for Node {
@@ -51,6 +52,10 @@ impl Host for Node {
         let body = String::from_utf8_lossy(message.body).into_owned();
         self.told.push(format!("forwarded {queues:?} {body}"));
         self.fates.pop_front().and_then(Result::ok).unwrap_or(Fate::Taken)
+    }
+
+    fn holds_publishes(&mut self) -> bool {
+        self.holds
     }
 
     fn check_publish(&mut self, message: &Publication<'_>) -> Result<(), Refusal> {
@@ -672,4 +677,21 @@ fn a_publish_that_another_node_refuses_is_nacked_in_its_place() {
         "1 60.80 tag=3 multiple=false",
     ];
     assert_eq!(client.heard(), told);
+}
+
+#[test]
+fn a_publish_that_comes_in_pieces_is_held_like_one_that_comes_whole() {
+    let octets = publish("", "q", false, &wire::Properties::default(), b"late");
+    let (_, method) = wire::next_frame(&octets, 0).unwrap().unwrap();
+    let (_, header) = wire::next_frame(&octets[method..], 0).unwrap().unwrap();
+    for cut in [method, method + header, octets.len() - 1] {
+        let mut client = Client::with_channel();
+        client.send(&octets[..cut]);
+        client.node.holds = true;
+        client.send(&octets[cut..]);
+        assert_eq!(client.node.told, Vec::<String>::new(), "cut at {cut}");
+        client.node.holds = false;
+        client.send(&[]);
+        assert_eq!(client.node.told, ["publish 1 \"\" \"q\" late"], "cut at {cut}");
+    }
 }
