@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     cell::{Leads, QueueCell},
     client::Client,
+    counters::ChannelCounts,
     errands::Errand,
     legs::Arrival,
     message::Message,
@@ -187,6 +188,13 @@ impl Node {
         match is_routed {
             true => self.counters().routed.add(1),
             false => self.counters().returned.add(1),
+        }
+        if let Some(vhost) = self.snapshot().vhost_counters(&identity.vhost) {
+            vhost.count(&ChannelCounts {
+                published: 1,
+                returned: u64::from(!is_routed),
+                ..ChannelCounts::default()
+            });
         }
         Ok(is_routed)
     }
