@@ -42,7 +42,11 @@ impl Call {
     }
 }
 
-/// Reads the lines of `strace -f -xx`; calls that never ended are left out.
+/// What strace writes in the place of the end of a call that it does not see, or not yet.
+const ENDLESS: [&str; 2] = ["<unfinished ...>", "<detached ...>"];
+
+/// Reads the lines of `strace -f -xx`. A call of which strace did not see the end has begun, which is all that an answer needs: nothing comes
+/// after its end, and it did not succeed.
 pub(crate) fn calls(text: &str) -> Vec<Call> {
     let mut open: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     let mut calls = Vec::new();
@@ -56,7 +60,7 @@ pub(crate) fn calls(text: &str) -> Vec<Call> {
             .split_once(' ')
             .filter(|(word, _)| is_time(word))
             .map_or(rest, |(_, call)| call);
-        if let Some(begun) = rest.strip_suffix("<unfinished ...>") {
+        if let Some(begun) = ENDLESS.iter().find_map(|mark| rest.strip_suffix(mark)) {
             open.insert(thread, (at, begun));
         } else if let Some(resumed) = rest.strip_prefix("<... ") {
             let begun = open.remove(thread).zip(resumed.split_once(" resumed>"));
@@ -65,6 +69,10 @@ pub(crate) fn calls(text: &str) -> Vec<Call> {
             calls.extend(call(rest, at, at));
         }
     }
+    calls.extend(
+        open.into_values()
+            .filter_map(|(begin, begun)| call(&format!("{begun} = -"), begin, usize::MAX)),
+    );
     calls
 }
 
@@ -155,6 +163,19 @@ mod tests {
         let lines: Vec<&str> = RIGHT.lines().collect();
         let early = [lines[0], lines[1], lines[4], lines[3]].join("\n");
         assert!(judged(&early).unwrap_err().contains("no fdatasync"));
+    }
+
+    #[test]
+    fn an_answer_whose_call_strace_did_not_see_to_the_end_has_left() {
+        for mark in ENDLESS {
+            let cut = RIGHT.replace(" NULL, 0) = 2\n", &format!(" NULL, 0 {mark}\n"));
+            assert_ne!(cut, RIGHT);
+            assert_eq!(judged(&cut), Ok(()), "{mark}");
+            let unsafe_write = RIGHT.replace("2, 0) = 2", &format!("2, 0 {mark}"));
+            assert!(judged(&unsafe_write).is_err());
+            let endless_sync = RIGHT.replace("7 1.3 <... fdatasync resumed>) = 0\n", "");
+            assert!(judged(&endless_sync).unwrap_err().contains("no fdatasync"));
+        }
     }
 
     #[test]
