@@ -53,6 +53,13 @@ pub(crate) fn longest_since(confirms: &[u64], from: u64, to: u64) -> (u64, u64) 
     longest
 }
 
+/// Confirms a second of all these publishers in the milliseconds `ms` before `from`.
+pub(crate) fn rate_before<'a>(confirms: impl Iterator<Item = &'a [u64]>, from: u64, ms: u64) -> u64 {
+    let began = from.saturating_sub(ms);
+    let within = |confirms: &[u64]| confirms.iter().filter(|at| (began..from).contains(at)).count() as u64;
+    confirms.map(within).sum::<u64>() * 1_000 / (from - began).max(1)
+}
+
 /// How long this publisher may wait; nothing if no promise is made.
 pub(crate) fn allowed(trouble: &Trouble, side: Side, queues: Queues) -> Option<u64> {
     let promised = match side {
@@ -129,6 +136,13 @@ mod tests {
         assert_eq!(longest(&[], 300, 1100), 800);
         assert_eq!(longest(&[100, 5000], 300, 1100), 1000);
         assert_eq!(longest_since(&[100, 200, 900, 1000], 300, 1100), (700, 200));
+    }
+
+    #[test]
+    fn the_rate_before_a_trouble_is_that_of_all_publishers_together() {
+        let confirms: [&[u64]; 2] = [&[100, 900, 1400, 1500], &[1000, 1499]];
+        assert_eq!(rate_before(confirms.into_iter(), 1500, 500), 6);
+        assert_eq!(rate_before(confirms.into_iter(), 0, 500), 0);
     }
 
     #[test]

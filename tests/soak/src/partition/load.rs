@@ -27,6 +27,8 @@ const LAST: Duration = Duration::from_secs(12);
 /// How soon somebody who was refused tries again.
 const BACK_OFF: Duration = Duration::from_millis(50);
 const BACK_OFF_MAX: Duration = Duration::from_millis(200);
+/// A publisher that fell behind its pace makes up for so much at most.
+const BEHIND_MAX: Duration = Duration::from_millis(250);
 /// Octets of a body.
 const SIZE: usize = 120;
 /// Deliveries without an ack.
@@ -199,7 +201,7 @@ impl Publisher<'_> {
             let now = Instant::now();
             if !enough && now >= next && session.outstanding.len() < WINDOW {
                 self.publish(&mut session, published)?;
-                next = (next + self.every).max(now);
+                next = (next + self.every).max(now - BEHIND_MAX);
             }
             let until = if enough || session.outstanding.len() >= WINDOW {
                 now + ACK_EVERY

@@ -74,6 +74,9 @@ struct State {
     gaps: Gaps,
     /// Milliseconds from the end of a trouble until every client was served, by round.
     recoveries: Vec<u64>,
+    /// Confirms a second before the trouble, by round.
+    #[serde(default)]
+    rates: Vec<u64>,
 }
 
 /// What has been counted.
@@ -99,6 +102,8 @@ struct Outcome {
     leaders: BTreeMap<String, usize>,
     waits: Vec<(gaps::Side, u64)>,
     recovery_ms: Option<u64>,
+    /// Confirms a second before the trouble.
+    rate: Option<u64>,
     ends: Ends,
     /// The cluster cannot be used for another round.
     broken: bool,
@@ -164,6 +169,7 @@ impl Campaign {
                 counts: Counts::default(),
                 gaps: Gaps::default(),
                 recoveries: Vec::new(),
+                rates: Vec::new(),
             }
         };
         fs::create_dir_all(&options.dir)?;
@@ -256,6 +262,7 @@ impl Campaign {
         }
         self.state.counts.add(&outcome.counts);
         self.state.recoveries.extend(outcome.recovery_ms);
+        self.state.rates.extend(outcome.rate);
         self.state.next_round = number + 1;
         let counts = outcome.counts;
         let word = if outcome.findings.is_empty() { "ok" } else { "FAILED" };
@@ -263,8 +270,9 @@ impl Campaign {
             .recovery_ms
             .map_or(String::from("never"), |ms| format!("{ms} ms"));
         println!(
-            "{word:<7} round {number} ({kind}): {plan}; {} sent, {} confirmed, {} duplicates, {} definitions, all \
-             served after {served}, {:.1} s",
+            "{word:<7} round {number} ({kind}): {plan}; {} confirms a second before; {} sent, {} confirmed, {} duplicates, \
+             {} definitions, all served after {served}, {:.1} s",
+            outcome.rate.unwrap_or(0),
             counts.sent,
             counts.confirmed,
             counts.duplicates,
@@ -335,14 +343,20 @@ impl Campaign {
         let mut recoveries = self.state.recoveries.clone();
         recoveries.sort_unstable();
         let recovery = |at: usize| recoveries.get(at).copied().unwrap_or(0);
+        let mut rates = self.state.rates.clone();
+        rates.sort_unstable();
+        let rate = |at: usize| rates.get(at).copied().unwrap_or(0);
         format!(
             "{}\nall clients served again after {} ms (median), {} ms (longest)\n\
+             {} confirms a second before a trouble (median), {} (lowest)\n\
              {} messages sent: {} confirmed, {} refused, {} returned, {} without an answer; {} deliveries, {} of them \
              duplicates; {} changes of definitions\n\
              {} rounds in {:.0} s, {} failed",
             self.state.gaps.table(),
             recovery(recoveries.len() / 2),
             recovery(recoveries.len().saturating_sub(1)),
+            rate(rates.len() / 2),
+            rate(0),
             counts.sent,
             counts.confirmed,
             counts.refused,

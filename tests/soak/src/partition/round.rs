@@ -3,7 +3,7 @@
 use super::book::{Fate, Seen, Sent, audit};
 use super::cluster::{Cluster, Trial};
 use super::definer::{self, Definer, Definitions};
-use super::gaps::{Side, allowed, longest, side};
+use super::gaps::{Side, allowed, longest, rate_before, side};
 use super::load::{Consumer, Door, Ends, Lane, PATIENCE, Progress, Published, Publisher, Signals};
 use super::net::{HOSTS, amqp};
 use super::node::Node;
@@ -295,6 +295,8 @@ impl Stage<'_> {
             outcome.findings.extend(served_alone(lane, published, &outcome.trial));
         }
         outcome.waits = waits.into_iter().collect();
+        let confirms = published.iter().map(|published| published.confirms.as_slice());
+        outcome.rate = (!outcome.broken).then(|| rate_before(confirms, from, self.plan.before));
     }
 }
 
