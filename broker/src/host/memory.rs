@@ -1,4 +1,5 @@
-//! Giving freed memory back to the system while a memory alarm is on, and when messages have left memory under pressure.
+//! Giving freed memory back to the system while a memory alarm is on, and when messages have left memory under pressure; and
+//! what the allocator says it holds.
 //!
 //! The allocator keeps freed pages between used ones. A broker whose publishers are blocked allocates nothing, so
 //! without this a drained backlog would keep the alarm on for ever. The only unsafe code of the broker is here.
@@ -32,6 +33,33 @@ pub(super) fn give_back() -> bool {
     unsafe { libc::malloc_trim(0) == 1 }
 }
 
+/// What the allocator has taken from the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heap {
+    /// Octets handed out.
+    pub used: u64,
+    /// Octets that are free between them.
+    pub unused: u64,
+}
+
+/// What the allocator says of itself.
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "the allocator offers this only as a C function")]
+pub fn heap() -> Heap {
+    // SAFETY: the function takes no pointer, may be called by any thread at any time, and changes nothing.
+    let told = unsafe { libc::mallinfo2() };
+    Heap {
+        used: (told.uordblks + told.hblkhd) as u64,
+        unused: told.fordblks as u64,
+    }
+}
+
+/// Other C libraries do not say.
+#[cfg(not(target_env = "gnu"))]
+pub fn heap() -> Heap {
+    Heap::default()
+}
+
 /// Other C libraries have no such function.
 #[cfg(not(target_env = "gnu"))]
 pub(super) fn give_back() -> bool {
@@ -40,6 +68,14 @@ pub(super) fn give_back() -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn what_is_in_use_is_handed_out() {
+        let before = super::heap().used;
+        let kept = vec![1_u8; 64 << 20];
+        assert!(super::heap().used >= before + kept.len() as u64 / 2);
+    }
+
     #[test]
     fn giving_back_leaves_what_is_in_use() {
         let kept: Vec<Vec<u8>> = (0..1000).map(|n| vec![n as u8; 1000]).collect();

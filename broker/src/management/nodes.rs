@@ -304,14 +304,11 @@ async fn memory(
     query: Parameters,
 ) -> Outcome {
     let octets = |memory: &observe::Memory| {
-        let rss = memory.total;
-        json!({
-            "queue_procs": memory.queues,
-            "connection_writers": memory.outboxes,
-            "other_system": memory.other(),
-            "strategy": "rss",
-            "total": {"rss": rss, "allocated": rss, "erlang": rss},
-        })
+        let mut shown = named(memory.parts.clone());
+        let total = json!({"rss": memory.total, "allocated": memory.allocated, "erlang": memory.allocated});
+        shown.insert("strategy".to_owned(), "rss".into());
+        shown.insert("total".to_owned(), total);
+        Value::Object(shown)
     };
     memory_of((&api, &caller, &node), &others, &query, octets).await
 }
@@ -325,15 +322,18 @@ async fn memory_relative(
     query: Parameters,
 ) -> Outcome {
     let shares = |memory: &observe::Memory| {
-        let share = |octets: u64| (octets * 100).checked_div(memory.total).unwrap_or_default();
-        json!({
-            "queue_procs": share(memory.queues),
-            "connection_writers": share(memory.outboxes),
-            "other_system": share(memory.other()),
-            "total": 100,
-        })
+        let mut shown = named(memory.shares());
+        shown.insert("total".to_owned(), 100.into());
+        Value::Object(shown)
     };
     memory_of((&api, &caller, &node), &others, &query, shares).await
+}
+
+fn named(parts: Vec<(&'static str, u64)>) -> serde_json::Map<String, Value> {
+    parts
+        .into_iter()
+        .map(|(name, octets)| (name.to_owned(), octets.into()))
+        .collect()
 }
 
 /// The memory of this node, or of another that is asked.

@@ -1,39 +1,135 @@
-//! What the node's memory is used for, as far as it is known: messages in memory, and what clients have not taken yet.
+//! What the node's memory is used for, as far as it is known: queues and copies of queues, what clients have not taken yet, the
+//! program itself, and what the allocator keeps. The parts add up to all that the process holds; what nobody counts is the rest.
+
+use std::fs;
 
 use super::QueueReading;
-use crate::host::{Node, alarms};
+use crate::host::{Node, alarms, memory};
 
 /// Octets by use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Messages of queues that are in memory, with what is kept of each.
-    pub queues: u64,
-    /// What is on its way to clients.
-    pub outboxes: u64,
-    /// All of the process.
+    /// Name in RabbitMQ's words and octets, in a fixed order; together they are the total.
+    pub parts: Vec<(&'static str, u64)>,
+    /// All of the process that is in memory.
     pub total: u64,
+    /// What the allocator has handed out.
+    pub allocated: u64,
 }
 
+/// What nobody counts.
+const REST: &str = "other_system";
+
 impl Memory {
-    /// What is used for anything else.
-    pub fn other(&self) -> u64 {
-        self.total.saturating_sub(self.queues + self.outboxes)
+    /// Parts are estimates: none is more than what those before it leave.
+    fn of(parts: impl IntoIterator<Item = (&'static str, u64)>, total: u64, allocated: u64) -> Self {
+        let mut left = total;
+        let cut = |(name, octets): (&'static str, u64)| {
+            let octets = octets.min(left);
+            left -= octets;
+            (name, octets)
+        };
+        let mut parts: Vec<_> = parts.into_iter().map(cut).collect();
+        parts.push((REST, left));
+        Memory {
+            parts,
+            total,
+            allocated,
+        }
+    }
+
+    /// The same in parts of a hundred. What is rounded off is told of the rest, so that they add up as well.
+    pub fn shares(&self) -> Vec<(&'static str, u64)> {
+        let share = |octets: u64| (octets * 100).checked_div(self.total).unwrap_or_default();
+        let mut shares: Vec<_> = self
+            .parts
+            .iter()
+            .map(|(name, octets)| (*name, share(*octets)))
+            .collect();
+        let told: u64 = shares.iter().map(|(_, share)| share).sum();
+        if let Some((_, rest)) = shares.last_mut().filter(|_| self.total > 0) {
+            *rest += 100 - told;
+        }
+        shares
     }
 }
 
 /// Looks at it now. One queue is locked at a time.
 pub fn memory(node: &Node) -> Memory {
-    let snapshot = node.snapshot();
-    let readings = snapshot
-        .all_numbers()
-        .map(|(_, counts, counters)| QueueReading { counts, counters }.memory_bytes());
+    let total = alarms::memory_used().unwrap_or_default();
+    let heap = memory::heap();
+    let [classic, quorum] = queues(node);
+    let copies = node.mirrors().all_copies();
     let clients = node.open_clients();
-    Memory {
-        queues: readings.sum(),
-        outboxes: clients
-            .iter()
-            .map(|client| client.outbox().waiting_bytes() as u64)
-            .sum(),
-        total: alarms::memory_used().unwrap_or_default(),
+    let parts = [
+        (
+            "code",
+            code(&fs::read_to_string("/proc/self/status").unwrap_or_default()),
+        ),
+        ("queue_procs", classic),
+        ("quorum_queue_procs", quorum),
+        (
+            "queue_slave_procs",
+            copies.iter().map(|copy| copy.hold().copy.resident_bytes()).sum(),
+        ),
+        (
+            "connection_writers",
+            clients
+                .iter()
+                .map(|client| client.outbox().waiting_bytes() as u64)
+                .sum(),
+        ),
+        ("allocated_unused", heap.unused),
+    ];
+    Memory::of(parts, total, heap.used)
+}
+
+/// Of classic queues and of quorum queues that this node leads.
+fn queues(node: &Node) -> [u64; 2] {
+    let mut of_kind = [0; 2];
+    for cell in node.snapshot().cells() {
+        let held = cell.hold();
+        let (counts, counters) = (held.queue.counts(), *held.queue.counters());
+        drop(held);
+        of_kind[usize::from(cell.is_quorum)] += QueueReading { counts, counters }.memory_bytes();
+    }
+    of_kind
+}
+
+/// Pages of files that are in memory: the program itself.
+fn code(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("RssFile:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.unwrap_or_default() * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_add_up_to_the_whole_whatever_was_estimated() {
+        let memory = Memory::of([("a", 60), ("b", 30), ("c", 0)], 120, 0);
+        assert_eq!(memory.parts, [("a", 60), ("b", 30), ("c", 0), (REST, 30)]);
+        let short = Memory::of([("a", 60), ("b", 90)], 100, 0);
+        assert_eq!(short.parts, [("a", 60), ("b", 40), (REST, 0)]);
+        let shares = Memory::of([("a", 1), ("b", 1)], 3, 0).shares();
+        assert_eq!(shares, [("a", 33), ("b", 33), (REST, 34)]);
+        assert_eq!(Memory::default().shares(), []);
+    }
+
+    #[test]
+    fn the_program_is_what_the_kernel_has_of_files() {
+        assert_eq!(code("Name:\tx\nRssFile:\t   12 kB\nRssShmem:\t0 kB\n"), 12 * 1024);
+        assert_eq!(code(""), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_queue_holds_is_among_its_parts() {
+        let (_folder, node) = crate::host::started_blank().await;
+        let memory = memory(&node);
+        let sum: u64 = memory.parts.iter().map(|(_, octets)| octets).sum();
+        assert_eq!(sum, memory.total);
+        assert!(memory.parts.iter().any(|(name, octets)| *name == "code" && *octets > 0));
     }
 }

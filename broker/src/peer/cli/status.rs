@@ -116,13 +116,17 @@ fn file_descriptors(node: &Node) -> Term {
 
 fn memory(node: &Node) -> Term {
     let memory = observe::memory(node);
-    map([
-        ("other_system", Term::count(memory.other())),
-        ("queue_procs", Term::count(memory.queues)),
-        ("connection_writers", Term::count(memory.outboxes)),
-        ("strategy", Term::atom("rss")),
-        ("total", map([("rss", Term::count(memory.total))])),
-    ])
+    let total = map([
+        ("erlang", Term::count(memory.allocated)),
+        ("rss", Term::count(memory.total)),
+        ("allocated", Term::count(memory.allocated)),
+    ]);
+    let parts = memory.parts.iter();
+    let mut shown: Vec<_> = parts
+        .map(|(name, octets)| ((*name).to_owned(), Term::count(*octets)))
+        .collect();
+    shown.extend([("strategy".to_owned(), Term::atom("rss")), ("total".to_owned(), total)]);
+    Term::Map(shown)
 }
 
 fn log_files(node: &Node) -> Term {
