@@ -45,5 +45,5 @@ pub use settings::{
     Management, Mechanism, NameService, Node, PasswordHashing, Prometheus, Queues, RatesMode, Resources, Rotation,
     RotationDate, SanType, SocketOptions, Stream, TimeFormat, TlsOptions, TlsVersion, Verify,
 };
-pub use syslog::{Syslog, SyslogProtocol};
+pub use syslog::{Syslog, SyslogProtocol, SyslogTransport};
 pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Value, Watermark};

@@ -1,8 +1,8 @@
 //! Log lines that go to a syslog server: where it is, and how it is spoken to.
 //!
-//! Datagrams alone: a server that is slow or away must not hold the node up.
+//! However it is spoken to, a server that is slow or away never holds the node up.
 
-use super::settings::{LogLevel, LogShape};
+use super::settings::{LogLevel, LogShape, TlsOptions};
 use super::value::words;
 
 /// Log lines for a syslog server.
@@ -14,6 +14,10 @@ pub struct Syslog {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// How messages travel.
+    pub transport: SyslogTransport,
+    /// What a server behind TLS is checked against.
+    pub tls: TlsOptions,
     /// As what messages are shaped.
     pub protocol: SyslogProtocol,
     /// What the node is called there.
@@ -24,6 +28,18 @@ pub struct Syslog {
     pub level: Option<LogLevel>,
     /// Shape of a line.
     pub shape: LogShape,
+}
+
+words! {
+    /// How messages travel.
+    SyslogTransport {
+        /// One datagram a message.
+        Udp = "udp",
+        /// Over one connection.
+        Tcp = "tcp",
+        /// Over one connection behind TLS.
+        Tls = "tls",
+    }
 }
 
 words! {

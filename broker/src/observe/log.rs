@@ -165,7 +165,7 @@ fn outputs(log: &Log, node: &NodeName) -> Result<Outputs, LogError> {
             source,
         })?;
         let own = filter(Share::All, |log| log.syslog.level);
-        outputs.push(output(Sink::Syslog(server), &settings.shape, own));
+        outputs.push(output(Sink::Syslog(Box::new(server)), &settings.shape, own));
     }
     Ok((outputs, files, switches))
 }
@@ -203,7 +203,7 @@ enum Sink {
     Console(Stream),
     File(Arc<Mutex<LogFile>>),
     Exchange,
-    Syslog(Syslog),
+    Syslog(Box<Syslog>),
 }
 
 /// One output with the shape of its lines.

@@ -246,7 +246,6 @@ fn others() -> Vec<Key> {
 }
 
 fn syslog() -> Vec<Key> {
-    let datagrams = "lines go to the syslog server in datagrams, so that it cannot hold the node up";
     let host = |name: &'static str| key(name, |c: &mut Config, _, v| c.log.syslog.host = v);
     let mut all = vec![
         key("log.syslog", |c: &mut Config, _, v| c.log.syslog.is_on = v)
@@ -269,10 +268,22 @@ fn syslog() -> Vec<Key> {
         key("log.syslog.facility", |c: &mut Config, _, v| c.log.syslog.facility = v)
             .default("daemon")
             .doc("Which kind of program it is."),
-        only("log.syslog.transport", &["udp"], datagrams),
+        key("log.syslog.transport", |c: &mut Config, _, v| c.log.syslog.transport = v)
+            .default("udp")
+            .doc("How messages travel: one datagram each, or over a connection, each behind its number of octets (RFC 6587)."),
         no_effect("log.syslog.multiline_mode", "every line of a text is a message"),
-        no_effect("log.syslog.ssl_options.*", datagrams),
+        key("log.syslog.ssl_options.verify", |c: &mut Config, _, v| c.log.syslog.tls.verify = v)
+            .default("verify_peer")
+            .doc("Whether the server's certificate is checked. RabbitMQ's default is verify_none: whoever answers then reads the log."),
     ];
+    let tls = super::sockets::tls("log.syslog.ssl_options", |c| &mut c.log.syslog.tls);
+    let of_a_client =
+        |key: &Key| !["verify", "fail_if_no_peer_cert"].contains(&key.name.rsplit('.').next().unwrap_or_default());
+    all.extend(tls.into_iter().filter(of_a_client));
+    all.push(no_effect(
+        "log.syslog.ssl_options.fail_if_no_peer_cert",
+        "a server without a certificate speaks no TLS",
+    ));
     all.extend(shape("syslog", |c| &mut c.log.syslog.shape));
     all
 }
