@@ -175,6 +175,7 @@ fn keep_going(node: &Arc<Node>) {
     tokio::spawn(host::alarms::watch_disk(node.clone()));
     tokio::spawn(host::paging::relieve(node.clone()));
     tokio::spawn(observe::publish_log(node.clone()));
+    tokio::spawn(host::run_events(node.clone()));
 }
 
 fn announce(node: &Node, port: Port) {

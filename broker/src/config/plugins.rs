@@ -33,7 +33,7 @@ const fn built_in(name: &'static str, description: &'static str, needs: &'static
 }
 
 /// In order of name. What is always there, whether its plugin is enabled or not, says so.
-const BUILT_IN: [BuiltIn; 12] = [
+const BUILT_IN: [BuiltIn; 13] = [
     built_in(
         "rabbitmq_auth_mechanism_ssl",
         "Log in by certificate (EXTERNAL), always there",
@@ -49,6 +49,7 @@ const BUILT_IN: [BuiltIn; 12] = [
         "Delayed message exchange type, always there",
         &[],
     ),
+    built_in("rabbitmq_event_exchange", "Events as messages", &[]),
     built_in(
         "rabbitmq_management",
         "Management API and page",
@@ -132,6 +133,11 @@ impl Plugins {
     /// Whether the Prometheus endpoint is on.
     pub fn prometheus(&self) -> bool {
         self.explicit.contains("rabbitmq_prometheus")
+    }
+
+    /// Whether events are published to their exchange.
+    pub fn events(&self) -> bool {
+        self.explicit.contains("rabbitmq_event_exchange")
     }
 
     /// The text of the file at `path`.

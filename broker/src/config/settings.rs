@@ -43,6 +43,8 @@ pub struct Config {
     pub definitions: Box<super::definitions::StartDefinitions>,
     /// Plugins that are enabled.
     pub plugins: Plugins,
+    /// Where events are published; none: in the default virtual host.
+    pub event_vhost: Option<String>,
 }
 
 /// Identity and places.

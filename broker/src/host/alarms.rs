@@ -284,7 +284,7 @@ impl Node {
         alarms.memory_used.store(used, Ordering::Relaxed);
         let what = format!("memory resource limit alarm: {used} octets used, limit {limit}");
         let by_hand = alarms.memory_by_hand.load(Ordering::Relaxed);
-        self.judge(&alarms.memory, by_hand || used > limit || limit == 0, &what);
+        self.judge("memory", &alarms.memory, by_hand || used > limit || limit == 0, &what);
         used.saturating_mul(2) > limit
     }
 
@@ -302,11 +302,11 @@ impl Node {
         alarms.store_full.store(full, Ordering::Relaxed);
         let what = format!("disk resource limit alarm: {free} octets free, limit {limit}");
         let by_hand = alarms.disk_by_hand.load(Ordering::Relaxed);
-        self.judge(&alarms.disk, by_hand || full || free < limit, &what);
+        self.judge("disk", &alarms.disk, by_hand || full || free < limit, &what);
         full || free < limit.saturating_mul(2)
     }
 
-    fn judge(&self, alarm: &AtomicBool, now_on: bool, what: &str) {
+    fn judge(&self, source: &'static str, alarm: &AtomicBool, now_on: bool, what: &str) {
         if alarm.swap(now_on, Ordering::Relaxed) == now_on {
             return;
         }
@@ -318,6 +318,7 @@ impl Node {
             false => tracing::info!("{what}. Cleared on node {}", self.name()),
         }
         self.alarms().changed.notify_one();
+        self.tell_alarm(source, now_on);
         self.tell_clients_of_alarms();
     }
 

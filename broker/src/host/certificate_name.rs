@@ -57,7 +57,7 @@ pub fn user(certificate: &[u8], rule: Rule) -> Option<String> {
 }
 
 /// As in RFC 4514: the last part first.
-fn distinguished_name(name: &X509Name<'_>) -> Option<String> {
+pub(super) fn distinguished_name(name: &X509Name<'_>) -> Option<String> {
     let mut parts = name.iter().map(relative_name).collect::<Option<Vec<_>>>()?;
     parts.reverse();
     Some(parts.join(","))

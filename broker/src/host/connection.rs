@@ -568,9 +568,8 @@ impl Task {
 
     /// The consumer, if the client does not know yet that it is gone.
     fn forget_consumer(&mut self, channel: u16, tag: String, id: ConsumerId) -> Option<(u16, String)> {
-        if !self.consumers.remove_if(channel, &tag, id) {
-            return None;
-        }
+        let gone = self.consumers.remove_if(channel, &tag, id)?;
+        self.tell_consumer_gone(channel, &tag, &gone);
         self.machine.consumer_gone(channel, &tag);
         Some((channel, tag))
     }
@@ -690,6 +689,9 @@ impl Task {
             return;
         }
         self.node.count_closed(&self.client);
+        if self.login.is_some() || self.client.received.load(Ordering::Relaxed) > 0 {
+            self.node.tell_disconnected(&self.client);
+        }
         if !self.batch.told_end {
             notes::closed(&self.client, self.ending);
         }

@@ -1,6 +1,7 @@
 //! The consumers of one connection by channel and tag, so that they can be cancelled.
 
 use model::ConsumerId;
+use session::ConsumeRequest;
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{cell::QueueCell, legs::Leg};
@@ -10,8 +11,8 @@ use super::{cell::QueueCell, legs::Leg};
 pub enum Subscribed {
     /// To a queue.
     To(Arc<QueueCell>, ConsumerId),
-    /// To a queue that another node leads.
-    There(Arc<Leg>, ConsumerId),
+    /// To a queue that another node leads, and what was asked for.
+    There(Arc<Leg>, ConsumerId, Arc<ConsumeRequest>),
     /// To direct replies, under this address.
     ToReplies(String),
 }
@@ -20,7 +21,16 @@ impl Subscribed {
     /// Which consumer, unless it waits for direct replies.
     pub fn id(&self) -> Option<ConsumerId> {
         match self {
-            Subscribed::To(_, id) | Subscribed::There(_, id) => Some(*id),
+            Subscribed::To(_, id) | Subscribed::There(_, id, _) => Some(*id),
+            Subscribed::ToReplies(_) => None,
+        }
+    }
+
+    /// The queue's name, unless it waits for direct replies.
+    pub fn queue(&self) -> Option<&str> {
+        match self {
+            Subscribed::To(cell, _) => Some(cell.name.as_str()),
+            Subscribed::There(_, _, wish) => Some(wish.queue.as_str()),
             Subscribed::ToReplies(_) => None,
         }
     }
@@ -46,17 +56,17 @@ impl Consumers {
         self.0.remove(&(channel, tag.to_owned()))
     }
 
-    /// Forgets this very consumer; false if the tag means another one by now, or none.
-    pub fn remove_if(&mut self, channel: u16, tag: &str, id: ConsumerId) -> bool {
+    /// Forgets this very consumer; none if the tag means another one by now, or nothing.
+    pub fn remove_if(&mut self, channel: u16, tag: &str, id: ConsumerId) -> Option<Subscribed> {
         let key = (channel, tag.to_owned());
         let is_meant = self.0.get(&key).is_some_and(|found| found.id() == Some(id));
-        is_meant && self.0.remove(&key).is_some()
+        is_meant.then(|| self.0.remove(&key)).flatten()
     }
 
     /// Forgets all of a channel, or of the connection with `None`.
-    pub fn remove_all(&mut self, channel: Option<u16>) -> Vec<Subscribed> {
+    pub fn remove_all(&mut self, channel: Option<u16>) -> BTreeMap<(u16, String), Subscribed> {
         let Some(channel) = channel else {
-            return std::mem::take(&mut self.0).into_values().collect();
+            return std::mem::take(&mut self.0);
         };
         let mut rest = self.0.split_off(&(channel, String::new()));
         let after = channel
@@ -64,7 +74,7 @@ impl Consumers {
             .map(|next| rest.split_off(&(next, String::new())))
             .unwrap_or_default();
         self.0.extend(after);
-        rest.into_values().collect()
+        rest
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     connection::Task,
     consumers::Subscribed,
     direct_reply::PREFIX,
+    events::Subscriber,
     message::Message,
     names, notes,
     outbox::Place,
@@ -106,6 +107,8 @@ impl Task {
             }
         };
         self.node.note_attempt(Way::Amqp, (&said, from), found.is_ok());
+        let refused = found.as_ref().err().map(String::as_str);
+        self.node.tell_login(&self.client, &said, &mechanism, refused);
         match found {
             Ok(found) => {
                 let impersonator = found.has_tag("impersonator");
@@ -151,6 +154,7 @@ impl Task {
         }
         self.node.counters().connections_opened.add(1);
         self.batch.enter(login.client.clone().expect("just set"));
+        self.node.tell_connected(&self.client);
         notes::granted(&self.client);
         Ok(Answer::Done)
     }
@@ -195,7 +199,15 @@ impl Task {
             Request::Consume(consume) if consume.queue.as_str() == REPLY_TO => {
                 Ok(self.consume_replies(number, consume))
             }
-            Request::Consume(consume) => self.consume(number, consume).await,
+            Request::Consume(consume) => {
+                let wish = self.node.events().wanted().then(|| consume.clone());
+                let outcome = self.consume(number, consume).await;
+                if let (Some(wish), Ok(Answer::Consuming(tag))) = (wish, &outcome) {
+                    let who = self.subscriber(number, tag, wish.queue.as_str());
+                    self.node.tell_consumer_created(&who, &wish);
+                }
+                outcome
+            }
             Request::Cancel(tag) => {
                 self.cancel(number, &tag).await;
                 self.delete_retiring_queues().await;
@@ -225,6 +237,7 @@ impl Task {
         self.node.admit_channel(&self.identity().user)?;
         self.client.outbox().lock().open_channel(number);
         self.node.counters().channels_opened.add(1);
+        self.node.tell_channel_opened(&self.client, number);
         Ok(Answer::Done)
     }
 
@@ -483,14 +496,36 @@ impl Task {
         Answer::ReplyConsumer { tag, address }
     }
 
+    fn subscriber<'a>(&'a self, channel: u16, tag: &'a str, queue: &'a str) -> Subscriber<'a> {
+        Subscriber {
+            client: &self.client,
+            channel,
+            tag,
+            queue,
+        }
+    }
+
+    /// A consumer of this client has ended.
+    pub(super) fn tell_consumer_gone(&self, channel: u16, tag: &str, subscribed: &Subscribed) {
+        if let Some(queue) = subscribed.queue()
+            && !self.is_leg()
+        {
+            self.node.tell_consumer_deleted(&self.subscriber(channel, tag, queue));
+        }
+    }
+
     async fn cancel(&mut self, number: u16, tag: &str) {
-        match self.consumers.remove(number, tag) {
+        let subscribed = self.consumers.remove(number, tag);
+        subscribed
+            .iter()
+            .for_each(|subscribed| self.tell_consumer_gone(number, tag, subscribed));
+        match subscribed {
             Some(Subscribed::To(cell, id)) => {
                 self.batch
                     .on_cell(&cell, |work| drop(work.queue.cancel(work.now, id, &mut work.sink)));
                 self.client.outbox().lock().forget_parked(number, id);
             }
-            Some(Subscribed::There(leg, _)) => self.cancel_far(number, tag, &leg).await,
+            Some(Subscribed::There(leg, ..)) => self.cancel_far(number, tag, &leg).await,
             Some(Subscribed::ToReplies(address)) => self.node.direct_replies().leave(&address),
             None => {}
         }
@@ -515,7 +550,8 @@ impl Task {
             Release::Connection => None,
         };
         let mut leaving = Leaving::default();
-        for subscribed in self.consumers.remove_all(channel) {
+        for ((number, tag), subscribed) in self.consumers.remove_all(channel) {
+            self.tell_consumer_gone(number, &tag, &subscribed);
             match subscribed {
                 Subscribed::To(cell, id) => leaving.of(&cell).consumers.push(id),
                 // Goes with its channel there.
@@ -550,7 +586,10 @@ impl Task {
         };
         for number in numbers {
             if let Some(mut out) = state.close_channel(number) {
-                self.node.counters().channels_closed.add(u64::from(!self.is_leg()));
+                if !self.is_leg() {
+                    self.node.counters().channels_closed.add(1);
+                    self.node.tell_channel_closed(&self.client, number);
+                }
                 out.ledger.take_all(|unacked| places.push(unacked.item));
             }
         }

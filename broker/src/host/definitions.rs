@@ -6,7 +6,7 @@
 
 use catalog::{Answer, Catalog, Command, Event};
 use futures::future::try_join_all;
-use model::{Epoch, QueueId, Refusal};
+use model::{Epoch, QueueId, Refusal, UserName};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use store::{
 use super::{
     cell::QueueCell,
     data_directory::{self, ALONE_FILE, MEMBERS_FILE, META, Manner},
-    first_start,
+    events, first_start,
     keeping::{Found, Keeping, end_at_once},
     limits,
     node::{Node, Snapshot},
@@ -201,6 +201,24 @@ impl Node {
     /// # Errors
     /// Why the command cannot be, or that it could not be committed.
     pub async fn commit(&self, command: Command) -> Result<Answer, Refusal> {
+        let user = events::actor();
+        self.commit_by(&user, command).await
+    }
+
+    /// The same in a user's name, which events tell.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn commit_by(&self, user: &UserName, command: Command) -> Result<Answer, Refusal> {
+        let foretold = self.foretell(user, std::slice::from_ref(&command));
+        let answer = self.commit_in_silence(command).await?;
+        if events::has_changed(&answer) {
+            self.tell_foretold(foretold);
+        }
+        Ok(answer)
+    }
+
+    async fn commit_in_silence(&self, command: Command) -> Result<Answer, Refusal> {
         match limits::exceeded(&self.config(), &self.snapshot().catalog, &command) {
             Some(refusal) => Err(refusal),
             None => {
@@ -232,12 +250,14 @@ impl Node {
         if let Some((place, _)) = &refusal {
             commands.truncate(*place);
         }
+        let foretold = self.foretell(&events::actor(), &commands);
         let mut commands = commands.into_iter().peekable();
         while commands.peek().is_some() {
             let some = commands.by_ref().take(COMMITTED_TOGETHER_MAX);
             // Asked for in this order, so committed in this order.
-            try_join_all(some.map(|command| self.commit(command))).await?;
+            try_join_all(some.map(|command| self.commit_in_silence(command))).await?;
         }
+        self.tell_foretold(foretold);
         refusal.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 
@@ -344,7 +364,11 @@ impl Node {
         let (mut outcomes, mut gone) = (Vec::with_capacity(commands.len()), Vec::new());
         for command in commands {
             let mut events = Vec::new();
+            let before = self.events().wanted().then(|| next.catalog.clone());
             outcomes.push(next.catalog.apply(command.clone(), &mut events));
+            if let Some(before) = before {
+                self.tell_of_nodes(command, (&before, &next.catalog), &events);
+            }
             gone.extend(self.follow(&mut next, events));
         }
         self.publish(&next);

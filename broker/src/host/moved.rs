@@ -66,11 +66,12 @@ impl Task {
         };
         let leg = self.batch.legs.to(&record.leader, &self.node, &self.client);
         let as_of = snapshot.generation();
-        leg.enter_consumer(channel, as_of, tag, Arc::new(FarConsumer::known(id, queue, wish)));
+        let consumer = FarConsumer::known(id, queue, wish.clone());
+        leg.enter_consumer(channel, as_of, tag, Arc::new(consumer));
         leg.renew_consumer(channel, as_of, tag, method);
         self.batch.legs.touch(&leg);
         self.consumers
-            .insert(channel, tag.to_owned(), Subscribed::There(leg, id));
+            .insert(channel, tag.to_owned(), Subscribed::There(leg, id, wish));
         true
     }
 

@@ -16,6 +16,7 @@ impl Node {
     /// Others are enabled from now on.
     pub fn set_plugins(&self, plugins: Plugins) {
         self.plugins.store(Arc::new(plugins));
+        self.events().switch();
     }
 
     /// A port is served no longer.

@@ -143,8 +143,11 @@ impl Task {
         let as_of = self.node.snapshot().generation();
         leg.enter_consumer(number, as_of, &tag, consumer.clone());
         // Before the answer: the queue may be gone, and the consumer with it, by the time this task hears it.
-        self.consumers
-            .insert(number, tag.clone(), Subscribed::There(leg.clone(), id));
+        self.consumers.insert(
+            number,
+            tag.clone(),
+            Subscribed::There(leg.clone(), id, consumer.wish.clone()),
+        );
         if let Err(refusal) = self.put(number, record, method, Question::Method(60, 21)).await {
             leg.forget_consumer(number, &tag);
             consumer.end();

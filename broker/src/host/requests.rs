@@ -25,8 +25,10 @@ impl Node {
                 self.all_know().await;
                 Ok(answer)
             }
-            Decision::Commit(command) => self.commit(self.placed(command)).await,
-            Decision::CommitIf(command, record, conditions) => self.commit_if(command, &record, conditions).await,
+            Decision::Commit(command) => self.commit_by(&client.user, self.placed(command)).await,
+            Decision::CommitIf(command, record, conditions) => {
+                self.commit_if(&client.user, command, &record, conditions).await
+            }
         }
     }
 
@@ -57,7 +59,7 @@ impl Node {
         match self.decide(client, Request::DeleteQueue { name, conditions })? {
             Decision::CommitIf(command, record, conditions) => {
                 let ready = self.ready(&record);
-                self.commit_if(command, &record, conditions).await?;
+                self.commit_if(&client.user, command, &record, conditions).await?;
                 Ok(ready)
             }
             Decision::Commit(command @ Command::DeleteQueue(id)) => {
@@ -65,10 +67,10 @@ impl Node {
                     .snapshot()
                     .cell(id)
                     .map_or(0, |cell| cell.hold().queue.counts().ready.messages);
-                self.commit(command).await?;
+                self.commit_by(&client.user, command).await?;
                 Ok(ready)
             }
-            Decision::Commit(command) => self.commit(command).await.map(|_| 0),
+            Decision::Commit(command) => self.commit_by(&client.user, command).await.map(|_| 0),
             Decision::Unchanged(_) => Ok(0),
         }
     }
@@ -83,6 +85,7 @@ impl Node {
     /// before the command is committed. If it cannot be, the queue goes on.
     async fn commit_if(
         &self,
+        user: &UserName,
         command: Command,
         record: &QueueRecord,
         conditions: Conditions,
@@ -103,7 +106,7 @@ impl Node {
             conditions.check(record, counts.consumers as u64, counts.ready.messages)?;
             held.dead = true;
         }
-        let done = self.commit(command).await;
+        let done = self.commit_by(user, command).await;
         if let (Err(_), Some(cell)) = (&done, cell) {
             let mut held = cell.hold();
             held.dead = check_led_here(&cell, record).is_err();

@@ -242,8 +242,11 @@ impl Task {
         leg.enter_consumer(number, as_of, tag, Arc::new(consumer.renewed()));
         leg.renew_consumer(number, as_of, tag, method);
         self.batch.legs.touch(&leg);
-        self.consumers
-            .insert(number, tag.to_owned(), Subscribed::There(leg, consumer.id));
+        self.consumers.insert(
+            number,
+            tag.to_owned(),
+            Subscribed::There(leg, consumer.id, consumer.wish.clone()),
+        );
         true
     }
 }

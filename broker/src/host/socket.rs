@@ -121,10 +121,14 @@ impl Socket {
         }
     }
 
+    /// Looks at the TLS machine; nothing without TLS.
+    pub(super) fn with_tls<R>(&self, look: impl FnOnce(&rustls::ServerConnection) -> Option<R>) -> Option<R> {
+        look(&self.tls.as_ref()?.lock())
+    }
+
     /// The certificate the client proved, if TLS asked for one.
     pub fn peer_certificate(&self) -> Option<Vec<u8>> {
-        let tls = self.tls.as_ref()?.lock();
-        tls.peer_certificates()?.first().map(|certificate| certificate.to_vec())
+        self.with_tls(|tls| Some(tls.peer_certificates()?.first()?.to_vec()))
     }
 }
 

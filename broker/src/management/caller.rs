@@ -17,7 +17,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Api, elsewhere::OnBehalf, failure::Failure, guesses::Turn};
-use crate::host::Way;
+use crate::host::{Way, acts};
 
 /// An authenticated user with at least one of the management tags.
 #[derive(Clone, Debug)]
@@ -150,6 +150,7 @@ async fn authenticate(headers: &HeaderMap, from: IpAddr, api: &Api) -> Result<Ca
         tracing::warn!("HTTP access denied: {reason}");
         Failure::login_failed()
     })?;
+    acts(&user.name);
     let caller = Caller { user };
     match caller.has_any(&["administrator", "monitoring", "policymaker", "management"]) {
         true => Ok(caller),

@@ -11,7 +11,7 @@ use axum::{
 use std::sync::Arc;
 
 use super::Api;
-use crate::config::Management;
+use crate::{config::Management, host::acting};
 
 /// Adds the headers; answers `OPTIONS` itself.
 pub async fn add(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
@@ -23,7 +23,7 @@ pub async fn add(State(api): State<Arc<Api>>, request: Request, next: Next) -> R
     let is_welcome = origin.as_ref().is_some_and(|origin| is_allowed(config, origin));
     let mut response = match (is_preflight, is_welcome || !is_forged(&request)) {
         (true, _) => StatusCode::OK.into_response(),
-        (false, true) => next.run(request).await,
+        (false, true) => acting(next.run(request)).await,
         (false, false) => StatusCode::FORBIDDEN.into_response(),
     };
     let headers = response.headers_mut();

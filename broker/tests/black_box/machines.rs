@@ -54,6 +54,7 @@ impl Machines {
         for tool in [
             "rabbitmq-server",
             "rabbitmqctl",
+            "rabbitmq-diagnostics",
             "rabbitmq-plugins",
             "rabbitmq-queues",
             "rabbitmq-upgrade",

@@ -14,6 +14,7 @@ mod definitions;
 mod delayed;
 mod detached;
 mod disk_trouble;
+mod events;
 mod external;
 mod hand_over;
 mod lifecycle;

@@ -21,9 +21,9 @@ const LIMITS: &str = "consumer_timeout = 25000\nmax_message_size = 2097152\n";
 /// What RabbitMQ takes only in its other configuration file, and Warren there as well: how often it looks for late acknowledgements.
 const ADVANCED: &str = "[{rabbit, [{channel_tick_interval, 1000}]}].\n";
 
-/// What is switched on in both: the management API, and the exchange types that RabbitMQ has as plugins.
+/// What is switched on in both: the management API, events, and the exchange types that RabbitMQ has as plugins.
 const PLUGINS: &str = "[rabbitmq_management,rabbitmq_consistent_hash_exchange,rabbitmq_random_exchange,\
-                       rabbitmq_recent_history_exchange,rabbitmq_sharding].\n";
+                       rabbitmq_recent_history_exchange,rabbitmq_sharding,rabbitmq_event_exchange].\n";
 
 /// How long a broker may take to answer; RabbitMQ needs five seconds on an idle machine.
 const START: Duration = Duration::from_secs(120);

@@ -27,8 +27,8 @@ pub use handshake::{
 };
 pub use leg::{LEG_OPENING_BYTES_MAX, LegEnd, LegOpening, LegVerdict};
 pub use message::{
-    Failure, Level, Listing, LogPlace, Page, PolicyLevel, QueueKind, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, Reply,
-    Request, Scope, Which, decode, encode,
+    EventPlace, Failure, Level, Listing, LogPlace, Page, PolicyLevel, QueueKind, REPLY_BYTES_MAX, REQUEST_BYTES_MAX,
+    Reply, Request, Scope, Which, decode, encode,
 };
 pub use mirror::{MIRROR_OPENING_BYTES_MAX, MIRROR_VERSION, MirrorOpening, MirrorVerdict};
 pub use names::{

@@ -55,6 +55,15 @@ pub struct LogPlace {
     pub at: u64,
 }
 
+/// A place in a node's events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventPlace {
+    /// The node's name.
+    pub node: String,
+    /// The number of the next one.
+    pub next: u64,
+}
+
 /// Which queues are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
@@ -397,6 +406,11 @@ pub enum Request {
     LogSince { place: Option<LogPlace> },
     /// `enable_vhost_protection_from_deletion` and its opposite.
     ProtectVhost { vhost: String, on: bool },
+    /// `consume_event_stream`: what has happened in the cluster since the last answer, which says where to go on. At first, without
+    /// places, nothing is told; answers `places`, `missed` and `events`.
+    Events { places: Vec<EventPlace> },
+    /// What has happened on the node that is asked; answers `node`, `next`, `missed` and `events`.
+    OwnEvents { from: Option<u64> },
 }
 
 /// Why a request is refused, as far as tools tell it apart.

@@ -1,9 +1,10 @@
-//! Keys of plugins that this broker does not have. They do nothing while their plugin is off, here as in RabbitMQ,
-//! and switching it on is refused where the list of plugins is read.
+//! Keys of plugins that have no file of their own here, and of those that this broker does not have. The latter do nothing
+//! while their plugin is off, here as in RabbitMQ, and switching it on is refused where the list of plugins is read.
 
-use super::{Key, no_effect};
+use super::{Key, key, no_effect};
+use crate::config::settings::Config;
 
-const FAMILIES: [&str; 15] = [
+const FAMILIES: [&str; 14] = [
     "mqtt",
     "stomp",
     "web_mqtt",
@@ -15,14 +16,16 @@ const FAMILIES: [&str; 15] = [
     "auth_oauth2",
     "auth_cache",
     "aws",
-    "event_exchange",
     "trust_store",
     "tracing",
     "shovel",
 ];
 
 pub(super) fn keys() -> Vec<Key> {
-    FAMILIES
-        .map(|family| no_effect(&format!("{family}.*"), "its plugin is not part of this broker"))
-        .into()
+    let absent = FAMILIES.map(|family| no_effect(&format!("{family}.*"), "its plugin is not part of this broker"));
+    let events = key("event_exchange.vhost", |c: &mut Config, _, v: String| {
+        c.event_vhost = Some(v);
+    })
+    .doc("Virtual host of amq.rabbitmq.event, the exchange of the plugin rabbitmq_event_exchange; default_vhost unless set.");
+    [events].into_iter().chain(absent).collect()
 }

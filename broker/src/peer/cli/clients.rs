@@ -17,15 +17,10 @@ fn counted(answer: &Term) -> u64 {
     }
 }
 
-/// Names a part of this node as RabbitMQ names processes.
-pub(super) fn pid(node: &Node, number: u64, part: u64) -> String {
-    format!("<{}.{}.{number}.{part}>", node.name(), node.started_at().0 / 1000)
-}
-
 /// Names a channel of a client, which may be connected to another node.
 pub(super) fn channel_pid(node: &Node, client: &Client, channel: u16) -> String {
     let Some((home, connection)) = client.home() else {
-        return pid(node, client.id.0, channel.into());
+        return node.pid(client.id.0, channel.into());
     };
     let snapshot = node.snapshot();
     let start = snapshot.catalog.node_by_name(home).map_or(0, |home| home.incarnation);

@@ -11,6 +11,7 @@ mod clients;
 mod cluster;
 mod definitions;
 mod environment;
+mod events;
 mod features;
 mod leaders;
 mod lifecycle;
@@ -37,7 +38,7 @@ use definitions::Import;
 
 use super::stream::{read_frame, write_frame};
 use crate::{
-    host::Node,
+    host::{Node, acting_for_cli},
     process::{Process, Running},
 };
 
@@ -107,7 +108,9 @@ async fn answer(tcp: &mut TcpStream, process: &Process, request: Request) -> io:
 async fn ask_app(tcp: &mut TcpStream, app: &Running, request: Request) -> io::Result<()> {
     let (sender, mut frames) = mpsc::channel(FRAMES_WAITING_MAX);
     let node = app.node.clone();
-    let work = app.handle.spawn_blocking(move || perform(&node, request, &sender));
+    let work = app
+        .handle
+        .spawn_blocking(move || acting_for_cli(|| perform(&node, request, &sender)));
     while let Some(frame) = frames.recv().await {
         reply(tcp, &frame).await?;
     }
@@ -207,6 +210,8 @@ fn answer_question(node: &Node, request: Request) -> Outcome {
         Request::SetLogLevel { level } => logs::set_level(&level),
         Request::LogTail { lines } => logs::tail(node, lines),
         Request::LogSince { place } => logs::since(node, place),
+        Request::Events { places } => events::of_all(node, &places),
+        Request::OwnEvents { from } => events::own(node, from),
         Request::NetworkInterfaces => machine::interfaces(),
         Request::Resolver => Ok(machine::resolver()),
         Request::DiscoverPeers => cluster::discovered(node),

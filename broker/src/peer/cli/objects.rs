@@ -8,10 +8,7 @@ use model::{Table, Value};
 use routing::{Binding, Destination};
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use super::{
-    clients::{channel_pid, pid},
-    list::Rows,
-};
+use super::{clients::channel_pid, list::Rows};
 use crate::host::{self, ChannelView, Client, Node, QueueView};
 use crate::observe::QueueReading;
 
@@ -152,7 +149,7 @@ fn queue_place(node: &Node, view: &QueueView, column: &str) -> Option<Term> {
     match column {
         "pid" => Some(queue_pid(node, record)),
         "owner_pid" => Some(match &record.owner {
-            Some(owner) => Term::Pid(pid(node, owner.connection.0, 0)),
+            Some(owner) => Term::Pid(node.pid(owner.connection.0, 0)),
             None => Term::none(),
         }),
         "leader" => Some(Term::atom(&*record.leader)),
@@ -169,7 +166,7 @@ fn queue_place(node: &Node, view: &QueueView, column: &str) -> Option<Term> {
 
 /// A queue as a process.
 pub(super) fn queue_pid(node: &Node, record: &QueueRecord) -> Term {
-    Term::Pid(pid(node, record.id.0, QUEUE_PART))
+    Term::Pid(node.pid(record.id.0, QUEUE_PART))
 }
 
 /// The mirrors of a queue as processes of their nodes; nothing where it is not mirrored.
@@ -273,7 +270,7 @@ pub(super) fn connections(node: &Node, rows: &mut Rows<'_>) -> Result<(), Failur
 
 fn socket_column(node: &Node, client: &Client, column: &str) -> Option<Term> {
     Some(match column {
-        "pid" => Term::Pid(pid(node, client.id.0, 0)),
+        "pid" => Term::Pid(node.pid(client.id.0, 0)),
         "name" => Term::text(client.name()),
         "port" => Term::count(client.local.port()),
         "host" => Term::text(client.local.ip().to_string()),
@@ -288,12 +285,27 @@ fn socket_column(node: &Node, client: &Client, column: &str) -> Option<Term> {
         "send_oct" => Term::count(client.outbox().sent.load(Relaxed)),
         "send_cnt" => Term::count(client.traffic().writes),
         "send_pend" => Term::count(client.outbox().waiting_bytes()),
-        // What RabbitMQ shows of a connection without TLS, or of one whose details are not kept.
-        "ssl_protocol" | "ssl_key_exchange" | "ssl_cipher" | "ssl_hash" | "peer_cert_subject" | "peer_cert_issuer"
-        | "peer_cert_validity" => Term::none(),
         "connected_at" => Term::count(client.connected_at.0),
-        _ => return None,
+        other => return tls_column(client, other),
     })
+}
+
+fn tls_column(client: &Client, column: &str) -> Option<Term> {
+    if !column.starts_with("ssl_") && !column.starts_with("peer_cert_") {
+        return None;
+    }
+    let facts = client.outbox().socket.tls_facts();
+    let shown = match column {
+        "ssl_protocol" => return Some(facts.protocol.map_or_else(Term::none, Term::atom)),
+        "ssl_hash" => return Some(facts.hash.map_or_else(Term::none, Term::atom)),
+        "ssl_key_exchange" => facts.key_exchange,
+        "ssl_cipher" => facts.cipher,
+        "peer_cert_subject" => facts.subject,
+        "peer_cert_issuer" => facts.issuer,
+        "peer_cert_validity" => facts.validity,
+        _ => return None,
+    };
+    Some(shown.map_or_else(Term::none, Term::text))
 }
 
 fn login_column(client: &Client, column: &str) -> Option<Term> {
@@ -329,8 +341,8 @@ pub(super) fn channels(node: &Node, rows: &mut Rows<'_>) -> Result<(), Failure> 
 
 fn channel_place(node: &Node, client: &Client, number: u16, column: &str) -> Option<Term> {
     Some(match column {
-        "pid" => Term::Pid(pid(node, client.id.0, number.into())),
-        "connection" => Term::Pid(pid(node, client.id.0, 0)),
+        "pid" => Term::Pid(node.pid(client.id.0, number.into())),
+        "connection" => Term::Pid(node.pid(client.id.0, 0)),
         "name" => Term::text(format!("{} ({number})", client.name())),
         "number" => Term::count(number),
         _ => return None,

@@ -11,6 +11,7 @@ mod definitions;
 mod encryption;
 mod environment;
 mod eval;
+mod events;
 mod features;
 mod leaders;
 mod lifecycle;
@@ -39,7 +40,7 @@ use link::{Failure, Listing, Request};
 /// The version whose commands these are.
 pub(crate) const VERSION: &str = "3.13.7";
 
-const GROUPS: [&[Command]; 26] = [
+const GROUPS: [&[Command]; 27] = [
     lifecycle::COMMANDS,
     cluster::COMMANDS,
     rename::COMMANDS,
@@ -55,6 +56,7 @@ const GROUPS: [&[Command]; 26] = [
     operations::COMMANDS,
     leaders::COMMANDS,
     eval::COMMANDS,
+    events::COMMANDS,
     plugins::COMMANDS,
     certificates::COMMANDS,
     definitions::COMMANDS,
@@ -91,7 +93,6 @@ pub(crate) const NOT_HERE: &[(&str, &str)] = &[
         "consistent_hash_exchange_ring_state",
         "an exchange has no ring that differs between nodes; `list_bindings` shows the weights",
     ),
-    ("consume_event_stream", "events are told in the log: `log_tail_stream`"),
     (
         "deactivate_free_disk_space_monitoring",
         "the free space is always looked at; `set_disk_free_limit` says from where on it matters",
