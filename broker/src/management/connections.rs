@@ -87,7 +87,8 @@ fn shape(api: &Api, open: &Open, asked: Asked) -> Connection {
         .get("connection_name")
         .and_then(|given| given.as_text());
     let octets = client_stats::of_connection(api, client.id, client.traffic(), asked.data);
-    let tls = client.outbox().socket.is_tls();
+    let socket = &client.outbox().socket;
+    let tls = socket.tls_facts();
     Connection {
         name: name.clone(),
         user_provided_name: given.map(str::to_owned),
@@ -99,7 +100,14 @@ fn shape(api: &Api, open: &Open, asked: Asked) -> Connection {
         vhost: profile.vhost.to_string(),
         protocol: "AMQP 0-9-1".to_owned(),
         auth_mechanism: profile.mechanism.clone(),
-        ssl: tls,
+        ssl: socket.is_tls(),
+        ssl_protocol: tls.protocol.map(str::to_owned),
+        ssl_key_exchange: tls.key_exchange,
+        ssl_cipher: tls.cipher,
+        ssl_hash: tls.hash.map(str::to_owned),
+        peer_cert_subject: tls.subject,
+        peer_cert_issuer: tls.issuer,
+        peer_cert_validity: tls.validity,
         host: client.local.ip().to_string(),
         port: client.local.port(),
         peer_host: client.peer.ip().to_string(),

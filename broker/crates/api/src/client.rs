@@ -33,6 +33,27 @@ pub struct Connection {
     pub auth_mechanism: String,
     /// Whether TLS is used.
     pub ssl: bool,
+    /// Such as `tlsv1.3`; none without TLS.
+    #[serde(default)]
+    pub ssl_protocol: Option<String>,
+    /// Such as `ecdhe_rsa`; `any` where the protocol leaves no choice.
+    #[serde(default)]
+    pub ssl_key_exchange: Option<String>,
+    /// Such as `aes_256_gcm`.
+    #[serde(default)]
+    pub ssl_cipher: Option<String>,
+    /// `aead`: the cipher proves its octets itself.
+    #[serde(default)]
+    pub ssl_hash: Option<String>,
+    /// Whose certificate the client has proved.
+    #[serde(default)]
+    pub peer_cert_subject: Option<String>,
+    /// Who says so.
+    #[serde(default)]
+    pub peer_cert_issuer: Option<String>,
+    /// From when until when it counts.
+    #[serde(default)]
+    pub peer_cert_validity: Option<String>,
     /// Our address.
     pub host: String,
     /// Our port.
