@@ -470,6 +470,8 @@ words! {
     RatesMode {
         /// Rates of objects.
         Basic = "basic",
+        /// Rates, and what goes between objects.
+        Detailed = "detailed",
         /// No rates.
         None = "none",
     }

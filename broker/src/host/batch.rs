@@ -144,6 +144,8 @@ pub struct Batch {
     scratch: Vec<u8>,
     settled: Vec<Place>,
     tally: Tally,
+    /// It is counted who feeds whom.
+    counts_flows: bool,
     now: Millis,
     /// A publish waits in the read buffer, since an alarm is on, the disk is behind or its queue is being handed over.
     holds_publish: bool,
@@ -165,6 +167,7 @@ impl Batch {
     /// Nothing done yet.
     pub fn new(node: Arc<Node>, client: Arc<Client>) -> Self {
         Batch {
+            counts_flows: node.counts_flows(),
             node,
             client,
             replies: Vec::new(),
@@ -429,7 +432,10 @@ impl Batch {
             fate,
             mandatory,
         };
-        self.tally.count(publish, self.node.counters(), &self.client);
+        let run = self.tally.count(publish, self.node.counters(), &self.client);
+        if self.counts_flows && fate != Fate::Rejected {
+            run.add_queues(route.all_queues());
+        }
     }
 
     /// Publishes to queues of other nodes, too. Those say later what became of it.
@@ -668,6 +674,7 @@ impl Host for Batch {
                 .take(tag, multiple, |unacked| self.settled.push(unacked.item))?;
             if how == Settle::Ack {
                 out.counts.acked += self.settled.len() as u64;
+                out.count_acked(self.settled.iter());
             }
         }
         self.settle_places(channel, how, multiple);
@@ -694,6 +701,7 @@ impl Host for Batch {
             }
             if how == Settle::Ack {
                 out.counts.acked += self.settled.len() as u64;
+                out.count_acked(self.settled.iter());
             }
         }
         self.settle_places(channel, how, false);
@@ -705,7 +713,9 @@ impl Host for Batch {
         let held = match self.client.outbox().lock().channel(channel) {
             Some(out) => {
                 let held = out.ledger.take_held();
-                out.counts.acked += held.iter().filter(|(_, how)| *how == Settle::Ack).count() as u64;
+                let acked = held.iter().filter(|(_, how)| *how == Settle::Ack);
+                out.counts.acked += acked.clone().count() as u64;
+                out.count_acked(acked.map(|(unacked, _)| &unacked.item));
                 held
             }
             None => return,

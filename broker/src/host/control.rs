@@ -230,12 +230,13 @@ impl Task {
     }
 
     fn open_channel(&mut self, number: u16) -> Outcome {
+        let counts_flows = self.node.counts_flows();
         if self.is_leg() {
-            self.client.outbox().lock().open_channel(number);
+            self.client.outbox().lock().open_channel(number, counts_flows);
             return Ok(Answer::Done);
         }
         self.node.admit_channel(&self.identity().user)?;
-        self.client.outbox().lock().open_channel(number);
+        self.client.outbox().lock().open_channel(number, counts_flows);
         self.node.counters().channels_opened.add(1);
         self.node.tell_channel_opened(&self.client, number);
         Ok(Answer::Done)

@@ -5,6 +5,8 @@
 use queue::Counters;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::flows::Routed;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Counters that are added to from anywhere.
@@ -267,6 +269,8 @@ pub struct ExchangeCounters {
     pub published_in: Counter,
     /// Copies that queues got of them.
     pub published_out: Counter,
+    /// The same by queue, in detailed mode.
+    pub routed: Routed,
 }
 
 impl ExchangeCounters {
@@ -276,6 +280,7 @@ impl ExchangeCounters {
             id,
             published_in: Counter::default(),
             published_out: Counter::default(),
+            routed: Routed::default(),
         }
     }
 

@@ -23,6 +23,12 @@ impl Exchanges {
         self.counters.get(&(vhost.clone(), exchange.clone())).cloned()
     }
 
+    /// Whose counters have this id.
+    pub fn with_id(&self, id: u64) -> Option<(VhostName, ExchangeName)> {
+        let mut all = self.counters.iter();
+        all.find(|(_, counters)| counters.id == id).map(|(key, _)| key.clone())
+    }
+
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Arc<ExchangeCounters>> {
         self.counters.values()

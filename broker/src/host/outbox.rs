@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use super::{
     cell::QueueCell,
     counters::ChannelCounts,
+    flows::ChannelFlows,
     legs::{Leg, Refused},
     pool,
     socket::Socket,
@@ -71,6 +72,8 @@ pub struct ChannelOut {
     pub parked: Vec<Parked>,
     /// What happened on it.
     pub counts: ChannelCounts,
+    /// The same by queue and exchange, in detailed mode.
+    pub flows: Option<Box<ChannelFlows>>,
 }
 
 /// What other tasks tell the connection's own task.
@@ -167,6 +170,11 @@ impl ChannelOut {
     /// Books what `basic.get` took, and gives its tag.
     pub fn book_got(&mut self, cell: &Arc<QueueCell>, delivery: queue::Delivery, now: Millis) -> DeliveryTag {
         self.counts.redelivered += u64::from(delivery.redelivered);
+        self.count_from(cell.id, |counts| {
+            counts.redelivered += u64::from(delivery.redelivered);
+            counts.got += u64::from(delivery.slot.is_some());
+            counts.got_no_ack += u64::from(delivery.slot.is_none());
+        });
         let Some(slot) = delivery.slot else {
             self.counts.got_no_ack += 1;
             return self.ledger.number();
@@ -242,9 +250,13 @@ impl State {
     }
 
     /// Opens a channel.
-    pub fn open_channel(&mut self, number: u16) {
+    pub fn open_channel(&mut self, number: u16, counts_flows: bool) {
         if let Err(at) = self.channels.binary_search_by_key(&number, |(n, _)| *n) {
-            self.channels.insert(at, (number, ChannelOut::default()));
+            let out = ChannelOut {
+                flows: counts_flows.then(Box::default),
+                ..ChannelOut::default()
+            };
+            self.channels.insert(at, (number, out));
         }
     }
 
@@ -292,6 +304,12 @@ impl State {
             }
         };
         out.counts.redelivered += u64::from(delivery.redelivered);
+        if out.flows.is_some() {
+            let no_ack = delivery.slot.is_none();
+            out.count_from(consumer().0.id, |counts| {
+                counts.deliver(1, no_ack, delivery.redelivered)
+            });
+        }
         Some(tag)
     }
 

@@ -6,7 +6,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use model::{Generation, Refusal};
+use model::{Generation, QueueId, Refusal};
 use session::Publication;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -42,6 +42,12 @@ pub struct Route {
 }
 
 impl Route {
+    /// All its queues, wherever they are led.
+    pub fn all_queues(&self) -> impl Iterator<Item = QueueId> {
+        let here = self.cells.iter().map(|cell| cell.id);
+        here.chain(self.remotes.iter().flat_map(|remote| remote.queues.iter().copied()))
+    }
+
     /// How many queues of other nodes are on the way.
     pub fn remote_queues(&self) -> usize {
         self.remotes.iter().map(|remote| remote.queues.len()).sum()

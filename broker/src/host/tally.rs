@@ -3,9 +3,10 @@
 //! Handed in once, at the end of the batch, so that the counters of the node, its exchanges and channels are touched
 //! once for many messages. It counts and decides nothing.
 
+use model::QueueId;
 use session::Fate;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     client::Client,
@@ -17,7 +18,7 @@ const RUNS_MAX: usize = 16;
 
 /// Publishes on one channel to one exchange.
 #[derive(Debug)]
-struct Run {
+pub struct Run {
     channel: u16,
     exchange: Option<Arc<ExchangeCounters>>,
     published: u64,
@@ -25,6 +26,8 @@ struct Run {
     returned: u64,
     dropped: u64,
     confirmed: u64,
+    /// Queues that got messages, in detailed mode.
+    routed: BTreeMap<QueueId, u64>,
 }
 
 /// The publishes of a batch.
@@ -57,11 +60,16 @@ fn address(exchange: Option<&Arc<ExchangeCounters>>) -> *const ExchangeCounters 
 }
 
 impl Run {
+    /// The last publish went to these queues.
+    pub fn add_queues(&mut self, queues: impl Iterator<Item = QueueId>) {
+        queues.for_each(|queue| *self.routed.entry(queue).or_default() += 1);
+    }
+
     fn is_of(&self, channel: u16, exchange: Option<&Arc<ExchangeCounters>>) -> bool {
         self.channel == channel && address(self.exchange.as_ref()) == address(exchange)
     }
 
-    fn hand_in(&self, node: &NodeCounters, client: &Client) {
+    fn hand_in(mut self, node: &NodeCounters, client: &Client) {
         node.published.add(self.published);
         node.routed.add(self.published - self.returned - self.dropped);
         node.returned.add(self.returned);
@@ -70,6 +78,7 @@ impl Run {
         if let Some(exchange) = &self.exchange {
             exchange.published_in.add(self.published);
             exchange.published_out.add(self.published_out);
+            exchange.routed.add(std::mem::take(&mut self.routed));
         }
         let counts = ChannelCounts {
             published: self.published,
@@ -83,13 +92,18 @@ impl Run {
         }
         if let Some(out) = client.outbox().lock().channel(self.channel) {
             out.counts = out.counts.each(&counts, |a, b| a + b);
+            if let Some(exchange) = &self.exchange {
+                // A confirm may be counted beside another exchange than its publish.
+                let confirmed = 0;
+                out.count_to(exchange.id, &ChannelCounts { confirmed, ..counts });
+            }
         }
     }
 }
 
 impl Tally {
     /// Counts one publish.
-    pub fn count(&mut self, publish: Counted<'_>, node: &NodeCounters, client: &Client) {
+    pub fn count(&mut self, publish: Counted<'_>, node: &NodeCounters, client: &Client) -> &mut Run {
         let run = self.run(publish.channel, publish.exchange, node, client);
         run.published += 1;
         run.published_out += publish.queues as u64;
@@ -98,6 +112,7 @@ impl Tally {
             (Fate::Unroutable, true) => run.returned += 1,
             (Fate::Unroutable, false) => run.dropped += 1,
         }
+        run
     }
 
     /// Counts confirms.
@@ -143,6 +158,7 @@ impl Tally {
             returned: 0,
             dropped: 0,
             confirmed: 0,
+            routed: BTreeMap::new(),
         });
         self.runs.len() - 1
     }

@@ -4,7 +4,7 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use catalog::{ExchangeRecord, QueueRecord};
-use model::{QueueId, VhostName};
+use model::{ExchangeName, QueueId, VhostName};
 use queue::{Counters, Counts};
 use session::ChannelFacts;
 use std::{
@@ -103,6 +103,11 @@ impl Snapshot {
         let mut all: Vec<_> = self.exchanges.all().map(|own| (own.id, own.read())).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
+    }
+
+    /// The exchange whose counters have this id.
+    pub fn exchange_with_counters(&self, id: u64) -> Option<(VhostName, ExchangeName)> {
+        self.exchanges.with_id(id)
     }
 
     /// Where it is counted what clients do in a virtual host.

@@ -17,6 +17,7 @@ use super::{
     consumers,
     elsewhere::Elsewhere,
     failure::Failure,
+    flows,
     list::Parameters,
     stats::Asked,
 };
@@ -155,10 +156,11 @@ async fn one(
         .into_iter()
         .filter_map(|shown| serde_json::from_value::<api::Consumer>(shown).ok());
     consumers.extend(there.filter(|consumer| consumer.channel_details.name == row.name));
+    let (deliveries, publishes) = flows::of_channel(&api, (row.open.client.id, row.view.number));
     query.one(Channel {
         consumer_details: Some(consumers),
-        deliveries: Some(Vec::new()),
-        publishes: Some(Vec::new()),
+        deliveries: Some(deliveries),
+        publishes: Some(publishes),
         ..shape(&api, row, Asked::of(&query)?)
     })
 }

@@ -11,7 +11,7 @@ use super::{
     stats::{Asked, details, keeps_rates},
 };
 use crate::{
-    host::{ChannelCounts, ExchangeCounts, Traffic, VhostCounts},
+    host::{ChannelCounts, ExchangeCounts, Flow, Traffic, VhostCounts},
     observe::{Change, ChannelId, Past, Span},
 };
 
@@ -96,6 +96,15 @@ pub fn of_channel(api: &Api, id: ChannelId, now: &ChannelCounts, asked: Option<S
     let change = keeps_rates(api).then(|| api.samples.of_channel(id));
     let past = asked.map(|span| api.samples.past_of_channel(id, span));
     rates(&CHANNEL, now, change.as_ref(), past.as_ref())
+}
+
+/// What goes between two; those numbers alone that are not zero.
+pub fn of_flow(api: &Api, flow: Flow, now: &ChannelCounts) -> Rates {
+    let change = keeps_rates(api).then(|| api.samples.of_flow(flow));
+    let mut rates = Rates::default();
+    let names: Vec<_> = CHANNEL.into_iter().filter(|(_, number)| number(now) > 0).collect();
+    set(&mut rates, &names, now, change.as_ref(), None);
+    rates
 }
 
 /// What was published to an exchange.

@@ -19,6 +19,7 @@ use super::{
     client_stats,
     elsewhere::Elsewhere,
     failure::Failure,
+    flows,
     list::Parameters,
     messages,
     permissions::bad_name,
@@ -167,9 +168,10 @@ async fn one(
     let mut own = shape(&api, &record, asked);
     let theirs = there.into_iter().filter_map(|exchange| exchange.message_stats);
     theirs.for_each(|theirs| add(&mut own, &theirs));
+    let (incoming, outgoing) = flows::of_exchange(&api, &record);
     query.one(Exchange {
-        incoming: Some(Vec::new()),
-        outgoing: Some(Vec::new()),
+        incoming: Some(incoming),
+        outgoing: Some(outgoing),
         ..own
     })
 }

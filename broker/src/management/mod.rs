@@ -25,6 +25,7 @@ mod elsewhere;
 mod exchanges;
 mod failure;
 mod features;
+mod flows;
 mod global_parameters;
 mod guesses;
 mod headers;

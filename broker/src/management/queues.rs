@@ -19,6 +19,7 @@ use super::{
     consumers,
     elsewhere::Elsewhere,
     failure::Failure,
+    flows,
     list::{Key, Parameters},
     messages,
     permissions::bad_name,
@@ -288,10 +289,11 @@ async fn one(
     }
     api.node.look_around().await;
     let consumers = api.node.consumers_of(&record);
+    let (deliveries, incoming) = flows::of_queue(&api, &record);
     query.one(Queue {
         consumer_details: Some(consumers.iter().map(|view| consumers::shape(&api, view)).collect()),
-        deliveries: Some(Vec::new()),
-        incoming: Some(Vec::new()),
+        deliveries: Some(deliveries),
+        incoming: Some(incoming),
         ..shape(&api, &record, Detail::of(&api, &query), Asked::of(&query)?)
     })
 }

@@ -5,7 +5,7 @@
 use model::{ConnectionId, QueueId};
 use queue::{Counters, Counts, Tally};
 
-use crate::host::{ChannelCounts, ExchangeCounts, Traffic, VhostCounts, sum_counters};
+use crate::host::{ChannelCounts, ExchangeCounts, Flow, Traffic, VhostCounts, sum_counters};
 
 /// What is known of one thing, or of several together.
 pub trait Reading: Copy + Default + PartialEq {
@@ -41,6 +41,8 @@ pub struct Everything {
     pub connections: Vec<(ConnectionId, Traffic)>,
     /// Channels.
     pub channels: Vec<(ChannelId, ChannelCounts)>,
+    /// Who feeds whom, in detailed mode.
+    pub flows: Vec<(Flow, ChannelCounts)>,
     /// Virtual hosts, by the id of their counters.
     pub vhosts: Vec<(u64, VhostCounts)>,
 }

@@ -13,7 +13,7 @@ use super::{
     reading::{ChannelId, Everything, QueueReading, Reading},
 };
 use crate::host::{
-    ChannelCounts, ExchangeCounts, FileCounts, Node, NodeCounts, Traffic, VhostCounts, alarms, sum_counters,
+    ChannelCounts, ExchangeCounts, FileCounts, Flow, Node, NodeCounts, Traffic, VhostCounts, alarms, sum_counters,
 };
 
 /// Ticks over which a queue must have grown to be called growing: a minute, and its last quarter.
@@ -71,6 +71,7 @@ struct State {
     exchanges: Pasts<u64, ExchangeCounts>,
     connections: Pasts<ConnectionId, Traffic>,
     channels: Pasts<ChannelId, ChannelCounts>,
+    flows: Pasts<Flow, ChannelCounts>,
     vhosts: Pasts<u64, VhostCounts>,
     whole: Whole,
 }
@@ -165,6 +166,7 @@ fn read(node: &Node) -> Everything {
         queues: snapshot.all_numbers().map(queue).collect(),
         exchanges: snapshot.exchange_counts(),
         channels: channels.collect(),
+        flows: node.flows(),
         connections: clients.iter().map(|client| (client.id, client.traffic())).collect(),
         vhosts: node.vhost_counts().into_iter().collect(),
     }
@@ -186,6 +188,7 @@ impl Samples {
         state.exchanges.push(slot, all.exchanges);
         state.connections.push(slot, all.connections);
         state.channels.push(slot, all.channels);
+        state.flows.push(slot, all.flows);
         state.vhosts.push(slot, all.vhosts);
         state.whole.push(slot, whole);
     }
@@ -213,6 +216,11 @@ impl Samples {
     /// How a virtual host changed.
     pub fn of_vhost(&self, id: u64) -> Change<VhostCounts> {
         self.0.lock().change(|state| &state.vhosts, id)
+    }
+
+    /// How what goes between two changed.
+    pub fn of_flow(&self, flow: Flow) -> Change<ChannelCounts> {
+        self.0.lock().change(|state| &state.flows, flow)
     }
 
     /// How a channel changed. One that began anew under its number began with nothing.

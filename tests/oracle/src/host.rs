@@ -15,8 +15,8 @@ use crate::server::{Ctl, Server};
 /// Where Debian keeps the scripts that do not switch user.
 const RABBITMQ_BIN: &str = "/usr/lib/rabbitmq/bin";
 
-/// Limits small enough for a behaviour to reach, the same on every server that we start.
-const LIMITS: &str = "consumer_timeout = 25000\nmax_message_size = 2097152\n";
+/// Limits small enough for a behaviour to reach, and all statistics that there are, the same on every server that we start.
+const LIMITS: &str = "consumer_timeout = 25000\nmax_message_size = 2097152\nmanagement.rates_mode = detailed\n";
 
 /// What RabbitMQ takes only in its other configuration file, and Warren there as well: how often it looks for late acknowledgements.
 const ADVANCED: &str = "[{rabbit, [{channel_tick_interval, 1000}]}].\n";

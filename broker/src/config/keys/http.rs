@@ -126,7 +126,7 @@ fn management() -> Vec<Key> {
             c.management.rates_mode = v
         })
         .default("basic")
-        .doc("Whether rates are kept."),
+        .doc("Whether rates are kept; detailed: also what each channel gets from each queue and publishes to each exchange, and what each exchange brings into each queue, at some cost."),
         key("management.disable_stats", |c: &mut Config, _, v| {
             c.management.disable_stats = v
         })

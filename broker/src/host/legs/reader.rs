@@ -305,7 +305,11 @@ impl Reader {
         let mut state = client.outbox().lock();
         let Some(out) = state.channel(number) else { return };
         let settled_at = (!consumer.wish.no_ack).then_some((&self.leg, run.delivery_tag));
-        let tag = out.book_far(run.bodies.count(), settled_at, run.redelivered, self.now);
+        let count = run.bodies.count();
+        out.count_from(consumer.queue, |counts| {
+            counts.deliver(count as u64, consumer.wish.no_ack, run.redelivered)
+        });
+        let tag = out.book_far(count, settled_at, run.redelivered, self.now);
         let first = wire::Deliver {
             channel: number,
             consumer_tag: run.consumer_tag,
