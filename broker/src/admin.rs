@@ -99,6 +99,7 @@ async fn cluster(
         name: node.name.clone(),
         uuid: node.node.to_string(),
         up: node.up,
+        voter: Some(node.votes),
     });
     Json(Membership {
         cluster_id: status.cluster.to_string(),
@@ -112,6 +113,7 @@ async fn cluster(
         feature_level_held: status.is_level_held,
         understands: link::feature_level(),
         leader: status.leader,
+        certificate: app.as_ref().and_then(|app| app.node.certificate()),
         members: members.collect(),
     })
     .into_response()

@@ -151,6 +151,9 @@ async fn bring_up(config: Config, identity: Identity, places: Places) -> anyhow:
     management::import_definitions(&node).await?;
     for bound in amqp {
         announce(&node, bound.port());
+        if let Some(certificates) = bound.certificates() {
+            node.shows(certificates);
+        }
         tokio::spawn(bound.run(node.clone()));
     }
     let services = Services::new(node.clone());

@@ -103,6 +103,11 @@ impl Bound {
         }
     }
 
+    /// What it shows clients, if it speaks TLS.
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        self.certificates.clone()
+    }
+
     /// Accepts until the node stops, while its gate is open.
     pub async fn run(mut self, node: Arc<Node>) {
         self.listener.follow(node.gate());

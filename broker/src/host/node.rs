@@ -52,6 +52,7 @@ use super::{
     retire::Retirements,
     route::Route,
     timers::Timers,
+    tls::Certificates,
     trace,
 };
 use crate::{
@@ -119,6 +120,7 @@ pub struct Node {
     pub(super) ports: Mutex<Vec<Port>>,
     pub(super) plugins: ArcSwap<Plugins>,
     pub(super) attempts: AttemptLog,
+    pub(super) shown: OnceLock<Arc<Certificates>>,
     pub(super) gate: Gate,
     stopping: CancellationToken,
     parted: CancellationToken,
@@ -352,6 +354,7 @@ impl Node {
             ports: Mutex::default(),
             plugins: ArcSwap::from_pointee(config.plugins.clone()),
             attempts: AttemptLog::default(),
+            shown: OnceLock::new(),
             gate: Gate::default(),
             stopping: CancellationToken::new(),
             parted: CancellationToken::new(),

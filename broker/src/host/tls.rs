@@ -9,12 +9,14 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
+use sha2::{Digest, Sha256};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
 
+use super::node::Node;
 use crate::config::{TlsOptions, TlsVersion, Verify};
 
 mod client;
@@ -31,6 +33,7 @@ pub struct Certificates {
 #[derive(Debug)]
 struct Loaded {
     config: Arc<ServerConfig>,
+    fingerprint: String,
     stamps: Stamps,
 }
 
@@ -42,6 +45,7 @@ impl Certificates {
     pub fn load(options: &TlsOptions, keys: &str) -> anyhow::Result<Self> {
         let loaded = Loaded {
             config: server_config(options, keys)?,
+            fingerprint: fingerprint(options, keys)?,
             stamps: stamps(options),
         };
         Ok(Certificates {
@@ -61,10 +65,16 @@ impl Certificates {
         let mut loaded = self.loaded.lock();
         let stamps = stamps(&self.options);
         if stamps != loaded.stamps {
-            match server_config(&self.options, &self.keys) {
-                Ok(config) => {
+            let read = || {
+                anyhow::Ok((
+                    server_config(&self.options, &self.keys)?,
+                    fingerprint(&self.options, &self.keys)?,
+                ))
+            };
+            match read() {
+                Ok(read) => {
                     tracing::info!("TLS certificates were read again");
-                    loaded.config = config;
+                    (loaded.config, loaded.fingerprint) = read;
                 }
                 Err(error) => {
                     tracing::error!("TLS certificates changed but cannot be used, keeping the old: {error:#}")
@@ -74,6 +84,34 @@ impl Certificates {
         }
         loaded.config.clone()
     }
+
+    /// SHA-256 of the certificate that is shown, in lower-case hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        self.current();
+        self.loaded.lock().fingerprint.clone()
+    }
+}
+
+impl Node {
+    /// AMQP clients are shown these.
+    pub fn shows(&self, certificates: Arc<Certificates>) {
+        self.shown.get_or_init(|| certificates);
+    }
+
+    /// The certificate that AMQP clients are shown, by its fingerprint; none without TLS.
+    pub fn certificate(&self) -> Option<String> {
+        self.shown.get().map(|certificates| certificates.fingerprint())
+    }
+}
+
+/// Of the first certificate in the file, which is the node's own.
+fn fingerprint(options: &TlsOptions, keys: &str) -> anyhow::Result<String> {
+    let chain = certificates(required(&options.cert_file, keys, "certfile")?)?;
+    let own = chain
+        .first()
+        .map(|own| Sha256::digest(own.as_ref()))
+        .unwrap_or_default();
+    Ok(own.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn files(options: &TlsOptions) -> [Option<&PathBuf>; 3] {

@@ -36,6 +36,9 @@ pub struct Membership {
     /// The node that leads the definitions, if this one hears of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
+    /// SHA-256, in lower-case hexadecimal digits, of the certificate that AMQP clients are shown; missing without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
     /// All nodes of the cluster, by name.
     pub members: Vec<ClusterMember>,
 }
@@ -81,4 +84,7 @@ pub struct ClusterMember {
     pub uuid: String,
     /// Not known to be gone.
     pub up: bool,
+    /// Whether it has a vote on the definitions; missing from a release that does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voter: Option<bool>,
 }
