@@ -7,6 +7,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 
 use crate::api_error::said;
 use crate::cluster::leave::PASSING_REASONS;
+use crate::cluster::status::ROLLED_BACK;
 
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +92,11 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
             // Of a Policy it says no more than those two.
             ("Ready", "True") if now.reason == "InForce" => return None,
             ("Ready" | "Progressing", "True") => false,
-            ("VolumesSized", "False") if now.reason == "Growing" => false,
+            ("VolumesSized", "False") if ["Growing", "Replacing"].contains(&now.reason.as_str()) => false,
             ("ScaleDownBlocked", "True") if PASSING_REASONS.contains(&now.reason.as_str()) => return None,
-            ("Degraded" | "ScaleDownBlocked", "True") => true,
+            ("Degraded" | "ScaleDownBlocked" | "RolledBack", "True") => true,
+            ("ReconcileSuccess", "False") if now.reason == ROLLED_BACK => return None,
+            ("VolumesSized", "False") if PASSING_REASONS.contains(&now.reason.as_str()) => return None,
             ("ReconcileSuccess" | "VolumesSized" | "Clustered", "False") => true,
             ("DataSafe", "False") if now.reason == "MirrorsNotSynchronised" => true,
             ("DataSafe", "True") if began(now) && now.reason == "MirrorsInSync" => false,

@@ -125,7 +125,7 @@ impl Leadership {
     }
 
     /// The lease was ours at `asked`, when the request was sent.
-    fn confirm(&self, asked: Millis) {
+    pub(crate) fn confirm(&self, asked: Millis) {
         self.until.store(asked + millis(RENEW_WITHIN), Ordering::Release);
     }
 

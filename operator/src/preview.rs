@@ -151,6 +151,7 @@ fn printed(valid: &ValidCluster, monitoring: Apis) -> Result<Vec<String>, serde_
         update: valid.spec.update.clone(),
         closed: None,
         non_movable: valid.spec.scale_down.on_non_movable,
+        ..Wanted::default()
     };
     let plan = plan(&wanted, &Situation::default());
     let shape = Shape {

@@ -46,7 +46,7 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* What the operator may do where it looks after RabbitClusters and Policies. Of a Policy it changes the finalizers alone. Secrets are neither listed nor watched: only those named after a cluster are asked for. */}}
+{{/* What the operator may do where it looks after RabbitClusters and Policies. Of a Policy it changes the finalizers alone. Secrets are neither listed nor watched: only those named after a cluster are asked for. A StatefulSet is deleted without its pods, and made anew, where volumes shrink or change their class. */}}
 {{- define "warren.rules" -}}
 - apiGroups: [warren.dev]
   resources: [rabbitclusters]
@@ -74,7 +74,7 @@ capabilities:
   verbs: [create, delete, get, list, patch, watch]
 - apiGroups: [apps]
   resources: [statefulsets]
-  verbs: [create, get, list, patch, watch]
+  verbs: [create, delete, get, list, patch, watch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [create, delete, get, list, patch, watch]

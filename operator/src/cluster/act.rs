@@ -25,11 +25,10 @@ use super::secrets::{Credentials, Verdict, Verdicts, draw_cookie, of_cookie};
 use super::situation::{PodSeen, has_left, set_seen};
 use super::talk::Door;
 use super::validate::ValidCluster;
-use crate::api_error::said;
+use crate::api_error::{is_of_an_ending_namespace, said};
 use crate::crd::{RabbitCluster, RetentionPolicy};
 use crate::events::Note;
 use crate::lease::Leadership;
-use crate::quantity;
 
 /// Queues whose mirrors are told to synchronise in one pass; those that have make room for others.
 const SYNCHRONISED_MAX: usize = 20;
@@ -41,6 +40,13 @@ pub struct Error {
     what: String,
     #[source]
     source: Box<kube::Error>,
+}
+
+impl Error {
+    /// Nothing can be made any more, and nothing needs to be: the namespace is being deleted.
+    pub fn is_of_an_ending_namespace(&self) -> bool {
+        is_of_an_ending_namespace(&self.source)
+    }
 }
 
 /// What was done.
@@ -118,7 +124,12 @@ impl Hand<'_> {
                 let told = self.tell_node(found, pod, &Request::Reset { force: false }).await?;
                 (Vec::from_iter(told), false)
             }
-            _ => (Vec::new(), false),
+            (Step::Discard(renewing, pod), true) => {
+                let (note, deleted) = self.discard(&found.claims, renewing, pod.as_deref()).await?;
+                (Vec::from_iter(note), deleted)
+            }
+            (Step::Recreate, true) => (Vec::from_iter(self.recreate(found.set.as_ref()).await?), false),
+            (Step::Rest | Step::Wait(_) | Step::Later(..), true) | (_, false) => (Vec::new(), false),
         };
         notes.extend(done);
         Ok(Done {
@@ -356,41 +367,6 @@ impl Hand<'_> {
         applied.map_err(|source| failed(format!("apply {} {name}", K::kind(&())), source))
     }
 
-    /// Asks claims that are smaller than wanted to grow. That a storage class cannot is no failure of the pass.
-    async fn volumes(&self, claims: &[PersistentVolumeClaim]) -> (Vec<String>, Option<String>) {
-        let wanted = &self.valid.spec.persistence.storage;
-        let ours = |claim: &&PersistentVolumeClaim| self.valid.names.ordinal_of_claim(&claim.name_any()).is_some();
-        let (mut growing, mut refused) = (Vec::new(), None);
-        for claim in claims
-            .iter()
-            .filter(ours)
-            .filter(|claim| claim.metadata.deletion_timestamp.is_none())
-        {
-            let requests = claim
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"));
-            let capacity = claim
-                .status
-                .as_ref()
-                .and_then(|status| status.capacity.as_ref()?.get("storage"));
-            let bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
-            let wanted_bytes = quantity::value(wanted);
-            if bound && requests.and_then(quantity::value) < wanted_bytes {
-                let grown = serde_json::json!({"spec": {"resources": {"requests": {"storage": wanted}}}});
-                let patched = self.api::<PersistentVolumeClaim>();
-                let patched = patched
-                    .patch(&claim.name_any(), &PatchParams::default(), &Patch::Merge(&grown))
-                    .await;
-                refused = refused.or(patched.err().map(|error| said(&error)));
-            }
-            if bound && capacity.and_then(quantity::value) < wanted_bytes {
-                growing.push(claim.name_any());
-            }
-        }
-        (growing, refused)
-    }
-
     /// Deletes a pod; one that is well is taken out of service first, if the plan says so. Whether it was deleted.
     async fn replace_in_order(
         &self,
@@ -414,7 +390,7 @@ impl Hand<'_> {
 
     /// Deletes the pod that was judged, and only that: not a successor of its name, not one that has changed since, not for a spec
     /// that is no longer the newest, and not without the lease.
-    async fn replace(&self, pod: &PodSeen, why: Why) -> Result<Option<Note>, Error> {
+    pub(super) async fn replace(&self, pod: &PodSeen, why: Why) -> Result<Option<Note>, Error> {
         if !self.is_still_wanted().await? {
             return Ok(None);
         }
@@ -541,7 +517,7 @@ impl Hand<'_> {
         Ok(notes)
     }
 
-    async fn discard_claim(&self, claim: &PersistentVolumeClaim) -> Result<Option<Note>, Error> {
+    pub(super) async fn discard_claim(&self, claim: &PersistentVolumeClaim) -> Result<Option<Note>, Error> {
         let name = claim.name_any();
         let parameters = DeleteParams::default().preconditions(Preconditions {
             uid: claim.uid(),
@@ -595,7 +571,7 @@ fn replaced(pod: &PodSeen, why: Why) -> Note {
         Why::NeverReady => "it never became ready and runs an old revision",
         Why::Down => "it is down and runs an old revision",
         Why::Turn => "it runs an old revision and every other node is ready",
-        Why::Stays => "it was stopped so that it could leave, and it stays",
+        Why::Stays => "it was stopped so that it could leave, and it stays for now",
     };
     Note::normal("PodReplaced", format!("replacing {}: {because}", pod.name))
 }
@@ -604,7 +580,7 @@ fn parameters() -> PatchParams {
     PatchParams::apply(OPERATOR).force()
 }
 
-fn code(error: &kube::Error) -> Option<u16> {
+pub(super) fn code(error: &kube::Error) -> Option<u16> {
     match error {
         kube::Error::Api(status) => Some(status.code),
         _ => None,

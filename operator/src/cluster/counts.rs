@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::crd::{Member, RabbitClusterStatus, Summary};
+use crate::crd::{Member, Operation, RabbitClusterStatus, Summary};
 
 /// How old counts may be.
 const AGE_MAX: Duration = Duration::from_secs(55);
@@ -55,7 +55,12 @@ fn uncounted(status: &RabbitClusterStatus) -> RabbitClusterStatus {
         unsynced: None,
         ..member.clone()
     };
+    let operation = |operation: &Operation| Operation {
+        remaining_queues: None,
+        ..operation.clone()
+    };
     RabbitClusterStatus {
+        operation: status.operation.as_ref().map(operation),
         summary: Summary {
             at_risk: 0,
             ..status.summary.clone()

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use hyper::Method;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::{Resource, ResourceExt};
 
@@ -16,7 +17,7 @@ use super::nodes;
 use super::observe::Found;
 use super::secrets::cookies;
 use super::situation::PodSeen;
-use crate::crd::{Operation, OperationKind, RabbitCluster, RabbitClusterStatus};
+use crate::crd::{Operation, OperationKind, OperationStep, RabbitCluster, RabbitClusterStatus};
 use crate::events::Note;
 use crate::policy::broker::{self, Brokers};
 
@@ -40,7 +41,7 @@ impl Hand<'_> {
         let Some(brokers) = its_broker(found, pod) else {
             return Ok(Drained::Not(None));
         };
-        self.write_down(pod).await?;
+        self.write_down(found, pod).await?;
         Ok(match brokers.maintain(Method::PUT).await {
             Ok(told) if told.leads == 0 => Drained::Empty(Some(Note::normal(
                 "NodeDrained",
@@ -77,17 +78,27 @@ impl Hand<'_> {
     }
 
     /// The status as it was, with what is being done now.
-    async fn write_down(&self, pod: &PodSeen) -> Result<(), Error> {
+    async fn write_down(&self, found: &Found, pod: &PodSeen) -> Result<(), Error> {
+        let old = self
+            .cluster
+            .status
+            .as_ref()
+            .and_then(|status| status.operation.as_ref());
+        if old.is_some_and(|old| old.kind == OperationKind::Roll && old.node == pod.name) {
+            return Ok(());
+        }
         let status = RabbitClusterStatus {
             operation: Some(Operation {
                 kind: OperationKind::Roll,
                 node: pod.name.clone(),
+                step: OperationStep::TransferMasters,
+                started_at: Some(Time(found.at)),
+                remaining_queues: None,
+                blocked_by: String::new(),
+                volume: None,
             }),
             ..self.cluster.status.clone().unwrap_or_default()
         };
-        if self.cluster.status.as_ref() == Some(&status) {
-            return Ok(());
-        }
         let applied = serde_json::json!({
             "apiVersion": RabbitCluster::api_version(&()),
             "kind": RabbitCluster::kind(&()),

@@ -40,7 +40,10 @@ pub struct Held {
 /// Reasons that pass by themselves, within a minute when all is well.
 pub const PASSING_REASONS: [&str; 4] = ["NodesNotReady", "NodeNotReady", "NodesDisagree", "NodesSilent"];
 
-fn held(reason: &'static str, message: impl Into<String>) -> Held {
+/// It has been held for longer than the user would wait.
+pub const TIMED_OUT: &str = "TimedOut";
+
+pub(super) fn held(reason: &'static str, message: impl Into<String>) -> Held {
     Held {
         reason,
         message: message.into(),
@@ -129,7 +132,7 @@ fn others(last: u32, seen: &Situation) -> Result<Vec<&PodSeen>, Held> {
     }
 }
 
-fn moment(pod: &PodSeen) -> String {
+pub(super) fn moment(pod: &PodSeen) -> String {
     format!("{} has just begun to take clients, and is given a moment", pod.name)
 }
 
@@ -140,7 +143,7 @@ fn around(pod: &PodSeen) -> Option<(String, &str)> {
     Some((format!("{head}{stem}"), tail))
 }
 
-fn node_of(pod: &PodSeen, ordinal: u32) -> Option<String> {
+pub(super) fn node_of(pod: &PodSeen, ordinal: u32) -> Option<String> {
     let (head, tail) = around(pod)?;
     Some(format!("{head}{ordinal}{tail}"))
 }
@@ -167,7 +170,7 @@ fn stranger(pod: Option<&PodSeen>, others: &[&PodSeen]) -> Option<Held> {
 }
 
 /// Whether the node is a member; nothing while those who stay do not agree on it.
-fn is_member(node: &str, others: &[&PodSeen]) -> Option<bool> {
+pub(super) fn is_member(node: &str, others: &[&PodSeen]) -> Option<bool> {
     let knows = |told: &Membership| told.members.iter().any(|member| member.name == node);
     let count = told(others).filter(|told| knows(told)).count();
     match count {
@@ -219,7 +222,7 @@ fn obstacle(pod: &PodSeen, terms: &Terms, holdings: Option<&Holdings>) -> Option
     infeasible(name, terms.replicas, holdings).or_else(|| queues_there(name, terms.non_movable, holdings))
 }
 
-fn queues_there(pod: &str, non_movable: NonMovable, holdings: &Holdings) -> Option<Held> {
+pub(super) fn queues_there(pod: &str, non_movable: NonMovable, holdings: &Holdings) -> Option<Held> {
     let passing = Some(&holdings.passing).filter(|_| non_movable == NonMovable::Wait);
     let cases = [
         (

@@ -78,6 +78,11 @@ impl Names {
         format!("{}-config", self.cluster)
     }
 
+    /// ConfigMap with what all pods last ran well with.
+    pub fn settled(&self) -> String {
+        format!("{}-settled", self.cluster)
+    }
+
     /// Pod of that ordinal.
     pub fn pod(&self, ordinal: u32) -> String {
         format!("{}-{ordinal}", self.server())

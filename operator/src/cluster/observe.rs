@@ -24,10 +24,12 @@ use super::holdings::{self, Holdings};
 use super::keys::Keys;
 use super::names::{LABEL_POD, Names, selector_text};
 use super::nodes;
+use super::renew::Renewing;
 use super::rotation::{KEY_NEXT, stage};
 use super::secrets::{Given, cookies, text};
 use super::situation::{LABEL_REVISION, set_seen};
 use super::talk::Door;
+use super::volumes::to_replace;
 use crate::api_error::said;
 use crate::crd::{OperationKind, Phase, RabbitCluster, Tls};
 
@@ -66,9 +68,11 @@ pub struct Found {
     pub leaving: Option<String>,
     /// The pod whose node the status says was taken out of service, to be replaced.
     pub draining: Option<String>,
+    /// The node that the status says gives its volume up.
+    pub renewing: Option<Renewing>,
     /// Whether the status says that pods were being replaced.
     pub rolled: bool,
-    /// Whether the app of the first node runs, if it says so.
+    /// Whether the app of the node that leaves, or gives its volume up, runs, if it says so.
     pub app_runs: Option<bool>,
     /// Pods whose nodes accept the `next` of the cluster's Secret.
     pub accepting: BTreeSet<String>,
@@ -154,15 +158,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
             .and_then(|set| stranger::<StatefulSet>(cluster, &set.metadata)),
     );
     taken.extend(reader.stranger::<ServiceAccount>(cluster, &names.server()).await?);
-    let optional = Optional {
-        disruption_budget: reader
-            .optional::<PodDisruptionBudget>(cluster, &names.server(), &mut taken)
-            .await?,
-        network_policy: reader
-            .optional::<NetworkPolicy>(cluster, &names.server(), &mut taken)
-            .await?,
-        pod_services: reader.pod_services(cluster, &names, &mut taken).await?,
-    };
+    let optional = reader.optional_children(cluster, &names, &mut taken).await?;
     let config: Option<ConfigMap> = reader.get(&names.config()).await?;
     taken.extend(
         config
@@ -176,17 +172,22 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
     let told = nodes::ask(&pods).await;
     let tls = reader.tls(cluster).await?;
     let keys = keys(cluster, set.as_ref(), cookie.as_ref(), &tls);
-    let holdings = match is_shrinking(cluster, set.as_ref()) || is_rolling(set.as_ref(), &pods) {
+    let claims: Vec<PersistentVolumeClaim> = reader.list(&names.claims_selector()).await?;
+    let renewing = renewing(cluster);
+    let unfit = to_replace(&cluster.spec.persistence, &names, &claims, None).unfit;
+    let replaces = renewing.is_some() || !unfit.is_empty();
+    let holdings = match is_shrinking(cluster, set.as_ref()) || is_rolling(set.as_ref(), &pods) || replaces {
         true => holdings(&pods, &told, &keys).await,
         false => BTreeMap::new(),
     };
     let leaving = operated_on(cluster, OperationKind::ScaleDown);
+    let going = leaving.as_ref().or(renewing.as_ref().map(|renewing| &renewing.pod));
     let cookies = cookie.as_ref().map(cookies).unwrap_or_default();
     Ok(Found {
         copies: nodes::copies(&pods, &told, &cookies).await,
         at: Timestamp::now(),
         accepting: accepting(&pods, &told, cookie.as_ref(), &keys).await,
-        app_runs: app_runs(leaving.as_ref(), &pods, &told, &keys).await,
+        app_runs: app_runs(going, &pods, &told, &keys).await,
         set: set.filter(|set| is_ours(cluster, &set.metadata)),
         config: config.filter(|config| is_ours(cluster, &config.metadata)),
         leaving,
@@ -195,7 +196,8 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         holdings,
         told,
         pods,
-        claims: reader.list(&names.claims_selector()).await?,
+        claims,
+        renewing,
         cookie,
         default_user: reader.get(&names.default_user()).await?,
         given: reader.given(cluster).await?,
@@ -285,6 +287,13 @@ fn keys(cluster: &RabbitCluster, set: Option<&StatefulSet>, cookie: Option<&Secr
 fn operated_on(cluster: &RabbitCluster, kind: OperationKind) -> Option<String> {
     let operation = cluster.status.as_ref()?.operation.as_ref()?;
     (operation.kind == kind).then(|| operation.node.clone())
+}
+
+fn renewing(cluster: &RabbitCluster) -> Option<Renewing> {
+    let operation = cluster.status.as_ref()?.operation.as_ref()?;
+    let pod = operated_on(cluster, OperationKind::ReplaceVolume)?;
+    let volume = operation.volume.clone()?;
+    Some(Renewing { pod, volume })
 }
 
 fn is_rolled(cluster: &RabbitCluster) -> bool {
@@ -457,6 +466,20 @@ impl Reader<'_> {
         Ok(found)
     }
 
+    async fn optional_children(
+        &self,
+        cluster: &RabbitCluster,
+        names: &Names,
+        taken: &mut Vec<Taken>,
+    ) -> Result<Optional, Error> {
+        let name = names.server();
+        Ok(Optional {
+            disruption_budget: self.optional::<PodDisruptionBudget>(cluster, &name, taken).await?,
+            network_policy: self.optional::<NetworkPolicy>(cluster, &name, taken).await?,
+            pod_services: self.pod_services(cluster, names, taken).await?,
+        })
+    }
+
     /// The uid of a child of ours; a stranger in its place is added to `taken`.
     async fn optional<K>(
         &self,
@@ -487,7 +510,7 @@ impl Reader<'_> {
     }
 }
 
-fn failed<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> Error {
+pub(super) fn failed<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> Error {
     Error {
         what: format!("{} {name}", K::kind(&())),
         source,

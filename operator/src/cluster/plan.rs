@@ -8,11 +8,12 @@
 
 use std::cmp::Reverse;
 
-use super::leave::{Held, Leave, Terms, leave, members_to};
+use super::leave::{Held, Leave, TIMED_OUT, Terms, leave, members_to};
 use super::level::not_held;
 use super::pace::{self, Pace};
+use super::renew::{self, Renewing, renewed};
 use super::situation::{PodSeen, Situation};
-use crate::crd::{NonMovable, Rebalance, UnsyncedMirrors, Update};
+use crate::crd::{NonMovable, OnTimeout, Rebalance, UnsyncedMirrors, Update};
 
 /// What the user wants, as far as the plan is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,19 @@ pub struct Wanted {
     pub closed: Option<String>,
     /// What becomes of queues that cannot move from a node that leaves.
     pub non_movable: NonMovable,
+    /// What is done about a node that could not leave for as long as the user would wait, if that is so.
+    pub overdue: Option<Overdue>,
+    /// Volumes that are to be replaced.
+    pub volumes: renew::Asked,
+}
+
+/// A node could not leave for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overdue {
+    /// So many seconds.
+    pub seconds: i64,
+    /// What is done then.
+    pub on_timeout: OnTimeout,
 }
 
 /// What a pass does.
@@ -45,6 +59,10 @@ pub struct Plan {
     /// The pod whose node is taken out of service before it is replaced; written down before that is done, so that it goes back into service
     /// if it is not replaced after all.
     pub draining: Option<String>,
+    /// The pod whose node gives its volume up; written down before anything is done to it.
+    pub renewing: Option<Renewing>,
+    /// Why no volume is replaced now, if one is to be.
+    pub kept: Option<Held>,
     /// The destructive part, at most one.
     pub step: Step,
 }
@@ -70,6 +88,10 @@ pub enum Step {
     Reset(Box<PodSeen>),
     /// Put this node back into service.
     Revive(Box<PodSeen>),
+    /// Delete the volume that this node has given up, and its pod.
+    Discard(Renewing, Option<Box<PodSeen>>),
+    /// Delete the StatefulSet and leave its pods, so that it is made anew for other volumes.
+    Recreate,
 }
 
 /// Why a pod is replaced.
@@ -91,7 +113,7 @@ pub fn plan(wanted: &Wanted, seen: &Situation) -> Plan {
     let there = running.max(seen.held).max(members_to(seen));
     let mut plan = match wanted.replicas {
         0 => steady(0),
-        replicas if replicas < there => fewer(wanted, running, there, seen),
+        replicas if replicas < there => overdue(fewer(wanted, running, there, seen), wanted, there, seen),
         replicas => stay(steady(replicas), seen),
     };
     plan.step = if wanted.secrets {
@@ -99,7 +121,38 @@ pub fn plan(wanted: &Wanted, seen: &Situation) -> Plan {
     } else {
         Step::Wait("a Secret that new pods need is missing".into())
     };
+    let plan = match wanted.secrets {
+        true => renewed(plan, wanted, seen),
+        false => plan,
+    };
     rebalanced(drained(plan, seen), wanted, seen)
+}
+
+/// What holds a node for longer than the user would wait is told in another way, and may be the end of it.
+fn overdue(plan: Plan, wanted: &Wanted, there: u32, seen: &Situation) -> Plan {
+    let Some(overdue) = wanted.overdue else { return plan };
+    let seconds = overdue.seconds;
+    match (overdue.on_timeout, plan.held) {
+        (OnTimeout::Wait, None) => Plan { held: None, ..plan },
+        (OnTimeout::Wait, Some(held)) => Plan {
+            held: Some(Held {
+                reason: TIMED_OUT,
+                message: format!("for {seconds} s: {}", held.message),
+            }),
+            ..plan
+        },
+        (OnTimeout::Cancel, held) => {
+            let why = held.map_or_else(|| "nothing holds it any more".into(), |held| held.message);
+            Plan {
+                fewer: plan.fewer,
+                held: Some(Held {
+                    reason: TIMED_OUT,
+                    message: format!("called off after {seconds} s, until the spec changes: {why}"),
+                }),
+                ..stay(steady(there), seen)
+            }
+        }
+    }
 }
 
 /// When the last pod of a roll has settled the leaders are spread, once: the status forgets then that there was one.
@@ -111,6 +164,7 @@ fn rebalanced(plan: Plan, wanted: &Wanted, seen: &Situation) -> Plan {
         || plan.replicas < 2
         || plan.fewer.is_some()
         || plan.draining.is_some()
+        || plan.renewing.is_some()
         || !asked
         || !well
     {
@@ -174,6 +228,8 @@ fn steady(replicas: u32) -> Plan {
         leaving: None,
         left_from: None,
         draining: None,
+        renewing: None,
+        kept: None,
         step: Step::Rest,
     }
 }

@@ -19,20 +19,23 @@ use super::build::{Shape, build};
 use super::counts::Written;
 use super::definitions;
 use super::image::Reference;
+use super::leave::TIMED_OUT;
 use super::level::{self, to_hold};
 use super::names::{Names, OPERATOR};
 use super::observe::{self, Found, Monitoring, Place, Taken, observe};
 use super::pace::{self, Pace};
-use super::plan::{Plan, Step, Wanted, plan};
-use super::rotation::{Asked, Turn, turn};
+use super::past::Past;
+use super::plan::{Overdue, Plan, Step, Wanted, plan};
+use super::rotation::{self, Asked, Turn, turn};
 use super::secrets::{Verdicts, given_problem, judge, tls_problem};
 use super::settings;
 use super::situation::{PodSeen, Situation, set_seen, situation};
 use super::skew::skipped;
 use super::status::{Carried, Monitored, Outcome, status};
 use super::validate::{ValidCluster, validate};
+use super::volumes::{to_replace, unfit};
 use crate::api_error::said;
-use crate::crd::{CreateMonitoring, RabbitCluster, RabbitClusterStatus};
+use crate::crd::{CreateMonitoring, Phase, RabbitCluster, RabbitClusterStatus, RolledBack, ShrinkPolicy};
 use crate::events::{self, Note};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
@@ -126,18 +129,29 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
         .get_opt(name)
         .await
         .map_err(|error| Error::Read(Box::new(error)))?;
+    let going = cluster
+        .as_ref()
+        .filter(|cluster| cluster.metadata.deletion_timestamp.is_some());
+    if let Some(going) = going {
+        tell_of_deletion(&clusters, going).await?;
+    }
     let Some(cluster) = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()) else {
         context.metrics.forget(namespace, name);
         context.written.forget(&format!("{namespace}/{name}"));
         return Ok(Action::await_change()); // the garbage collector does the rest
     };
-    let found = observe(&context.client, &cluster).await?;
+    let past = Past::look(&cluster, context).await?;
+    let found = observe(&context.client, past.carried_out(&cluster)).await?;
     let mut seen = situation(&Names::new(name), &found);
-    let (outcome, notes, failure) = match Box::pin(carry_out(&cluster, &found, &seen, context)).await {
+    let (outcome, notes, failure) = match Box::pin(carry_out(&cluster, &past, &found, &seen, context)).await {
         Ok((outcome, None)) => (outcome, Vec::new(), None),
         Ok((outcome, Some(done))) => {
             seen.set = Some(set_seen(&done.server));
             (outcome, done.notes, None)
+        }
+        Err(error) if error.is_of_an_ending_namespace() => {
+            tracing::info!("the namespace is being deleted: nothing is made any more");
+            return Ok(Action::await_change());
         }
         Err(error) => (
             Outcome::Failed("WriteFailed".into(), error.to_string()),
@@ -145,22 +159,40 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
             Some(error),
         ),
     };
-    let now = status(&cluster, &seen, &outcome, Timestamp::now());
+    let known = cluster.status.as_ref().and_then(|status| status.rolled_back.clone());
+    let now = status(past.carried_out(&cluster), &seen, &outcome, Timestamp::now());
     tell(&cluster, &now, notes, context).await;
     write(&clusters, &cluster, &now, &context.written).await?;
     match failure {
         Some(error) => Err(error.into()),
-        None => Ok(Action::requeue(next_look(&outcome, &seen))),
+        None => Ok(Action::requeue(next_look(&outcome, &seen, known.as_ref()))),
+    }
+}
+
+/// A cluster is there for a while still when whoever deletes it waits for its pods.
+async fn tell_of_deletion(clusters: &Api<RabbitCluster>, cluster: &RabbitCluster) -> Result<(), Error> {
+    let known = cluster.status.as_ref().and_then(|status| status.phase);
+    if known == Some(Phase::Deleting) {
+        return Ok(());
+    }
+    let told = serde_json::json!({"status": {"phase": Phase::Deleting}});
+    let (name, parameters) = (cluster.name_any(), PatchParams::default());
+    match clusters.patch_status(&name, &parameters, &Patch::Merge(told)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(Error::Status(Box::new(error))),
     }
 }
 
 /// From the spec to what was done, or why not. `None` beside an outcome: nothing was written.
 async fn carry_out(
-    cluster: &RabbitCluster,
+    asked_for: &RabbitCluster,
+    past: &Past,
     found: &Found,
     seen: &Situation,
     context: &Context,
 ) -> Result<(Outcome, Option<Done>), act::Error> {
+    let cluster = past.carried_out(asked_for);
     if cluster.spec.paused {
         return Ok((Outcome::Paused, None));
     }
@@ -168,7 +200,7 @@ async fn carry_out(
         Ok(usable) => usable,
         Err(outcome) => return Ok((outcome, None)),
     };
-    let (secrets, plan) = decide(&valid, found, seen);
+    let (secrets, plan) = decide(cluster, &valid, found, seen);
     if let Some(problem) = given_problem(&valid.spec, &secrets, &found.given) {
         return Ok((Outcome::Failed("SecretMissing".into(), problem), None));
     }
@@ -182,12 +214,7 @@ async fn carry_out(
         return Ok((Outcome::Failed("ConfigRefused".into(), problem), None));
     }
     let config = children.config.clone();
-    let rotation = &valid.spec.cluster_secret.rotation;
-    let asked = Asked {
-        trigger: rotation.trigger.as_deref(),
-        period: rotation.period.as_deref(),
-        at: found.at,
-    };
+    let asked = asked(&valid, found);
     let quiet = matches!(plan.step, Step::Rest | Step::Later(..)) && seen.pods.iter().all(PodSeen::serves);
     let turn = turn(asked, found.cookie.as_ref(), quiet, seen);
     let level = to_hold(valid.spec.update.finalize, seen);
@@ -199,7 +226,8 @@ async fn carry_out(
         asked,
     };
     let mut done = Box::pin(hand.act(found, &secrets, &plan, (&turn, level), children)).await?;
-    let settings = match is_unchanged(seen, &done) && context.leadership.holds() {
+    let unchanged = is_unchanged(seen, &done);
+    let settings = match unchanged && context.leadership.holds() {
         true => settings::hand_over(found, seen, &config, &settings::word(valid.spec.config.as_deref())).await,
         false => settings::HandedOver::default(),
     };
@@ -207,8 +235,12 @@ async fn carry_out(
     if done.replaced {
         context.metrics.replaced();
     }
-    let monitored = monitored(&valid, found, done.monitoring_refused.as_ref());
+    if unchanged {
+        past.settle(&hand, &plan, seen).await?;
+    }
     let carried = Carried {
+        rolled_back: past.rolled_back(asked_for, seen, unchanged),
+        monitored: monitored(&valid, found, done.monitoring_refused.as_ref()),
         plan,
         rotation: turn,
         level,
@@ -218,10 +250,25 @@ async fn carry_out(
         image: valid.image,
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
-        monitored,
+        volumes_unfit: unfit(&valid.spec.persistence, &valid.names, &found.claims, None)
+            .unfit
+            .len(),
+        volumes_replaced: valid.spec.persistence.shrink_policy == ShrinkPolicy::ReplaceNodes,
         restore: secrets.to_restore().map(str::to_owned),
+        secret: found.cookie.as_ref().map(rotation::told),
+        previous: past.settled.as_ref().map(|settled| settled.revision.clone()),
     };
     Ok((Outcome::Done(Box::new(carried)), Some(done)))
+}
+
+/// When another secret of the cluster is asked for.
+fn asked<'a>(valid: &'a ValidCluster, found: &Found) -> Asked<'a> {
+    let rotation = &valid.spec.cluster_secret.rotation;
+    Asked {
+        trigger: rotation.trigger.as_deref(),
+        period: rotation.period.as_deref(),
+        at: found.at,
+    }
 }
 
 /// Whether the StatefulSet is the one that was read.
@@ -298,7 +345,7 @@ fn monitored(valid: &ValidCluster, found: &Found, refused: Option<&String>) -> M
     }
 }
 
-fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, Plan) {
+fn decide(cluster: &RabbitCluster, valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, Plan) {
     let lived = seen.set.is_some() || seen.held > 0;
     let secrets = judge(&valid.names, found.cookie.as_ref(), found.default_user.as_ref(), lived);
     let wanted = Wanted {
@@ -307,9 +354,29 @@ fn decide(valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, P
         update: valid.spec.update.clone(),
         closed: pace::closed(&valid.spec.update.maintenance_windows, found.at),
         non_movable: valid.spec.scale_down.on_non_movable,
+        overdue: overdue(cluster, found),
+        volumes: to_replace(&valid.spec.persistence, &valid.names, &found.claims, found.set.as_ref()),
     };
     let plan = plan(&wanted, seen);
     (secrets, plan)
+}
+
+/// Since when a node cannot leave is the date of the condition that says so. What was called off is tried again when the spec is another.
+fn overdue(cluster: &RabbitCluster, found: &Found) -> Option<Overdue> {
+    let terms = cluster.spec.scale_down;
+    let conditions = cluster.status.as_ref()?.conditions.iter();
+    let blocked = conditions
+        .rev()
+        .find(|condition| condition.type_ == "ScaleDownBlocked" && condition.status == "True")?;
+    let since = found
+        .at
+        .as_second()
+        .saturating_sub(blocked.last_transition_time.0.as_second());
+    let is_other = blocked.reason == TIMED_OUT && blocked.observed_generation != cluster.metadata.generation;
+    (since >= terms.timeout_seconds && !is_other).then_some(Overdue {
+        seconds: terms.timeout_seconds,
+        on_timeout: terms.on_timeout,
+    })
 }
 
 fn in_the_way(taken: &Taken) -> Outcome {
@@ -324,7 +391,7 @@ fn in_the_way(taken: &Taken) -> Outcome {
     Outcome::Failed("NameTaken".into(), message)
 }
 
-fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
+fn next_look(outcome: &Outcome, seen: &Situation, rolled_back: Option<&RolledBack>) -> Duration {
     let soon = match outcome {
         Outcome::Failed(reason, _) => reason != "InvalidSpec",
         Outcome::Paused => false,
@@ -338,6 +405,7 @@ fn next_look(outcome: &Outcome, seen: &Situation) -> Duration {
                 || carried.at_risk
                 || !carried.settings.behind.is_empty()
                 || carried.level.is_some()
+                || carried.rolled_back.as_ref() != rolled_back
                 || level::is_about_to_rise(seen)
                 || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
         }

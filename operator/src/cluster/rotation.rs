@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::secrets::{KEY_CURRENT, draw_cookie, text};
 use super::situation::Situation;
+use crate::crd::{ClusterSecretStatus, SecretStage};
 
 /// Key of what comes next: the new secret while it is staged, and then a word that shows what has been read.
 pub const KEY_NEXT: &str = "next";
@@ -23,6 +24,8 @@ pub const KEY_PREVIOUS: &str = "previous";
 pub const ANNOTATION_TRIGGER: &str = "warren.dev/rotated";
 /// Annotation of the Secret with the time at which it was last replaced; before that it is as old as the object.
 pub const ANNOTATION_SINCE: &str = "warren.dev/rotated-at";
+/// Annotation of the Secret with the number of secrets that there have been.
+pub const ANNOTATION_GENERATION: &str = "warren.dev/generation";
 /// Annotation of the Secret with the stage that it is in; none when nothing is under way.
 pub const ANNOTATION_STAGE: &str = "warren.dev/rotation";
 
@@ -57,6 +60,24 @@ pub fn stage(secret: &Secret) -> Option<Stage> {
         Some("activated") => Some(Stage::Activated),
         _ => None,
     }
+}
+
+/// What the status tells of it.
+pub fn told(secret: &Secret) -> ClusterSecretStatus {
+    ClusterSecretStatus {
+        generation: generation(secret),
+        stage: match stage(secret) {
+            None => SecretStage::Idle,
+            Some(Stage::Staged) => SecretStage::Staged,
+            Some(Stage::Activated) => SecretStage::Activated,
+        },
+    }
+}
+
+/// How many secrets there have been; the first bears no number.
+fn generation(secret: &Secret) -> u32 {
+    let noted = secret.annotations().get(ANNOTATION_GENERATION);
+    noted.and_then(|noted| noted.parse().ok()).unwrap_or(1)
 }
 
 /// When another secret is asked for.
@@ -138,7 +159,7 @@ pub fn drawn(turn: &Turn, asked: Asked<'_>, secret: &Secret) -> Option<Value> {
         Turn::Rest | Turn::Wait(_) => return None,
         Turn::Stage => (
             json!({KEY_NEXT: new()?, KEY_PREVIOUS: null}),
-            json!({ANNOTATION_STAGE: "staged", ANNOTATION_TRIGGER: asked.trigger, ANNOTATION_SINCE: asked.at.to_string()}),
+            json!({ANNOTATION_STAGE: "staged", ANNOTATION_TRIGGER: asked.trigger, ANNOTATION_SINCE: asked.at.to_string(), ANNOTATION_GENERATION: (generation(secret) + 1).to_string()}),
         ),
         Turn::Activate => (
             json!({KEY_CURRENT: kept(KEY_NEXT)?, KEY_PREVIOUS: kept(KEY_CURRENT)?, KEY_NEXT: new()?}),
@@ -244,6 +265,16 @@ mod tests {
         assert_eq!(done.data.as_ref().unwrap().len(), 1);
         assert_eq!(text(&done, KEY_CURRENT), text(&active, KEY_CURRENT));
         assert_eq!(next(&done, &all), Turn::Rest, "once for a trigger");
+        let count = |secret: &Secret| (told(secret).generation, told(secret).stage);
+        assert_eq!(
+            [&first, &staged, &active, &done].map(count),
+            [
+                (1, SecretStage::Idle),
+                (2, SecretStage::Staged),
+                (2, SecretStage::Activated),
+                (2, SecretStage::Idle)
+            ]
+        );
         assert_eq!(turn(asked("tomorrow"), Some(&done), true, &all), Turn::Stage);
     }
 

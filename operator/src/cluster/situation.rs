@@ -15,6 +15,7 @@ use super::holdings::Holdings;
 use super::names::{LABEL_LEFT, Names};
 use super::observe::Found;
 use super::pod_overrides::BROKER;
+use super::renew::Renewing;
 
 /// How long a pod is fresh.
 const FRESH_SECONDS: i64 = 10;
@@ -36,9 +37,13 @@ pub struct Situation {
     pub leaving: Option<String>,
     /// The pod whose node the status says was taken out of service, to be replaced.
     pub draining: Option<String>,
+    /// The node that the status says gives its volume up.
+    pub renewing: Option<Renewing>,
+    /// The volume claims of nodes that have not left for good.
+    pub claims: Vec<ClaimSeen>,
     /// The status says that pods were being replaced.
     pub rolled: bool,
-    /// Whether the app of the node that leaves runs; nothing if the node does not say.
+    /// Whether the app of the node that leaves, or gives its volume up, runs; nothing if the node does not say.
     pub app_runs: Option<bool>,
     /// Pods whose nodes accept the `next` of the cluster's Secret; asked only while it is rotated.
     pub accepting: BTreeSet<String>,
@@ -67,6 +72,15 @@ impl Situation {
         };
         replicas < 2 || (0..replicas).all(serves)
     }
+}
+
+/// A volume claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimSeen {
+    /// Ordinal of the node whose it is.
+    pub ordinal: u32,
+    /// Its uid.
+    pub uid: String,
 }
 
 /// The StatefulSet.
@@ -105,6 +119,10 @@ pub struct PodSeen {
     pub ever_ready: bool,
     /// For how long it has taken clients; nothing while it does not.
     pub ready_seconds: i64,
+    /// For how long it has not taken clients; nothing while it does.
+    pub waiting_seconds: i64,
+    /// How often its broker has ended.
+    pub restarts: i32,
     /// Whether it has taken clients for only a moment: its cluster may still be giving it its vote.
     pub fresh: bool,
     /// Whether it has not taken clients for a minute.
@@ -143,12 +161,25 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         .filter_map(|claim| names.ordinal_of_claim(&claim.name_any()))
         .map(|ordinal| ordinal + 1)
         .max();
+    let claim = |claim: &PersistentVolumeClaim| {
+        Some(ClaimSeen {
+            ordinal: names.ordinal_of_claim(&claim.name_any())?,
+            uid: claim.uid()?,
+        })
+    };
     Situation {
         set: found.set.as_ref().map(set_seen),
         pods,
         held: held.unwrap_or(0),
         leaving: found.leaving.clone(),
         draining: found.draining.clone(),
+        renewing: found.renewing.clone(),
+        claims: found
+            .claims
+            .iter()
+            .filter(|claim| !has_left(claim))
+            .filter_map(claim)
+            .collect(),
         rolled: found.rolled,
         app_runs: found.app_runs,
         accepting: found.accepting.clone(),
@@ -202,6 +233,12 @@ fn pod_seen(names: &Names, pod: &Pod, at: Timestamp) -> Option<PodSeen> {
         running: is_running(pod),
         ready,
         ready_seconds: steady.filter(|_| ready).unwrap_or(0),
+        waiting_seconds: if ready {
+            0
+        } else {
+            steady.unwrap_or_else(|| age(pod, at))
+        },
+        restarts: broker_status(pod).map_or(0, |broker| broker.restart_count),
         fresh: ready && steady.is_some_and(|seconds| seconds < FRESH_SECONDS),
         long_gone: !ready && steady.is_some_and(|seconds| seconds >= LONG_GONE_SECONDS),
         ever_ready: ready || was_ready(pod),
@@ -219,22 +256,25 @@ fn steady_seconds(pod: &Pod, at: Timestamp) -> Option<i64> {
     Some(at.as_second() - since.0.as_second())
 }
 
+/// Of a pod that no machine has taken on there is nothing else to count from.
+fn age(pod: &Pod, at: Timestamp) -> i64 {
+    let made = pod.metadata.creation_timestamp.as_ref();
+    made.map_or(0, |made| at.as_second() - made.0.as_second())
+}
+
 fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     conditions.iter().find(|condition| condition.type_ == kind)
 }
 
+fn broker_status(pod: &Pod) -> Option<&ContainerStatus> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|container| container.name == BROKER)
+}
+
 fn is_running(pod: &Pod) -> bool {
-    let statuses = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.container_statuses.as_ref());
-    let mut states = statuses
-        .into_iter()
-        .flatten()
-        .filter(|container| container.name == BROKER)
-        .filter_map(|container| container.state.as_ref());
-    states.any(|state| state.running.is_some())
+    let state = broker_status(pod).and_then(|broker| broker.state.as_ref());
+    state.is_some_and(|state| state.running.is_some())
 }
 
 /// The kubelet writes `Initialized` and `Ready=False` together when it takes a pod on; a later date on `Ready` means that it was

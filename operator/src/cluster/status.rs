@@ -10,18 +10,24 @@ use kube::ResourceExt;
 use super::between::{self, Between};
 use super::certificate;
 use super::image::Reference;
+use super::leave::TIMED_OUT;
 use super::level;
+use super::members;
 use super::names::{Names, selector_text};
 use super::pace::Pace;
 use super::plan::{Plan, Step};
 use super::rotation::Turn;
 use super::settings::{HandedOver, Late};
 use super::situation::{PodSeen, Situation};
+use super::volumes;
 use crate::conditions::{Claim, claim, stamped};
 use crate::crd::{
-    Binding, DefaultUser, Member, ObjectName, Operation, OperationKind, Phase, RabbitCluster, RabbitClusterStatus,
+    Binding, ClusterSecretStatus, DefaultUser, ObjectName, Phase, RabbitCluster, RabbitClusterStatus, RolledBack,
     Summary, Version,
 };
+
+/// Nodes went back from what the spec asks for; the condition `RolledBack` tells why, and its event.
+pub const ROLLED_BACK: &str = "RolledBack";
 
 /// How a pass ended.
 #[derive(Clone, Debug)]
@@ -59,6 +65,16 @@ pub struct Carried {
     pub monitored: Monitored,
     /// What the user must restore before new pods can start.
     pub restore: Option<String>,
+    /// Volumes that cannot become what is asked for.
+    pub volumes_unfit: usize,
+    /// Whether they are replaced.
+    pub volumes_replaced: bool,
+    /// The cluster's secret, while it is there.
+    pub secret: Option<ClusterSecretStatus>,
+    /// Revision of the template that all pods last ran well.
+    pub previous: Option<String>,
+    /// From what nodes went back, or are about to.
+    pub rolled_back: Option<RolledBack>,
 }
 
 /// What became of the objects for the Prometheus Operator.
@@ -82,22 +98,30 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
     let names = Names::new(&cluster.name_any());
     let old = cluster.status.clone().unwrap_or_default();
     let nodes = nodes(cluster, seen, outcome);
+    let carried = match outcome {
+        Outcome::Done(carried) => Some(carried),
+        Outcome::Paused | Outcome::Failed(..) => None,
+    };
+    let rolled_back = carried.map_or(old.rolled_back.clone(), |carried| carried.rolled_back.clone());
+    let secret = carried.map_or(old.cluster_secret, |carried| carried.secret);
     let view = View {
+        rolled_back: rolled_back.as_ref(),
         nodes,
         seen,
         outcome,
         names: &names,
         now,
     };
-    let conditions = stamped(&old.conditions, view.conditions(), cluster.metadata.generation, now);
-    let carried = match outcome {
-        Outcome::Done(carried) => Some(carried),
-        Outcome::Paused | Outcome::Failed(..) => None,
-    };
-    let target = carried.map_or(old.version.target.clone(), |carried| carried.image.version());
+    let conditions = stamped(
+        &dated(&old, cluster),
+        view.conditions(),
+        cluster.metadata.generation,
+        now,
+    );
+    let phase = Some(view.phase(&old));
     RabbitClusterStatus {
         observed_generation: cluster.metadata.generation,
-        phase: Some(view.phase(&old)),
+        phase,
         replicas: number(seen.set.as_ref().map_or(0, |set| set.replicas)),
         ready_replicas: number(view.ready()),
         selector: Some(selector_text(&names.selector(&cluster.uid().unwrap_or_default()))),
@@ -114,23 +138,17 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
                 .unwrap_or_default(),
             reason: headline(&conditions),
         },
-        version: Version {
-            current: running(seen),
-            target,
-            feature_level: level::needed(seen).or(old.version.feature_level),
-        },
+        version: version(carried.map(Box::as_ref), old.version, seen),
         image: carried.map(|carried| carried.image.to_string()).or(old.image),
         cluster_id: cluster_id(seen).or(old.cluster_id),
-        operation: operation(outcome, &old.operation),
-        members: members(seen, nodes),
-        default_user: Some(DefaultUser {
-            secret_reference: ObjectName {
-                name: names.default_user(),
-            },
-            service_reference: ObjectName {
-                name: names.cluster.clone(),
-            },
-        }),
+        operation: match carried {
+            Some(carried) => members::operation(&carried.plan, old.operation.as_ref(), seen, now),
+            None => old.operation,
+        },
+        rolled_back,
+        members: members::members(seen, nodes, secret),
+        cluster_secret: secret,
+        default_user: Some(default_user(&names)),
         binding: Some(Binding {
             name: names.default_user(),
         }),
@@ -138,16 +156,39 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
     }
 }
 
-/// What is being done with a node; a pass that decided nothing leaves it as it was.
-fn operation(outcome: &Outcome, old: &Option<Operation>) -> Option<Operation> {
-    let Outcome::Done(carried) = outcome else {
-        return old.clone();
+fn default_user(names: &Names) -> DefaultUser {
+    DefaultUser {
+        secret_reference: ObjectName {
+            name: names.default_user(),
+        },
+        service_reference: ObjectName {
+            name: names.cluster.clone(),
+        },
+    }
+}
+
+fn version(carried: Option<&Carried>, old: Version, seen: &Situation) -> Version {
+    let revision = seen.set.as_ref().and_then(|set| set.revision.as_ref());
+    Version {
+        current: running(seen),
+        feature_level: level::needed(seen).or(old.feature_level),
+        target: carried.map_or(old.target, |carried| carried.image.version()),
+        previous_revision: match carried {
+            Some(carried) => carried.previous.clone().filter(|previous| Some(previous) != revision),
+            None => old.previous_revision,
+        },
+    }
+}
+
+/// The old conditions, but for one of a scale-down that was given up for an older spec: for another spec its time begins anew.
+fn dated(old: &RabbitClusterStatus, cluster: &RabbitCluster) -> Vec<Condition> {
+    let is_over = |condition: &&Condition| {
+        condition.type_ == "ScaleDownBlocked"
+            && condition.reason == TIMED_OUT
+            && condition.observed_generation != cluster.metadata.generation
     };
-    let (kind, node) = match &carried.plan.draining {
-        Some(node) => (OperationKind::Roll, Some(node)),
-        None => (OperationKind::ScaleDown, carried.plan.leaving.as_ref()),
-    };
-    node.cloned().map(|node| Operation { kind, node })
+    let kept = old.conditions.iter().filter(|condition| !is_over(condition));
+    kept.cloned().collect()
 }
 
 /// How many nodes there should be: what the plan says, else what is wanted and can be.
@@ -173,26 +214,6 @@ fn running(seen: &Situation) -> String {
     versions.join(",")
 }
 
-fn members(seen: &Situation, nodes: u32) -> Vec<Member> {
-    let revision = seen.set.as_ref().and_then(|set| set.revision.as_ref());
-    let pods = seen.pods.iter().filter(|pod| pod.ordinal < nodes || nodes == 0);
-    let tag = |pod: &PodSeen| pod.image.parse::<Reference>().map(|image| image.version());
-    let member = |pod: &PodSeen| Member {
-        version: tag(pod).unwrap_or_default(),
-        maintenance: pod.told.as_ref().is_some_and(|told| told.maintenance),
-        masters: seen.copies.get(&pod.name).map(|copies| copies.masters),
-        mirrors: seen.copies.get(&pod.name).map(|copies| copies.mirrors),
-        unsynced: seen.copies.get(&pod.name).map(|copies| copies.unsynced),
-        name: pod.name.clone(),
-        ready: pod.serves(),
-        node: pod.told.as_ref().map(|told| told.node.clone()).unwrap_or_default(),
-        revision: pod.revision.clone(),
-        current: revision == Some(&pod.revision),
-        problem: pod.problem.clone().unwrap_or_default(),
-    };
-    pods.map(member).collect()
-}
-
 /// The cluster that the nodes speak of, if they speak of one.
 fn cluster_id(seen: &Situation) -> Option<String> {
     let mut ids: Vec<_> = seen
@@ -211,6 +232,7 @@ fn cluster_id(seen: &Situation) -> Option<String> {
 /// The reason column: the first thing that keeps the cluster from being ready and settled.
 fn headline(conditions: &[Condition]) -> String {
     let bad = [
+        ("RolledBack", "True"),
         ("ReconcileSuccess", "False"),
         ("ScaleDownBlocked", "True"),
         ("Degraded", "True"),
@@ -248,6 +270,7 @@ fn cause(problem: &str) -> &'static str {
 }
 
 struct View<'a> {
+    rolled_back: Option<&'a RolledBack>,
     nodes: u32,
     seen: &'a Situation,
     outcome: &'a Outcome,
@@ -273,12 +296,13 @@ impl View<'_> {
             self.is_degraded(),
             self.is_reconciled(),
             self.is_scale_down_blocked(),
-            self.is_sized(),
+            volumes::are_sized(self.outcome),
             self.is_clustered(),
             self.is_monitored(),
             self.is_rotated(),
             self.is_secured(),
             certificate::is_valid(&self.seen.certificates, self.now),
+            self.is_rolled_back(),
             self.is_in_force(),
             level::is_finalised(self.seen),
             self.is_paused(),
@@ -379,6 +403,15 @@ impl View<'_> {
                 format!("{pod} hands its queues over and leaves"),
             );
         }
+        if let Some(renewing) = &carried.plan.renewing {
+            let pod = &renewing.pod;
+            return claim(
+                "Progressing",
+                true,
+                "VolumesReplaced",
+                format!("{pod} leaves, and joins again with another volume"),
+            );
+        }
         match Self::rolling(&carried.plan.step) {
             Some((reason, what)) if old > 0 => claim(
                 "Progressing",
@@ -411,6 +444,11 @@ impl View<'_> {
                 Some(("Rolling", format!("{}: {what}", pod.name)))
             }
             Step::Replace(pod, _) => Some(("Rolling", format!("{} is next", pod.name))),
+            Step::Recreate => Some((
+                "VolumesReplaced",
+                "the StatefulSet is made anew for other volumes".into(),
+            )),
+            Step::Discard(renewing, _) => Some(("VolumesReplaced", format!("{} gets another volume", renewing.pod))),
             Step::Rest | Step::Rebalance(_) | Step::Stop(_) | Step::Reset(_) | Step::Revive(_) => None,
         }
     }
@@ -422,7 +460,11 @@ impl View<'_> {
     }
 
     fn is_leaving(&self, pod: &PodSeen) -> bool {
-        matches!(self.outcome, Outcome::Done(carried) if carried.plan.leaving.as_ref() == Some(&pod.name))
+        let Outcome::Done(carried) = self.outcome else {
+            return false;
+        };
+        let renewing = carried.plan.renewing.as_ref().map(|renewing| &renewing.pod);
+        carried.plan.leaving.as_ref().or(renewing) == Some(&pod.name)
     }
 
     fn is_degraded(&self) -> Claim {
@@ -449,6 +491,13 @@ impl View<'_> {
         }
     }
 
+    fn is_rolled_back(&self) -> Claim {
+        match self.rolled_back {
+            Some(RolledBack { reason, message, .. }) => claim("RolledBack", true, reason, message),
+            None => claim("RolledBack", false, "NotRolledBack", "pods are what the spec asks for"),
+        }
+    }
+
     fn is_reconciled(&self) -> Claim {
         let kind = "ReconcileSuccess";
         match self.outcome {
@@ -456,6 +505,12 @@ impl View<'_> {
             Outcome::Paused => claim(kind, true, "Paused", "nothing is changed while spec.paused is true"),
             Outcome::Done(carried) => match &carried.restore {
                 Some(restore) => claim(kind, false, "SecretMissing", restore.clone()),
+                None if self.rolled_back.is_some() => claim(
+                    kind,
+                    false,
+                    ROLLED_BACK,
+                    "the condition RolledBack says what of the spec failed",
+                ),
                 None => claim(kind, true, "Success", "every object is as it should be"),
             },
         }
@@ -476,28 +531,6 @@ impl View<'_> {
                 format!("nodes leave until there are {fewer}"),
             ),
             (None, None) => claim(kind, false, "NotWanted", "there are no more nodes than wanted"),
-        }
-    }
-
-    fn is_sized(&self) -> Claim {
-        let kind = "VolumesSized";
-        let Outcome::Done(carried) = self.outcome else {
-            return claim(
-                kind,
-                true,
-                "NotLookedAt",
-                "volumes are looked at when the spec is carried out",
-            );
-        };
-        match (&carried.volumes_refused, carried.volumes_growing.as_slice()) {
-            (Some(why), _) => claim(kind, false, "GrowthRefused", format!("volumes keep their size: {why}")),
-            (None, []) => claim(kind, true, "AsAsked", "every volume has the size that was asked for"),
-            (None, growing) => claim(
-                kind,
-                false,
-                "Growing",
-                format!("{} have yet to grow", growing.join(", ")),
-            ),
         }
     }
 
@@ -653,16 +686,32 @@ impl View<'_> {
     }
 
     fn is_growing(&self) -> bool {
-        matches!(self.outcome, Outcome::Done(carried) if !carried.volumes_growing.is_empty() && carried.volumes_refused.is_none())
+        let Outcome::Done(carried) = self.outcome else {
+            return false;
+        };
+        let grow = !carried.volumes_growing.is_empty() && carried.volumes_refused.is_none();
+        let are_replaced = carried.volumes_replaced && carried.volumes_unfit > 0 && carried.plan.kept.is_none();
+        grow || are_replaced || self.is_renewing()
+    }
+
+    fn is_renewing(&self) -> bool {
+        matches!(self.outcome, Outcome::Done(carried) if carried.plan.renewing.is_some())
     }
 
     fn is_waiting(&self) -> bool {
         matches!(self.outcome, Outcome::Done(carried) if matches!(carried.plan.step, Step::Wait(_)))
     }
 
+    /// It has yet to begin, and waits for something that others make, or take away.
+    fn is_nothing_yet(&self, reason: &str) -> bool {
+        let waits = ["WaitingForPredecessor", "SecretMissing", "DefinitionsUnusable"].contains(&reason);
+        waits && self.seen.set.is_none() && self.seen.pods.is_empty()
+    }
+
     fn phase(&self, old: &RabbitClusterStatus) -> Phase {
         let asked = match self.outcome {
             Outcome::Paused => return Phase::Paused,
+            Outcome::Failed(reason, _) if self.is_nothing_yet(reason) => return Phase::Pending,
             Outcome::Failed(..) => return Phase::Failed,
             Outcome::Done(carried) => carried.plan.replicas,
         };
@@ -683,8 +732,10 @@ impl View<'_> {
         let all_ready = self.ready() == self.nodes;
         match () {
             () if starting && !all_ready => Phase::Forming,
+            () if self.rolled_back.is_some() => Phase::Failed,
             () if leaves => Phase::ScalingDown,
             () if self.is_degraded().holds => Phase::Degraded,
+            () if self.is_renewing() => Phase::ResizingVolumes,
             () if self.is_watched() => Phase::Canary,
             () if self.old().next().is_some() => Phase::Updating,
             () if more && !all_ready => Phase::ScalingUp,

@@ -13,7 +13,8 @@ use super::pace;
 use super::pod_overrides;
 use super::rotation;
 use crate::crd::{
-    ClientAuth, Image, LoadDefinitions, RabbitCluster, RabbitClusterSpec, Resources, Service, ServiceType, Tls, Update,
+    ClientAuth, Image, LoadDefinitions, RabbitCluster, RabbitClusterSpec, Resources, ScaleDown, Service, ServiceType,
+    Tls, Update,
 };
 use crate::quantity;
 
@@ -110,6 +111,7 @@ pub fn validate(cluster: &RabbitCluster, default_image: &Reference) -> Result<Va
     storage(&spec.persistence.storage)?;
     grace(spec.termination_grace_period_seconds)?;
     update(&spec.update)?;
+    scale_down(spec.scale_down)?;
     drain(spec.update.drain_timeout_seconds, spec.termination_grace_period_seconds)?;
     period(spec.cluster_secret.rotation.period.as_deref())?;
     let Some(owner) = cluster.controller_owner_ref(&()) else {
@@ -336,6 +338,16 @@ fn storage(storage: &Quantity) -> Result<(), Invalid> {
         _ => invalid(
             "spec.persistence.storage",
             format!("'{}' must be a size above zero, such as 10Gi", storage.0),
+        ),
+    }
+}
+
+fn scale_down(scale_down: ScaleDown) -> Result<(), Invalid> {
+    match scale_down.timeout_seconds {
+        60..=604_800 => Ok(()),
+        seconds => invalid(
+            "spec.scaleDown.timeoutSeconds",
+            format!("{seconds} must be between 60 and 604800, a week"),
         ),
     }
 }

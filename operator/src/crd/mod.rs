@@ -40,11 +40,13 @@ pub use policy_status::{Matched, Mirrors, PolicyStatus, PolicySummary, Shadow};
 pub use print::{definitions, file_name, values_schema, yaml};
 pub use rabbit_cluster::{
     AdminUser, ClientAuth, ClusterSecret, Disruption, DisruptionBudget, ExternalTrafficPolicy, Image, InterNode,
-    IpFamilyPolicy, NetworkPolicy, NonMovable, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec, Resources,
-    Retention, RetentionPolicy, Rotation, ScaleDown, Scheduling, SecretName, Service, ServiceType, Tls,
+    IpFamilyPolicy, NetworkPolicy, NonMovable, OnTimeout, Persistence, PullPolicy, RabbitCluster, RabbitClusterSpec,
+    Resources, Retention, RetentionPolicy, Rotation, ScaleDown, Scheduling, SecretName, Service, ServiceType,
+    ShrinkPolicy, Tls,
 };
 pub use status::{
-    Binding, DefaultUser, Member, ObjectName, Operation, OperationKind, Phase, RabbitClusterStatus, Summary, Version,
+    Binding, ClusterSecretStatus, DefaultUser, Member, ObjectName, Operation, OperationKind, OperationStep, Phase,
+    RabbitClusterStatus, Role, RolledBack, SecretStage, Summary, Version,
 };
 pub use update::{Canary, Day, Finalize, MaintenanceWindow, Rebalance, UnsyncedMirrors, Update, UpdateStrategy};
 

@@ -325,14 +325,14 @@ impl Default for Resources {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(
-        "type(self.storage) != string || type(oldSelf.storage) != string || !isQuantity(self.storage) || !isQuantity(oldSelf.storage) || quantity(self.storage).compareTo(quantity(oldSelf.storage)) >= 0"
-    ).message("persistence.storage may not shrink: volumes can only grow"),
+        "self.shrinkPolicy == 'ReplaceNodes' || type(self.storage) != string || type(oldSelf.storage) != string || !isQuantity(self.storage) || !isQuantity(oldSelf.storage) || quantity(self.storage).compareTo(quantity(oldSelf.storage)) >= 0"
+    ).message("persistence.storage may not shrink unless persistence.shrinkPolicy is ReplaceNodes: a volume can only grow, so each node must get another one"),
     validation = Rule::new(
-        "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
-    ).message("persistence.storageClassName cannot change once the cluster exists: volumes stay in the class they were made in")
+        "self.shrinkPolicy == 'ReplaceNodes' && has(self.storageClassName) || has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
+    ).message("persistence.storageClassName cannot change once the cluster exists, unless persistence.shrinkPolicy is ReplaceNodes and it names a class: volumes stay in the class they were made in, so each node must get another one")
 )]
 pub struct Persistence {
-    /// Size of the volume, such as 10Gi. It may grow where the storage class can expand volumes; it may not shrink.
+    /// Size of the volume, such as 10Gi. It may grow where the storage class can expand volumes; how it shrinks is for `shrinkPolicy` to say.
     #[serde(default = "default::storage")]
     #[schemars(length(max = 40))]
     #[x_kube(
@@ -344,9 +344,22 @@ pub struct Persistence {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub storage_class_name: Option<String>,
+    /// What is done about a smaller size, or another class.
+    #[serde(default)]
+    pub shrink_policy: ShrinkPolicy,
     /// What becomes of the volumes.
     #[serde(default)]
     pub retention: Retention,
+}
+
+/// What is done about a smaller size of the volumes, or another class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum ShrinkPolicy {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// One node at a time hands its queues over, leaves the cluster, and joins again with a new volume. No queue's only copy goes.
+    ReplaceNodes,
 }
 
 impl Default for Persistence {
@@ -354,6 +367,7 @@ impl Default for Persistence {
         Self {
             storage: default::storage(),
             storage_class_name: None,
+            shrink_policy: ShrinkPolicy::default(),
             retention: Retention::default(),
         }
     }
@@ -545,12 +559,42 @@ pub struct Rotation {
 }
 
 /// How nodes leave when fewer are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleDown {
     /// What becomes of exclusive and transient queues on a node that shall leave: they cannot move.
     #[serde(default)]
     pub on_non_movable: NonMovable,
+    /// After how many seconds without a break in which a node could not leave that is told by an event, whatever holds it, and `onTimeout` counts.
+    #[serde(default = "default::scale_down_timeout_seconds")]
+    #[x_kube(
+        validation = Rule::new("self >= 60 && self <= 604800")
+            .message("scaleDown.timeoutSeconds must be between 60 and 604800, a week")
+    )]
+    pub timeout_seconds: i64,
+    /// What is done then.
+    #[serde(default)]
+    pub on_timeout: OnTimeout,
+}
+
+impl Default for ScaleDown {
+    fn default() -> Self {
+        Self {
+            on_non_movable: NonMovable::default(),
+            timeout_seconds: default::scale_down_timeout_seconds(),
+            on_timeout: OnTimeout::default(),
+        }
+    }
+}
+
+/// What is done when a node could not leave for a long time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum OnTimeout {
+    /// It leaves as soon as it can.
+    #[default]
+    Wait,
+    /// It stays and serves, as if it had never been asked to leave, until the spec changes.
+    Cancel,
 }
 
 /// What becomes of queues that cannot move.
@@ -654,6 +698,11 @@ mod default {
 
     pub(super) fn storage() -> Quantity {
         Quantity("10Gi".into())
+    }
+
+    /// An hour.
+    pub(super) fn scale_down_timeout_seconds() -> i64 {
+        3600
     }
 
     /// Longer than the ten minutes that draining a node may take.

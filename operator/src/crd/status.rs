@@ -1,6 +1,6 @@
 //! What the operator tells about a cluster. Every field is something seen, never something hoped for.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,16 +38,22 @@ pub struct RabbitClusterStatus {
     /// What is being done with a node, if anything is. It is written down before it is begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
+    /// What the spec asks of pods and the first of them could not do, if nodes went back from it (`update.canary.autoRollback`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
     /// The nodes, by ordinal.
     #[serde(default)]
     pub members: Vec<Member>,
+    /// The secret that nodes prove to each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_secret: Option<ClusterSecretStatus>,
     /// Where the first user's name and password are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_user: Option<DefaultUser>,
     /// The Secret for service bindings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
-    /// Conditions: Ready, Available, DataSafe, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, TlsBetweenNodes, CertificateValid, Monitored, UpgradeFinalized, SettingsInForce, Paused.
+    /// Conditions: Ready, Available, DataSafe, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, TlsBetweenNodes, CertificateValid, Monitored, UpgradeFinalized, RolledBack, SettingsInForce, Paused.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -81,7 +87,7 @@ pub enum Phase {
     Stopped,
     /// The operator was told to change nothing.
     Paused,
-    /// The spec cannot be carried out.
+    /// The spec cannot be carried out, or its pods failed and nodes went back to what they were before.
     Failed,
     /// The cluster is being deleted.
     Deleting,
@@ -118,6 +124,9 @@ pub struct Version {
     /// The feature level that every node must understand, once nodes have told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feature_level: Option<u32>,
+    /// Revision of the template that all pods ran well last, while it is another than that of new pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_revision: Option<String>,
 }
 
 /// One node.
@@ -131,6 +140,18 @@ pub struct Member {
     /// Its name in the cluster, such as rabbit@orders-server-0.orders-nodes.shop; empty until it has joined.
     #[serde(default)]
     pub node: String,
+    /// Its identity in the cluster, which goes with its disk; empty until it has joined.
+    #[serde(default)]
+    pub node_id: String,
+    /// Whether it has a vote on the definitions; missing if nobody tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// The newest of the cluster's secrets that it is known to accept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie_generation: Option<u32>,
+    /// SHA-256 of the certificate that it shows to AMQP clients; missing without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_fingerprint: Option<String>,
     /// Revision of the pod template that it runs.
     #[serde(default)]
     pub revision: String,
@@ -157,6 +178,15 @@ pub struct Member {
     pub problem: String,
 }
 
+/// Whether a node has a vote on the definitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum Role {
+    /// It has.
+    Voter,
+    /// It follows what the others decide.
+    Learner,
+}
+
 /// What is being done with a node.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -166,6 +196,55 @@ pub struct Operation {
     pub kind: OperationKind,
     /// Name of the node's pod.
     pub node: String,
+    /// What is done with it now.
+    #[serde(default)]
+    pub step: OperationStep,
+    /// When it was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// Queues that it leads and others have copies of, if it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_queues: Option<u64>,
+    /// What keeps it from going on; empty when nothing does.
+    #[serde(default)]
+    pub blocked_by: String,
+    /// Uid of the volume claim that it gives up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
+}
+
+/// What is done with a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum OperationStep {
+    /// It is written down that something will be done, or something else must happen first.
+    #[default]
+    Waiting,
+    /// It takes no clients, and mirrors come to lead its queues; then its pod is replaced.
+    TransferMasters,
+    /// Its app is stopped, and mirrors in sync come to lead its queues.
+    StopApp,
+    /// It leaves the cluster and empties its disk.
+    LeaveCluster,
+    /// Its volume and its pod are deleted.
+    DiscardVolume,
+    /// It joins with its new volume.
+    Join,
+    /// It goes back into service.
+    Revive,
+}
+
+/// What nodes went back from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolledBack {
+    /// A word for what the spec asked of pods; as long as it asks for the same they stay what they were.
+    pub refused: String,
+    /// Revision of the template that failed.
+    pub revision: String,
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, in one sentence.
+    pub message: String,
 }
 
 /// What can be done with a node.
@@ -175,6 +254,29 @@ pub enum OperationKind {
     ScaleDown,
     /// It is taken out of service, hands its queues over, and its pod is replaced.
     Roll,
+    /// It hands its queues over, leaves the cluster, and joins again with a new volume.
+    ReplaceVolume,
+}
+
+/// The secret that nodes prove to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct ClusterSecretStatus {
+    /// How many there have been, with the one that comes into force now.
+    pub generation: u32,
+    /// Where its rotation stands.
+    pub stage: SecretStage,
+}
+
+/// Where the rotation of a secret stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum SecretStage {
+    /// None is under way.
+    #[default]
+    Idle,
+    /// Nodes come to accept the new one beside the old.
+    Staged,
+    /// Nodes come to show the new one.
+    Activated,
 }
 
 /// Where the first user's name and password are.

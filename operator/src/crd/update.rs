@@ -96,6 +96,10 @@ pub struct Canary {
             .message("update.canary.pauseSeconds must be between 0 and 604800, a week")
     )]
     pub pause_seconds: i32,
+    /// Whether nodes go back to what they ran before when one of the first keeps ending, takes no clients for `pauseSeconds` (at least a minute) or
+    /// alone has an alarm. They stay there until the spec asks for something else of the pods.
+    #[serde(default)]
+    pub auto_rollback: bool,
 }
 
 /// A time in which nodes that are well may be replaced.

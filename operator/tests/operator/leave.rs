@@ -16,6 +16,7 @@ fn pod(ordinal: u32) -> PodSeen {
         name: node(ordinal),
         uuid: String::new(),
         up: true,
+        voter: None,
     };
     PodSeen {
         name: format!("orders-server-{ordinal}"),

@@ -12,4 +12,5 @@ mod plan_histories;
 mod policies;
 mod policy_histories;
 mod policy_status;
+mod rollback;
 mod status;

@@ -3,9 +3,9 @@
 
 use api::{ClusterMember, Membership};
 use operator::cluster::holdings::Holdings;
-use operator::cluster::plan::{Plan, Step, Wanted, plan};
+use operator::cluster::plan::{Overdue, Plan, Step, Wanted, plan};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
-use operator::crd::{Canary, Rebalance, UnsyncedMirrors, Update, UpdateStrategy};
+use operator::crd::{Canary, OnTimeout, Rebalance, UnsyncedMirrors, Update, UpdateStrategy};
 
 fn pod(text: &str) -> PodSeen {
     let mut letters = text.chars();
@@ -76,6 +76,8 @@ fn told(step: &Step) -> String {
         Step::Stop(pod) => format!("{} Stop", pod.ordinal),
         Step::Reset(pod) => format!("{} Reset", pod.ordinal),
         Step::Revive(pod) => format!("{} Revive", pod.ordinal),
+        Step::Discard(renewing, _) => format!("{} Discard", renewing.pod),
+        Step::Recreate => "recreate".into(),
     }
 }
 
@@ -289,6 +291,7 @@ fn the_first_pods_of_a_canary_are_watched_before_the_others_follow() {
             canary: Some(Canary {
                 nodes: 1,
                 pause_seconds: 300,
+                auto_rollback: false,
             }),
             ..Update::default()
         };
@@ -338,6 +341,80 @@ fn a_roll_that_the_user_holds_holds_up_no_scale_down() {
     };
     let plan = plan(&wanted, &seen);
     assert_eq!((told(&plan.step), plan.leaving), ("wait".into(), Some("pod-2".into())));
+}
+
+/// Three nodes of which one is to go and holds the only copy of a queue.
+fn held() -> (Wanted, Situation) {
+    let mut seen = situation(3, Some("a"), "0a+ 1a+ 2a+");
+    for pod in &mut seen.pods {
+        let told = pod.told.as_mut().unwrap();
+        told.node = format!("rabbit@{}.nodes", pod.name);
+        let member = |ordinal| ClusterMember {
+            name: format!("rabbit@pod-{ordinal}.nodes"),
+            up: true,
+            ..ClusterMember::default()
+        };
+        told.members = (0..3).map(member).collect();
+    }
+    seen.holdings
+        .get_mut("pod-2")
+        .unwrap()
+        .alone
+        .add("'q' in vhost '/'".into());
+    let wanted = Wanted {
+        replicas: 2,
+        ..updating(Update::default())
+    };
+    (wanted, seen)
+}
+
+#[test]
+fn a_node_that_cannot_leave_for_long_is_told_of_and_leaves_when_it_can_or_stays_as_the_user_wants_it() {
+    let (mut wanted, mut seen) = held();
+    let told = |wanted: &Wanted, seen: &Situation| {
+        let plan = plan(wanted, seen);
+        let held = plan.held.map(|held| (held.reason, held.message)).unwrap_or_default();
+        (held.0, held.1, plan.leaving, told(&plan.step))
+    };
+    assert_eq!(told(&wanted, &seen).0, "QueuesOnlyThere");
+    let overdue = |on_timeout| {
+        Some(Overdue {
+            seconds: 3600,
+            on_timeout,
+        })
+    };
+    wanted.overdue = overdue(OnTimeout::Wait);
+    let (reason, message, ..) = told(&wanted, &seen);
+    assert_eq!(reason, "TimedOut");
+    assert!(
+        message.starts_with("for 3600 s: pod-2 holds the only copy") && message.ends_with("'q' in vhost '/'"),
+        "{message}"
+    );
+    wanted.overdue = overdue(OnTimeout::Cancel);
+    let (reason, message, leaving, _) = told(&wanted, &seen);
+    assert_eq!((reason, leaving), ("TimedOut", None));
+    assert!(
+        message.starts_with("called off after 3600 s, until the spec changes: pod-2 holds"),
+        "{message}"
+    );
+    // What it was held by is over: it leaves, or stays all the same.
+    seen.holdings.insert("pod-2".into(), Holdings::default());
+    assert_eq!(told(&wanted, &seen).2, None);
+    wanted.overdue = overdue(OnTimeout::Wait);
+    assert_eq!(told(&wanted, &seen).2.as_deref(), Some("pod-2"));
+}
+
+#[test]
+fn one_that_was_stopped_to_leave_starts_again_when_that_is_called_off() {
+    let (mut wanted, mut seen) = held();
+    (seen.leaving, seen.app_runs) = (Some("pod-2".into()), Some(false));
+    seen.pods[2].ready = false;
+    wanted.overdue = Some(Overdue {
+        seconds: 60,
+        on_timeout: OnTimeout::Cancel,
+    });
+    let plan = plan(&wanted, &seen);
+    assert_eq!((told(&plan.step), plan.replicas), ("2 Stays".into(), 3));
 }
 
 #[test]

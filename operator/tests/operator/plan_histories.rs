@@ -1,5 +1,5 @@
 //! The plan against random histories: users edit number and template, revisions turn out broken, pods fail, are deleted by others,
-//! queues with one copy come and go, the StatefulSet's controller lags behind, nodes are not heard, and the operator dies after any of its
+//! queues with one copy come and go, volumes are to be replaced, the StatefulSet's controller lags behind, nodes are not heard, and the operator dies after any of its
 //! writes. In every history it takes no node down while another is down, no queue's only copy away and no member's pod for good, and
 //! once the user settles on what can be, everything comes to rest on it.
 
@@ -7,9 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::{ClusterMember, Membership};
 use operator::cluster::holdings::Holdings;
+use operator::cluster::image::Reference;
 use operator::cluster::plan::{Plan, Step, Wanted, Why, plan};
-use operator::cluster::situation::{PodSeen, SetSeen, Situation};
-use operator::crd::{Canary, UnsyncedMirrors, Update, UpdateStrategy};
+use operator::cluster::renew::{self, Renewing};
+use operator::cluster::rollback::judge;
+use operator::cluster::settled::{self, Parts, Settled};
+use operator::cluster::situation::{ClaimSeen, PodSeen, SetSeen, Situation};
+use operator::crd::{Canary, RabbitClusterSpec, UnsyncedMirrors, Update, UpdateStrategy};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ enum Event {
     Edit { works: bool },
     /// The user says how updates go, and whether this is the time for one.
     Pace(Update, bool),
+    /// The user asks for volumes that those there are cannot become.
+    Resize,
     /// A node fails and stays down until it is replaced.
     Fail(u32),
     /// Somebody else deletes a pod.
@@ -48,6 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0_u32..6).prop_map(Event::Scale),
         1 => any::<bool>().prop_map(|works| Event::Edit { works }),
         1 => (update(), any::<bool>()).prop_map(|(update, open)| Event::Pace(update, open)),
+        1 => Just(Event::Resize),
         1 => (0_u32..6).prop_map(Event::Fail),
         1 => (0_u32..6).prop_map(Event::Delete),
         1 => (0_u32..6).prop_map(Event::Declare),
@@ -69,11 +76,15 @@ fn update() -> impl Strategy<Value = Update> {
         Just(UpdateStrategy::OnDelete)
     ];
     let unsynced = prop_oneof![Just(UnsyncedMirrors::Sync), Just(UnsyncedMirrors::Wait)];
-    let canary = prop::option::of((1..3_i32, 0..3_i32));
+    let canary = prop::option::of((1..3_i32, 0..3_i32, any::<bool>()));
     (strategy, unsynced, canary).prop_map(|(strategy, unsynced_mirrors, canary)| Update {
         strategy,
         unsynced_mirrors,
-        canary: canary.map(|(nodes, pause_seconds)| Canary { nodes, pause_seconds }),
+        canary: canary.map(|(nodes, pause_seconds, auto_rollback)| Canary {
+            nodes,
+            pause_seconds,
+            auto_rollback,
+        }),
         ..Update::default()
     })
 }
@@ -87,10 +98,23 @@ struct Pod {
     /// How often its kubelet has found it ready.
     age: i32,
     failed: bool,
+    /// How often it has ended.
+    restarts: i32,
     /// Its app was stopped by the operator.
     stopped: bool,
     /// It was taken out of service by the operator.
     drained: bool,
+    terminating: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Volume {
+    uid: u32,
+    /// What was asked for when it was made.
+    kind: u32,
+    /// It is called that of a node that has left.
+    left: bool,
+    /// It goes when no pod has it.
     terminating: bool,
 }
 
@@ -103,11 +127,19 @@ struct World {
     open: bool,
     /// The phase in the status says that pods are replaced.
     rolled: bool,
-    /// Whether each revision works; the last is the template.
+    /// Whether each revision works; the last is what the user asks for.
     works: Vec<bool>,
+    /// The one that all pods last ran well.
+    settled: Option<usize>,
+    /// The one in the status from which nodes went back.
+    rolled_back: Option<usize>,
+    /// Whether the StatefulSet is there.
+    made: bool,
     replicas: u32,
-    /// Volumes, and whether each is called that of a node that has left.
-    volumes: BTreeMap<u32, bool>,
+    /// What is asked of volumes, and what new ones are.
+    kind: u32,
+    new_kind: u32,
+    volumes: BTreeMap<u32, Volume>,
     /// Members of the cluster.
     members: BTreeSet<u32>,
     /// Nodes that hold the only copy of a queue.
@@ -117,6 +149,7 @@ struct World {
     /// The operation in the status.
     leaving: Option<String>,
     draining: Option<String>,
+    renewing: Option<Renewing>,
     /// The revision that the StatefulSet's controller knows of.
     known: Option<usize>,
     pods: BTreeMap<u32, Pod>,
@@ -125,6 +158,14 @@ struct World {
 
 fn name(ordinal: u32) -> String {
     format!("pod-{ordinal}")
+}
+
+/// What a spec asks of pods whose revision is this one.
+fn parts(revision: usize) -> Parts {
+    let spec = format!("{{config: 'revision = {revision}'}}");
+    let spec: RabbitClusterSpec = serde_yaml::from_str(&spec).unwrap();
+    let image: Reference = "localhost/warren:dev".parse().unwrap();
+    Parts::of(&spec, &image)
 }
 
 fn node(ordinal: u32) -> String {
@@ -148,21 +189,38 @@ impl World {
             open: true,
             rolled: false,
             works: vec![true],
+            settled: None,
+            rolled_back: None,
+            made: true,
             replicas: 0,
+            kind: 0,
+            new_kind: 0,
             volumes: BTreeMap::new(),
             members: BTreeSet::new(),
             alone: BTreeSet::new(),
             behind: BTreeSet::new(),
             leaving: None,
             draining: None,
+            renewing: None,
             known: None,
             pods: BTreeMap::new(),
             uids: 0,
         }
     }
 
-    fn newest(&self) -> usize {
+    /// What the user asks for.
+    fn asked(&self) -> usize {
         self.works.len() - 1
+    }
+
+    fn goes_back(&self) -> bool {
+        let wanted = self.update.canary.is_some_and(|canary| canary.auto_rollback);
+        wanted && self.settled.is_some() && self.rolled_back == Some(self.asked())
+    }
+
+    /// The template.
+    fn newest(&self) -> usize {
+        self.settled.filter(|_| self.goes_back()).unwrap_or(self.asked())
     }
 
     fn happen(&mut self, event: &Event) {
@@ -170,6 +228,7 @@ impl World {
             Event::Scale(wanted) => self.wanted = *wanted,
             Event::Edit { works } => self.works.push(*works),
             Event::Pace(update, open) => (self.update, self.open) = (update.clone(), *open),
+            Event::Resize => self.kind += 1,
             Event::Fail(ordinal) => self.fail(*ordinal),
             Event::Delete(ordinal) => self.delete(*ordinal),
             Event::Declare(ordinal) if self.pods.get(ordinal).is_some_and(serves) => {
@@ -208,6 +267,9 @@ impl World {
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.terminating {
             self.pods.remove(&ordinal);
+            if self.volumes.get(&ordinal).is_some_and(|volume| volume.terminating) {
+                self.volumes.remove(&ordinal);
+            }
         } else if pod.stopped || pod.drained {
             pod.ready = false;
         } else if self.works[pod.revision] && !pod.failed {
@@ -218,14 +280,22 @@ impl World {
                 pod.ever_ready = true;
                 self.members.insert(ordinal);
             }
+        } else if !self.works[pod.revision] {
+            pod.restarts += 1;
         }
     }
 
     /// Takes note of the template, makes missing pods and volumes and deletes superfluous pods.
     fn controller(&mut self) {
+        if !self.made {
+            return;
+        }
         let newest = self.newest();
         self.known = Some(newest);
         for ordinal in 0..self.replicas {
+            if self.volumes.get(&ordinal).is_some_and(|volume| volume.terminating) {
+                continue;
+            }
             let uid = self.uids;
             self.pods.entry(ordinal).or_insert(Pod {
                 revision: newest,
@@ -234,11 +304,17 @@ impl World {
                 ever_ready: false,
                 age: 0,
                 failed: false,
+                restarts: 0,
                 stopped: false,
                 drained: false,
                 terminating: false,
             });
-            self.volumes.entry(ordinal).or_insert(false);
+            self.volumes.entry(ordinal).or_insert(Volume {
+                uid,
+                kind: self.new_kind,
+                left: false,
+                terminating: false,
+            });
             self.uids += 1;
         }
         for (_, pod) in self.pods.range_mut(self.replicas..) {
@@ -252,6 +328,7 @@ impl World {
             name: node(*ordinal),
             uuid: String::new(),
             up: self.is_up(*ordinal),
+            voter: None,
         };
         Membership {
             cluster_id: "c".into(),
@@ -291,14 +368,19 @@ impl World {
             ready: pod.ready,
             ready_seconds: if pod.ready { pod.age.into() } else { 0 },
             ever_ready: pod.ever_ready,
+            restarts: pod.restarts,
             terminating: pod.terminating,
             told: heard(*ordinal, pod).then(|| self.membership(*ordinal, true)),
             ..PodSeen::default()
         });
         let told = self.pods.iter().filter(|(ordinal, pod)| heard(**ordinal, pod));
-        let living = self.volumes.iter().filter(|(_, left)| !**left);
+        let living = || self.volumes.iter().filter(|(_, volume)| !volume.left);
+        let claim = |(ordinal, volume): (&u32, &Volume)| ClaimSeen {
+            ordinal: *ordinal,
+            uid: volume.uid.to_string(),
+        };
         Situation {
-            set: Some(SetSeen {
+            set: self.made.then(|| SetSeen {
                 replicas: self.replicas,
                 revision: self
                     .known
@@ -308,7 +390,9 @@ impl World {
                 ..SetSeen::default()
             }),
             pods: pods.collect(),
-            held: living.map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),
+            held: living().map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),
+            claims: living().map(claim).collect(),
+            renewing: self.renewing.clone(),
             leaving: self.leaving.clone(),
             draining: self.draining.clone(),
             rolled: self.rolled,
@@ -324,54 +408,110 @@ impl World {
 
     /// What the node that leaves says of its app. Its probe may still call it ready.
     fn app_runs(&self, deaf: u8) -> Option<bool> {
-        let of =
-            |(ordinal, pod): (&u32, &Pod)| (self.leaving == Some(name(*ordinal))).then_some((*ordinal, pod.clone()));
+        let of = |(ordinal, pod): (&u32, &Pod)| (self.is_named(*ordinal)).then_some((*ordinal, pod.clone()));
         let (ordinal, pod) = self.pods.iter().find_map(of)?;
         let heard = !pod.terminating && !pod.failed && deaf & (1 << ordinal) == 0;
         heard.then_some(runs(&pod))
     }
 
+    /// The status says that its node leaves, or gives its volume up.
+    fn is_named(&self, ordinal: u32) -> bool {
+        let renewing = self.renewing.as_ref().map(|renewing| &renewing.pod);
+        self.leaving.as_ref().or(renewing) == Some(&name(ordinal))
+    }
+
     fn decide(&self, deaf: u8) -> Plan {
-        let wanted = Wanted {
+        let unfit = self
+            .volumes
+            .iter()
+            .filter(|(_, volume)| !volume.left && volume.kind != self.kind);
+        let mut wanted = Wanted {
             replicas: self.wanted,
             secrets: true,
             update: self.update.clone(),
             closed: (!self.open).then(|| "closed".into()),
+            volumes: renew::Asked {
+                unfit: unfit.map(|(ordinal, _)| *ordinal).collect(),
+                template: self.made && self.new_kind != self.kind,
+            },
             ..Wanted::default()
         };
+        if self.goes_back() {
+            (wanted.closed, wanted.update.canary) = (None, None);
+            if wanted.update.strategy == UpdateStrategy::Supervised {
+                wanted.update.strategy = UpdateStrategy::Automatic;
+            }
+        }
         plan(&wanted, &self.seen(deaf))
     }
 
+    /// What the pass has to tell of the newest template.
+    fn judged(&self, deaf: u8) -> Option<usize> {
+        if self.goes_back() {
+            return self.rolled_back;
+        }
+        let settled = self.settled.map(|revision| Settled {
+            parts: parts(revision),
+            revision: revision.to_string(),
+        });
+        let asked = self.asked();
+        let refused = judge(
+            self.update.canary.as_ref(),
+            &parts(asked).word(),
+            settled.as_ref(),
+            &self.seen(deaf),
+        );
+        refused.map(|_| asked)
+    }
+
     fn pass(&mut self, deaf: u8, writes: usize) {
-        let plan = self.decide(deaf);
+        let (plan, made) = (self.decide(deaf), self.made);
+        let judged = self.judged(deaf).filter(|_| made);
+        let well = self.seen(deaf);
+        let well = settled::revision(self.update.canary.as_ref(), plan.replicas, &well).is_some();
         if writes >= 1 {
-            for (ordinal, left) in &mut self.volumes {
-                *left = plan.left_from.is_some_and(|from| *ordinal >= from) || *left && *ordinal >= plan.replicas;
+            for (ordinal, volume) in &mut self.volumes {
+                let left = volume.left;
+                volume.left = plan.left_from.is_some_and(|from| *ordinal >= from) || left && *ordinal >= plan.replicas;
             }
         }
         if writes >= 2 {
             self.shrink(plan.replicas);
+            if !self.made {
+                (self.made, self.new_kind, self.known) = (true, self.kind, None);
+            }
+        }
+        if !made {
+            return; // the step waits until the StatefulSet is the one that was judged
         }
         if let (Step::Replace(pod, Why::Turn), Some(draining)) = (&plan.step, &plan.draining) {
             if writes >= 3 {
-                (self.leaving, self.draining) = (None, Some(draining.clone()));
+                (self.leaving, self.renewing, self.draining) = (None, None, Some(draining.clone()));
             }
             if writes >= 4 {
                 self.drain(pod.ordinal);
             }
         }
         if writes >= 5 {
-            self.step(&plan.step);
+            self.step(&plan.step, writes >= WRITES);
+            if well {
+                self.settled = Some(self.newest());
+            }
         }
         if writes >= WRITES {
             assert!(
-                plan.leaving.is_none() || plan.draining.is_none(),
+                [plan.leaving.is_some(), plan.draining.is_some(), plan.renewing.is_some()]
+                    .into_iter()
+                    .filter(|is| *is)
+                    .count()
+                    < 2,
                 "only one can be written down"
             );
             let newest = self.newest();
             let old = self.pods.values().any(|pod| pod.revision != newest);
             self.rolled = old || self.rolled && matches!(plan.step, Step::Wait(_));
-            (self.leaving, self.draining) = (plan.leaving, plan.draining);
+            (self.leaving, self.draining, self.renewing) = (plan.leaving, plan.draining, plan.renewing);
+            self.rolled_back = judged;
         }
     }
 
@@ -384,8 +524,10 @@ impl World {
         self.replicas = replicas;
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &Step, whole: bool) {
         match step {
+            Step::Recreate => self.made = false,
+            Step::Discard(renewing, pod) => self.discard(renewing, pod.as_deref().filter(|_| whole)),
             Step::Rest | Step::Wait(_) | Step::Later(..) => {}
             Step::Synchronise(pod) => {
                 self.behind.remove(&pod.ordinal);
@@ -408,6 +550,25 @@ impl World {
         }
     }
 
+    /// The promise: only a volume that the node has given up goes, and the node is no member.
+    fn discard(&mut self, renewing: &Renewing, pod: Option<&PodSeen>) {
+        assert_eq!(
+            self.renewing.as_ref(),
+            Some(renewing),
+            "it is begun before it is written down"
+        );
+        let found = self
+            .volumes
+            .iter_mut()
+            .find(|(_, volume)| volume.uid.to_string() == renewing.volume);
+        let Some((ordinal, volume)) = found else { return };
+        assert!(!self.members.contains(ordinal), "a member's volume goes");
+        volume.terminating = true;
+        if let Some(pod) = pod {
+            self.delete(pod.ordinal);
+        }
+    }
+
     fn drain(&mut self, ordinal: u32) {
         self.others_serve(ordinal);
         self.in_time(ordinal);
@@ -418,7 +579,7 @@ impl World {
 
     /// The promise: no node that is well begins to go before the user's time.
     fn in_time(&self, ordinal: u32) {
-        if self.pods[&ordinal].drained {
+        if self.pods[&ordinal].drained || self.goes_back() {
             return;
         }
         let newest = self.newest();
@@ -472,11 +633,7 @@ impl World {
 
     fn stop(&mut self, ordinal: u32) {
         self.others_serve(ordinal);
-        assert_eq!(
-            self.leaving,
-            Some(name(ordinal)),
-            "it is begun before it is written down"
-        );
+        assert!(self.is_named(ordinal), "it is begun before it is written down");
         assert!(!self.alone.contains(&ordinal), "the only copy of a queue is stopped");
         assert!(!self.behind.contains(&ordinal), "the only copy in sync is stopped");
         if let Some(pod) = self.pods.get_mut(&ordinal) {
@@ -498,7 +655,12 @@ impl World {
         self.works.push(true);
         (self.update.strategy, self.open) = (UpdateStrategy::Automatic, true);
         self.wanted = self.wanted.max(1);
-        for _ in 0..200 {
+        let mut still = 0;
+        for _ in 0..300 {
+            if self.wanted == 1 {
+                // The volume of one node alone cannot be replaced.
+                self.kind = self.volumes.get(&0).map_or(self.kind, |volume| volume.kind);
+            }
             self.pass(0, WRITES);
             self.controller();
             let newest = self.newest();
@@ -508,6 +670,11 @@ impl World {
             (0..10).for_each(|ordinal| self.kubelet(ordinal));
             (0..10).for_each(|ordinal| self.happen(&Event::Mirror(ordinal)));
             self.behind.clear();
+            let rests = self.decide(0).step == Step::Rest && self.pods.values().all(serves);
+            still = if rests { still + 1 } else { 0 };
+            if still > 9 {
+                break;
+            }
         }
     }
 }
@@ -523,9 +690,88 @@ proptest! {
         world.settle();
         prop_assert_eq!(world.pods.len(), world.wanted as usize, "{:?}", &world);
         prop_assert_eq!(&world.members, &(0..world.wanted).collect(), "{:?}", &world);
+        for ordinal in 0..world.wanted {
+            prop_assert_eq!(world.volumes[&ordinal].kind, world.kind, "{:?}", &world);
+        }
         for pod in world.pods.values() {
             prop_assert!(pod.ready && !pod.drained && !pod.terminating && pod.revision == world.newest());
         }
         prop_assert_eq!(world.decide(0).step, Step::Rest);
     }
+}
+
+/// Three nodes that run well, and are watched when they change.
+fn three() -> World {
+    let mut world = World::new();
+    world.wanted = 3;
+    world.update.canary = Some(Canary {
+        nodes: 1,
+        pause_seconds: 2,
+        auto_rollback: true,
+    });
+    world.live(40);
+    assert_eq!(world.settled, Some(0));
+    world
+}
+
+impl World {
+    /// Nothing unforeseen happens for a while.
+    fn live(&mut self, passes: u32) {
+        for _ in 0..passes {
+            self.pass(0, WRITES);
+            self.controller();
+            (0..6).for_each(|ordinal| self.kubelet(ordinal));
+        }
+    }
+
+    fn revisions(&self) -> Vec<usize> {
+        self.pods.values().map(|pod| pod.revision).collect()
+    }
+}
+
+#[test]
+fn a_template_that_does_not_work_costs_one_node_and_is_taken_back_until_the_user_asks_for_another() {
+    let mut world = three();
+    let before: Vec<_> = world.pods.values().map(|pod| pod.uid).collect();
+    world.works.push(false);
+    world.live(60);
+    assert_eq!((world.revisions(), world.rolled_back), (vec![0, 0, 0], Some(1)));
+    assert!(world.pods.values().all(serves));
+    let uids = |world: &World| world.pods.values().map(|pod| pod.uid).collect::<Vec<_>>();
+    let after = uids(&world);
+    let touched = after.iter().zip(&before).filter(|(after, before)| after != before);
+    assert_eq!(touched.count(), 1, "the others were never touched");
+    world.live(60);
+    assert_eq!(uids(&world), after, "no pod goes for it again");
+    world.works.push(true);
+    world.live(60);
+    assert_eq!(
+        (world.revisions(), world.rolled_back, world.settled),
+        (vec![2, 2, 2], None, Some(2))
+    );
+}
+
+#[test]
+fn a_template_that_does_not_work_stays_where_nobody_has_asked_for_a_way_back() {
+    let mut world = three();
+    world.update.canary.as_mut().unwrap().auto_rollback = false;
+    world.works.push(false);
+    world.live(60);
+    assert_eq!((world.revisions(), world.rolled_back), (vec![0, 0, 1], None));
+}
+
+#[test]
+fn volumes_are_replaced_one_by_one_and_a_queue_with_one_copy_keeps_its_own() {
+    let mut world = three();
+    world.kind = 1;
+    world.alone.insert(1);
+    world.live(60);
+    let kinds = |world: &World| world.volumes.values().map(|volume| volume.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(&world), [1, 0, 1], "who cannot leave holds up no other");
+    let plan = world.decide(0);
+    assert_eq!(plan.kept.map(|held| held.reason), Some("QueuesOnlyThere"));
+    world.alone.clear();
+    world.live(80);
+    assert_eq!(kinds(&world), [1, 1, 1]);
+    assert_eq!((world.members.len(), world.decide(0).step), (3, Step::Rest));
 }

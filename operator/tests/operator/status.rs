@@ -9,7 +9,10 @@ use operator::cluster::rotation::Turn;
 use operator::cluster::settings::{HandedOver, Late};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
 use operator::cluster::status::{Carried, Monitored, Outcome, status};
-use operator::crd::{Phase, RabbitCluster, RabbitClusterStatus};
+use operator::crd::{
+    ClusterSecretStatus, OperationKind, OperationStep, Phase, RabbitCluster, RabbitClusterStatus, Role, RolledBack,
+    SecretStage,
+};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-01-01T00:01:00Z";
@@ -71,6 +74,11 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
         volumes_refused: None,
         monitored: Monitored::NoApi,
         restore: None,
+        volumes_unfit: 0,
+        volumes_replaced: false,
+        secret: None,
+        previous: None,
+        rolled_back: None,
     }))
 }
 
@@ -229,6 +237,7 @@ fn told(ordinal: u32, cluster: &str, knows: &[u32]) -> PodSeen {
     let member = |ordinal: &u32| ClusterMember {
         name: name(ordinal),
         up: true,
+        voter: Some(true),
         ..ClusterMember::default()
     };
     let membership = Membership {
@@ -419,4 +428,180 @@ fn one_node_can_be_spared_only_while_all_are_heard_and_none_alone_has_what_polic
     assert!(spoilt(|seen| seen.pods[0].told = None));
     seen.copies.clear();
     assert!(seen.can_spare_one(1), "nobody would take over from one");
+}
+
+/// The status of a pass in which this was so, too.
+fn with(seen: &Situation, old: Option<RabbitClusterStatus>, change: impl FnOnce(&mut Carried)) -> RabbitClusterStatus {
+    let nodes = i32::try_from(seen.pods.len()).unwrap();
+    let Outcome::Done(mut done) = carried(nodes, seen) else {
+        unreachable!("it is done");
+    };
+    change(&mut done);
+    status(&cluster(nodes, old), seen, &Outcome::Done(done), LATER.parse().unwrap())
+}
+
+#[test]
+fn nodes_that_went_back_are_told_of_until_the_spec_is_another() {
+    let two = seen(vec![pod(0, true), pod(1, true)]);
+    let rolled_back = RolledBack {
+        refused: "w".into(),
+        revision: "b".into(),
+        reason: "CanaryKeepsEnding".into(),
+        message: "orders-server-1 has ended 2 times".into(),
+    };
+    let back = with(&two, None, |carried| {
+        carried.rolled_back = Some(rolled_back.clone());
+        carried.previous = Some("older".into());
+    });
+    assert_eq!(back.phase, Some(Phase::Failed));
+    assert_eq!(
+        condition(&back, "RolledBack"),
+        ("True", "CanaryKeepsEnding", "orders-server-1 has ended 2 times")
+    );
+    assert_eq!(condition(&back, "ReconcileSuccess").1, "RolledBack");
+    assert_eq!(back.summary.reason, "orders-server-1 has ended 2 times");
+    assert_eq!(condition(&back, "Ready").0, "True", "the nodes are well");
+    assert_eq!(
+        (back.rolled_back.as_ref(), back.version.previous_revision.as_deref()),
+        (Some(&rolled_back), Some("older"))
+    );
+    let paused = status(
+        &cluster(2, Some(back.clone())),
+        &two,
+        &Outcome::Paused,
+        LATER.parse().unwrap(),
+    );
+    assert_eq!(paused.rolled_back, Some(rolled_back), "a pause forgets nothing");
+    let after = with(&two, Some(back), |carried| carried.previous = Some("a".into()));
+    assert_eq!(
+        (after.phase, condition(&after, "RolledBack").0),
+        (Some(Phase::Running), "False")
+    );
+    assert_eq!(
+        (after.rolled_back, after.version.previous_revision),
+        (None, None),
+        "it is the one that runs"
+    );
+}
+
+#[test]
+fn what_is_being_done_with_a_node_is_told_with_its_step_and_since_when() {
+    let mut three = seen((0..3).map(|ordinal| told(ordinal, "c", &[0, 1, 2])).collect());
+    three.set.as_mut().unwrap().revision = Some("b".into());
+    let of = |leads| Holdings {
+        leads,
+        ..Holdings::default()
+    };
+    three.holdings = (0..3)
+        .map(|ordinal| (format!("orders-server-{ordinal}"), of(7)))
+        .collect();
+    let first = after(3, None, &three, FIRST);
+    let operation = first.operation.clone().unwrap();
+    assert_eq!(
+        (operation.kind, operation.node.as_str()),
+        (OperationKind::Roll, "orders-server-2")
+    );
+    assert_eq!(
+        (operation.step, operation.remaining_queues),
+        (OperationStep::TransferMasters, Some(7))
+    );
+    assert_eq!(operation.started_at.as_ref().unwrap().0.to_string(), FIRST);
+    let later = after(3, Some(first), &three, LATER).operation.unwrap();
+    assert_eq!(later, operation, "it keeps the date of its beginning");
+    three.set.as_mut().unwrap().revision = Some("a".into());
+    three.holdings.get_mut("orders-server-2").unwrap().alone.add("q".into());
+    three.leaving = Some("orders-server-2".into());
+    let blocked = after(2, None, &three, FIRST).operation.unwrap();
+    assert_eq!(
+        (blocked.kind, blocked.step),
+        (OperationKind::ScaleDown, OperationStep::Waiting)
+    );
+    assert!(
+        blocked.blocked_by.contains("holds the only copy of queues"),
+        "{}",
+        blocked.blocked_by
+    );
+    assert_eq!(blocked.remaining_queues, Some(6), "one cannot move");
+}
+
+#[test]
+fn a_member_is_told_of_with_its_identity_its_vote_its_certificate_and_the_secret_that_it_accepts() {
+    let mut two = seen((0..2).map(|ordinal| told(ordinal, "c", &[0, 1])).collect());
+    let membership = two.pods[0].told.as_mut().unwrap();
+    membership.members[0].uuid = "a-uuid".into();
+    membership.certificate = Some("ab12".into());
+    two.copies = (0..2)
+        .map(|ordinal| (format!("orders-server-{ordinal}"), Copies::default()))
+        .collect();
+    two.accepting.insert("orders-server-0".into());
+    let generations = |two: &Situation, stage| {
+        let secret = ClusterSecretStatus { generation: 3, stage };
+        let status = with(two, None, |carried| carried.secret = Some(secret));
+        assert_eq!(status.cluster_secret, Some(secret));
+        let of = |member: &operator::crd::Member| member.cookie_generation;
+        (of(&status.members[0]), of(&status.members[1]))
+    };
+    let first = &with(&two, None, |_| {}).members[0];
+    assert_eq!((first.node_id.as_str(), first.role), ("a-uuid", Some(Role::Voter)));
+    assert_eq!(first.cert_fingerprint.as_deref(), Some("ab12"));
+    assert_eq!(generations(&two, SecretStage::Staged), (Some(3), Some(2)));
+    assert_eq!(generations(&two, SecretStage::Activated), (Some(3), Some(3)));
+    two.copies.remove("orders-server-1");
+    assert_eq!(
+        generations(&two, SecretStage::Idle),
+        (Some(3), None),
+        "who has not answered may have missed it"
+    );
+}
+
+#[test]
+fn volumes_that_cannot_become_what_is_asked_for_are_told_of_whether_they_may_be_replaced_or_not() {
+    let two = seen((0..2).map(|ordinal| told(ordinal, "c", &[0, 1])).collect());
+    let told = |replaced: bool| {
+        with(&two, None, |carried| {
+            carried.volumes_unfit = 2;
+            carried.volumes_replaced = replaced;
+        })
+    };
+    let refused = told(false);
+    assert_eq!(condition(&refused, "VolumesSized").1, "ShrinkRefused");
+    assert_eq!(refused.phase, Some(Phase::Running));
+    let replaced = told(true);
+    assert_eq!(condition(&replaced, "VolumesSized").1, "Replacing");
+    assert_eq!(replaced.phase, Some(Phase::ResizingVolumes));
+}
+
+#[test]
+fn a_cluster_that_waits_for_its_secret_before_it_begins_is_pending() {
+    let outcome = Outcome::Failed("SecretMissing".into(), "Secret pair is missing".into());
+    let of = |seen: &Situation| status(&cluster(1, None), seen, &outcome, FIRST.parse().unwrap()).phase;
+    assert_eq!(of(&Situation::default()), Some(Phase::Pending));
+    assert_eq!(of(&seen(vec![pod(0, true)])), Some(Phase::Failed));
+}
+
+#[test]
+fn a_scale_down_that_was_given_up_for_one_spec_has_its_time_again_for_the_next() {
+    let mut three = seen((0..3).map(|ordinal| told(ordinal, "c", &[0, 1, 2])).collect());
+    let mut holdings = Holdings::default();
+    holdings.alone.add("q".into());
+    three.holdings = (0..3)
+        .map(|ordinal| (format!("orders-server-{ordinal}"), holdings.clone()))
+        .collect();
+    let mut old = after(1, None, &three, FIRST);
+    let since = |status: &RabbitClusterStatus| {
+        let mut all = status.conditions.iter();
+        all.find(|condition| condition.type_ == "ScaleDownBlocked")
+            .unwrap()
+            .last_transition_time
+            .0
+            .to_string()
+    };
+    assert_eq!(since(&after(1, Some(old.clone()), &three, LATER)), FIRST);
+    for condition in &mut old.conditions {
+        condition.observed_generation = Some(6);
+        if condition.type_ == "ScaleDownBlocked" {
+            condition.reason = "TimedOut".into();
+        }
+    }
+    assert_eq!(since(&after(1, Some(old), &three, LATER)), LATER);
 }

@@ -1,5 +1,5 @@
 //! The checks of what an operator does to a cluster while programs work with it: fewer nodes and more again, a rolling restart, TLS between
-//! nodes, new certificates, a new secret. A program publishes all the while through the Service, connects again whenever it must, and in the end
+//! nodes, new certificates, a new secret, a template that does not work, other volumes. A program publishes all the while through the Service, connects again whenever it must, and in the end
 //! every message is there that was confirmed to it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -48,6 +48,14 @@ pub(crate) fn checks(checks: &mut Checks) {
     checks.check(
         "the cluster's secret is replaced without a restart, and nodes, command line and operator know the new one",
         || under_load(rotate),
+    );
+    checks.check(
+        "a template whose first pod keeps ending is taken back by itself, and the other pods are not touched: every confirmed message is there",
+        || under_load(way_back),
+    );
+    checks.check(
+        "each node gets a smaller volume, one at a time: every confirmed message is there",
+        || under_load(other_volumes),
     );
 }
 
@@ -176,6 +184,61 @@ fn upgrade() -> Outcome {
         equal(reason()?.as_str(), "Finalized")
     })?;
     equal(uids(0..3)?, pods)
+}
+
+fn patch(spec: &Value) -> Outcome {
+    let patch = json!({"spec": spec}).to_string();
+    kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", &patch]).map(drop)
+}
+
+fn way_back() -> Outcome {
+    let revision = |ordinal| field("pod", &pod(ordinal), "{.metadata.labels.controller-revision-hash}");
+    let revisions = || (0..3).map(revision).collect::<Outcome<Vec<_>>>();
+    let (pods, before) = (uids(0..3)?, revisions()?);
+    within(LIMIT, || {
+        equal(
+            field("configmap", &format!("{NAME}-settled"), "{.data.revision}")?,
+            before[0].clone(),
+        )
+    })?;
+    let canary = json!({"nodes": 1, "pauseSeconds": 5, "autoRollback": true});
+    patch(&json!({"config": "no_such_setting = 1", "update": {"canary": canary}}))?;
+    within(LIMIT, || {
+        equal(condition("rmq", NAME, "RolledBack")?.as_str(), "True")?;
+        equal(revisions()?, before.clone())?;
+        equal(taking_clients()?, 3)
+    })?;
+    let path = "{.status.phase} {.status.conditions[?(@.type==\"RolledBack\")].reason}";
+    equal(field("rmq", NAME, path)?.as_str(), "Failed CanaryKeepsEnding")?;
+    let untouched = uids(0..3)?.iter().filter(|uid| pods.contains(uid)).count();
+    equal(untouched, 2)?;
+    let pods = uids(0..3)?;
+    patch(&json!({"config": null, "update": {"canary": null}}))?;
+    joined(3)?;
+    equal(condition("rmq", NAME, "RolledBack")?.as_str(), "False")?;
+    equal(uids(0..3)?, pods)
+}
+
+fn other_volumes() -> Outcome {
+    let of = |ordinal: u32, path: &str| field("pvc", &format!("data-{}", pod(ordinal)), path);
+    let all = |path: &str| (0..3).map(|ordinal| of(ordinal, path)).collect::<Outcome<Vec<_>>>();
+    let (founded, old) = (cluster_id()?, all("{.metadata.uid}")?);
+    let mut fewest = 3;
+    patch(&json!({"persistence": {"storage": "512Mi", "shrinkPolicy": "ReplaceNodes"}}))?;
+    within(2 * LIMIT, || {
+        fewest = fewest.min(taking_clients()?);
+        equal(all("{.spec.resources.requests.storage}")?, vec!["512Mi".to_owned(); 3])?;
+        equal(field("rmq", NAME, "{.status.phase}")?.as_str(), "Running")
+    })?;
+    joined(3)?;
+    if let Some(kept) = all("{.metadata.uid}")?.iter().find(|uid| old.contains(uid)) {
+        return Err(format!("{kept} is the volume of before"));
+    }
+    if fewest < 2 {
+        return Err(format!("only {fewest} pods took clients at some moment"));
+    }
+    equal(cluster_id()?, founded)?;
+    equal(running_nodes(0)?, 3)
 }
 
 fn taking_clients() -> Outcome<usize> {

@@ -141,7 +141,7 @@ const RIGHTS: [(&str, &str, &str, &str, bool); 26] = [
     ("create", "", "pods", "portforward", false),
     ("create", "", "serviceaccounts", "token", false),
     ("patch", "apps", "statefulsets", "", true),
-    ("delete", "apps", "statefulsets", "", false),
+    ("delete", "apps", "statefulsets", "", true),
     ("patch", "apps", "deployments", "", false),
     ("patch", "monitoring.coreos.com", "prometheusrules", "", true),
     ("get", "", "nodes", "", false),

@@ -92,6 +92,11 @@ pub fn build(cluster: &ValidCluster, shape: &Shape) -> Children {
     }
 }
 
+/// Metadata of a child that is no part of the pass.
+pub(super) fn child_meta(cluster: &ValidCluster, name: String) -> ObjectMeta {
+    meta(cluster, name)
+}
+
 /// Metadata of a child of that name.
 fn meta(cluster: &ValidCluster, name: String) -> ObjectMeta {
     ObjectMeta {
