@@ -16,7 +16,7 @@ use super::{
     client::Client,
     errands::Errand,
     journal::Safe,
-    legs::{Arrival, Leg, Legs, Remote, Standing},
+    legs::{Leg, Legs, Standing},
     message::{Arriving, Message},
     mirrors::{Reach, Stream},
     node::Node,
@@ -30,9 +30,6 @@ use super::{
 
 /// So many queues are told when a leg's client is gone; others forget it by themselves some time.
 const KNOWN_TO_MAX: usize = 4096;
-
-/// The channel of what a leg brings that nobody waits for.
-const LEG_CHANNEL: u16 = 1;
 
 /// The queues that a leg's publishes go to, looked up once for many.
 #[derive(Default)]
@@ -495,12 +492,20 @@ impl Batch {
         }
     }
 
-    /// What nobody sends again goes to the leaders of its queues from here.
-    fn send_on(&self, queues: &[QueueId], message: &Publication<'_>) {
-        let snapshot = self.node.snapshot();
-        let records = queues.iter().filter_map(|id| snapshot.catalog.queue_by_id(*id));
-        let remotes: Vec<Remote> = records.map(|record| Remote::of(record)).collect();
-        self.node.send_far(&remotes, message, &Arrival::unheard());
+    /// What nobody sends again goes from here to whoever leads its queues, and is answered when it is safe there.
+    #[cold]
+    fn send_on(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt, fate: Fate) -> Fate {
+        let mut queues = std::mem::take(&mut self.strayed);
+        queues.extend_from_slice(&self.forwarded.elsewhere);
+        // One that another queue has refused is answered already.
+        let receipt = if fate == Fate::Rejected { Receipt::None } else { receipt };
+        let arrival = self.legs.await_arrival(&self.node, &self.client, channel, receipt);
+        self.node.send_when_led(&queues, message, &arrival);
+        match (fate, receipt) {
+            (Fate::Rejected | Fate::Logged, _) => fate,
+            (_, Receipt::None) => Fate::Taken,
+            (_, Receipt::Confirm(_) | Receipt::Commit) => Fate::Logged,
+        }
     }
 
     fn trace_publish(&mut self, channel: u16, message: &Publication<'_>, route: &Route) {
@@ -622,7 +627,13 @@ impl Host for Batch {
         self.holds_publish
     }
 
-    fn forwarded(&mut self, forward: &wire::Forward<'_>, message: &Publication<'_>) -> Fate {
+    fn forwarded(
+        &mut self,
+        channel: u16,
+        forward: &wire::Forward<'_>,
+        message: &Publication<'_>,
+        receipt: Receipt,
+    ) -> Fate {
         if forward.targets.octets().is_empty() {
             // For nobody's queue: a direct reply to a client of this node.
             let address = String::from_utf8_lossy(message.routing_key);
@@ -632,7 +643,14 @@ impl Host for Batch {
         let (origin, queues) = (&mut self.origin, &self.forwarded);
         let stamp = origin.as_mut().and_then(|origin| origin.stamp(forward, queues));
         let cells = std::mem::take(&mut self.forwarded.cells);
-        let mut fate = self.publish_to(&cells, message, stamp.as_ref());
+        let mut fate = match stamp.is_none() && self.node.has_strayed() {
+            // Not before what waits already.
+            true => {
+                self.strayed.extend(cells.iter().map(|cell| cell.id));
+                Fate::Unroutable
+            }
+            false => self.publish_to(&cells, message, stamp.as_ref()),
+        };
         self.forwarded.cells = cells;
         if !self.forwarded.elsewhere.is_empty() || !self.strayed.is_empty() {
             match stamp {
@@ -642,10 +660,7 @@ impl Host for Batch {
                     self.has_strayed = true;
                     fate = Fate::Logged;
                 }
-                None => {
-                    self.send_on(&self.forwarded.elsewhere, message);
-                    fate = self.set_aside_new(LEG_CHANNEL, message, Receipt::None, fate);
-                }
+                None => fate = self.send_on(channel, message, receipt, fate),
             }
         }
         fate

@@ -11,7 +11,12 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{cell::Leads, data_directory, definitions, first_start, node::Node};
+use super::{
+    cell::Leads,
+    data_directory, definitions, first_start,
+    legs::{Arrival, Remote},
+    node::Node,
+};
 use crate::{
     cluster::{MetaStore, Outcome},
     config::Config,
@@ -101,4 +106,27 @@ pub fn leave(node: &Node, queue: &str, is_leaving: bool) {
     let cell = snapshot.cell(record.id).expect("a queue of this node");
     let leads = if is_leaving { Leads::Leaving } else { Leads::Here };
     cell.set_leads(leads, &mut cell.hold());
+}
+
+/// A node sends a message of its own to a queue that another node leads: whether it has arrived.
+pub fn send(node: &Node, queue: &str, body: &[u8]) -> tokio::sync::oneshot::Receiver<bool> {
+    let (arrives, arrived) = tokio::sync::oneshot::channel();
+    let snapshot = node.snapshot().clone();
+    let record = snapshot.catalog.queue("/", queue).expect("a queue of that name");
+    let message = session::Publication {
+        exchange: b"",
+        routing_key: queue.as_bytes(),
+        mandatory: false,
+        properties: &[0, 0],
+        headers: None,
+        extra_keys: &[],
+        body,
+        persistent: false,
+        priority: 0,
+        ttl: None,
+        fault: None,
+    };
+    let arrival = Arrival::with(Box::new(|has_arrived| _ = arrives.send(has_arrived)));
+    node.send_far(&[Remote::of(record)], &message, &arrival);
+    arrived
 }

@@ -80,7 +80,7 @@ mod view;
 
 pub use attempts::{Attempts, Source, Way};
 #[cfg(test)]
-pub use by_hand::{leave, started as started_by_hand};
+pub use by_hand::{leave, send, started as started_by_hand};
 pub use client::{Client, Profile};
 pub use counters::{
     ChannelCounts, ExchangeCounts, FileCounts, NodeCounters, NodeCounts, Traffic, VhostCounts, sum as sum_counters,

@@ -15,7 +15,7 @@ use super::{
     cell::QueueCell,
     connection::Task,
     consumers::Subscribed,
-    legs::{Arrival, Awaited, Estate, FarConsumer, Heirs, Leg, Refused, Remote, Standing, Unheard, tell_cancelled},
+    legs::{Awaited, Estate, FarConsumer, Heirs, Leg, Refused, Standing, Unheard, tell_cancelled},
     outbox::Letter,
     remote::consume_method,
 };
@@ -136,12 +136,6 @@ impl Task {
             again: open.again || lost.has_been_connected(),
         };
         for (leader, queues) in there {
-            if self.is_leg() {
-                // As what comes after it goes, which nobody here sends again either.
-                let remote = Remote::numbered(leader, queues);
-                self.node.send_far(&[remote], &open.message, &Arrival::unheard());
-                continue;
-            }
             let leg = self.batch.legs.instead_of(lost, &leader, &self.node, &self.client);
             let as_of = self.node.snapshot().generation();
             // What nobody waits for is not kept, and so never sent again.
@@ -186,16 +180,10 @@ impl Task {
     }
 
     fn refuse_unheard(&self, open: &Unheard<'_>) {
-        let refused = match open.receipt {
-            Receipt::None => return,
-            Receipt::Confirm(number) => Refused::Confirms {
-                first: number,
-                last: number,
-            },
-            Receipt::Commit => Refused::Commit,
-        };
         let channel = open.channel;
-        self.client.outbox().post(Letter::Refused { channel, refused });
+        if let Some(refused) = Refused::of(open.receipt) {
+            self.client.outbox().post(Letter::Refused { channel, refused });
+        }
     }
 
     /// A consumer goes on elsewhere, or is cancelled.

@@ -104,6 +104,11 @@ impl Node {
         }
     }
 
+    /// True while messages wait for who leads their queues: what comes later stands behind them.
+    pub(super) fn has_strayed(&self) -> bool {
+        !self.couriers().strayed.is_empty()
+    }
+
     /// Sends all of which it is known where they go, up to the first of which it is not.
     fn send_strayed(&self) {
         let snapshot = self.snapshot().clone();

@@ -128,3 +128,19 @@ async fn a_message_of_the_nodes_own_waits_for_who_leads() {
     host::leave(&pair.leader.node, "target", false);
     until("both are there", async || counts(&pair.leader, "target").await.0 == 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_node_sends_itself_is_answered_when_it_is_there_and_keeps_its_place() {
+    let pair = pair().await;
+    declare(&pair.leader.channel().await, "q", &[]).await;
+    host::leave(&pair.leader.node, "q", true);
+    let mut first = host::send(&pair.edge.node, "q", b"first");
+    let second = host::send(&pair.edge.node, "q", b"second");
+    tokio::time::sleep(A_WHILE).await;
+    assert!(first.try_recv().is_err(), "answered before it is known who leads");
+    assert_eq!(counts(&pair.leader, "q").await.0, 0);
+    host::leave(&pair.leader.node, "q", false);
+    let third = host::send(&pair.edge.node, "q", b"third");
+    assert!(first.await.unwrap() && second.await.unwrap() && third.await.unwrap());
+    assert_eq!(drain(&pair.leader, "q").await, ["first", "second", "third"]);
+}

@@ -17,7 +17,13 @@ pub trait Host {
     fn publish(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal>;
 
     /// Enqueues a message that its origin has routed to these queues of this node: the first of `_forward`. Only on legs.
-    fn forwarded(&mut self, _forward: &Forward<'_>, _message: &Publication<'_>) -> Fate {
+    fn forwarded(
+        &mut self,
+        _channel: u16,
+        _forward: &Forward<'_>,
+        _message: &Publication<'_>,
+        _receipt: Receipt,
+    ) -> Fate {
         Fate::Unroutable
     }
 

@@ -84,7 +84,8 @@ impl Connection {
             Err(error) => return self.refuse(number, error.refusal(), (0, 0), host),
         };
         for (one, body) in forward.each() {
-            let fate = host.forwarded(&one, &routed(&one, &seen, body));
+            let receipt = self.receipt(number);
+            let fate = host.forwarded(number, &one, &routed(&one, &seen, body), receipt);
             self.count_publish(number, fate, host);
         }
         Progress::Next

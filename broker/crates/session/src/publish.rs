@@ -111,10 +111,7 @@ impl Connection {
             waiting.push(Buffered::of(message, header));
             return Ok(());
         }
-        let receipt = match &channel.mode {
-            Mode::Confirm(confirms) => Receipt::Confirm(confirms.upcoming()),
-            Mode::Plain | Mode::Tx(_) => Receipt::None,
-        };
+        let receipt = self.receipt(number);
         let fate = host.publish(number, message, receipt)?;
         if fate == Fate::Unroutable && message.mandatory {
             write_return(host.out(), number, message, self.tuned.frame_max);
@@ -124,6 +121,14 @@ impl Connection {
     }
 
     /// Numbers a publish of a channel in confirm mode, and confirms it or has it wait.
+    /// What the next publish of a channel is to be answered with.
+    pub(crate) fn receipt(&self, number: u16) -> Receipt {
+        match self.channels.get(&number).map(|channel| &channel.mode) {
+            Some(Mode::Confirm(confirms)) => Receipt::Confirm(confirms.upcoming()),
+            Some(Mode::Plain | Mode::Tx(_)) | None => Receipt::None,
+        }
+    }
+
     pub(crate) fn count_publish<H: Host>(&mut self, number: u16, fate: Fate, host: &mut H) {
         let channel = self.channels.get_mut(&number);
         let Some(confirms) = channel.and_then(|channel| channel.confirms()) else {

@@ -20,6 +20,20 @@ pub enum Refused {
     Commit,
 }
 
+impl Refused {
+    /// The publish that was to be answered so; `None` if nobody waits.
+    pub fn of(receipt: Receipt) -> Option<Self> {
+        match receipt {
+            Receipt::None => None,
+            Receipt::Confirm(number) => Some(Refused::Confirms {
+                first: number,
+                last: number,
+            }),
+            Receipt::Commit => Some(Refused::Commit),
+        }
+    }
+}
+
 /// Publishes with consecutive numbers on both sides.
 #[derive(Clone, Copy, Debug)]
 struct Run {

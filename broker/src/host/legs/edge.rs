@@ -13,11 +13,14 @@ use store::Lsn;
 use super::super::{
     client::Client,
     node::{Node, Snapshot},
+    outbox::Letter,
 };
 use super::{
     aside::Aside,
+    books::Refused,
+    courier::Arrival,
     estate::Estate,
-    leg::{Leg, Standing},
+    leg::{Heirs, Leg, Standing},
     reader,
     remote::Remote,
 };
@@ -154,6 +157,24 @@ impl Legs {
             self.await_answer(&leg, channel);
         }
         leg
+    }
+
+    /// A publish goes on as one of the node's own; its confirm waits until it has arrived, and it is refused if it is lost.
+    pub fn await_arrival(&mut self, node: &Node, client: &Arc<Client>, channel: u16, receipt: Receipt) -> Arc<Arrival> {
+        let Some(refused) = Refused::of(receipt) else {
+            return Arrival::unheard();
+        };
+        // Nothing goes over it: it is what the confirm waits for.
+        let leg = Arc::new(Leg::without_way(node.name().clone(), client.clone()));
+        leg.owe(channel, receipt);
+        self.await_answer(&leg, channel);
+        Arrival::with(Box::new(move |has_arrived| {
+            if !has_arrived {
+                leg.client.outbox().post(Letter::Refused { channel, refused });
+            }
+            leg.settle_estate(Heirs::default());
+            leg.client.outbox().attention.notify_one();
+        }))
     }
 
     /// True while publishes wait until it is known who leads their queues. Nobody tells when it is.

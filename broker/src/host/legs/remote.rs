@@ -27,15 +27,6 @@ impl Remote {
         }
     }
 
-    /// Queues of which the names are not needed.
-    pub fn numbered(leader: NodeName, queues: SmallVec<[QueueId; 1]>) -> Self {
-        Remote {
-            leader,
-            queues,
-            names: Vec::new(),
-        }
-    }
-
     /// The queue alone.
     pub fn of(record: &QueueRecord) -> Self {
         Remote {

@@ -47,7 +47,7 @@ impl Host for Node {
         self.fates.pop_front().unwrap_or(Ok(Fate::Taken))
     }
 
-    fn forwarded(&mut self, forward: &wire::Forward<'_>, message: &Publication<'_>) -> Fate {
+    fn forwarded(&mut self, _: u16, forward: &wire::Forward<'_>, message: &Publication<'_>, _: Receipt) -> Fate {
         let queues: Vec<u64> = forward.targets.queues().map(|queue| queue.0).collect();
         let body = String::from_utf8_lossy(message.body).into_owned();
         self.told.push(format!("forwarded {queues:?} {body}"));
