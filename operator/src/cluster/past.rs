@@ -58,6 +58,15 @@ impl Past {
         };
         (self.settled.as_ref() != Some(&now)).then_some(now)
     }
+    /// Whether all pods run well with something that is not kept yet, be it that those of a canary have yet to prove it: an edit in between would
+    /// find the way back to what was before it.
+    pub(super) fn is_behind(&self, valid: &ValidCluster, plan: &Plan, seen: &Situation) -> bool {
+        settled::revision(None, plan.replicas, seen).is_some_and(|revision| {
+            let kept = self.settled.as_ref();
+            kept.is_none_or(|kept| kept.revision != *revision || kept.parts != Parts::of(&valid.spec, &valid.image))
+        })
+    }
+
     /// Keeps it, if it is news.
     pub(super) async fn settle(&self, hand: &Hand<'_>, plan: &Plan, seen: &Situation) -> Result<(), act::Error> {
         match self.news(hand.valid, plan, seen) {

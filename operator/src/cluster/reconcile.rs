@@ -240,6 +240,7 @@ async fn carry_out(
     }
     let carried = Carried {
         rolled_back: past.rolled_back(asked_for, seen, unchanged),
+        unkept: past.is_behind(&valid, &plan, seen),
         monitored: monitored(&valid, found, done.monitoring_refused.as_ref()),
         plan,
         rotation: turn,
@@ -406,6 +407,7 @@ fn next_look(outcome: &Outcome, seen: &Situation, rolled_back: Option<&RolledBac
                 || !carried.settings.behind.is_empty()
                 || carried.level.is_some()
                 || carried.rolled_back.as_ref() != rolled_back
+                || carried.unkept
                 || level::is_about_to_rise(seen)
                 || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
         }

@@ -75,6 +75,8 @@ pub struct Carried {
     pub previous: Option<String>,
     /// From what nodes went back, or are about to.
     pub rolled_back: Option<RolledBack>,
+    /// All pods run well with something that is not kept yet.
+    pub unkept: bool,
 }
 
 /// What became of the objects for the Prometheus Operator.

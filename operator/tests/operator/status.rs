@@ -79,6 +79,7 @@ fn carried(wanted: i32, seen: &Situation) -> Outcome {
         secret: None,
         previous: None,
         rolled_back: None,
+        unkept: false,
     }))
 }
 
