@@ -90,10 +90,18 @@ impl Connection {
 
     /// Connects to any server; every answer may take as long as `patience`, and consumers are told when they end.
     pub(crate) fn open_at(address: SocketAddr, patience: Duration) -> Result<Self, Failure> {
+        Self::open_as(address, patience, None)
+    }
+
+    /// The same by a name that the server's lists show.
+    pub(crate) fn open_as(address: SocketAddr, patience: Duration, name: Option<&str>) -> Result<Self, Failure> {
         let mut capabilities = FieldTable::default();
         capabilities.insert("consumer_cancel_notify".into(), AMQPValue::Boolean(true));
         let mut properties = FieldTable::default();
         properties.insert("capabilities".into(), AMQPValue::FieldTable(capabilities));
+        if let Some(name) = name {
+            properties.insert("connection_name".into(), AMQPValue::LongString(name.into()));
+        }
         Self::log_in(address, patience, properties)
     }
 
@@ -134,7 +142,10 @@ impl Connection {
             Ok(stream)
         };
         Ok(Self {
-            stream: connect().map_err(|_| Failure::Gone)?,
+            stream: connect().map_err(|error| match error.kind() {
+                ErrorKind::TimedOut | ErrorKind::WouldBlock => Failure::Silent("a connection".to_owned()),
+                _ => Failure::Gone,
+            })?,
             buffer: Vec::new(),
             parsed: 0,
             events: VecDeque::new(),

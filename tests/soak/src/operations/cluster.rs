@@ -6,6 +6,7 @@ use super::plan::{NODES, Operation};
 use super::{Options, trouble, upgrade};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -128,6 +129,30 @@ pub(super) fn in_sync(nodes: u32) -> Result<()> {
     })
 }
 
+/// Which publishers of these queues are connected to one of these pods: each connection bears its queue's name.
+pub(super) fn connected_to(pods: &[String], queues: &[&str]) -> Result<BTreeSet<String>> {
+    if pods.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let list = ["list_connections", "--formatter", "json", "pid", "client_properties"];
+    let rows: Vec<Value> = serde_json::from_str(&ctl(&pod(0), &list)?)?;
+    let is_there = |row: &&Value| {
+        let pid = row["pid"].as_str().unwrap_or_default();
+        pods.iter().any(|pod| pid.contains(&format!("@{pod}.")))
+    };
+    let texts: Vec<String> = rows
+        .iter()
+        .filter(is_there)
+        .map(|row| row["client_properties"].to_string())
+        .collect();
+    let is_named = |queue: &&&str| texts.iter().any(|text| text.contains(&format!("\"{queue}\"")));
+    Ok(queues
+        .iter()
+        .filter(is_named)
+        .map(|queue| (*queue).to_owned())
+        .collect())
+}
+
 /// Messages that are left in the queues of the load.
 pub(super) fn messages() -> Result<u64> {
     let rows = queues(&["name", "messages"])?;
@@ -196,10 +221,7 @@ pub(super) fn carry_out(operation: Operation, word: &str, options: &Options) -> 
         Operation::KillPod(ordinal) => lose(ordinal, &["--grace-period=0", "--force"])?,
         Operation::Evict(ordinal) => evict(ordinal)?,
         Operation::Restart => restart()?,
-        Operation::Configure => {
-            patch(&json!({"config": format!("loopback_users = none\n# {word}\n")}))?;
-            replaced()?;
-        }
+        Operation::Configure => configure()?,
         Operation::ScaleUp => {
             scale(5)?;
             well(5)?;
@@ -229,6 +251,20 @@ pub(super) fn carry_out(operation: Operation, word: &str, options: &Options) -> 
 /// Every pod is replaced, for nothing.
 pub(super) fn restart() -> Result<()> {
     kubectl(&["rollout", "restart", &format!("statefulset/{NAME}-server")])?;
+    replaced()
+}
+
+/// Another value of a setting for which nodes must restart.
+fn configure() -> Result<()> {
+    let old: Vec<Value> = (0..NODES).map(uid).collect::<Result<_>>()?;
+    let config = get("rmq", NAME)?["spec"]["config"].clone();
+    let is_longer = config.as_str().is_some_and(|config| config.contains("backlog = 256"));
+    let backlog = if is_longer { 512 } else { 256 };
+    let config = format!("loopback_users = none\ntcp_listen_options.backlog = {backlog}\n");
+    patch(&json!({"config": config}))?;
+    (0..NODES)
+        .zip(&old)
+        .try_for_each(|(ordinal, old)| another(ordinal, old))?;
     replaced()
 }
 

@@ -77,9 +77,13 @@ struct Outcome {
     findings: Vec<Finding>,
     sent: u64,
     confirmed: u64,
+    /// How many were sent in a second while the load ran.
+    rate: u64,
     gap_ms: u64,
     /// Whose wait that was, and when it began after the operation had.
     gap_of: String,
+    /// The same of those whose own connection went dead without a word, if there were any.
+    unheard_ms: Option<u64>,
     /// Fewest pods that took clients at any moment, where that matters.
     fewest: Option<usize>,
     ends: BTreeMap<String, u64>,
@@ -204,23 +208,29 @@ impl Campaign {
         let fewest = outcome
             .fewest
             .map_or(String::new(), |fewest| format!(", never fewer than {fewest} nodes"));
+        let unheard = outcome.unheard_ms.map_or(String::new(), |ms| {
+            format!(", {ms} ms for who was connected to what was cut off")
+        });
         println!(
-            "{word:<7} round {number}: {}{killed}: {} sent, {} confirmed, longest wait {} ms ({}){fewest}, {:.0} s",
+            "{word:<7} round {number}: {}{killed}: {} sent, {} a second, {} confirmed, longest wait {} ms ({}){unheard}{fewest}, {:.0} s",
             plan.operation,
             outcome.sent,
+            outcome.rate,
             outcome.confirmed,
             outcome.gap_ms,
             outcome.gap_of,
             took.as_secs_f64()
         );
-        if !outcome.findings.is_empty() {
+        let is_kept = outcome.findings.is_empty();
+        if !is_kept {
             state.failed.push(number);
-            self.report(number, outcome)?;
         }
+        self.report(number, outcome, is_kept)?;
         self.save()
     }
 
-    fn report(&self, number: u32, outcome: &Outcome) -> Result<()> {
+    /// What was found, and why connections ended: beside the state, and for all to see if a promise was broken.
+    fn report(&self, number: u32, outcome: &Outcome, is_kept: bool) -> Result<()> {
         let shown = outcome
             .findings
             .iter()
@@ -231,8 +241,11 @@ impl Campaign {
             .iter()
             .map(|(end, times)| format!("    {times} times: {end}\n"));
         let text: String = shown.chain(ends).collect();
-        println!("{} findings\n{text}", outcome.findings.len());
-        fs::write(self.options.dir.join(format!("failure-{number}.txt")), text)?;
+        if !is_kept {
+            println!("{} findings\n{text}", outcome.findings.len());
+        }
+        let name = if is_kept { "round" } else { "failure" };
+        fs::write(self.options.dir.join(format!("{name}-{number}.txt")), text)?;
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! One round: load through the client Service, an operation, and the audit of everything that was promised meanwhile.
 
-use super::cluster::{address, carry_out, in_sync, kill_operator, messages, ready_pods, well};
+use super::cluster::{address, carry_out, connected_to, in_sync, kill_operator, messages, ready_pods, well};
 use super::kube::within;
 use super::plan::{NODES, Plan};
+use super::trouble::cut_off;
 use super::{Options, Outcome};
 use crate::client::Connection;
 use crate::finding::{Fault, Finding};
@@ -13,6 +14,7 @@ use crate::partition::load::{Consumer, Door, Ends, Lane, PATIENCE, Progress, Pub
 use crate::partition::plan::Pace;
 use amq_protocol::types::FieldTable;
 use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,7 +117,8 @@ impl Stage<'_> {
         consumers: Vec<ScopedJoinHandle<'_, (Seen, Ends)>>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let from = self.operate(&mut outcome).unwrap_or_else(|error| {
+        let mut unheard = BTreeSet::new();
+        let from = self.operate(&mut outcome, &mut unheard).unwrap_or_else(|error| {
             outcome.findings.push(server("cluster", format!("{error:#}")));
             self.signals.now()
         });
@@ -143,23 +146,33 @@ impl Stage<'_> {
             outcome.sent += published.sent.fates.len() as u64;
             outcome.confirmed += published.sent.count(Fate::Confirmed);
             let (gap, since) = longest_since(&published.confirms, from, to);
-            if gap > outcome.gap_ms {
-                (outcome.gap_ms, outcome.gap_of) =
-                    (gap, format!("{} from {} ms on", lane.queue, since.saturating_sub(from)));
+            if unheard.contains(&lane.queue) {
+                outcome.unheard_ms = outcome.unheard_ms.max(Some(gap));
+            } else if gap > outcome.gap_ms {
+                let told = format!(
+                    "{} from {} ms on, {}",
+                    lane.queue,
+                    since.saturating_sub(from),
+                    self.signals.clock(since)
+                );
+                (outcome.gap_ms, outcome.gap_of) = (gap, told);
             }
             for (end, times) in published.ends.iter().chain(ends) {
                 *outcome.ends.entry(end.clone()).or_default() += times;
             }
         }
+        outcome.rate = outcome.sent * 1000 / to.max(1);
         outcome
     }
 
-    /// The operation and its end; the moment at which it began.
-    fn operate(&self, outcome: &mut Outcome) -> Result<u64> {
+    /// The operation and its end; the moment at which it began. `unheard` are queues whose publishers do not learn that their node cannot be reached.
+    fn operate(&self, outcome: &mut Outcome, unheard: &mut BTreeSet<String>) -> Result<u64> {
         well(NODES)?;
         in_sync(NODES)?;
         self.wait_served(0)?;
         sleep(CALM);
+        let queues: Vec<&str> = self.lanes.iter().map(|lane| lane.queue.as_str()).collect();
+        *unheard = connected_to(&cut_off(self.plan.operation)?, &queues)?;
         let (from, over) = (self.signals.now(), AtomicBool::new(false));
         let (done, fewest) = thread::scope(|scope| {
             let counted = scope.spawn(|| fewest_ready(&over));

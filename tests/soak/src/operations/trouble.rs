@@ -3,7 +3,7 @@
 
 use super::cluster::pod;
 use super::kube::{SYSTEM, get, in_system, kubectl};
-use super::plan::NODES;
+use super::plan::{NODES, Operation};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
@@ -28,9 +28,9 @@ fn run(program: &Path, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Takes the node off the network on which that pod runs; the next pod's if that one shares the network with this machine.
-pub(super) fn cut_node(local: Option<&Path>, ordinal: u32) -> Result<()> {
-    let local = local.context("the Kubernetes is not ours to break")?;
+/// The Kubernetes node that is taken off the network: the one on which that pod runs; the next pod's if that one shares the network with this
+/// machine.
+fn node_to_cut(ordinal: u32) -> Result<u32> {
     let node_of = |ordinal: u32| -> Result<u32> {
         let found = get("pod", &pod(ordinal % NODES))?;
         let node = found["spec"]["nodeName"].as_str().unwrap_or_default();
@@ -39,7 +39,26 @@ pub(super) fn cut_node(local: Option<&Path>, ordinal: u32) -> Result<()> {
     };
     let nodes = [ordinal, ordinal + 1].map(node_of);
     let node = nodes.into_iter().filter_map(Result::ok).find(|node| *node > 1);
-    let node = node.context("no pod runs on a node that can be cut off")?.to_string();
+    node.context("no pod runs on a node that can be cut off")
+}
+
+/// Pods with which nobody can speak for as long as this lasts, and whose clients do not learn of it.
+pub(super) fn cut_off(operation: Operation) -> Result<Vec<String>> {
+    let Operation::CutNode(ordinal) = operation else {
+        return Ok(Vec::new());
+    };
+    let node = format!("spec.nodeName=node-{}", node_to_cut(ordinal)?);
+    let pods = kubectl(&["get", "pods", "--field-selector", &node, "-o", "name"])?;
+    Ok(pods
+        .lines()
+        .map(|name| name.trim_start_matches("pod/").to_owned())
+        .collect())
+}
+
+/// Takes a node off the network and puts it back.
+pub(super) fn cut_node(local: Option<&Path>, ordinal: u32) -> Result<()> {
+    let local = local.context("the Kubernetes is not ours to break")?;
+    let node = node_to_cut(ordinal)?.to_string();
     run(local, &["cut", &node])?;
     sleep(OFF);
     run(local, &["mend", &node])

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest wait for an answer before the connection is given up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,6 +43,7 @@ const SLOW: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Signals {
     began: Instant,
+    began_at: SystemTime,
     /// No more publishes.
     pub(crate) enough: AtomicBool,
     /// Consumers that were to come later begin.
@@ -56,6 +57,7 @@ impl Signals {
     pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),
+            began_at: SystemTime::now(),
             enough: AtomicBool::new(false),
             drain: AtomicBool::new(false),
             done: AtomicBool::new(false),
@@ -65,6 +67,15 @@ impl Signals {
     /// Milliseconds since the round began.
     pub(crate) fn now(&self) -> u64 {
         self.began.elapsed().as_millis() as u64
+    }
+
+    /// The hour of a moment of the round, as the logs of nodes tell it.
+    pub(crate) fn clock(&self, moment: u64) -> String {
+        let at = self.began_at + Duration::from_millis(moment);
+        let ms = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() % 86_400_000;
+        let (seconds, ms) = (ms / 1000, ms % 1000);
+        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        format!("{hours:02}:{minutes:02}:{seconds:02}.{ms:03} UTC")
     }
 
     fn is(flag: &AtomicBool) -> bool {
@@ -181,7 +192,7 @@ impl Publisher<'_> {
     }
 
     fn session(&self, published: &mut Published, last: &mut Option<Instant>) -> Result<(), Failure> {
-        let mut connection = Connection::open_at(self.door.address(), PATIENCE)?;
+        let mut connection = Connection::open_as(self.door.address(), PATIENCE, Some(&self.lane.queue))?;
         connection.open_channel(1)?;
         connection.call(1, method::confirms())?;
         connection.want_returns();
