@@ -13,10 +13,12 @@ use serde_json::json;
 
 use crate::check::{Outcome, equal, within};
 use crate::kubectl::{Forward, NAMESPACE, apply, condition, kubectl};
-use crate::nodes::{LIMIT, NAME, joined, pod, running_nodes, uids};
+use crate::operations::SHIPS;
 use crate::run::refused;
+use crate::several::LIMIT;
 
-const SECRET: &str = "orders-tls";
+const NAME: &str = SHIPS.0;
+const SECRET: &str = "ships-tls";
 /// AMQP, management, and nodes.
 const PORTS: [u16; 3] = [5671, 15671, 25672];
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,10 +85,13 @@ pub(crate) fn secure() -> Outcome {
     within(4 * LIMIT, || {
         equal(condition("rmq", NAME, "TlsBetweenNodes")?.as_str(), "True")
     })?;
-    joined(3)?;
-    (0..3).try_for_each(|ordinal| equal(running_nodes(ordinal)?, 3))?;
+    SHIPS.joined(3)?;
+    (0..3).try_for_each(|ordinal| equal(SHIPS.running_nodes(ordinal)?, 3))?;
     // The command line of another pod comes without TLS.
-    let (from, node) = (pod(0), format!("rabbit@{}.{NAME}-nodes.{NAMESPACE}", pod(1)));
+    let (from, node) = (
+        SHIPS.pod(0),
+        format!("rabbit@{}.{NAME}-nodes.{NAMESPACE}", SHIPS.pod(1)),
+    );
     let command = [
         "-n",
         NAMESPACE,
@@ -103,7 +108,7 @@ pub(crate) fn secure() -> Outcome {
 
 /// Renews the certificate: every port of every node serves the new one, and no pod is another.
 pub(crate) fn rotate() -> Outcome {
-    let old = uids(0..3)?;
+    let old = SHIPS.uids(0..3)?;
     let certificate = renew()?;
     within(LIMIT, || {
         (0..3).try_for_each(|ordinal| {
@@ -111,11 +116,14 @@ pub(crate) fn rotate() -> Outcome {
                 .iter()
                 .try_for_each(|port| match served(ordinal, *port)? == certificate {
                     true => Ok(()),
-                    false => Err(format!("port {port} of {} serves the old certificate", pod(ordinal))),
+                    false => Err(format!(
+                        "port {port} of {} serves the old certificate",
+                        SHIPS.pod(ordinal)
+                    )),
                 })
         })
     })?;
-    equal(uids(0..3)?, old)?;
+    equal(SHIPS.uids(0..3)?, old)?;
     let restarts = "{.items[*].status.containerStatuses[*].restartCount}";
     let label = format!("app.kubernetes.io/instance={NAME}");
     let restarts = kubectl(&["get", "pods", "-l", &label, "-o", &format!("jsonpath={restarts}")])?;
@@ -124,8 +132,8 @@ pub(crate) fn rotate() -> Outcome {
 
 /// The certificate that this port of this pod serves.
 fn served(ordinal: u32, port: u16) -> Outcome<Vec<u8>> {
-    let forward = Forward::to_pod(&pod(ordinal), port)?;
-    let name = format!("{}.{NAME}-nodes.{NAMESPACE}", pod(ordinal));
+    let forward = Forward::to_pod(&SHIPS.pod(ordinal), port)?;
+    let name = format!("{}.{NAME}-nodes.{NAMESPACE}", SHIPS.pod(ordinal));
     let host = ServerName::try_from(name).map_err(|error| error.to_string())?;
     let mut tls = ClientConnection::new(client()?, host).map_err(|error| error.to_string())?;
     let mut tcp = TcpStream::connect(("127.0.0.1", forward.port)).map_err(|error| error.to_string())?;
@@ -135,7 +143,7 @@ fn served(ordinal: u32, port: u16) -> Outcome<Vec<u8>> {
         Some(certificate) => Ok(certificate.to_vec()),
         None => Err(format!(
             "port {port} of {} shows no certificate: {shaken:?}",
-            pod(ordinal)
+            SHIPS.pod(ordinal)
         )),
     }
 }

@@ -49,6 +49,14 @@ impl Checks {
         }
     }
 
+    /// For checks that are made beside these: what was needed here is needed there.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            broken: self.broken,
+            ..Self::default()
+        }
+    }
+
     /// Counts those that were made beside these.
     pub(crate) fn add(&mut self, others: &Self) {
         self.passed += others.passed;

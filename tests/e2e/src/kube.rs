@@ -10,6 +10,7 @@ use crate::check::{Checks, Outcome, equal, says, within};
 use crate::cluster;
 use crate::kubectl::{NAMESPACE, apply_refused, field, kubectl};
 use crate::nodes;
+use crate::operations;
 use crate::run::run;
 use crate::spec;
 
@@ -48,25 +49,30 @@ pub(crate) fn checks(image: &str, parts: &[String], checks: &mut Checks) {
         says(&run("kubectl", &["explain", "rmqpolicy.spec.mirroring"])?, "mirrored")
     });
     cluster::begin(checks);
-    if wanted("cluster") {
-        cluster::checks(image, checks);
-    }
     if wanted("spec") {
         spec::quiet(checks);
     }
-    // Two clusters that know nothing of each other: what is done to the one takes its time while it is done to the other.
+    // Clusters that know nothing of each other: what is done to the one takes its time while it is done to the others.
     let of_one = thread::spawn({
         let (image, spec, cluster) = (image.to_owned(), wanted("spec"), wanted("cluster"));
-        move || of_the_single(&image, spec, cluster)
+        let checks = checks.beside();
+        move || of_the_single(&image, (spec, cluster), checks)
+    });
+    let of_ships = wanted("operations").then(|| {
+        let mut checks = checks.beside();
+        thread::spawn(move || {
+            operations::checks(&mut checks);
+            checks
+        })
     });
     if wanted("nodes") {
         nodes::checks(checks);
     }
-    match of_one.join() {
-        Ok(others) => checks.add(&others),
-        Err(_) => checks.check("the checks of the single broker come to an end", || {
-            Err("a panic".into())
-        }),
+    for others in [Some(of_one), of_ships].into_iter().flatten() {
+        match others.join() {
+            Ok(others) => checks.add(&others),
+            Err(_) => checks.check("the checks of every cluster come to an end", || Err("a panic".into())),
+        }
     }
     checks.check("an upgrade by helm restarts no broker", || upgrade(image));
     cluster::end(checks);
@@ -80,8 +86,10 @@ pub(crate) fn checks(image: &str, parts: &[String], checks: &mut Checks) {
     before.restore(image);
 }
 
-fn of_the_single(image: &str, spec: bool, cluster: bool) -> Checks {
-    let mut checks = Checks::default();
+fn of_the_single(image: &str, (spec, cluster): (bool, bool), mut checks: Checks) -> Checks {
+    if cluster {
+        cluster::checks(image, &mut checks);
+    }
     if spec {
         spec::checks(image, &mut checks);
     }

@@ -13,12 +13,12 @@ mod nodes;
 mod operations;
 mod policies;
 mod run;
+mod several;
 mod spec;
 
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "usage: e2e image | e2e kube [cluster|spec|nodes]...   (WARREN_IMAGE names the image, KUBECONFIG the Kubernetes)";
+const USAGE: &str = "usage: e2e image | e2e kube [cluster|spec|nodes|operations]...   (WARREN_IMAGE names the image, KUBECONFIG the Kubernetes)";
 
 fn main() -> ExitCode {
     let image = std::env::var("WARREN_IMAGE").unwrap_or_else(|_| "localhost/warren:dev".into());

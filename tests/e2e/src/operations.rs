@@ -11,18 +11,21 @@ use serde_json::{Value, json};
 use crate::amqp::Login;
 use crate::certificates;
 use crate::check::{Checks, Outcome, equal, within};
-use crate::kubectl::{Forward, condition, field, get, kubectl};
-use crate::nodes::{LIMIT, NAME, cluster_id, joined, login, pod, running_nodes, scale, uids};
+use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
+use crate::several::{Cluster, LIMIT};
 
 /// Variable with the name of an image of the release after the one under test.
 const NEXT_IMAGE: &str = "WARREN_NEXT_IMAGE";
+/// The cluster, beside which others are checked: whatever waits here for Kubernetes leaves them the machine.
+pub(crate) const SHIPS: Cluster = Cluster("ships");
 /// Messages that go to one queue.
 const MESSAGES: usize = 10;
 /// Queues so far: what was left of one that was given up is in no other's way.
 static QUEUES: AtomicUsize = AtomicUsize::new(0);
 
-/// On a cluster of several nodes, all of whose queues are mirrored; of three at the end.
+/// On a cluster of three nodes of their own, all of whose queues are mirrored.
 pub(crate) fn checks(checks: &mut Checks) {
+    checks.needed("three more nodes become a cluster of their own", begin);
     checks.check(
         "all nodes but one leave and two come back while messages are published: every confirmed one is there",
         || under_load(one_and_three_again),
@@ -57,6 +60,14 @@ pub(crate) fn checks(checks: &mut Checks) {
         "each node gets a smaller volume, one at a time: every confirmed message is there",
         || under_load(other_volumes),
     );
+    checks.check("they go with their volumes", || SHIPS.delete());
+}
+
+fn begin() -> Outcome {
+    let manifest = std::fs::read_to_string("examples/three-nodes.yaml").map_err(|error| error.to_string())?;
+    apply(&manifest.replace("name: orders", &format!("name: {}", SHIPS.0)))?;
+    SHIPS.joined(3)?;
+    SHIPS.mirror_everything()
 }
 
 /// Has something done while a program publishes, and counts what was confirmed to it.
@@ -77,8 +88,8 @@ fn under_load(operation: fn() -> Outcome) -> Outcome {
     if queues.is_empty() {
         return Err("nothing was published meanwhile".into());
     }
-    let forward = Forward::to(NAME, 5672)?;
-    login(forward.port, |ann| {
+    let forward = Forward::to(SHIPS.0, 5672)?;
+    SHIPS.login(forward.port, |ann| {
         queues.iter().try_for_each(|queue| ann.take(queue, MESSAGES))
     })
 }
@@ -97,8 +108,8 @@ fn publish_until(done: &AtomicBool) -> Load {
     let mut last = Instant::now();
     while !done.load(Ordering::Relaxed) {
         // Whatever ended it: a program that goes on connects again, and what was not confirmed is not owed.
-        let _ = Forward::to(NAME, 5672).and_then(|forward| {
-            login(forward.port, |ann| {
+        let _ = Forward::to(SHIPS.0, 5672).and_then(|forward| {
+            SHIPS.login(forward.port, |ann| {
                 while !done.load(Ordering::Relaxed) {
                     put(ann, &mut load)?;
                     load.longest = load.longest.max(last.elapsed());
@@ -119,35 +130,37 @@ fn put(ann: &Login, load: &mut Load) -> Outcome {
 }
 
 fn one_and_three_again() -> Outcome {
-    let founded = cluster_id()?;
-    scale("1")?;
-    joined(1)?;
-    within(LIMIT, || equal(field("pod", &pod(1), "{.metadata.name}")?.as_str(), ""))?;
-    equal(running_nodes(0)?, 1)?;
-    scale("3")?;
-    joined(3)?;
-    within(LIMIT, || equal(running_nodes(2)?, 3))?;
-    equal(cluster_id()?, founded)
+    let founded = SHIPS.cluster_id()?;
+    SHIPS.scale("1")?;
+    SHIPS.joined(1)?;
+    within(LIMIT, || {
+        equal(field("pod", &SHIPS.pod(1), "{.metadata.name}")?.as_str(), "")
+    })?;
+    equal(SHIPS.running_nodes(0)?, 1)?;
+    SHIPS.scale("3")?;
+    SHIPS.joined(3)?;
+    within(LIMIT, || equal(SHIPS.running_nodes(2)?, 3))?;
+    equal(SHIPS.cluster_id()?, founded)
 }
 
 fn restart() -> Outcome {
-    replaced(|| kubectl(&["rollout", "restart", &format!("statefulset/{NAME}-server")]).map(drop))
+    replaced(|| kubectl(&["rollout", "restart", &format!("statefulset/{}-server", SHIPS.0)]).map(drop))
 }
 
 /// Does what has every pod replaced, and waits until they are; two take clients at every moment.
 fn replaced(ask: impl FnOnce() -> Outcome) -> Outcome {
-    let old = uids(0..3)?;
+    let old = SHIPS.uids(0..3)?;
     ask()?;
     let mut fewest = 3;
     within(2 * LIMIT, || {
         fewest = fewest.min(taking_clients()?);
-        let new = uids(0..3)?;
+        let new = SHIPS.uids(0..3)?;
         match new.iter().any(|uid| uid.is_empty() || old.contains(uid)) {
             true => Err(format!("not all pods are new: {old:?} {new:?}")),
-            false => equal(field("rmq", NAME, "{.status.phase}")?.as_str(), "Running"),
+            false => equal(field("rmq", SHIPS.0, "{.status.phase}")?.as_str(), "Running"),
         }
     })?;
-    joined(3)?;
+    SHIPS.joined(3)?;
     if fewest < 2 {
         return Err(format!("only {fewest} pods took clients at some moment"));
     }
@@ -163,111 +176,117 @@ fn upgrade() -> Outcome {
         .ok_or_else(|| format!("the image {image} has no tag"))?;
     let patch = |spec: Value| {
         let patch = json!({"spec": spec}).to_string();
-        kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", &patch])
+        kubectl(&["patch", "rmq", SHIPS.0, "--type=merge", "-p", &patch])
     };
     let reason = || {
         let path = "{.status.conditions[?(@.type==\"UpgradeFinalized\")].reason}";
-        field("rmq", NAME, path)
+        field("rmq", SHIPS.0, path)
     };
-    let version = |key: &str| field("rmq", NAME, &format!("{{.status.version.{key}}}"));
+    let version = |key: &str| field("rmq", SHIPS.0, &format!("{{.status.version.{key}}}"));
     let spec = json!({"image": {"repository": repository, "tag": tag}, "update": {"finalize": "Manual"}});
     replaced(|| patch(spec).map(drop))?;
     within(LIMIT, || {
         equal(version("current")?.as_str(), tag)?;
         equal(reason()?.as_str(), "HeldBack")
     })?;
-    let pods = uids(0..3)?;
+    let pods = SHIPS.uids(0..3)?;
     equal(version("featureLevel")?.as_str(), "1")?;
     patch(json!({"update": {"finalize": "Automatic"}}))?;
     within(LIMIT, || {
         equal(version("featureLevel")?.as_str(), "2")?;
         equal(reason()?.as_str(), "Finalized")
     })?;
-    equal(uids(0..3)?, pods)
+    equal(SHIPS.uids(0..3)?, pods)
 }
 
 fn patch(spec: &Value) -> Outcome {
     let patch = json!({"spec": spec}).to_string();
-    kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", &patch]).map(drop)
+    kubectl(&["patch", "rmq", SHIPS.0, "--type=merge", "-p", &patch]).map(drop)
 }
 
 fn way_back() -> Outcome {
-    let revision = |ordinal| field("pod", &pod(ordinal), "{.metadata.labels.controller-revision-hash}");
+    let revision = |ordinal| {
+        field(
+            "pod",
+            &SHIPS.pod(ordinal),
+            "{.metadata.labels.controller-revision-hash}",
+        )
+    };
     let revisions = || (0..3).map(revision).collect::<Outcome<Vec<_>>>();
-    let (pods, before) = (uids(0..3)?, revisions()?);
+    let (pods, before) = (SHIPS.uids(0..3)?, revisions()?);
     within(LIMIT, || {
         equal(
-            field("configmap", &format!("{NAME}-settled"), "{.data.revision}")?,
+            field("configmap", &format!("{}-settled", SHIPS.0), "{.data.revision}")?,
             before[0].clone(),
         )
     })?;
     let canary = json!({"nodes": 1, "pauseSeconds": 5, "autoRollback": true});
     patch(&json!({"config": "no_such_setting = 1", "update": {"canary": canary}}))?;
     within(LIMIT, || {
-        equal(condition("rmq", NAME, "RolledBack")?.as_str(), "True")?;
+        equal(condition("rmq", SHIPS.0, "RolledBack")?.as_str(), "True")?;
         equal(revisions()?, before.clone())?;
         equal(taking_clients()?, 3)
     })?;
     let path = "{.status.phase} {.status.conditions[?(@.type==\"RolledBack\")].reason}";
-    equal(field("rmq", NAME, path)?.as_str(), "Failed CanaryKeepsEnding")?;
-    let untouched = uids(0..3)?.iter().filter(|uid| pods.contains(uid)).count();
+    equal(field("rmq", SHIPS.0, path)?.as_str(), "Failed CanaryKeepsEnding")?;
+    let untouched = SHIPS.uids(0..3)?.iter().filter(|uid| pods.contains(uid)).count();
     equal(untouched, 2)?;
-    let pods = uids(0..3)?;
+    let pods = SHIPS.uids(0..3)?;
     patch(&json!({"config": null, "update": {"canary": null}}))?;
-    joined(3)?;
-    equal(condition("rmq", NAME, "RolledBack")?.as_str(), "False")?;
-    equal(uids(0..3)?, pods)
+    SHIPS.joined(3)?;
+    equal(condition("rmq", SHIPS.0, "RolledBack")?.as_str(), "False")?;
+    equal(SHIPS.uids(0..3)?, pods)
 }
 
 fn other_volumes() -> Outcome {
-    let of = |ordinal: u32, path: &str| field("pvc", &format!("data-{}", pod(ordinal)), path);
+    let of = |ordinal: u32, path: &str| field("pvc", &format!("data-{}", SHIPS.pod(ordinal)), path);
     let all = |path: &str| (0..3).map(|ordinal| of(ordinal, path)).collect::<Outcome<Vec<_>>>();
-    let (founded, old) = (cluster_id()?, all("{.metadata.uid}")?);
+    let (founded, old) = (SHIPS.cluster_id()?, all("{.metadata.uid}")?);
     let mut fewest = 3;
     patch(&json!({"persistence": {"storage": "512Mi", "shrinkPolicy": "ReplaceNodes"}}))?;
     within(2 * LIMIT, || {
         fewest = fewest.min(taking_clients()?);
         equal(all("{.spec.resources.requests.storage}")?, vec!["512Mi".to_owned(); 3])?;
-        equal(field("rmq", NAME, "{.status.phase}")?.as_str(), "Running")
+        equal(field("rmq", SHIPS.0, "{.status.phase}")?.as_str(), "Running")
     })?;
-    joined(3)?;
+    SHIPS.joined(3)?;
     if let Some(kept) = all("{.metadata.uid}")?.iter().find(|uid| old.contains(uid)) {
         return Err(format!("{kept} is the volume of before"));
     }
     if fewest < 2 {
         return Err(format!("only {fewest} pods took clients at some moment"));
     }
-    equal(cluster_id()?, founded)?;
-    equal(running_nodes(0)?, 3)
+    equal(SHIPS.cluster_id()?, founded)?;
+    equal(SHIPS.running_nodes(0)?, 3)
 }
 
 fn taking_clients() -> Outcome<usize> {
     let path = "{.subsets[*].addresses[*].targetRef.name}";
-    Ok(field("endpoints", NAME, path)?.split_whitespace().count())
+    Ok(field("endpoints", SHIPS.0, path)?.split_whitespace().count())
 }
 
 fn rotate() -> Outcome {
-    let secret = format!("{NAME}-cookie");
+    let secret = format!("{}-cookie", SHIPS.0);
     let current = || field("secret", &secret, "{.data.current}");
-    let (old, pods) = (current()?, uids(0..3)?);
+    let (old, pods) = (current()?, SHIPS.uids(0..3)?);
     let asked = r#"{"spec": {"clusterSecret": {"rotation": {"trigger": "today"}}}}"#;
-    kubectl(&["patch", "rmq", NAME, "--type=merge", "-p", asked])?;
+    kubectl(&["patch", "rmq", SHIPS.0, "--type=merge", "-p", asked])?;
     within(2 * LIMIT, || {
-        let cluster = get("rmq", NAME)?;
+        let cluster = get("rmq", SHIPS.0)?;
         equal(
             cluster["status"]["observedGeneration"].as_i64(),
             cluster["metadata"]["generation"].as_i64(),
         )?;
-        equal(condition("rmq", NAME, "SecretRotated")?.as_str(), "True")
+        equal(condition("rmq", SHIPS.0, "SecretRotated")?.as_str(), "True")
     })?;
     if current()? == old {
         return Err("it is the old one".into());
     }
     equal(field("secret", &secret, "{.data.previous}{.data.next}")?.as_str(), "")?;
-    equal(uids(0..3)?, pods)?;
-    (0..3).try_for_each(|ordinal| equal(running_nodes(ordinal)?, 3))?;
+    equal(SHIPS.uids(0..3)?, pods)?;
+    (0..3).try_for_each(|ordinal| equal(SHIPS.running_nodes(ordinal)?, 3))?;
     // Who has no connection that was made with the old one.
-    kubectl(&["delete", "pod", &pod(2), "--timeout=90s"])?;
-    within(LIMIT, || equal(running_nodes(2)?, 3))?;
-    joined(3)
+    kubectl(&["delete", "pod", &SHIPS.pod(2), "--timeout=90s"])?;
+    within(LIMIT, || equal(SHIPS.running_nodes(2)?, 3))?;
+    SHIPS.joined(3)
 }
