@@ -116,6 +116,8 @@ impl Lease {
 #[derive(Debug)]
 pub struct Roll {
     patience: Patience,
+    /// So long nobody votes for another after the leader was heard last.
+    belief: Duration,
     /// Since when it leads, and in which term; nobody was heard before.
     since: Option<(u64, Instant)>,
     heard: BTreeMap<NodeUuid, Instant>,
@@ -126,10 +128,11 @@ pub struct Roll {
 }
 
 impl Roll {
-    /// An empty one.
-    pub fn new(patience: Patience) -> Self {
+    /// An empty one, where nobody votes for another leader within `belief` after having heard the one that there is.
+    pub fn new(patience: Patience, belief: Duration) -> Self {
         Roll {
             patience,
+            belief,
             since: None,
             heard: BTreeMap::new(),
             levels: BTreeMap::new(),
@@ -138,7 +141,8 @@ impl Roll {
     }
 
     /// It leads in this term, or nowhere. A new leader gives everybody a new lease: from its election on a majority confirms no
-    /// other leader, so no lease that it has not heard of itself lasts longer than that.
+    /// other leader, so no lease that it has not heard of itself lasts longer than that. What the leader before it was confirmed is older still:
+    /// each majority of then has one who voted now, after so much silence; unless it has started anew in between, and may have voted sooner.
     pub fn lead(&mut self, term: Option<u64>, now: Instant) {
         if term != self.since.map(|(term, _)| term) {
             self.since = term.map(|term| (term, now));
@@ -180,6 +184,12 @@ impl Roll {
         levels.try_fold(u32::MAX, |least, level| Some(least.min(level?)))
     }
 
+    /// How long a lease that an earlier leader has confirmed lasts beyond the election, by a clock that runs late.
+    fn inherited(&self) -> Duration {
+        let silence = self.belief * (1000 - 2 * DRIFT_PER_MILLE) / 1000;
+        self.patience.lease.saturating_sub(silence)
+    }
+
     /// The processes that are believed to be alive and have been silent too long.
     pub fn dead(&self, own: NodeUuid, catalog: &Catalog, now: Instant) -> Vec<NodeDeath> {
         let Some((_, since)) = self.since else {
@@ -189,7 +199,7 @@ impl Roll {
         let silent = up.filter(|node| {
             let seen = self.seen.get(&node.uuid).map_or(since, |(_, at)| *at);
             match self.heard.get(&node.uuid) {
-                None if seen <= since => now.duration_since(since) >= self.patience.lease,
+                None if seen <= since => now.duration_since(since) >= self.inherited(),
                 heard => now.duration_since(seen.max(*heard.unwrap_or(&seen))) >= self.patience.down_after(),
             }
         });
@@ -267,7 +277,7 @@ mod tests {
         for command in [up(1), add(2), up(2), add(3), up(3), add(4)] {
             catalog.apply(command, &mut Vec::new()).unwrap();
         }
-        let (start, mut roll) = (Instant::now(), Roll::new(Patience::of(secs(6))));
+        let (start, mut roll) = (Instant::now(), Roll::new(Patience::of(secs(6)), Duration::ZERO));
         let dead = |roll: &Roll, at: u64| {
             let dead = roll.dead(NodeUuid(1), &catalog, start + secs(at));
             dead.iter()
@@ -283,6 +293,38 @@ mod tests {
         assert_eq!(dead(&roll, 10), [(2, 4), (3, 4)]);
         roll.lead(Some(8), start + secs(10));
         assert!(dead(&roll, 14).is_empty());
+    }
+
+    #[test]
+    fn leases_of_the_leader_before_are_as_old_as_the_silence_after_which_it_lost_its_votes() {
+        let mut catalog = Catalog::default();
+        let name = "rabbit@2".into();
+        let (node, kind) = (NodeUuid(2), NodeKind::Disc);
+        let up = |node: u128| Command::NodeUp {
+            node: NodeUuid(node),
+            name: format!("rabbit@{node}").into(),
+            incarnation: 1,
+            boot_id: 1,
+            mirrors: false,
+        };
+        for command in [up(1), Command::AddNode { node, name, kind }, up(2)] {
+            catalog.apply(command, &mut Vec::new()).unwrap();
+        }
+        let (patience, belief) = (Patience::of(secs(6)), Duration::from_millis(800));
+        let (start, mut roll) = (Instant::now(), Roll::new(patience, belief));
+        // Confirmed when the last voter heard the leader, which did not vote for another before it had been silent for so long.
+        let mut lease = Lease::over(start, patience);
+        lease.renew(start, Duration::ZERO);
+        let elected = start + belief;
+        roll.lead(Some(8), elected);
+        roll.see(&catalog, elected);
+        let dead = |at: Instant| !roll.dead(NodeUuid(1), &catalog, at).is_empty();
+        assert!(!dead(start + patience.lease), "it may serve until then");
+        assert!(!lease.holds(start + patience.lease));
+        assert!(
+            dead(start + patience.lease + Duration::from_millis(50)),
+            "nobody waits longer than it may"
+        );
     }
 
     #[test]
@@ -303,7 +345,7 @@ mod tests {
         for command in [up(1, 1), add] {
             catalog.apply(command, &mut Vec::new()).unwrap();
         }
-        let (start, mut roll) = (Instant::now(), Roll::new(Patience::of(secs(6))));
+        let (start, mut roll) = (Instant::now(), Roll::new(Patience::of(secs(6)), Duration::ZERO));
         roll.lead(Some(7), start);
         roll.see(&catalog, start);
         for (incarnation, at) in [(1, 100), (2, 104)] {

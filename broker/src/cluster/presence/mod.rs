@@ -88,6 +88,7 @@ impl Presence {
         (patience, note): (Patience, Note),
     ) -> Arc<Self> {
         let stopped = CancellationToken::new();
+        let roll = Roll::new(patience, store.belief());
         let presence = Arc::new(Presence {
             identity,
             store,
@@ -95,7 +96,7 @@ impl Presence {
             machine,
             patience,
             lease: Mutex::new(Lease::over(Instant::now(), patience)),
-            roll: Mutex::new(Roll::new(patience)),
+            roll: Mutex::new(roll),
             serving: watch::Sender::new(true),
             is_overruled: AtomicBool::new(false),
             changing: tokio::sync::Mutex::default(),

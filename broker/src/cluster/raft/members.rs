@@ -104,6 +104,11 @@ impl RaftStore {
         self.standing().settled.is_none() && self.heard.lock().elapsed() > self.timing.heartbeat() * 3 / 2
     }
 
+    /// So long after it has heard a leader no node votes for another.
+    pub fn belief(&self) -> Duration {
+        self.timing.belief()
+    }
+
     /// When this node believes in the leader no more, if it is not heard again.
     pub fn believes_until(&self) -> Instant {
         *self.heard.lock() + self.timing.belief()
