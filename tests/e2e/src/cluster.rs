@@ -10,9 +10,12 @@ use serde_json::json;
 use crate::amqp::Login;
 use crate::check::{Checks, Outcome, equal, says, within};
 use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
+use crate::several::Cluster;
 
 const NAME: &str = "hello";
 const POD: &str = "hello-server-0";
+/// Another one.
+const BOOKS: Cluster = Cluster("books");
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// How long a program in a pod may take; the handbooks' take half a minute on an idle machine, and others work beside them.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(480);
@@ -93,11 +96,22 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
 /// What foreign programs say of the broker; they take their time, and leave the others theirs.
 pub(crate) fn programs(checks: &mut Checks) {
     checks.check("the handbooks' Python programs run in a pod, with pika 1.x", || {
-        handbook_in_a_pod("pika-1")
+        handbook_in_a_pod("pika-1", NAME)
+    });
+}
+
+/// The same programs of an older client, which use the same names, at a broker of their own.
+pub(crate) fn older_programs(checks: &mut Checks) {
+    checks.needed("one more broker is made beside the others", || {
+        let manifest = hello()?.replace("name: hello", &format!("name: {}", BOOKS.0));
+        apply(&manifest)?;
+        let limit = format!("--timeout={}s", READY_LIMIT.as_secs());
+        kubectl(&["wait", "--for=condition=Ready", &format!("rmq/{}", BOOKS.0), &limit]).map(drop)
     });
     checks.check("the handbooks' Python programs run in a pod, with pika 0.10", || {
-        handbook_in_a_pod("pika-0.10")
+        handbook_in_a_pod("pika-0.10", BOOKS.0)
     });
+    checks.check("it goes with its volume", || BOOKS.delete());
 }
 
 /// Deletes the broker and makes it again.
@@ -122,10 +136,12 @@ pub(crate) fn end(checks: &mut Checks) {
     );
 }
 
+fn hello() -> Outcome<String> {
+    std::fs::read_to_string("examples/hello.yaml").map_err(|error| format!("examples/hello.yaml: {error}"))
+}
+
 fn apply_hello() -> Outcome {
-    let manifest =
-        std::fs::read_to_string("examples/hello.yaml").map_err(|error| format!("examples/hello.yaml: {error}"))?;
-    apply(&manifest).map(drop)
+    apply(&hello()?).map(drop)
 }
 
 /// Waits until the operator has carried out the newest spec.
@@ -267,16 +283,16 @@ fn perf_in_a_pod(image: &str) -> Outcome {
         "--prefetch",
         "500",
     ];
-    in_a_pod("perf", image, &load, &[])
+    in_a_pod(("perf", NAME), image, &load, &[])
 }
 
 /// The programs bring their own judge; they run under the pika of today and under that of 2015.
-fn handbook_in_a_pod(pika: &str) -> Outcome {
+fn handbook_in_a_pod(pika: &str, cluster: &str) -> Outcome {
     let image = std::env::var("WARREN_PYTHON_IMAGE").unwrap_or_else(|_| "localhost/warren-python:dev".into());
     let path = format!("/{pika}");
     let name = pika.replace('.', "-");
     in_a_pod(
-        &name,
+        (&name, cluster),
         &image,
         &["/programs/handbook_suite.py"],
         &[("PYTHONPATH", &path), ("PROGRAM_PATH", &path)],
@@ -284,8 +300,8 @@ fn handbook_in_a_pod(pika: &str) -> Outcome {
 }
 
 /// Runs a program in a pod of its own, with the broker's address in `AMQP_URL`, and waits for it to succeed.
-fn in_a_pod(name: &str, image: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
-    let address = json!({"name": "AMQP_URL", "valueFrom": {"secretKeyRef": {"name": "hello-default-user", "key": "connection_string"}}});
+fn in_a_pod((name, cluster): (&str, &str), image: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    let address = json!({"name": "AMQP_URL", "valueFrom": {"secretKeyRef": {"name": format!("{cluster}-default-user"), "key": "connection_string"}}});
     let given = environment
         .iter()
         .map(|(name, value)| json!({"name": name, "value": value}));

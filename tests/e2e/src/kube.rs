@@ -58,17 +58,21 @@ pub(crate) fn checks(image: &str, parts: &[String], checks: &mut Checks) {
         let checks = checks.beside();
         move || of_the_single(&image, (spec, cluster), checks)
     });
-    let of_ships = wanted("operations").then(|| {
+    let beside = |part: &str, make: fn(&mut Checks)| {
         let mut checks = checks.beside();
-        thread::spawn(move || {
-            operations::checks(&mut checks);
-            checks
+        wanted(part).then(|| {
+            thread::spawn(move || {
+                make(&mut checks);
+                checks
+            })
         })
-    });
+    };
+    let of_ships = beside("operations", operations::checks);
+    let of_books = beside("cluster", cluster::older_programs);
     if wanted("nodes") {
         nodes::checks(checks);
     }
-    for others in [Some(of_one), of_ships].into_iter().flatten() {
+    for others in [Some(of_one), of_ships, of_books].into_iter().flatten() {
         match others.join() {
             Ok(others) => checks.add(&others),
             Err(_) => checks.check("the checks of every cluster come to an end", || Err("a panic".into())),
