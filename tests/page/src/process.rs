@@ -26,6 +26,12 @@ impl Process {
         Ok(Self { child, group })
     }
 
+    /// Stops it where it is, or lets it go on.
+    pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        Ok(kill_process_group(self.group, signal)?)
+    }
+
     /// Whether it has not ended.
     pub(crate) fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())

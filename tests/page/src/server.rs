@@ -147,6 +147,11 @@ impl Server {
         self.process = None;
     }
 
+    /// It does nothing any more, or goes on.
+    pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
+        self.process.as_ref().context("it was started")?.freeze(frozen)
+    }
+
     fn wait_ready(&mut self) -> Result<()> {
         let end = Instant::now() + START_PATIENCE;
         while self.ask("GET", "whoami", None).is_err() {

@@ -1,7 +1,12 @@
 //! A cluster of two nodes, looked at from one of them: what is wrong on the other is seen here, and one click from its cause.
 
 use anyhow::{Result, ensure};
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
 use serde_json::json;
+use std::time::Instant;
 
 use crate::{browser::eventually, stage::Stage};
 
@@ -121,6 +126,72 @@ pub(crate) fn what_flows_through_another_node_is_in_the_charts_of_this_one(stage
     })?;
     let drawn = "return document.querySelectorAll('warren-chart polyline').length === 2";
     stage.browser.holds(drawn, &json!([]))
+}
+
+/// What a queue holds that is synchronised.
+const SYNCHRONISED: usize = 3_000;
+
+/// Messages of a durable queue, confirmed.
+async fn fill(url: &str, queue: &str) -> Result<()> {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let persistent = BasicProperties::default().with_delivery_mode(2);
+    for _ in 0..SYNCHRONISED {
+        let options = BasicPublishOptions::default();
+        let published = channel.basic_publish("".into(), queue.into(), options, b"x", persistent.clone());
+        published.await?;
+    }
+    channel.wait_for_confirms().await?;
+    Ok(connection.close(200, "done".into()).await?)
+}
+
+pub(crate) fn a_synchronisation_shows_how_far_it_has_come(stage: &mut Stage) -> Result<()> {
+    let first = &stage.pair()?.first;
+    let queue = json!({"durable": true, "node": "page@localhost"});
+    first.prepare("PUT", "queues/%2F/heavy", &queue)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(fill(&first.amqp_url(), "heavy"))?;
+    let mirrored = json!({"ha-mode": "all", "ha-sync-mode": "manual"});
+    let policy = json!({"pattern": "^heavy$", "definition": mirrored});
+    first.prepare("PUT", "policies/%2F/heavy", &policy)?;
+    first.until_concerned("unsynchronised_mirrors", true)?;
+    stage.enter_cluster("#/queues/%2F/heavy", "heavy")?;
+    let browser = &stage.browser;
+    browser.click_text("Synchronise")?;
+    // A mirror that takes nothing for a moment: otherwise all is over before it can be looked at.
+    stage.pair()?.other.freeze(true)?;
+    let browser = &stage.browser;
+    browser.click("dialog button[type=submit]")?;
+    let seen = browser.sees("#main", "of 3,000 synchronised");
+    let pair = stage.pair()?;
+    pair.other.freeze(false)?;
+    seen?;
+    pair.first.until_concerned("unsynchronised_mirrors", false)?;
+    stage.look_again()?;
+    stage.browser.sees("#main .columns", "mirror, in sync")
+}
+
+pub(crate) fn a_lost_majority_is_told_within_seconds_and_until_it_is_back(stage: &mut Stage) -> Result<()> {
+    stage.enter_cluster("#/overview", "Overview")?;
+    let begun = Instant::now();
+    stage.pair()?.other.stop();
+    // Nobody clicks: the page looks by itself.
+    stage
+        .browser
+        .sees(".attention", "No majority: clients are not served here")?;
+    let seconds = begun.elapsed().as_secs_f32();
+    ensure!(seconds < 20.0, "it was told after {seconds} s");
+    ensure!(stage.browser.count("#health.bad")? == 1, "the frame tells of nothing");
+    let pair = stage.pair()?;
+    pair.other.restart()?;
+    pair.first.until_concerned("minority", false)?;
+    stage.look_again()?;
+    eventually(|| {
+        let text = stage.browser.text("#main")?;
+        ensure!(!text.contains("No majority"), "{text}");
+        Ok(())
+    })
 }
 
 pub(crate) fn a_node_that_dies_is_told_and_found_again(stage: &mut Stage) -> Result<()> {

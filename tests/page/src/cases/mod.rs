@@ -44,6 +44,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         glance::samples_of_the_past_come_in_rabbitmqs_shape,
         glance::a_node_shows_what_it_has_left_and_what_it_was,
         clients::a_connection_is_shown_with_its_channel_and_consumer_and_closed_with_a_reason,
+        clients::the_list_of_channels_shows_what_each_holds_and_the_channel_what_is_not_committed,
         admin::a_policy_is_set_by_form_shown_at_its_queue_and_deleted,
         admin::an_operator_policy_is_set_by_form_and_shown_beside_the_policy,
         admin::topics_of_a_user_are_restricted_by_form,
@@ -68,6 +69,8 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         cluster::members_of_a_quorum_queue_come_and_go_by_clicks,
         cluster::what_is_wrong_on_another_node_is_seen_from_here,
         cluster::what_flows_through_another_node_is_in_the_charts_of_this_one,
+        cluster::a_synchronisation_shows_how_far_it_has_come,
+        cluster::a_lost_majority_is_told_within_seconds_and_until_it_is_back,
         cluster::a_node_that_dies_is_told_and_found_again,
     ]
 }
