@@ -227,10 +227,7 @@ async fn carry_out(
     };
     let mut done = Box::pin(hand.act(found, &secrets, &plan, (&turn, level), children)).await?;
     let unchanged = is_unchanged(seen, &done);
-    let settings = match unchanged && context.leadership.holds() {
-        true => settings::hand_over(found, seen, &config, &settings::word(valid.spec.config.as_deref())).await,
-        false => settings::HandedOver::default(),
-    };
+    let settings = handed_over(found, seen, &config, (&valid, unchanged && context.leadership.holds())).await;
     done.notes.extend(settings.notes.iter().cloned());
     if done.replaced {
         context.metrics.replaced();
@@ -251,15 +248,32 @@ async fn carry_out(
         image: valid.image,
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
-        volumes_unfit: unfit(&valid.spec.persistence, &valid.names, &found.claims, None)
-            .unfit
-            .len(),
+        volumes_unfit: volumes_unfit(&valid, found),
         volumes_replaced: valid.spec.persistence.shrink_policy == ShrinkPolicy::ReplaceNodes,
         restore: secrets.to_restore().map(str::to_owned),
         secret: found.cookie.as_ref().map(rotation::told),
         previous: past.settled.as_ref().map(|settled| settled.revision.clone()),
     };
     Ok((Outcome::Done(Box::new(carried)), Some(done)))
+}
+
+/// Settings go to running nodes only where nothing else has changed, and by who leads.
+async fn handed_over(
+    found: &Found,
+    seen: &Situation,
+    config: &k8s_openapi::api::core::v1::ConfigMap,
+    (valid, now): (&ValidCluster, bool),
+) -> settings::HandedOver {
+    match now {
+        true => settings::hand_over(found, seen, config, &settings::word(valid.spec.config.as_deref())).await,
+        false => settings::HandedOver::default(),
+    }
+}
+
+/// How many volumes are not as they are asked for and cannot become so.
+fn volumes_unfit(valid: &ValidCluster, found: &Found) -> usize {
+    let asked = unfit(&valid.spec.persistence, &valid.names, &found.claims, None);
+    asked.unfit.len()
 }
 
 /// When another secret of the cluster is asked for.
