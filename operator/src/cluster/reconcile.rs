@@ -215,8 +215,7 @@ async fn carry_out(
     }
     let config = children.config.clone();
     let asked = asked(&valid, found);
-    let quiet = matches!(plan.step, Step::Rest | Step::Later(..)) && seen.pods.iter().all(PodSeen::serves);
-    let turn = turn(asked, found.cookie.as_ref(), quiet, seen);
+    let turn = turn(asked, found.cookie.as_ref(), is_quiet(&plan, seen), seen);
     let level = to_hold(valid.spec.update.finalize, seen);
     let hand = Hand {
         client: &context.client,
@@ -245,10 +244,10 @@ async fn carry_out(
         between,
         settings,
         at_risk: shape.at_risk,
+        volumes_unfit: volumes_unfit(&valid, found),
         image: valid.image,
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
-        volumes_unfit: volumes_unfit(&valid, found),
         volumes_replaced: valid.spec.persistence.shrink_policy == ShrinkPolicy::ReplaceNodes,
         restore: secrets.to_restore().map(str::to_owned),
         secret: found.cookie.as_ref().map(rotation::told),
@@ -274,6 +273,11 @@ async fn handed_over(
 fn volumes_unfit(valid: &ValidCluster, found: &Found) -> usize {
     let asked = unfit(&valid.spec.persistence, &valid.names, &found.claims, None);
     asked.unfit.len()
+}
+
+/// Nothing goes on, and all pods serve.
+fn is_quiet(plan: &Plan, seen: &Situation) -> bool {
+    matches!(plan.step, Step::Rest | Step::Later(..)) && seen.pods.iter().all(PodSeen::serves)
 }
 
 /// When another secret of the cluster is asked for.
