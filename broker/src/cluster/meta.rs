@@ -49,4 +49,7 @@ pub trait Machine: Send + Sync + 'static {
 
     /// Takes over definitions that are further than its own.
     fn install(&self, catalog: Catalog);
+
+    /// Nothing more is applied: it lets go of whoever obeys the definitions, and goes on telling them.
+    fn end(&self) {}
 }

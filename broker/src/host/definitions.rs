@@ -44,6 +44,8 @@ enum Phase {
     Starting(Box<Catalog>),
     /// The node.
     Running(Arc<Node>),
+    /// The store has stopped, with these definitions. It would hold the node for ever, as the node holds it.
+    Ended(Box<Catalog>),
 }
 
 /// What is driven, behind the lock that lets it go over from one phase to the other.
@@ -52,7 +54,7 @@ struct Driven(Mutex<Phase>);
 impl Driven {
     fn node(&self) -> Option<Arc<Node>> {
         match &*self.0.lock() {
-            Phase::Starting(_) => None,
+            Phase::Starting(_) | Phase::Ended(_) => None,
             Phase::Running(node) => Some(node.clone()),
         }
     }
@@ -80,7 +82,7 @@ impl Machine for Driven {
 
     fn catalog(&self) -> Catalog {
         match &*self.0.lock() {
-            Phase::Starting(catalog) => catalog.as_ref().clone(),
+            Phase::Starting(catalog) | Phase::Ended(catalog) => catalog.as_ref().clone(),
             Phase::Running(node) => node.catalog.lock().catalog.clone(),
         }
     }
@@ -93,6 +95,13 @@ impl Machine for Driven {
         if let Some(node) = self.node() {
             node.install(further);
         }
+    }
+
+    fn end(&self) {
+        let ended = Phase::Ended(Box::new(self.catalog()));
+        let before = std::mem::replace(&mut *self.0.lock(), ended);
+        // Not under the lock: it may be the last who holds the node.
+        drop(before);
     }
 }
 

@@ -329,6 +329,7 @@ impl MetaStore for RaftStore {
             if tokio::time::timeout(STOP_PATIENCE, self.log_ended()).await.is_err() {
                 tracing::warn!("the log of the definitions is still being written");
             }
+            self.machine.end();
         })
     }
 }
