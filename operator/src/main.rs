@@ -147,6 +147,8 @@ fn execute(command: Command) -> Result<(), Failure> {
 }
 
 fn run_operator(options: Run) -> Result<(), Failure> {
+    // Decided here, whatever else is compiled in; that it was decided before is no failure.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let filter = EnvFilter::try_new(&options.log)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -30,6 +30,8 @@ fn cluster(generation: i64) -> RabbitCluster {
 
 /// An API server that has this RabbitCluster, agrees to everything and notes what is deleted.
 async fn server(live: RabbitCluster) -> (Client, Asks) {
+    // As the operator does; another test may have.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let asks = Asks::default();
     let noted = asks.clone();
     let answer = move |request: Request| {
