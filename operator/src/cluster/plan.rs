@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 
-use super::leave::{Held, Leave, TIMED_OUT, Terms, leave, members_to};
+use super::leave::{Held, Leave, TIMED_OUT, Terms, is_member, leave, members_to, node_of};
 use super::level::not_held;
 use super::pace::{self, Pace};
 use super::renew::{self, Renewing, renewed};
@@ -247,12 +247,24 @@ fn stay(plan: Plan, seen: &Situation) -> Plan {
             step: Step::Replace(Box::new(pod.clone()), Why::Stays),
             ..plan
         },
+        // It has left already and is blank: started again it joins as a new one. Nobody will hear it before.
+        None if has_left(pod, seen) => Plan {
+            step: Step::Replace(Box::new(pod.clone()), Why::Stays),
+            ..plan
+        },
         None => Plan {
             leaving: seen.leaving.clone(),
             step: Step::Wait(format!("{} must say whether it was stopped", pod.name)),
             ..plan
         },
     }
+}
+
+/// All others tell who their members are, and its node is none of them.
+fn has_left(pod: &PodSeen, seen: &Situation) -> bool {
+    let others: Vec<&PodSeen> = seen.pods.iter().filter(|other| other.ordinal != pod.ordinal).collect();
+    let node = others.first().and_then(|other| node_of(other, pod.ordinal));
+    others.iter().all(|other| other.told.is_some()) && node.and_then(|node| is_member(&node, &others)) == Some(false)
 }
 
 /// One node fewer, if the one of the highest ordinal can leave.

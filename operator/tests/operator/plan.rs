@@ -418,6 +418,23 @@ fn one_that_was_stopped_to_leave_starts_again_when_that_is_called_off() {
 }
 
 #[test]
+fn one_that_has_left_already_starts_again_when_it_is_wanted_after_all() {
+    let (mut wanted, mut seen) = held();
+    wanted.replicas = 3;
+    (seen.leaving, seen.app_runs) = (Some("pod-2".into()), None);
+    seen.pods[2].ready = false;
+    let gone = seen.pods[2].told.take().unwrap().node;
+    let step = |seen: &Situation| told(&plan(&wanted, seen).step);
+    assert_eq!(step(&seen), "wait", "it may not have left yet");
+    for pod in &mut seen.pods[..2] {
+        pod.told.as_mut().unwrap().members.retain(|member| member.name != gone);
+    }
+    assert_eq!(step(&seen), "2 Stays");
+    seen.pods[1].told = None;
+    assert_eq!(step(&seen), "wait", "who is silent may know it");
+}
+
+#[test]
 fn leaders_are_spread_once_after_a_roll_when_the_last_node_has_settled() {
     let mut seen = situation(3, Some("b"), "0b+ 1b+ 2b+");
     assert_eq!(told(&decide(3, true, &seen).step), "rest");
