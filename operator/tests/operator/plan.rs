@@ -321,9 +321,9 @@ fn outside_of_every_window_only_what_is_broken_or_has_begun_is_replaced() {
     assert_eq!(step(&situation(3, Some("b"), "0b+ 1b+ 2b+")), "rest");
 }
 
-#[test]
-fn a_roll_that_the_user_holds_holds_up_no_scale_down() {
-    let mut seen = situation(3, Some("b"), "0a+ 1a+ 2a+");
+/// Three nodes of revision a that know each other, where this one is the newest.
+fn three_members(newest: &str) -> Situation {
+    let mut seen = situation(3, Some(newest), "0a+ 1a+ 2a+");
     for pod in &mut seen.pods {
         let told = pod.told.as_mut().unwrap();
         told.node = format!("rabbit@{}.nodes", pod.name);
@@ -334,6 +334,12 @@ fn a_roll_that_the_user_holds_holds_up_no_scale_down() {
         };
         told.members = (0..3).map(member).collect();
     }
+    seen
+}
+
+#[test]
+fn a_roll_that_the_user_holds_holds_up_no_scale_down() {
+    let seen = three_members("b");
     let wanted = Wanted {
         replicas: 2,
         closed: Some("none is open".into()),
@@ -345,17 +351,7 @@ fn a_roll_that_the_user_holds_holds_up_no_scale_down() {
 
 /// Three nodes of which one is to go and holds the only copy of a queue.
 fn held() -> (Wanted, Situation) {
-    let mut seen = situation(3, Some("a"), "0a+ 1a+ 2a+");
-    for pod in &mut seen.pods {
-        let told = pod.told.as_mut().unwrap();
-        told.node = format!("rabbit@{}.nodes", pod.name);
-        let member = |ordinal| ClusterMember {
-            name: format!("rabbit@pod-{ordinal}.nodes"),
-            up: true,
-            ..ClusterMember::default()
-        };
-        told.members = (0..3).map(member).collect();
-    }
+    let mut seen = three_members("a");
     seen.holdings
         .get_mut("pod-2")
         .unwrap()
