@@ -484,12 +484,7 @@ impl Batch {
             again: false,
         };
         self.set_aside(channel, message, standing);
-        match (fate, receipt) {
-            (Fate::Rejected, _) => Fate::Rejected,
-            (Fate::Logged, _) => Fate::Logged,
-            (_, Receipt::None) => Fate::Taken,
-            (_, Receipt::Confirm(_) | Receipt::Commit) => Fate::Logged,
-        }
+        under_way(fate, receipt)
     }
 
     /// What nobody sends again goes from here to whoever leads its queues, and is answered when it is safe there.
@@ -501,11 +496,7 @@ impl Batch {
         let receipt = if fate == Fate::Rejected { Receipt::None } else { receipt };
         let arrival = self.legs.await_arrival(&self.node, &self.client, channel, receipt);
         self.node.send_when_led(&queues, message, &arrival);
-        match (fate, receipt) {
-            (Fate::Rejected | Fate::Logged, _) => fate,
-            (_, Receipt::None) => Fate::Taken,
-            (_, Receipt::Confirm(_) | Receipt::Commit) => Fate::Logged,
-        }
+        under_way(fate, receipt)
     }
 
     fn trace_publish(&mut self, channel: u16, message: &Publication<'_>, route: &Route) {
@@ -573,6 +564,15 @@ impl Batch {
         if state.promise_flush() {
             self.touched.push(self.client.clone());
         }
+    }
+}
+
+/// What a publish is that some queues have met with this fate, while others are still to get it.
+fn under_way(fate: Fate, receipt: Receipt) -> Fate {
+    match (fate, receipt) {
+        (Fate::Rejected | Fate::Logged, _) => fate,
+        (_, Receipt::None) => Fate::Taken,
+        (_, Receipt::Confirm(_) | Receipt::Commit) => Fate::Logged,
     }
 }
 
