@@ -2,16 +2,13 @@
 //!
 //! What is published here causes no log line of its own that is published again (`observe::log`).
 
-use catalog::{Command, ExchangeSpec};
-use model::{ExchangeKind, ExchangeName, Refusal, Table, UserName, Value, VhostName};
+use model::{Refusal, Table, Value, VhostName};
 use session::Publication;
 
 use super::node::Node;
 
 /// Where log lines go.
 pub const EXCHANGE: &str = "amq.rabbitmq.log";
-/// Who declares it.
-const USER: &str = "rmq-internal";
 
 /// A log line as a message.
 #[derive(Clone, Debug)]
@@ -32,35 +29,8 @@ impl Node {
     /// # Errors
     /// The default virtual host is gone, or names something that cannot be.
     pub async fn declare_log_exchange(&self) -> Result<VhostName, Refusal> {
-        let wrong = |what: &str| Refusal::connection(model::ReplyCode::InternalError, what.to_owned());
-        let vhost: VhostName = self
-            .config()
-            .access
-            .default_vhost
-            .parse()
-            .map_err(|_| wrong("default_vhost names no virtual host"))?;
-        let name: ExchangeName = EXCHANGE.parse().map_err(|_| wrong("no exchange name"))?;
-        let user: UserName = USER.parse().map_err(|_| wrong("no user name"))?;
-        if !self.has_exchange(&vhost, EXCHANGE) {
-            let spec = ExchangeSpec {
-                vhost: vhost.clone(),
-                name,
-                kind: ExchangeKind::Topic,
-                durable: true,
-                auto_delete: false,
-                internal: true,
-                arguments: Table::default(),
-                user,
-            };
-            self.commit(Command::DeclareExchange(spec)).await?;
-        }
-        Ok(vhost)
-    }
-
-    fn has_exchange(&self, vhost: &VhostName, name: &str) -> bool {
-        let snapshot = self.snapshot();
-        let record = snapshot.catalog.vhost(vhost.as_str());
-        record.is_some_and(|record| record.exchange(name).is_some())
+        self.declare_own_exchange(&self.config().access.default_vhost, "default_vhost", EXCHANGE)
+            .await
     }
 
     /// Publishes a log line. Nobody is there to be told that it found no room.
@@ -86,10 +56,6 @@ impl Node {
             ttl: None,
             fault: None,
         };
-        let (mut touched, mut errands) = (Vec::new(), Vec::new());
-        let route = self.snapshot().route_unchecked(vhost, EXCHANGE, &publication);
-        self.send_on(&route, &publication, &mut touched, &mut errands);
-        self.run_errands(errands, &mut touched);
-        self.flush(&mut touched);
+        self.publish_to_own_exchange(vhost, EXCHANGE, &publication);
     }
 }

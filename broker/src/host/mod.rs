@@ -53,6 +53,7 @@ mod notes;
 mod offers;
 mod operate;
 mod outbox;
+mod own_exchange;
 pub mod paging;
 mod pause;
 mod peek;

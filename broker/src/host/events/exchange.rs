@@ -2,12 +2,12 @@
 //!
 //! Published by a task of its own, one after the other, and by nobody else. What is published here is no event.
 
-use catalog::{Command, ExchangeSpec};
-use model::{ExchangeKind, ExchangeName, Refusal, ReplyCode, Table, UserName, VhostName};
+use catalog::Command;
+use model::{Refusal, VhostName};
 use session::Publication;
 use std::{sync::Arc, time::Duration};
 
-use super::{super::node::Node, Happening, actor::INTERNAL};
+use super::{super::node::Node, Happening};
 
 /// Where events go.
 const EXCHANGE: &str = "amq.rabbitmq.event";
@@ -52,7 +52,7 @@ async fn publish_all(node: &Node, vhost: &VhostName) {
     loop {
         node.events().came.notified().await;
         while let Some(happening) = node.events().next() {
-            if !node.has_event_exchange(vhost) {
+            if !node.has_exchange(vhost, EXCHANGE) {
                 // The plugin was disabled on another node, or the virtual host is another one by now.
                 declared(node).await;
             }
@@ -84,34 +84,9 @@ impl Node {
 
     /// The exchange, unless it is there.
     async fn declare_event_exchange(&self) -> Result<VhostName, Refusal> {
-        let wrong = |what: &str| Refusal::connection(ReplyCode::InternalError, what.to_owned());
         let config = self.config();
         let vhost = config.event_vhost.as_ref().unwrap_or(&config.access.default_vhost);
-        let vhost: VhostName = vhost
-            .parse()
-            .map_err(|_| wrong("event_exchange.vhost names no virtual host"))?;
-        let name: ExchangeName = EXCHANGE.parse().map_err(|_| wrong("no exchange name"))?;
-        let user: UserName = INTERNAL.parse().map_err(|_| wrong("no user name"))?;
-        if !self.has_event_exchange(&vhost) {
-            let spec = ExchangeSpec {
-                vhost: vhost.clone(),
-                name,
-                kind: ExchangeKind::Topic,
-                durable: true,
-                auto_delete: false,
-                internal: true,
-                arguments: Table::default(),
-                user,
-            };
-            self.commit(Command::DeclareExchange(spec)).await?;
-        }
-        Ok(vhost)
-    }
-
-    fn has_event_exchange(&self, vhost: &VhostName) -> bool {
-        let snapshot = self.snapshot();
-        let record = snapshot.catalog.vhost(vhost.as_str());
-        record.is_some_and(|record| record.exchange(EXCHANGE).is_some())
+        self.declare_own_exchange(vhost, "event_exchange.vhost", EXCHANGE).await
     }
 
     /// It goes with its plugin, as in RabbitMQ; another node that has the plugin declares it again.
@@ -149,10 +124,6 @@ impl Node {
             ttl: None,
             fault: None,
         };
-        let (mut touched, mut errands) = (Vec::new(), Vec::new());
-        let route = self.snapshot().route_unchecked(vhost, EXCHANGE, &publication);
-        self.send_on(&route, &publication, &mut touched, &mut errands);
-        self.run_errands(errands, &mut touched);
-        self.flush(&mut touched);
+        self.publish_to_own_exchange(vhost, EXCHANGE, &publication);
     }
 }
