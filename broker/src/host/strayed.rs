@@ -30,19 +30,28 @@ struct One {
     arrival: Arc<Arrival>,
 }
 
+/// What waits, in order.
+#[derive(Default)]
+struct Waiting {
+    messages: VecDeque<One>,
+    octets: u64,
+    /// One was taken out and is not in its queues yet.
+    going: bool,
+}
+
 /// All that wait.
 #[derive(Default)]
 pub struct Strayed {
-    waiting: Mutex<(VecDeque<One>, u64)>,
+    waiting: Mutex<Waiting>,
     came: Notify,
 }
 
 impl std::fmt::Debug for Strayed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (waiting, octets) = &*self.waiting.lock();
+        let waiting = self.waiting.lock();
         f.debug_struct("Strayed")
-            .field("messages", &waiting.len())
-            .field("octets", octets)
+            .field("messages", &waiting.messages.len())
+            .field("octets", &waiting.octets)
             .finish_non_exhaustive()
     }
 }
@@ -51,25 +60,30 @@ impl Strayed {
     fn push(&self, one: One) -> Result<(), One> {
         let octets = one.stored.bytes();
         let mut waiting = self.waiting.lock();
-        if waiting.1 + octets > BYTES_MAX {
+        if waiting.octets + octets > BYTES_MAX {
             return Err(one);
         }
-        waiting.1 += octets;
-        waiting.0.push_back(one);
+        waiting.octets += octets;
+        waiting.messages.push_back(one);
         drop(waiting);
         self.came.notify_one();
         Ok(())
     }
 
+    /// The first that may go, when the one before it has arrived. Until the next look it counts as waiting: whatever came after it would
+    /// overtake it.
     fn pop_if(&self, may_go: impl Fn(&One) -> bool) -> Option<One> {
         let mut waiting = self.waiting.lock();
-        let one = waiting.0.pop_front_if(|one| may_go(one))?;
-        waiting.1 -= one.stored.bytes();
+        let one = waiting.messages.pop_front_if(|one| may_go(one));
+        waiting.going = one.is_some();
+        let one = one?;
+        waiting.octets -= one.stored.bytes();
         Some(one)
     }
 
     fn is_empty(&self) -> bool {
-        self.waiting.lock().0.is_empty()
+        let waiting = self.waiting.lock();
+        waiting.messages.is_empty() && !waiting.going
     }
 }
 
@@ -127,5 +141,41 @@ impl Node {
             self.send_far(&remotes, &publication, &one.arrival);
             self.arrive_when_safe(landed, true, one.arrival);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one() -> One {
+        let publication = Publication {
+            exchange: b"",
+            routing_key: b"q",
+            mandatory: false,
+            properties: &[0, 0],
+            headers: None,
+            extra_keys: &[],
+            body: b"m",
+            persistent: false,
+            priority: 0,
+            ttl: None,
+            fault: None,
+        };
+        One {
+            stored: Stored::keep(&publication),
+            queues: SmallVec::new(),
+            arrival: Arrival::unheard(),
+        }
+    }
+
+    #[test]
+    fn one_that_is_on_its_way_is_waited_for_by_what_comes_after_it() {
+        let strayed = Strayed::default();
+        assert!(strayed.is_empty());
+        assert!(strayed.push(one()).is_ok());
+        let going = strayed.pop_if(|_| true);
+        assert!(going.is_some() && !strayed.is_empty(), "it is in no queue yet");
+        assert!(strayed.pop_if(|_| true).is_none() && strayed.is_empty());
     }
 }
