@@ -267,9 +267,6 @@ impl World {
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.terminating {
             self.pods.remove(&ordinal);
-            if self.volumes.get(&ordinal).is_some_and(|volume| volume.terminating) {
-                self.volumes.remove(&ordinal);
-            }
         } else if pod.stopped || pod.drained {
             pod.ready = false;
         } else if self.works[pod.revision] && !pod.failed {
@@ -285,8 +282,11 @@ impl World {
         }
     }
 
-    /// Takes note of the template, makes missing pods and volumes and deletes superfluous pods.
+    /// Volumes that terminate go when no pod has them; takes note of the template, makes missing pods and volumes, deletes superfluous pods.
     fn controller(&mut self) {
+        let pods = &self.pods;
+        self.volumes
+            .retain(|ordinal, volume| !volume.terminating || pods.contains_key(ordinal));
         if !self.made {
             return;
         }
