@@ -44,9 +44,9 @@ dist: image ## charts, install.yaml, image, bill of materials and checksums in D
 
 # ---- tests ----
 
-.PHONY: test lint test-unit test-tidy test-oracle test-soak test-interop test-page test-fuzz test-image test-e2e
+.PHONY: test lint test-unit test-tidy test-oracle test-deb test-soak test-interop test-page test-fuzz test-image test-e2e
 test: ## run all tests; what CI runs
-	@hack/steps lint test-unit test-tidy image test-oracle test-soak test-interop test-page test-fuzz test-image test-e2e
+	@hack/steps lint test-unit test-tidy image test-oracle test-deb test-soak test-interop test-page test-fuzz test-image test-e2e
 
 lint: ## format, clippy, shellcheck, charts
 	@hack/need cargo shellcheck
@@ -68,6 +68,12 @@ test-oracle: build ## each behaviour against a real RabbitMQ and against us
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/oracle
 	$(RUNNERS)/oracle --cli
+
+test-deb: build ## the Debian package in a throw-away copy of this host: installed, used, upgraded, removed
+	@hack/need dpkg-deb unshare curl
+	@rm -rf $(WARREN_CACHE)/deb
+	@hack/deb $(WARREN_CACHE)/deb
+	@hack/try-deb $(WARREN_CACHE)/deb/warren_*.deb
 
 test-interop: build ## programs with foreign clients against us
 	@hack/need python3-venv go node javac mvn
