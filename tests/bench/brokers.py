@@ -89,13 +89,21 @@ class Broker:
 
     def perf(self, options):
         """One run of the load generator on this broker; its report."""
+        return self.end_perf(self.begin_perf(options))
+
+    def begin_perf(self, options):
+        """A run that has begun."""
         command = [
             WARREN, "perf", "--uri", f"amqp://guest:guest@127.0.0.1:{self.ports[0]}", "--json", "--quiet", *options,
         ]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"{self.name}: {' '.join(command)}\n{done.stderr}")
-        return json.loads(done.stdout)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def end_perf(self, load):
+        """The report of a run, once it is over."""
+        out, errors = load.communicate()
+        if load.returncode != 0:
+            sys.exit(f"{self.name}: {' '.join(load.args)}\n{errors}")
+        return json.loads(out)
 
 
 def member(first=None):

@@ -80,9 +80,9 @@ fn look(cell: &QueueCell, place: u64) -> Look {
         return Look::Nowhere;
     };
     let mut seen = None;
-    let peeked = held
-        .queue
-        .peek(&[(seq, seq)], u64::MAX, |copied| seen = Some(Seen::of(&copied)));
+    let peeked = held.queue.peek(&[(seq, seq)], queue::Portion::ALL, |copied| {
+        seen = Some(Seen::of(&copied))
+    });
     match (seen, peeked.pages.into_iter().next()) {
         (Some(seen), _) => Look::There(seen),
         (None, Some(page)) => Look::Paged(page),

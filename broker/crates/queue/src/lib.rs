@@ -41,7 +41,7 @@ pub use dedup::{Dedup, Judged, Known, Origin, Stamp};
 pub use deliver::{Fetched, Got};
 pub use message::{Facts, Incoming, Message, NEVER};
 pub use page::{Paged, Restored, RestoredPage};
-pub use peek::{PageWanted, Peeked};
+pub use peek::{PageWanted, Peeked, Portion};
 pub use publish::Published;
 pub use queue::{ConsumerView, Queue};
 pub use settings::Settings;

@@ -6,7 +6,7 @@ use model::{PageId, Seq};
 
 use crate::copied::Copied;
 use crate::lane::Held;
-use crate::listing::{Listing, holds, joined};
+use crate::listing::{Listing, holds, joined, within};
 use crate::message::Message;
 use crate::page::Paged;
 use crate::queue::Queue;
@@ -29,6 +29,38 @@ pub struct PageWanted {
     pub level: u8,
     /// Which of its messages, as ascending runs.
     pub seqs: Vec<(Seq, Seq)>,
+}
+
+impl PageWanted {
+    /// True if this one is wanted.
+    pub fn holds(&self, seq: Seq) -> bool {
+        holds(&self.seqs, seq)
+    }
+
+    /// Only those from `first` to `last`.
+    pub fn part(&self, first: Seq, last: Seq) -> Self {
+        PageWanted {
+            seqs: within(&self.seqs, first, last).collect(),
+            ..*self
+        }
+    }
+}
+
+/// How much is shown at once: no more once there are so many messages, or their bodies have so many octets, but at least one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// Messages.
+    pub messages: u64,
+    /// Octets of bodies.
+    pub bytes: u64,
+}
+
+impl Portion {
+    /// Everything.
+    pub const ALL: Self = Portion {
+        messages: u64::MAX,
+        bytes: u64::MAX,
+    };
 }
 
 impl<M: Message, C> Queue<M, C> {
@@ -64,15 +96,16 @@ impl<M: Message, C> Queue<M, C> {
         unacked.chain(self.backlog.returns(first, last)).collect()
     }
 
-    /// Shows those messages of the ascending runs that are in memory, in no particular order: at least one, and no more
-    /// once their bodies have `bytes_max` octets. What is not held any more is left out and not mentioned.
-    pub fn peek(&self, wanted: &[(Seq, Seq)], bytes_max: u64, mut each: impl FnMut(Copied<&M>)) -> Peeked {
-        let (mut bytes, mut peeked) = (0, Peeked::default());
+    /// Shows those messages of the ascending runs that are in memory, in no particular order, and of them at most a portion. What is not held
+    /// any more is left out and not mentioned.
+    pub fn peek(&self, wanted: &[(Seq, Seq)], most: Portion, mut each: impl FnMut(Copied<&M>)) -> Peeked {
+        let (mut bytes, mut messages, mut peeked) = (0, 0, Peeked::default());
         let mut show = |copied: Copied<&M>| {
-            if bytes > bytes_max {
+            if bytes >= most.bytes || messages >= most.messages {
                 return peeked.later.push((copied.seq, copied.seq));
             }
-            bytes += copied.message.body_bytes().max(1);
+            bytes += copied.message.body_bytes();
+            messages += 1;
             each(copied);
         };
         let unacked = self.unacked.iter().filter(|held| holds(wanted, held.seq));

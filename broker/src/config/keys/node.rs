@@ -110,7 +110,7 @@ fn queues() -> Vec<Key> {
         ),
         no_effect(
             "mirroring_sync_max_throughput",
-            "mirrors are synchronised while the queue serves, as fast as they take it",
+            "mirrors are synchronised as fast as they take it while nobody publishes, and behind those who do otherwise",
         ),
         no_effect("quorum_queue.*", "members of quorum queues are kept as mirrors are"),
         no_effect("raft.*", "members of quorum queues are kept as mirrors are"),

@@ -1,12 +1,12 @@
 //! The base of a mirror: what a leader has is listed when a link stands, and sent when the mirror asks for it.
 //!
-//! The queue is locked for one slice at a time, so it serves on while a mirror is synchronised. What a message's place is
-//! and whether it lives still is asked of the queue, never remembered.
+//! The queue is locked for one portion at a time, so it serves on while a mirror is synchronised; how large that is and what comes between two of
+//! them `pace` says. What a message's place is and whether it lives still is asked of the queue, never remembered.
 
 use mirror::{Progress, Word};
 use model::{Millis, NodeUuid, PageId, QueueId, Runs, Seq};
-use queue::{Copied, Death, PageWanted, Peeked};
-use std::{io, sync::Arc};
+use queue::{Copied, Death, PageWanted, Peeked, Portion};
+use std::{io, iter::Peekable, sync::Arc};
 use store::StoredMessage;
 use tokio::sync::oneshot;
 
@@ -18,8 +18,6 @@ use super::super::{
 };
 use super::{Led, Link, stream::Inventory};
 
-/// Octets of messages sent before other tasks have their turn.
-const SLICE_BYTES: u64 = 1024 * 1024;
 /// Runs of a queue that are asked for at once.
 const RUNS_MAX: usize = 65_536;
 
@@ -137,37 +135,86 @@ fn inventory(cell: &QueueCell, held: &Held) -> Inventory {
 
 /// Sends what a mirror asked for and still lives; then, that this was all.
 async fn send(node: Arc<Node>, led: Led, link: Arc<Link>, attachment: u64, mut wanted: Vec<(Seq, Seq)>) {
+    let pace = &node.mirrors().pace;
     while !wanted.is_empty() && led.stream.hears(&link, attachment) {
         link.until_calm().await;
-        let Peeked { later, pages, .. } = send_some(&led, &link, &wanted);
-        wanted = later;
-        for page in pages {
-            let messages = read_page(&node, page.page).await;
-            link.until_calm().await;
-            wanted.extend(send_page(&led, &link, &page, messages));
+        let (has_sent, peeked) = send_some(&led, &link, &wanted, pace.portion(&node));
+        wanted = peeked.later;
+        if has_sent || peeked.pages.is_empty() {
+            pace.rest(&node).await;
+        }
+        for page in peeked.pages {
+            wanted.extend(send_page(&node, &led, &link, &page).await);
         }
         wanted.sort_unstable();
-        tokio::task::yield_now().await;
     }
     if led.stream.hears(&link, attachment) {
         link.say(|out| Word::Sent.encode(led.cell.id, out));
     }
 }
 
-/// Sends what is in memory, up to a limit. The queue is locked, so what is sent lives, and what leaves it later is told
-/// behind it.
-fn send_some(led: &Led, link: &Link, wanted: &[(Seq, Seq)]) -> Peeked {
+/// Sends what is wanted of a page, portion by portion. Returns what is to be asked for again.
+async fn send_page(node: &Node, led: &Led, link: &Link, page: &PageWanted) -> Vec<(Seq, Seq)> {
+    let pace = &node.mirrors().pace;
+    let mut messages = read_page(node, page.page).await;
+    messages.retain(|paged| page.holds(paged.seq));
+    messages.sort_unstable_by_key(|paged| paged.seq);
+    let mut messages = messages.into_iter().peekable();
+    let (mut from, mut later) = (Seq(0), Vec::new());
+    loop {
+        link.until_calm().await;
+        let some = portion(&mut messages, pace.portion(node));
+        // What was not read belongs to some portion, too: the queue may have it by now.
+        let upto = messages.peek().and_then(|_| some.last()).map(|last| last.seq);
+        later.extend(send_of_page(
+            led,
+            link,
+            &page.part(from, upto.unwrap_or(Seq(u64::MAX))),
+            some,
+        ));
+        pace.rest(node).await;
+        match upto {
+            Some(upto) => from = upto.next(),
+            None => return later,
+        }
+    }
+}
+
+/// The next messages: at least one, and no more once there are enough.
+fn portion<I: Iterator<Item = store::Paged<Message>>>(
+    messages: &mut Peekable<I>,
+    most: Portion,
+) -> Vec<store::Paged<Message>> {
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    while bytes < most.bytes
+        && (some.len() as u64) < most.messages
+        && let Some(next) = messages.next()
+    {
+        bytes += queue::Message::body_bytes(&next.message);
+        some.push(next);
+    }
+    some
+}
+
+/// Sends what is in memory, up to a limit; whether that was anything. The queue is locked, so what is sent lives, and what leaves it later is
+/// told behind it.
+fn send_some(led: &Led, link: &Link, wanted: &[(Seq, Seq)], most: Portion) -> (bool, Peeked) {
     let held = led.cell.hold();
     if held.dead {
-        return Peeked::default();
+        return Default::default();
     }
+    let mut has_sent = false;
     led.cell.letters.each_stored(|seq, dead| {
         if wanted.iter().any(|(first, last)| (*first..=*last).contains(&seq)) {
+            has_sent = true;
             say(led, link, &in_its_place(seq, dead), &dead.message);
         }
     });
-    held.queue
-        .peek(wanted, SLICE_BYTES, |copied| say(led, link, &copied, copied.message))
+    let peeked = held.queue.peek(wanted, most, |copied| {
+        has_sent = true;
+        say(led, link, &copied, copied.message);
+    });
+    (has_sent, peeked)
 }
 
 /// One that has died is where its letter is. It dies again when another leads before that has arrived.
@@ -183,7 +230,8 @@ pub(super) fn in_its_place(seq: Seq, dead: &Dead) -> Copied<Message> {
     }
 }
 
-fn send_page(led: &Led, link: &Link, page: &PageWanted, messages: Vec<store::Paged<Message>>) -> Vec<(Seq, Seq)> {
+/// These messages of a page, those of them that are wanted and still there.
+fn send_of_page(led: &Led, link: &Link, page: &PageWanted, messages: Vec<store::Paged<Message>>) -> Vec<(Seq, Seq)> {
     let held = led.cell.hold();
     if held.dead {
         return Vec::new();

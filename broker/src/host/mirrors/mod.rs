@@ -12,6 +12,7 @@ mod hand_over;
 mod keeper;
 mod link;
 mod members;
+mod pace;
 mod reach;
 mod rebalance;
 mod record;
@@ -38,6 +39,7 @@ pub use forced::run as run_forced;
 pub use keeper::run;
 pub use link::Link;
 pub use members::{Growing, Member, Membership, Resized};
+pub use pace::Pace;
 pub use reach::Reach;
 pub use rebalance::Selection;
 pub use stream::{Reign, Stream, Syncing};
@@ -57,6 +59,8 @@ pub struct Mirrors {
     led: RwLock<BTreeMap<QueueId, Led>>,
     copies: RwLock<BTreeMap<QueueId, Arc<CopyCell>>>,
     links: Mutex<BTreeMap<NodeUuid, Arc<Link>>>,
+    /// How fast mirrors are synchronised.
+    pace: Pace,
     /// Tells attachments and links of this process apart.
     numbers: AtomicU64,
     /// The keeper should look.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use model::{Millis, Seq};
 use proptest::prelude::*;
-use queue::{Copied, Copy, NEVER, Queue, Restored, RestoredPage, Settings, Tally};
+use queue::{Copied, Copy, NEVER, Portion, Queue, Restored, RestoredPage, Settings, Tally};
 
 use crate::machine::{KeptLetter, LETTER_BYTES, Machine, Operation, check};
 use crate::random::{lead, replicated, step};
@@ -20,7 +20,7 @@ type Known = (u8, Millis, String, Option<u32>);
 fn held(machine: &mut Machine) -> BTreeMap<Seq, Known> {
     let all = all_runs(|from| machine.queue.runs(from, 3));
     let mut held = BTreeMap::new();
-    let peeked = machine.queue.peek(&all, u64::MAX, |copied| {
+    let peeked = machine.queue.peek(&all, Portion::ALL, |copied| {
         held.insert(copied.seq, known(&copied, copied.message));
     });
     for wanted in &peeked.pages {
@@ -183,22 +183,28 @@ impl Base {
             return self.send_range(leader, mirror);
         }
         let mut old = Vec::new();
-        let peeked = leader.queue.peek(&self.missing, 3, |copied| {
-            let message = copied.message.clone();
-            old.push(Copied {
-                seq: copied.seq,
-                level: copied.level,
-                expires: copied.expires,
-                delivery_count: copied.delivery_count,
-                delivered: copied.delivered,
-                message,
+        let peeked = leader
+            .queue
+            .peek(&self.missing, Portion { messages: 2, bytes: 3 }, |copied| {
+                let message = copied.message.clone();
+                old.push(Copied {
+                    seq: copied.seq,
+                    level: copied.level,
+                    expires: copied.expires,
+                    delivery_count: copied.delivery_count,
+                    delivered: copied.delivered,
+                    message,
+                });
             });
-        });
         self.missing = peeked.later;
         for wanted in &peeked.pages {
             let messages = leader.store().read(wanted.page);
-            let again = leader.queue.peek_page(wanted, messages, |copied| old.push(copied));
-            self.missing.extend(again);
+            let middle = messages.get(messages.len() / 2).map_or(Seq(0), |paged| paged.seq);
+            for part in [wanted.part(Seq(0), middle), wanted.part(middle.next(), Seq(u64::MAX))] {
+                let some = messages.iter().filter(|paged| part.holds(paged.seq)).cloned();
+                let again = leader.queue.peek_page(&part, some, |copied| old.push(copied));
+                self.missing.extend(again);
+            }
         }
         self.missing.sort();
         old.into_iter().for_each(|copied| mirror.enqueue(copied));
