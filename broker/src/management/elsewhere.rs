@@ -55,7 +55,7 @@ impl FromRequestParts<Arc<Api>> for Elsewhere {
         Ok(Elsewhere {
             question: link::Page {
                 method: parts.method.to_string(),
-                path: format!("{}{}", parts.uri.path(), ages(parts.uri.query().unwrap_or_default())),
+                path: format!("{}{}", parts.uri.path(), asked_of_others(parts.uri.query().unwrap_or_default())),
                 user: String::new(),
                 reason: reason.and_then(|reason| reason.to_str().ok()).map(str::to_owned),
             },
@@ -64,13 +64,14 @@ impl FromRequestParts<Arc<Api>> for Elsewhere {
     }
 }
 
-/// Which parts of the past are asked for. Pages, order and columns are made of all that is answered.
-fn ages(query: &str) -> String {
+/// Which parts of the past, and whether memory, are asked for. Pages, order and columns are made of all that is answered.
+fn asked_of_others(query: &str) -> String {
     let is_age = |pair: &&str| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (name.ends_with("_age") || name.ends_with("_incr")) && value.bytes().all(|octet| octet.is_ascii_digit())
     };
-    let kept: Vec<&str> = query.split('&').filter(is_age).collect();
+    let is_kept = |pair: &&str| is_age(pair) || *pair == "memory=true";
+    let kept: Vec<&str> = query.split('&').filter(is_kept).collect();
     match kept.is_empty() {
         true => String::new(),
         false => format!("?{}", kept.join("&")),
@@ -280,12 +281,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_nodes_are_asked_for_the_same_past_and_for_whole_lists() {
+    fn other_nodes_are_asked_for_the_same_past_for_memory_and_for_whole_lists() {
         assert_eq!(
-            ages("page=2&lengths_age=60&lengths_incr=5&columns=name&x_age=a%26b"),
-            "?lengths_age=60&lengths_incr=5"
+            asked_of_others("page=2&lengths_age=60&lengths_incr=5&columns=name&x_age=a%26b&memory=true&binary=true"),
+            "?lengths_age=60&lengths_incr=5&memory=true"
         );
-        assert_eq!(ages("sort=name"), "");
-        assert_eq!(ages(""), "");
+        assert_eq!(asked_of_others("sort=name"), "");
+        assert_eq!(asked_of_others(""), "");
     }
 }

@@ -220,6 +220,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         exchange_types: exchange_types(),
         contexts: contexts(api).into_iter().map(own_context).collect(),
         cluster_links: Vec::new(),
+        memory: None,
         io: io(&files, &course),
         counts: counts(api, &files, &course),
     }
@@ -279,7 +280,11 @@ async fn one(
     query: Parameters,
 ) -> Outcome {
     if is_this(&api, &node).is_ok() {
-        return query.one(shape(&api, Asked::of(&query)?.node));
+        let memory = query.is_true("memory").then(|| in_octets(&observe::memory(&api.node)));
+        return query.one(Node {
+            memory,
+            ..shape(&api, Asked::of(&query)?.node)
+        });
     }
     let record = member(&api, &node)?;
     let shown = others.of_node(&api, &caller, &node).await;
@@ -303,14 +308,15 @@ async fn memory(
     others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
-    let octets = |memory: &observe::Memory| {
-        let mut shown = named(memory.parts.clone());
-        let total = json!({"rss": memory.total, "allocated": memory.allocated, "erlang": memory.allocated});
-        shown.insert("strategy".to_owned(), "rss".into());
-        shown.insert("total".to_owned(), total);
-        Value::Object(shown)
-    };
-    memory_of((&api, &caller, &node), &others, &query, octets).await
+    memory_of((&api, &caller, &node), &others, &query, in_octets).await
+}
+
+fn in_octets(memory: &observe::Memory) -> Value {
+    let mut shown = named(memory.parts.clone());
+    let total = json!({"rss": memory.total, "allocated": memory.allocated, "erlang": memory.allocated});
+    shown.insert("strategy".to_owned(), "rss".into());
+    shown.insert("total".to_owned(), total);
+    Value::Object(shown)
 }
 
 /// The same in parts of a hundred.
@@ -348,4 +354,36 @@ async fn memory_of(
         return query.one(shown.ok_or(missing)?);
     }
     query.one(json!({"memory": show(&observe::memory(&api.node))}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        host::started_blank,
+        management::{answer_node, pages},
+    };
+
+    #[tokio::test]
+    async fn a_node_tells_what_its_memory_is_used_for_when_it_is_asked() {
+        let (_folder, node) = started_blank().await;
+        let path = format!("/nodes/{}", node.name());
+        let shown = async |query: &str| {
+            let page = link::Page {
+                method: "GET".to_owned(),
+                path: format!("{path}{query}"),
+                user: "guest".to_owned(),
+                reason: None,
+            };
+            let (status, body) = answer_node(pages(node.clone(), Arc::default()), page).await.unwrap();
+            assert_eq!(status, 200, "{body}");
+            serde_json::from_str::<Value>(&body).unwrap()
+        };
+        assert!(shown("").await.get("memory").is_none());
+        let memory = &shown("?memory=true").await["memory"];
+        let total = memory["total"]["rss"].as_u64().unwrap();
+        let parts: u64 = memory.as_object().unwrap().values().filter_map(Value::as_u64).sum();
+        assert!(total > 0);
+        assert_eq!(parts, total);
+    }
 }

@@ -198,6 +198,15 @@ async fn read(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, qu
     query.one(own)
 }
 
+/// For how many seconds `observe::history` keeps what.
+fn retention() -> SampleRetention {
+    SampleRetention {
+        global: vec![600, 3600, 28_800, 86_400],
+        basic: vec![600],
+        detailed: Vec::new(),
+    }
+}
+
 fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overview, Failure> {
     let config = api.node.config();
     let config = &config.management;
@@ -226,7 +235,7 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
     Ok(Overview {
         management_version: RABBITMQ_VERSION.to_owned(),
         rates_mode: config.rates_mode.word().to_owned(),
-        sample_retention_policies: SampleRetention::default(),
+        sample_retention_policies: retention(),
         exchange_types: exchange_types(),
         product_version: env!("CARGO_PKG_VERSION").to_owned(),
         product_name: "Warren".to_owned(),
@@ -236,7 +245,7 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
         erlang_full_version: String::new(),
         release_series_support_status: "supported".to_owned(),
         disable_stats: !statistics,
-        enable_queue_totals: totals,
+        enable_queue_totals: config.enable_queue_totals || query.is_true("enable_queue_totals"),
         message_stats: if statistics { message_stats } else { Rates::default() },
         churn_rates: statistics.then_some(churn),
         queue_totals: if totals { sum.queue_totals } else { Rates::default() },

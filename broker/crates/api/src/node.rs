@@ -167,6 +167,9 @@ pub struct Node {
     pub contexts: Vec<Context>,
     /// Links to other nodes.
     pub cluster_links: Vec<Value>,
+    /// What the memory is used for, in octets; with `memory=true` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Value>,
     /// How long the messages' files take to be read, written and synced.
     #[serde(flatten)]
     pub io: NodeIo,

@@ -76,7 +76,7 @@ fn bounds(prefix: &str, of: impl Fn(&mut Config) -> &mut HttpBounds + Copy + 'st
     ]
 }
 
-const STATISTICS: &str = "statistics are kept for the last few seconds only";
+const STATISTICS: &str = "of every object ten minutes are kept, of the node as a whole a day";
 
 fn legacy_listener() -> Vec<Key> {
     vec![
