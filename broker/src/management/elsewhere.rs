@@ -55,7 +55,11 @@ impl FromRequestParts<Arc<Api>> for Elsewhere {
         Ok(Elsewhere {
             question: link::Page {
                 method: parts.method.to_string(),
-                path: format!("{}{}", parts.uri.path(), asked_of_others(parts.uri.query().unwrap_or_default())),
+                path: format!(
+                    "{}{}",
+                    parts.uri.path(),
+                    asked_of_others(parts.uri.query().unwrap_or_default())
+                ),
                 user: String::new(),
                 reason: reason.and_then(|reason| reason.to_str().ok()).map(str::to_owned),
             },

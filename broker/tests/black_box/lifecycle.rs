@@ -117,3 +117,12 @@ async fn a_hundred_stops_and_starts_leave_nothing_behind() {
     let channel = queue(&broker, "q").await;
     assert_eq!(bodies(&channel, "q").await.len(), 100);
 }
+
+#[test]
+fn a_tool_whose_complaint_nobody_reads_exits_as_if_somebody_did() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut tool = std::process::Command::new(env!("CARGO_BIN_EXE_warren"));
+    let status = tool.args(["ctl", "no_such_command"]).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(64));
+}

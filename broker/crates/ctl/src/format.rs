@@ -234,7 +234,7 @@ fn erlang_rows(columns: &[String], rows: &[Vec<Term>]) -> String {
 }
 
 /// Boxes of a terminal's line-drawing letters, names in bold.
-fn pretty(columns: &[String], rows: &[Vec<Term>]) -> String {
+pub(crate) fn pretty(columns: &[String], rows: &[Vec<Term>]) -> String {
     let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(plain).collect()).collect();
     let width = |at: usize| {
         let longest = cells

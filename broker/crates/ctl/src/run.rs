@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::problem::{CONFIG, Problem, USAGE};
 use crate::reference;
 use link::{Request, Term};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,8 @@ pub fn main(tool: Tool, arguments: &[String], offline: &Offline) -> ExitCode {
     match run(tool, arguments, offline) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("{}", problem.text);
+            // Where nobody reads the text, the exit code tells as much.
+            let _ = writeln!(std::io::stderr(), "{}", problem.text);
             ExitCode::from(problem.exit)
         }
     }

@@ -39,6 +39,7 @@ pub(super) const COMMANDS: &[Command] = &[
             say(scene, "Listing supported ciphers ...");
             Ok(words(&Cipher::ALL.map(|(name, _)| name)))
         })
+        .in_both()
         .under(CONFIGURATION),
     Command::new("list_hashes", never)
         .help("", "Lists the hashes that encode and decode know")
@@ -46,6 +47,7 @@ pub(super) const COMMANDS: &[Command] = &[
             say(scene, "Listing supported hash algorithms ...");
             Ok(words(&Hash::ALL.map(|(name, _)| name)))
         })
+        .in_both()
         .under(CONFIGURATION),
 ];
 

@@ -1,9 +1,10 @@
-//! Feature flags, which are always all enabled here, and how passwords are kept.
+//! Feature flags, which are always all enabled here, what is deprecated, and how passwords are kept.
 
-use crate::command::{Command, Output, flag};
+use crate::command::{Command, Output, Session, flag};
 use crate::commands::List;
-use crate::problem::{DATA, Problem, USAGE};
-use link::{Failure, Listing, Request};
+use crate::format;
+use crate::problem::{DATA, Problem, UNAVAILABLE, USAGE};
+use link::{Failure, Listing, Request, Term};
 
 const FLAGS: &str = "Feature flags";
 const COLUMNS: &[&str] = &["name", "state", "stability", "provided_by", "desc", "doc_url"];
@@ -62,13 +63,41 @@ pub(super) const COMMANDS: &[Command] = &[
         false => "Listing deprecated features ...".to_owned(),
     })
     .under(FLAGS),
+    Command::new("check_if_any_deprecated_features_are_used", check_deprecated)
+        .help(
+            "[--timeout <timeout>]",
+            "Fails if deprecated features are in use, and names them",
+        )
+        .in_both()
+        .banner(|_, _, _| "Checking if any deprecated features are used ...".to_owned())
+        .under("Monitoring, observability and health checks"),
     Command::new("hash_password", |session| {
         let password = session.argument(0);
         let hash = session.ask(&Request::HashPassword { password })?;
-        Ok(Output::Text(crate::format::text(&hash)))
+        Ok(Output::Text(format::text(&hash)))
     })
     .help("<cleartext_password>", "Hashes a plaintext password")
     .takes(1, 1)
     .banner(|_, _, _| "Will hash password ...".to_owned())
     .under("Users"),
 ];
+
+fn check_deprecated(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let request = Request::List {
+        what: Listing::DeprecatedFeatures { used: true },
+        columns: vec!["name".to_owned()],
+    };
+    let mut used = Vec::new();
+    session.list(&request, |row| {
+        used.extend(row.iter().map(format::text));
+        Ok(())
+    })??;
+    match used.is_empty() {
+        true => {
+            let ok = Term::Map(vec![("result".to_owned(), Term::text("ok"))]);
+            let text = "Cluster reported no deprecated features in use";
+            Ok(Output::Both(text.to_owned(), ok))
+        }
+        false => Err(Problem::error(UNAVAILABLE, used.join("\n"))),
+    }
+}

@@ -1,7 +1,7 @@
 //! `rabbitmq-queues` and `rabbitmq-upgrade`: moving the leaders of mirrored queues, and taking a node out of service.
 
 use crate::command::{Command, Output, Session, text};
-use crate::format::{Format, Printer};
+use crate::format::{Format, Printer, pretty};
 use crate::problem::{Problem, USAGE};
 use crate::run::Tool;
 use link::{QueueKind, Request, Term};
@@ -73,6 +73,16 @@ pub(super) const COMMANDS: &[Command] = &[
     })
     .of(&[Tool::Upgrade])
     .under(MAINTENANCE),
+    Command::new("post_upgrade", |session| {
+        rebalance_of(session, QueueKind::All, Output::Text(String::new()))
+    })
+    .help(
+        "",
+        "Done after an upgrade: spreads the leaders of replicated queues over the nodes",
+    )
+    .banner(|_, _, _| "Executing post upgrade tasks...\nRebalancing queue masters...".to_owned())
+    .of(&[Tool::Upgrade])
+    .under(MAINTENANCE),
     Command::new("rebalance", rebalance)
         .help(
             "all|classic|quorum|stream [--vhost-pattern <pattern>] [--queue-pattern <pattern>]",
@@ -115,9 +125,16 @@ fn kind(word: &str) -> Result<QueueKind, Problem> {
 }
 
 fn rebalance(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let kind = kind(&session.argument(0))?;
+    let nothing = pretty(&["Output".to_owned()], &[vec![Term::text("[]")]]);
+    rebalance_of(session, kind, Output::Text(nothing))
+}
+
+/// `nothing` is what a table without rows is shown as.
+fn rebalance_of(session: &mut Session<'_>, kind: QueueKind, nothing: Output) -> Result<Output, Problem> {
     let pattern = |name: &str| session.options.text(name).unwrap_or(".*").to_owned();
     let request = Request::Rebalance {
-        kind: kind(&session.argument(0))?,
+        kind,
         vhost_pattern: pattern("vhost-pattern"),
         queue_pattern: pattern("queue-pattern"),
         here: false,
@@ -130,14 +147,10 @@ fn rebalance(session: &mut Session<'_>) -> Result<Output, Problem> {
         Term::List(rows) => rows,
         _ => Vec::new(),
     };
-    let columns: Vec<String> = match rows.is_empty() && format == Format::PrettyTable {
-        true => vec!["Output".to_owned()],
-        false => COLUMNS.map(str::to_owned).to_vec(),
-    };
-    let mut printer = Printer::new(format, &columns, true);
     if rows.is_empty() && format == Format::PrettyTable {
-        printer.row(vec![Term::text("[]")])?;
+        return Ok(nothing);
     }
+    let mut printer = Printer::new(format, &COLUMNS.map(str::to_owned), true);
     for row in rows {
         if let Term::List(cells) = row {
             printer.row(cells)?;

@@ -85,6 +85,7 @@ pub(super) const COMMANDS: &[Command] = &[
         })
         .app(App::Either)
         .alone(wait)
+        .in_both()
         .under(NODES),
 ];
 

@@ -31,6 +31,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "Lists the limits of one user, or of all",
         )
         .with(&[text("user"), flag("global")])
+        .in_both()
         .banner(|_, options, _| match options.flag("global") {
             true => "Listing limits for all users ...".into(),
             false => format!(

@@ -88,6 +88,10 @@ pub(crate) const NOT_HERE: &[(&str, &str)] = &[
         "clear_auth_backend_cache",
         "users are looked up in the definitions, no answer is cached",
     ),
+    (
+        "check_if_cluster_has_classic_queue_mirroring_policy",
+        "mirroring is what this broker is for; `list_policies` shows the policies",
+    ),
     ("command_line_arguments", ERLANG),
     (
         "consistent_hash_exchange_ring_state",
@@ -106,6 +110,10 @@ pub(crate) const NOT_HERE: &[(&str, &str)] = &[
     ("list_stomp_connections", PLUGIN),
     ("list_stream_connections", PLUGIN),
     ("maybe_stuck", ERLANG),
+    (
+        "metadata_store_status",
+        "there is one store of definitions; `cluster_status` shows the nodes that agree on it",
+    ),
     ("observer", ERLANG),
     (
         "reconcile_vhosts",
@@ -125,6 +133,7 @@ pub(crate) const NOT_HERE: &[(&str, &str)] = &[
     ("runtime_thread_stats", ERLANG),
     ("schema_info", ERLANG),
     ("shovel_status", PLUGIN),
+    ("stream_status", PLUGIN),
 ];
 
 const PLUGIN: &str = "it belongs to a plugin that this broker does not have";
