@@ -340,7 +340,11 @@ impl Life {
         for (seq, died) in led.journal.died().filter(|(seq, _)| is_wanted(*seq)) {
             say(seq, 0, died.expires(), 0, died.letter);
         }
-        let peeked = led.queue.peek(&want.runs, 1, |copied| {
+        let one = queue::Portion {
+            messages: 1,
+            ..queue::Portion::ALL
+        };
+        let peeked = led.queue.peek(&want.runs, one, |copied| {
             say(
                 copied.seq,
                 copied.level,
