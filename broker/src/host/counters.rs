@@ -67,6 +67,10 @@ counters! {
     taken_over_planned,
     /// Queues that this node leads since messages were given up for it.
     given_up,
+    /// Changes of definitions that were committed at this node's word, and are known on all nodes that are up.
+    definitions_committed,
+    /// Nanoseconds that this took, from the word to the last node.
+    definitions_committed_ns,
     /// Octets received from AMQP clients that are gone.
     octets_received,
     /// Reads that brought them.

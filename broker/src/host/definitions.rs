@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 use store::{
     RecoveredQueue,
@@ -232,9 +233,13 @@ impl Node {
             Some(refusal) => Err(refusal),
             None => {
                 let is_between_nodes = matches!(command, Command::Mirrors(_) | Command::ConnectionClosed(_));
+                let began = Instant::now();
                 let answer = self.meta().propose(command).await?;
                 if !is_between_nodes {
                     self.all_know().await;
+                    let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    self.counters().definitions_committed.add(1);
+                    self.counters().definitions_committed_ns.add(took);
                 }
                 Ok(answer)
             }

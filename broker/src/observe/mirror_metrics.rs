@@ -1,8 +1,9 @@
-//! Families of mirrored queues, and whether the node serves at all. RabbitMQ has none of them: the page puts our own prefix before their names.
+//! Families of mirrored queues and of definitions, and whether the node serves at all. RabbitMQ has none of them: the page puts our own prefix before their names.
 //!
 //! Each node tells of the queues that it leads, so that sums over the nodes count nothing twice; only of queues without a leader every node tells.
 
 use catalog::{Catalog, QueueRecord};
+use std::time::Duration;
 
 use super::{
     exposition::{
@@ -84,7 +85,38 @@ pub fn mirrors(page: &mut Page, scrape: &Scrape<'_>) {
     for (name, value, help) in gauges {
         page.one(name, Gauge, help, &[], value);
     }
+    far_behind(page, node);
     taken_over(page, scrape);
+    commits(page, scrape);
+}
+
+/// What mirrors do not have yet: of operations those that count, of messages those that are being synchronised.
+fn far_behind(page: &mut Page, node: &Node) {
+    let (mut operations, mut messages) = (0, 0);
+    for led in node.mirrors().all_led() {
+        let reign = led.stream.reign();
+        operations += reign.applied.saturating_sub(reign.reached);
+        messages += led.stream.lacking().unwrap_or_default();
+    }
+    let help = "Operations of queues with mirrors that not every copy that counts has on disk yet";
+    page.one("mirror_lag_operations", Gauge, help, &[], operations);
+    let help = "Messages that mirrors still lack which are being synchronised";
+    page.one("messages_to_synchronise", Gauge, help, &[], messages);
+}
+
+/// How long a change of definitions takes until all nodes that are up know it.
+fn commits(page: &mut Page, scrape: &Scrape<'_>) {
+    let help = "Changes of definitions that this node had committed";
+    page.one(
+        "definitions_commits_total",
+        Counter,
+        help,
+        &[],
+        scrape.counts.definitions_committed,
+    );
+    let seconds = Duration::from_nanos(scrape.counts.definitions_committed_ns).as_secs_f64();
+    let help = "Time that these took, until all nodes that are up knew them";
+    page.one("definitions_commit_seconds_total", Counter, help, &[], seconds);
 }
 
 fn taken_over(page: &mut Page, scrape: &Scrape<'_>) {

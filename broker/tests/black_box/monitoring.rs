@@ -4,6 +4,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    process::Command,
     time::Instant,
 };
 
@@ -40,6 +41,21 @@ fn tells(at: SocketAddr, lines: &[&str]) {
     }
 }
 
+/// What the node tells of a family without labels; nothing is zero.
+fn number(at: SocketAddr, family: &str) -> f64 {
+    let page = page(at).unwrap_or_default();
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix(family)?.strip_prefix(' '));
+    line.and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// Sends a signal to a process of ours.
+fn signal(process: u32, signal: &str) {
+    let sent = Command::new("kill").args([signal, &process.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
 /// Waits until one of these nodes tells the line.
 fn took_over(nodes: &[SocketAddr], line: &str) {
     let deadline = Instant::now() + PATIENCE;
@@ -48,6 +64,37 @@ fn took_over(nodes: &[SocketAddr], line: &str) {
         assert!(Instant::now() < deadline, "'{line}' is not told by one of {nodes:?}");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_that_a_mirror_lacks_are_told_until_it_has_them() {
+    let ports: [SocketAddr; 2] = free_addresses();
+    let settings = ports.map(|port| format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {}", port.port()));
+    let machines = Machines::start_with(settings.into()).joined();
+    machines.tool("rabbitmq-plugins", 1, &["enable", "rabbitmq_prometheus"]);
+    let policy = r#"{"ha-mode":"all","ha-sync-mode":"automatic"}"#;
+    machines.ctl(1, &["set_policy", "--apply-to", "queues", "ha-all", "^test", policy]);
+    declare(&machines, 1, "test").await;
+    publish(&machines, 1, "test", 0..20).await;
+    machines.shows(2, "test", "synchronised_slave_pids", &[ALL[1]]);
+    tells(
+        ports[0],
+        &["warren_mirror_lag_operations 0", "warren_messages_to_synchronise 0"],
+    );
+    assert!(number(ports[0], "warren_definitions_commits_total") > 1.0);
+    assert!(number(ports[0], "warren_definitions_commit_seconds_total") > 0.0);
+    let (leader, frozen) = (ports[0], machines.nodes[1].process.id());
+    signal(frozen, "-STOP");
+    let watcher = std::thread::spawn(move || {
+        let deadline = Instant::now() + PATIENCE;
+        while number(leader, "warren_mirror_lag_operations") == 0.0 {
+            assert!(Instant::now() < deadline, "no operation is missed");
+        }
+        signal(frozen, "-CONT");
+    });
+    publish(&machines, 1, "test", 20..21).await;
+    watcher.join().unwrap();
+    tells(ports[0], &["warren_mirror_lag_operations 0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
