@@ -4,7 +4,7 @@
 use crate::{
     broker::PATIENCE,
     machines::{ALL, Machines},
-    mirroring::{channel, declare, drain, publish},
+    mirroring::{channel, declare, drain, fill, publish},
 };
 use futures::StreamExt;
 use lapin::{
@@ -40,7 +40,7 @@ struct Ledger {
 }
 
 /// Clients at several nodes that go on until they are told to end.
-struct Clients {
+pub(crate) struct Clients {
     over: Arc<AtomicBool>,
     ledger: Arc<Mutex<Ledger>>,
     publishers: Vec<JoinHandle<(Vec<String>, Duration)>>,
@@ -48,7 +48,7 @@ struct Clients {
 }
 
 impl Clients {
-    async fn start(machines: &Machines, queue: &str, publishers: &[usize], consumers: &[usize]) -> Self {
+    pub(crate) async fn start(machines: &Machines, queue: &str, publishers: &[usize], consumers: &[usize]) -> Self {
         let mut clients = Clients {
             over: Arc::default(),
             ledger: Arc::default(),
@@ -98,7 +98,7 @@ impl Clients {
     }
 
     /// Waits until consumers have got so many more messages.
-    fn go_on(&self, more: usize) {
+    pub(crate) fn go_on(&self, more: usize) {
         let before = self.ledger.lock().unwrap().got.len();
         let deadline = Instant::now() + PATIENCE;
         while self.ledger.lock().unwrap().got.len() < before + more {
@@ -108,7 +108,7 @@ impl Clients {
     }
 
     /// Ends publishers, and waits until all that was confirmed has come.
-    async fn end(self, machines: &Machines) {
+    pub(crate) async fn end(self, machines: &Machines) {
         self.over.store(true, Ordering::Relaxed);
         let (mut confirmed, mut longest) = (BTreeSet::new(), Duration::ZERO);
         for publisher in self.publishers {
@@ -300,22 +300,6 @@ async fn a_mirror_that_lacks_messages_leads_after_a_stop_only_if_its_policy_says
     machines.ctl(1, &["start_app"]);
     machines.shows(2, "test.waits", "leader", &[ALL[0]]);
     assert_eq!(drain(&machines, 2, "test.waits").await, [0, 1, 2]);
-}
-
-/// Publishes so many at once, and waits for all confirms.
-async fn fill(machines: &Machines, number: usize, queue: &str, count: u32) {
-    let channel = channel(machines, number).await;
-    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-    let mut confirms = Vec::new();
-    for body in 0..count {
-        let properties = BasicProperties::default().with_delivery_mode(2);
-        let (options, body) = (BasicPublishOptions::default(), body.to_string());
-        let published = channel.basic_publish("".into(), queue.into(), options, body.as_bytes(), properties);
-        confirms.push(published.await.unwrap());
-    }
-    for confirm in confirms {
-        assert!(confirm.await.unwrap().is_ack());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

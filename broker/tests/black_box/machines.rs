@@ -22,6 +22,7 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) amqp: u16,
     pub(crate) peers: u16,
+    pub(crate) admin: u16,
     pub(crate) process: Child,
 }
 
@@ -84,6 +85,7 @@ impl Machines {
             name: name.to_owned(),
             amqp,
             peers,
+            admin,
             process,
         });
     }

@@ -14,6 +14,7 @@ mod definitions;
 mod delayed;
 mod detached;
 mod disk_trouble;
+mod evacuation;
 mod events;
 mod external;
 mod hand_over;

@@ -43,6 +43,22 @@ pub(crate) async fn publish(machines: &Machines, number: usize, queue: &str, bod
     }
 }
 
+/// Publishes so many at once, and waits for all confirms.
+pub(crate) async fn fill(machines: &Machines, number: usize, queue: &str, count: u32) {
+    let channel = channel(machines, number).await;
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let mut confirms = Vec::new();
+    for body in 0..count {
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        let (options, body) = (BasicPublishOptions::default(), body.to_string());
+        let published = channel.basic_publish("".into(), queue.into(), options, body.as_bytes(), properties);
+        confirms.push(published.await.unwrap());
+    }
+    for confirm in confirms {
+        assert!(confirm.await.unwrap().is_ack());
+    }
+}
+
 /// Takes all there is at a node, acknowledged at once.
 pub(crate) async fn drain(machines: &Machines, number: usize, queue: &str) -> Vec<u32> {
     let channel = channel(machines, number).await;

@@ -32,7 +32,7 @@ pub use definitions::{
 pub use error::ApiError;
 pub use exchange::{Binding, DestinationType, Exchange};
 pub use health::{Alarm, Health, HealthStatus};
-pub use membership::{ClusterMember, Copies, FeatureLevel, Maintenance, Membership};
+pub use membership::{ClusterMember, Copies, Evacuation, EvacuationOrder, FeatureLevel, Maintenance, Membership};
 pub use message::{GotMessage, Publish, Published};
 pub use node::{Application, Context, Described, Listener, Node, NodeIo};
 pub use overview::{ObjectTotals, Overview, SampleRetention};

@@ -1,5 +1,7 @@
 //! What a node tells on its admin port about the cluster it belongs to.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,20 @@ pub struct Maintenance {
     pub under_maintenance: bool,
     /// Queues with copies elsewhere that it leads: such as no other node could without a loss, once it is out of service.
     pub leads: u64,
+}
+
+/// `PUT /evacuation`: queues with one copy are to move to other nodes. Good for a minute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvacuationOrder {
+    /// To these, by name; to any if none is named.
+    pub to: BTreeSet<String>,
+}
+
+/// `GET` and `PUT /evacuation`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evacuation {
+    /// Queues with one copy that the node leads and that others could.
+    pub left: u64,
 }
 
 /// `GET` and `PUT /feature-level`: whether the feature level stays what it is. `PUT` needs that alone.

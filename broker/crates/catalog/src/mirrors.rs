@@ -151,7 +151,9 @@ impl Change<'_> {
     fn judge(&mut self, proposal: &MirrorsProposal, change: &MirrorChange) -> Result<(), MirrorRefusal> {
         let record = self.catalog.queues.get(&change.queue).cloned();
         let record = record.ok_or(MirrorRefusal::NoQueue)?;
-        let mut replicas = record.replicas.as_deref().ok_or(MirrorRefusal::NotMirrored)?.clone();
+        let known = record.replicas.as_deref().cloned();
+        let begun = || self.catalog.begun_replicas(&record, change.act);
+        let mut replicas = known.or_else(begun).ok_or(MirrorRefusal::NotMirrored)?;
         let by = (proposal.node, proposal.incarnation);
         replicas.propose(by, change, &self.catalog.nodes)?;
         self.conclude(&record, replicas, Placing::after(change.act));
@@ -259,13 +261,22 @@ impl Catalog {
     /// The record of a queue that a policy or its type wants copied and that has not been before, if its leader can have
     /// copies elsewhere.
     fn first_replicas(&self, record: &QueueRecord) -> Option<Replicas> {
-        if record.ha_mode().is_none() && !record.is_quorum() {
-            return None;
-        }
+        let is_wanted = record.ha_mode().is_some() || record.is_quorum();
+        is_wanted.then(|| self.single_copy(record))?
+    }
+
+    /// The leader's own copy, if it runs and can have copies elsewhere.
+    fn single_copy(&self, record: &QueueRecord) -> Option<Replicas> {
         let leader = self
             .node_by_name(&record.leader)
             .filter(|node| node.up && node.mirrors)?;
         Some(Replicas::first(leader.uuid, leader.incarnation))
+    }
+
+    /// The record of a queue with one copy, when its leader proposes another by name, so that it can move.
+    fn begun_replicas(&self, record: &QueueRecord, act: MirrorAct) -> Option<Replicas> {
+        let begins = matches!(act, MirrorAct::AddCopy(_)) && record.durable && record.owner.is_none();
+        begins.then(|| self.single_copy(record))?
     }
 
     /// The copies of a queue that begins: all that run are in sync, since an empty copy holds every confirmed message.

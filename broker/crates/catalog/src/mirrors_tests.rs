@@ -208,6 +208,66 @@ fn copies_come_and_go_as_the_leader_says() {
     );
 }
 
+/// What the process that leads a queue with one copy proposes so that it can move.
+fn first_copy(cluster: &Cluster, name: &str, on: char) -> Command {
+    Command::Mirrors(crate::MirrorsProposal {
+        node: uuid('a'),
+        incarnation: 1,
+        changes: vec![crate::MirrorChange {
+            queue: cluster.find(name).unwrap().id,
+            epoch: model::Epoch(1),
+            version: 1,
+            act: MirrorAct::AddCopy(uuid(on)),
+        }],
+    })
+}
+
+#[test]
+fn a_queue_with_one_copy_moves_by_a_copy_a_hand_over_and_leaves_nothing_behind() {
+    let mut cluster = Cluster::of("abc");
+    cluster.apply(Command::DeclareQueue(queue("q", 'a')));
+    assert!(cluster.record().replicas.is_none());
+    let first = first_copy(&cluster, "q", 'b');
+    cluster.commit(first.clone()).unwrap();
+    assert_eq!(cluster.shown(), "e1 a1: a1 b-", "no policy wants it, and it stays");
+    assert!(
+        matches!(cluster.commit(first), Err(MirrorRefusal::Stale { .. })),
+        "a proposal counts once"
+    );
+    assert_eq!(cluster.propose(cluster.hand_over('b')), Err(MirrorRefusal::NotInSync));
+    cluster.propose(cluster.add('b')).unwrap();
+    assert_eq!(cluster.shown(), "e1 a1: a1 b1");
+    cluster.propose(cluster.hand_over('b')).unwrap();
+    assert_eq!(cluster.shown(), "e2 b1: b1");
+    assert_eq!(cluster.record().leader.as_ref(), "b@h");
+}
+
+#[test]
+fn a_move_that_a_restart_interrupts_leaves_the_queue_where_it_was() {
+    let mut cluster = Cluster::of("ab");
+    cluster.apply(Command::DeclareQueue(queue("q", 'a')));
+    let first = first_copy(&cluster, "q", 'b');
+    cluster.commit(first).unwrap();
+    cluster.restart("a");
+    assert_eq!(cluster.shown(), "e2 a2: a2");
+}
+
+#[test]
+fn only_a_durable_queue_of_nobody_gets_its_first_copy_by_its_leaders_word() {
+    let mut cluster = Cluster::of("ab");
+    let transient = crate::QueueSpec {
+        durable: false,
+        ..queue("transient", 'a')
+    };
+    cluster.apply(Command::DeclareQueue(transient));
+    let first = first_copy(&cluster, "transient", 'b');
+    assert_eq!(cluster.commit(first), Err(MirrorRefusal::NotMirrored));
+    cluster.apply(Command::DeclareQueue(queue("q", 'b')));
+    let first = first_copy(&cluster, "q", 'a');
+    assert_eq!(cluster.commit(first), Err(MirrorRefusal::NotTheLeader));
+    assert!(cluster.record().replicas.is_none(), "what is refused changes nothing");
+}
+
 #[test]
 fn one_entry_judges_each_queue_by_itself() {
     let mut cluster = Cluster::with_queue("ab", all());

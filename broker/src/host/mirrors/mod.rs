@@ -7,6 +7,7 @@
 mod answers;
 mod bases;
 mod copies;
+mod evacuation;
 mod forced;
 mod hand_over;
 mod keeper;
@@ -67,6 +68,8 @@ pub struct Mirrors {
     attention: Notify,
     /// Queues that are being handed over.
     leaving: AtomicUsize,
+    /// Queues with one copy are moved elsewhere.
+    evacuation: Mutex<evacuation::Evacuation>,
 }
 
 impl Mirrors {

@@ -1,0 +1,123 @@
+//! A node whose queues with one copy are ordered away, as the operator does before it takes the node out of a cluster for good: they are led elsewhere
+//! while clients go on, nothing that was confirmed is lost, and what cannot move stays.
+
+use crate::{
+    broker::PATIENCE,
+    hand_over::Clients,
+    machines::{ALL, Machines},
+    mirroring::{channel, declare, drain, fill},
+};
+use lapin::{options::QueueDeclareOptions, types::FieldTable};
+use link::{Cookie, Errand};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+impl Machines {
+    /// Says something on an admin port, and hears the whole answer.
+    fn say(&self, number: usize, method: &str, body: &str, proof: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.nodes[number - 1].admin)).unwrap();
+        let bytes = body.len();
+        let head = format!(
+            "{method} /evacuation HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-length: {bytes}\r\n{proof}\r\n"
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// The same with the proof of the cluster's secret; how many queues are left.
+    fn evacuate(&self, number: usize, method: &str, body: &str) -> u64 {
+        let asked = self.say(number, method, "", "");
+        let challenge = asked
+            .lines()
+            .find_map(|line| line.strip_prefix("www-authenticate: "))
+            .unwrap();
+        let nonce = link::errand_nonce(challenge).unwrap();
+        let errand = Errand {
+            method,
+            target: "/evacuation",
+            body: body.as_bytes(),
+        };
+        let cookie = Cookie::new("CWQUYERKZHUAGOEQMZZU", "test").unwrap();
+        let words = link::errand_proof(&cookie, &nonce, errand);
+        let told = self.say(number, method, body, &format!("authorization: {words}\r\n"));
+        let left = told.split_once("{\"left\":").and_then(|(_, rest)| rest.split_once('}'));
+        left.unwrap_or_else(|| panic!("{told}")).0.parse().unwrap()
+    }
+
+    /// Waits until only so many are left, and asks again meanwhile or not.
+    fn evacuated(&self, number: usize, to: &str, left: u64) {
+        let deadline = Instant::now() + 3 * PATIENCE;
+        while self.evacuate(number, "PUT", to) > left {
+            assert!(Instant::now() < deadline, "queues stay: {}", self.log(number));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_with_one_copy_move_to_another_node_while_clients_go_on_and_their_node_may_leave() {
+    let machines = Machines::cluster(3);
+    for queue in ["busy", "full", "empty"] {
+        declare(&machines, 3, queue).await;
+    }
+    fill(&machines, 3, "full", 3_000).await;
+    let clients = Clients::start(&machines, "busy", &[1, 2], &[1, 2]).await;
+    clients.go_on(50);
+    assert_eq!(machines.evacuate(3, "GET", ""), 3);
+    let to = format!(r#"{{"to":["{}"]}}"#, ALL[0]);
+    machines.evacuated(3, &to, 0);
+    for queue in ["busy", "full", "empty"] {
+        machines.shows(1, queue, "leader", &[ALL[0]]);
+        machines.shows(1, queue, "slave_pids", &[]);
+    }
+    clients.go_on(50);
+    machines.ctl(3, &["stop_app"]);
+    machines.ctl(3, &["reset"]);
+    clients.go_on(50);
+    clients.end(&machines).await;
+    let expected: Vec<u32> = (0..3_000).collect();
+    assert_eq!(drain(&machines, 1, "full").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_with_its_connection_and_what_a_policy_ties_to_the_node_stays() {
+    let machines = Machines::cluster(2);
+    let own = channel(&machines, 2).await;
+    let exclusive = QueueDeclareOptions {
+        exclusive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = own.queue_declare("mine".into(), exclusive, FieldTable::default());
+    declared.await.unwrap();
+    let nodes = format!(r#"{{"ha-mode":"nodes","ha-params":["{}"]}}"#, ALL[1]);
+    machines.ctl(1, &["set_policy", "tied", "^tied", &nodes]);
+    declare(&machines, 2, "tied").await;
+    let one = r#"{"ha-mode":"exactly","ha-params":1}"#;
+    machines.ctl(1, &["set_policy", "one", "^one", one]);
+    declare(&machines, 2, "one").await;
+    machines.evacuated(2, r#"{"to":[]}"#, 0);
+    machines.shows(1, "one", "leader", &[ALL[0]]);
+    for queue in ["mine", "tied"] {
+        machines.shows(2, queue, "leader", &[ALL[1]]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_nobody_meant_gets_nothing() {
+    let machines = Machines::cluster(2);
+    declare(&machines, 2, "stays").await;
+    assert_eq!(machines.evacuate(2, "PUT", r#"{"to":["mq9@localhost"]}"#), 1);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(machines.evacuate(2, "GET", ""), 1);
+    machines.shows(1, "stays", "leader", &[ALL[1]]);
+    let refused = machines.say(2, "PUT", r#"{"to":[]}"#, "");
+    assert!(
+        refused.starts_with("HTTP/1.1 401 "),
+        "who proves nothing orders nothing: {refused}"
+    );
+}
