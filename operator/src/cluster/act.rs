@@ -116,6 +116,7 @@ impl Hand<'_> {
                 let told = self.tell_node(found, pod, &rebalance()).await?;
                 (Vec::from_iter(told), false)
             }
+            (Step::Evacuate(pod, to), true) => (Vec::from_iter(self.evacuate(found, pod, to).await?), false),
             (Step::Stop(pod), true) => {
                 let told = self.tell_node(found, pod, &Request::StopApp).await?;
                 (Vec::from_iter(told), false)

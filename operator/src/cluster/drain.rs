@@ -1,9 +1,11 @@
 //! Takes a node out of service before its pod is replaced, and puts one back that is not replaced after all. The node itself does it, on its
-//! admin port: its clients are told to go elsewhere, and what others can lead they lead when it answers.
+//! admin port: its clients are told to go elsewhere, and what others can lead they lead when it answers. Likewise it moves queues with one copy
+//! before it goes for good.
 //!
 //! It is written down in the status before it is asked for, so that whoever finds the node so after a crash knows by whom. Whether a node may
 //! go is the plan's to say.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hyper::Method;
@@ -75,6 +77,34 @@ impl Hand<'_> {
             ),
             Err(error) => Note::warning("NodeRefuses", format!("{}: {error}", pod.name)),
         }))
+    }
+
+    /// Has queues with one copy move from this very pod's node to these. The node does so for a minute: whoever wants it no more asks no more.
+    pub(super) async fn evacuate(
+        &self,
+        found: &Found,
+        pod: &PodSeen,
+        to: &BTreeSet<String>,
+    ) -> Result<Option<Note>, Error> {
+        if !self.is_still_wanted().await? {
+            return Ok(None);
+        }
+        let Some(brokers) = its_broker(found, pod) else {
+            return Ok(None);
+        };
+        Ok(match brokers.evacuate(to).await {
+            // What is left is tied to it, as the condition says.
+            Ok(told) if told.left == 0 => None,
+            Ok(_) => Some(Note::normal(
+                "QueuesMove",
+                format!("queues of which {} has the only copy move to other nodes", pod.name),
+            )),
+            Err(broker::Error::NotFound(_)) => Some(Note::warning(
+                "NodeRefuses",
+                format!("{} is of a version that does not move queues with one copy", pod.name),
+            )),
+            Err(error) => Some(Note::warning("NodeRefuses", format!("{}: {error}", pod.name))),
+        })
     }
 
     /// The status as it was, with what is being done now.

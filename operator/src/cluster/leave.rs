@@ -1,8 +1,10 @@
-//! How the node of the highest ordinal leaves a cluster that shall have fewer: it is announced in the status, its app is stopped, so that mirrors in
-//! sync lead its queues, it leaves and empties its disk, and only then the StatefulSet is asked for fewer pods. Pure.
+//! How the node of the highest ordinal leaves a cluster that shall have fewer: queues with one copy move to nodes that stay, it is announced in the status,
+//! its app is stopped, so that mirrors in sync lead its queues, it leaves and empties its disk, and only then the StatefulSet is asked for fewer pods. Pure.
 //!
 //! Each pass decides from what the nodes tell now, so a crash anywhere is resumed, and more replicas call it off. A queue's only copy never
 //! goes: it is looked for before the app is stopped, and again after, when nothing can be declared there any more.
+
+use std::collections::BTreeSet;
 
 use api::Membership;
 
@@ -18,6 +20,8 @@ pub enum Leave {
     Held(Held),
     /// It will leave; the status must say so before anything is done.
     Announce,
+    /// Queues of which it has the only copy move to these nodes first.
+    Evacuate(Box<PodSeen>, BTreeSet<String>, Held),
     /// Its app is stopped.
     Stop(Box<PodSeen>),
     /// It leaves the cluster.
@@ -39,6 +43,9 @@ pub struct Held {
 
 /// Reasons that pass by themselves, within a minute when all is well.
 pub const PASSING_REASONS: [&str; 4] = ["NodesNotReady", "NodeNotReady", "NodesDisagree", "NodesSilent"];
+
+/// It has the only copy of queues.
+pub const ONLY_THERE: &str = "QueuesOnlyThere";
 
 /// It has been held for longer than the user would wait.
 pub const TIMED_OUT: &str = "TimedOut";
@@ -153,6 +160,11 @@ fn ordinal_of(pod: &PodSeen, node: &str) -> Option<u32> {
     node.strip_prefix(&head)?.strip_suffix(tail)?.parse().ok()
 }
 
+/// The names of their nodes.
+pub(super) fn nodes_of<'a>(pods: impl Iterator<Item = &'a &'a PodSeen>) -> BTreeSet<String> {
+    pods.filter_map(|pod| Some(pod.told.as_ref()?.node.clone())).collect()
+}
+
 fn told<'a>(pods: &'a [&'a PodSeen]) -> impl Iterator<Item = &'a Membership> {
     pods.iter().filter_map(|pod| pod.told.as_ref())
 }
@@ -199,6 +211,10 @@ fn member(node: &str, pod: Option<&PodSeen>, others: &[&PodSeen], terms: &Terms,
         (false, true) if seen.app_runs == Some(false) => stopped(pod, others, seen),
         (true, _) if pod.fresh => Leave::Held(held("NodeNotReady", moment(pod))),
         (true, announced) if pod.ready => match obstacle(pod, terms, seen.holdings.get(&pod.name)) {
+            Some(obstacle) if obstacle.reason == ONLY_THERE => {
+                let stay = others.iter().filter(|other| other.ordinal < terms.replicas);
+                Leave::Evacuate(Box::new(pod.clone()), nodes_of(stay), obstacle)
+            }
             Some(obstacle) => Leave::Held(obstacle),
             None if announced => Leave::Stop(Box::new(pod.clone())),
             None => Leave::Announce,
@@ -227,8 +243,8 @@ pub(super) fn queues_there(pod: &str, non_movable: NonMovable, holdings: &Holdin
     let cases = [
         (
             Some(&holdings.alone),
-            "QueuesOnlyThere",
-            "holds the only copy of queues: mirror them by a policy, or delete them",
+            ONLY_THERE,
+            "holds the only copy of queues, which move to other nodes, but for those that a policy ties to it by name",
         ),
         (
             Some(&holdings.unsynchronised),
@@ -289,7 +305,7 @@ fn stopped(pod: &PodSeen, others: &[&PodSeen], seen: &Situation) -> Leave {
                 "queues have no leader since {} was stopped, so it is started again: {queues}",
                 pod.name
             );
-            Leave::Return(Box::new(pod.clone()), held("QueuesOnlyThere", message))
+            Leave::Return(Box::new(pod.clone()), held(ONLY_THERE, message))
         }
     }
 }

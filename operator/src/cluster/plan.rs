@@ -7,6 +7,7 @@
 //! new revision to be well.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use super::leave::{Held, Leave, TIMED_OUT, Terms, is_member, leave, members_to, node_of};
 use super::level::not_held;
@@ -82,6 +83,8 @@ pub enum Step {
     Rebalance(Box<PodSeen>),
     /// Delete this pod so that it comes back with the new template.
     Replace(Box<PodSeen>, Why),
+    /// Have queues with one copy move from this node to these.
+    Evacuate(Box<PodSeen>, BTreeSet<String>),
     /// Stop the app of this node, which hands its queues over.
     Stop(Box<PodSeen>),
     /// Have this node leave the cluster and empty its disk.
@@ -284,6 +287,7 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
             .find(|pod| pod.ordinal == last)
             .map(|pod| pod.name.clone())
     };
+    let written = || seen.leaving.clone().filter(|leaving| Some(leaving) == name().as_ref());
     match leave(last, &terms, seen) {
         // Volumes beyond a cluster that runs are nobody's until the nodes have said whose.
         Leave::Held(held) if running > 0 && running < there && held.reason != "NodeNotRunning" => Plan {
@@ -292,8 +296,14 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
             ..plan
         },
         Leave::Held(held) => Plan {
-            leaving: seen.leaving.clone().filter(|leaving| Some(leaving) == name().as_ref()),
+            leaving: written(),
             held: Some(held),
+            ..plan
+        },
+        Leave::Evacuate(pod, to, held) => Plan {
+            leaving: written(),
+            held: Some(held),
+            step: Step::Evacuate(pod, to),
             ..plan
         },
         Leave::Announce => Plan {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::leave::{Held, held, is_member, moment, node_of, queues_there};
+use super::leave::{Held, ONLY_THERE, held, is_member, moment, node_of, nodes_of, queues_there};
 use super::pace::Pace;
 use super::plan::{Plan, Step, Wanted, Why};
 use super::situation::{ClaimSeen, PodSeen, Situation};
@@ -133,7 +133,14 @@ fn begin(replicas: u32, wanted: &Wanted, seen: &Situation) -> Option<Turn> {
         .iter()
         .find(|pod| obstacle(pod, wanted.non_movable, seen).is_none());
     let Some(pod) = free else {
-        return Some(kept(None, obstacle(first, wanted.non_movable, seen)?));
+        let others = seen.pods.iter().filter(|pod| pod.ordinal < replicas);
+        let others: Vec<_> = others.filter(|pod| pod.ordinal != first.ordinal).collect();
+        return Some(hindered(
+            None,
+            first,
+            &others,
+            obstacle(first, wanted.non_movable, seen)?,
+        ));
     };
     let renewing = Renewing {
         pod: pod.name.clone(),
@@ -190,6 +197,18 @@ fn obstacle(pod: &PodSeen, non_movable: NonMovable, seen: &Situation) -> Option<
             "NodesSilent",
             format!("{} does not tell which queues it leads", pod.name),
         )),
+    }
+}
+
+/// What hinders it is waited for; queues with one copy are told to move.
+fn hindered(renewing: Option<&Renewing>, pod: &PodSeen, others: &[&PodSeen], why: Held) -> Turn {
+    let turn = kept(renewing, why);
+    match &turn.kept {
+        Some(why) if why.reason == ONLY_THERE => Turn {
+            step: Step::Evacuate(Box::new(pod.clone()), nodes_of(others.iter())),
+            ..turn
+        },
+        _ => turn,
     }
 }
 
@@ -276,7 +295,7 @@ fn member(renewing: &Renewing, pod: &PodSeen, others: &[&PodSeen], wanted: &Want
             ),
         )),
         Some(true) => Some(match obstacle(pod, wanted.non_movable, seen) {
-            Some(why) => kept(Some(renewing), why),
+            Some(why) => hindered(Some(renewing), pod, others, why),
             None => turn(Some(renewing), Step::Stop(Box::new(pod.clone()))),
         }),
         Some(false) if !is_asked => Some(turn(Some(renewing), Step::Replace(Box::new(pod.clone()), Why::Stays))),
@@ -304,7 +323,7 @@ fn stopped(renewing: &Renewing, pod: &PodSeen, others: &[&PodSeen], seen: &Situa
                 pod.name
             );
             Turn {
-                kept: Some(held("QueuesOnlyThere", why)),
+                kept: Some(held(ONLY_THERE, why)),
                 ..turn(Some(renewing), Step::Replace(Box::new(pod.clone()), Why::Stays))
             }
         }

@@ -451,7 +451,9 @@ impl View<'_> {
                 "the StatefulSet is made anew for other volumes".into(),
             )),
             Step::Discard(renewing, _) => Some(("VolumesReplaced", format!("{} gets another volume", renewing.pod))),
-            Step::Rest | Step::Rebalance(_) | Step::Stop(_) | Step::Reset(_) | Step::Revive(_) => None,
+            Step::Rest | Step::Rebalance(_) | Step::Evacuate(..) | Step::Stop(_) | Step::Reset(_) | Step::Revive(_) => {
+                None
+            }
         }
     }
 

@@ -1,9 +1,13 @@
 //! The operator's side of the brokers' admin port: every request is proven with the cluster's secret, and only an answer that
 //! proves the same is believed. Any node of the cluster may be asked; the first that answers counts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use api::{ApiError, Copies, Maintenance, Membership, Policy, PolicyReport, Settings, SettingsTaken};
+use api::{
+    ApiError, Copies, Evacuation, EvacuationOrder, Maintenance, Membership, Policy, PolicyReport, Settings,
+    SettingsTaken,
+};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
@@ -72,6 +76,17 @@ impl Brokers {
     pub async fn maintain(&self, method: Method) -> Result<Maintenance, Error> {
         let body = self.ask(method, "/maintenance", &[]).await?;
         serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no maintenance: {error}")))
+    }
+
+    /// Has the first of them that answers move queues with one copy to these nodes, for a minute.
+    ///
+    /// # Errors
+    /// It does not know how, or none answers.
+    pub async fn evacuate(&self, to: &BTreeSet<String>) -> Result<Evacuation, Error> {
+        let order = EvacuationOrder { to: to.clone() };
+        let body = serde_json::to_vec(&order).map_err(|error| Error::Refused(error.to_string()))?;
+        let body = self.ask(Method::PUT, "/evacuation", &body).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no evacuation: {error}")))
     }
 
     /// How many queues the first of them that answers has copies of.

@@ -63,7 +63,7 @@ fn decide(seen: &Situation) -> Leave {
 /// The reason and the words by which it is held.
 fn held(seen: &Situation) -> (&'static str, String) {
     match decide(seen) {
-        Leave::Held(held) | Leave::Return(_, held) => (held.reason, held.message),
+        Leave::Held(held) | Leave::Return(_, held) | Leave::Evacuate(_, _, held) => (held.reason, held.message),
         other => panic!("{other:?}"),
     }
 }
@@ -106,6 +106,11 @@ fn what_only_it_has_holds_it_by_name() {
     let (reason, message) = held(&seen);
     assert_eq!(reason, "QueuesOnlyThere");
     assert!(message.starts_with("orders-server-2 holds the only copy") && message.ends_with(": 'q' in vhost '/'"));
+    let Leave::Evacuate(pod, to, _) = decide(&seen) else {
+        panic!("its queues do not move")
+    };
+    assert_eq!(pod.ordinal, 2);
+    assert_eq!(Vec::from_iter(to), [node(0)], "node 1 leaves next");
     let mut seen = three();
     its(&mut seen).unsynchronised.add("q".into());
     assert_eq!(held(&seen).0, "MirrorsNotSynchronised");

@@ -78,6 +78,7 @@ fn told(step: &Step) -> String {
         Step::Revive(pod) => format!("{} Revive", pod.ordinal),
         Step::Discard(renewing, _) => format!("{} Discard", renewing.pod),
         Step::Recreate => "recreate".into(),
+        Step::Evacuate(pod, _) => format!("evacuate {}", pod.name),
     }
 }
 

@@ -16,6 +16,9 @@ use operator::cluster::situation::{ClaimSeen, PodSeen, SetSeen, Situation};
 use operator::crd::{Canary, RabbitClusterSpec, UnsyncedMirrors, Update, UpdateStrategy};
 use proptest::prelude::*;
 
+#[path = "plan_stories.rs"]
+mod stories;
+
 #[derive(Clone, Debug)]
 enum Event {
     /// The user asks for this many nodes.
@@ -30,8 +33,8 @@ enum Event {
     Fail(u32),
     /// Somebody else deletes a pod.
     Delete(u32),
-    /// A queue without mirrors is declared at this node.
-    Declare(u32),
+    /// A queue without mirrors is declared at this node, and a policy ties it there or not.
+    Declare(u32, bool),
     /// A policy mirrors the queues of this node.
     Mirror(u32),
     /// The mirrors of this node's queues fall behind.
@@ -57,7 +60,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Resize),
         1 => (0_u32..6).prop_map(Event::Fail),
         1 => (0_u32..6).prop_map(Event::Delete),
-        1 => (0_u32..6).prop_map(Event::Declare),
+        1 => (0_u32..6, any::<bool>()).prop_map(|(ordinal, is_tied)| Event::Declare(ordinal, is_tied)),
         1 => (0_u32..6).prop_map(Event::Mirror),
         1 => (0_u32..6).prop_map(Event::Lag),
         1 => (0_u32..6).prop_map(Event::Sync),
@@ -144,6 +147,8 @@ struct World {
     members: BTreeSet<u32>,
     /// Nodes that hold the only copy of a queue.
     alone: BTreeSet<u32>,
+    /// Those of them whose queue a policy ties to them.
+    tied: BTreeSet<u32>,
     /// Nodes whose mirrors are behind.
     behind: BTreeSet<u32>,
     /// The operation in the status.
@@ -198,6 +203,7 @@ impl World {
             volumes: BTreeMap::new(),
             members: BTreeSet::new(),
             alone: BTreeSet::new(),
+            tied: BTreeSet::new(),
             behind: BTreeSet::new(),
             leaving: None,
             draining: None,
@@ -231,11 +237,15 @@ impl World {
             Event::Resize => self.kind += 1,
             Event::Fail(ordinal) => self.fail(*ordinal),
             Event::Delete(ordinal) => self.delete(*ordinal),
-            Event::Declare(ordinal) if self.pods.get(ordinal).is_some_and(serves) => {
+            Event::Declare(ordinal, is_tied) if self.pods.get(ordinal).is_some_and(serves) => {
                 self.alone.insert(*ordinal);
+                if *is_tied {
+                    self.tied.insert(*ordinal);
+                }
             }
             Event::Mirror(ordinal) if self.pods.values().filter(|pod| serves(pod)).count() > 1 => {
                 self.alone.remove(ordinal);
+                self.tied.remove(ordinal);
             }
             Event::Lag(ordinal) if self.members.len() > 1 => {
                 self.behind.insert(*ordinal);
@@ -243,7 +253,7 @@ impl World {
             Event::Sync(ordinal) => {
                 self.behind.remove(ordinal);
             }
-            Event::Declare(_) | Event::Mirror(_) | Event::Lag(_) => {}
+            Event::Declare(..) | Event::Mirror(_) | Event::Lag(_) => {}
             Event::Kubelet(ordinal) => self.kubelet(*ordinal),
             Event::Controller => self.controller(),
             Event::Pass { deaf, writes } => self.pass(*deaf, *writes),
@@ -540,6 +550,7 @@ impl World {
                 );
             }
             Step::Replace(pod, why) => self.replace(pod.ordinal, *why),
+            Step::Evacuate(pod, to) => self.evacuate(pod.ordinal, to),
             Step::Stop(pod) => self.stop(pod.ordinal),
             Step::Reset(pod) => self.reset(pod.ordinal),
             Step::Revive(pod) => {
@@ -631,6 +642,17 @@ impl World {
         self.delete(ordinal);
     }
 
+    /// A queue with one copy has it elsewhere afterwards. The promise: on a node that serves and stays.
+    fn evacuate(&mut self, ordinal: u32, to: &BTreeSet<String>) {
+        let stays = |other: &&u32| **other != ordinal && **other < self.wanted.max(1) && to.contains(&node(**other));
+        let meant: Vec<u32> = self.pods.keys().filter(stays).copied().collect();
+        assert_eq!(meant.len(), to.len(), "queues go to nodes that leave: {to:?} {self:?}");
+        let other = meant.into_iter().find(|other| serves(&self.pods[other]));
+        if let Some(other) = other.filter(|_| !self.tied.contains(&ordinal) && self.alone.remove(&ordinal)) {
+            self.alone.insert(other);
+        }
+    }
+
     fn stop(&mut self, ordinal: u32) {
         self.others_serve(ordinal);
         assert!(self.is_named(ordinal), "it is begun before it is written down");
@@ -668,7 +690,7 @@ impl World {
                 pod.failed = false; // on the newest revision a restart heals; an older one is for us to replace
             }
             (0..10).for_each(|ordinal| self.kubelet(ordinal));
-            (0..10).for_each(|ordinal| self.happen(&Event::Mirror(ordinal)));
+            self.tied.clear(); // what is not tied moves
             self.behind.clear();
             let rests = self.decide(0).step == Step::Rest && self.pods.values().all(serves);
             still = if rests { still + 1 } else { 0 };
@@ -698,80 +720,4 @@ proptest! {
         }
         prop_assert_eq!(world.decide(0).step, Step::Rest);
     }
-}
-
-/// Three nodes that run well, and are watched when they change.
-fn three() -> World {
-    let mut world = World::new();
-    world.wanted = 3;
-    world.update.canary = Some(Canary {
-        nodes: 1,
-        pause_seconds: 2,
-        auto_rollback: true,
-    });
-    world.live(40);
-    assert_eq!(world.settled, Some(0));
-    world
-}
-
-impl World {
-    /// Nothing unforeseen happens for a while.
-    fn live(&mut self, passes: u32) {
-        for _ in 0..passes {
-            self.pass(0, WRITES);
-            self.controller();
-            (0..6).for_each(|ordinal| self.kubelet(ordinal));
-        }
-    }
-
-    fn revisions(&self) -> Vec<usize> {
-        self.pods.values().map(|pod| pod.revision).collect()
-    }
-}
-
-#[test]
-fn a_template_that_does_not_work_costs_one_node_and_is_taken_back_until_the_user_asks_for_another() {
-    let mut world = three();
-    let before: Vec<_> = world.pods.values().map(|pod| pod.uid).collect();
-    world.works.push(false);
-    world.live(60);
-    assert_eq!((world.revisions(), world.rolled_back), (vec![0, 0, 0], Some(1)));
-    assert!(world.pods.values().all(serves));
-    let uids = |world: &World| world.pods.values().map(|pod| pod.uid).collect::<Vec<_>>();
-    let after = uids(&world);
-    let touched = after.iter().zip(&before).filter(|(after, before)| after != before);
-    assert_eq!(touched.count(), 1, "the others were never touched");
-    world.live(60);
-    assert_eq!(uids(&world), after, "no pod goes for it again");
-    world.works.push(true);
-    world.live(60);
-    assert_eq!(
-        (world.revisions(), world.rolled_back, world.settled),
-        (vec![2, 2, 2], None, Some(2))
-    );
-}
-
-#[test]
-fn a_template_that_does_not_work_stays_where_nobody_has_asked_for_a_way_back() {
-    let mut world = three();
-    world.update.canary.as_mut().unwrap().auto_rollback = false;
-    world.works.push(false);
-    world.live(60);
-    assert_eq!((world.revisions(), world.rolled_back), (vec![0, 0, 1], None));
-}
-
-#[test]
-fn volumes_are_replaced_one_by_one_and_a_queue_with_one_copy_keeps_its_own() {
-    let mut world = three();
-    world.kind = 1;
-    world.alone.insert(1);
-    world.live(60);
-    let kinds = |world: &World| world.volumes.values().map(|volume| volume.kind).collect::<Vec<_>>();
-    assert_eq!(kinds(&world), [1, 0, 1], "who cannot leave holds up no other");
-    let plan = world.decide(0);
-    assert_eq!(plan.kept.map(|held| held.reason), Some("QueuesOnlyThere"));
-    world.alone.clear();
-    world.live(80);
-    assert_eq!(kinds(&world), [1, 1, 1]);
-    assert_eq!((world.members.len(), world.decide(0).step), (3, Step::Rest));
 }

@@ -202,7 +202,7 @@ fn a_node_that_cannot_leave_is_named_with_the_reason() {
     let status = after(1, None, &three, FIRST);
     let (blocked, reason, message) = owned(condition(&status, "ScaleDownBlocked"));
     assert_eq!((blocked.as_str(), reason.as_str()), ("True", "QueuesOnlyThere"));
-    assert!(message.ends_with("delete them: 'q' in vhost '/'"), "{message}");
+    assert!(message.ends_with("by name: 'q' in vhost '/'"), "{message}");
     assert_eq!(status.summary.reason, message);
     assert_eq!((status.replicas, status.operation.is_none()), (3, true));
     assert_eq!(condition(&status, "Ready").0, "True", "the nodes that run are well");

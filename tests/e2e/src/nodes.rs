@@ -43,8 +43,12 @@ pub(crate) fn checks(checks: &mut Checks) {
         lose_a_disk,
     );
     checks.check(
-        "a node that holds a queue's only copy does not leave, and a condition names the queue",
-        held_by_a_queue,
+        "a node that a policy names does not leave, and a condition names the policy",
+        held_by_a_policy,
+    );
+    checks.check(
+        "without that policy a queue with one copy moves to a node that stays, and its node leaves",
+        move_a_queue,
     );
     checks.check(
         "mirrored, its queues move, and it leaves while messages are published: every confirmed one is there",
@@ -105,17 +109,29 @@ fn pods_asked_for() -> Outcome<String> {
     field("statefulset", &format!("{}-server", ORDERS.0), "{.spec.replicas}")
 }
 
-fn held_by_a_queue() -> Outcome {
+fn held_by_a_policy() -> Outcome {
     ORDERS.at(3, |ann| ann.put("only-there", 10))?;
+    let tied = format!(r#"{{"ha-mode":"nodes","ha-params":["{}"]}}"#, ORDERS.pod(3));
+    ORDERS.ctl(0, &["set_policy", "tied", "^tied$", &tied])?;
     ORDERS.scale("3")?;
     within(LIMIT, || {
         equal(condition("rmq", ORDERS.0, "ScaleDownBlocked")?.as_str(), "True")?;
         says(
             &field("rmq", ORDERS.0, "{.status.summary.reason}")?,
-            "'only-there' in vhost '/'",
+            "policy 'tied' in vhost '/'",
         )
     })?;
     equal(pods_asked_for()?.as_str(), "4")
+}
+
+/// And one more node joins again.
+fn move_a_queue() -> Outcome {
+    ORDERS.ctl(0, &["clear_policy", "tied"])?;
+    ORDERS.joined(3)?;
+    equal(pods_asked_for()?.as_str(), "3")?;
+    ORDERS.at(1, |ann| ann.take("only-there", 10))?;
+    ORDERS.scale("4")?;
+    ORDERS.joined(4)
 }
 
 /// Publishes to queue after queue at a node that stays until told to stop; how many queues have ten messages each.
@@ -132,7 +148,9 @@ fn publish_until(done: &AtomicBool) -> Outcome<usize> {
 
 fn scale_down() -> Outcome {
     let old = ORDERS.uids(0..3)?;
+    ORDERS.at(3, |ann| ann.put("there", 10))?;
     ORDERS.mirror_everything()?;
+    ORDERS.scale("3")?;
     let done = AtomicBool::new(false);
     let queues = thread::scope(|scope| {
         let load = scope.spawn(|| publish_until(&done));
@@ -150,7 +168,7 @@ fn scale_down() -> Outcome {
     equal(ORDERS.uids(0..3)?, old)?;
     equal(ORDERS.running_nodes(0)?, 3)?;
     ORDERS.at(1, |ann| {
-        ann.take("only-there", 10)?;
+        ann.take("there", 10)?;
         (0..queues).try_for_each(|queue| ann.take(&format!("meanwhile-{queue}"), 10))
     })
 }
