@@ -19,7 +19,8 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 const PASSWORD: &str = "correct-horse-battery";
 
-/// The API of a node with the users `guest` and `nobody`, who has no tags.
+/// The API of a node with the users `guest`, `nobody`, who has no tags, and those named after their one tag; none of them has
+/// permissions in any virtual host.
 struct Served {
     _folder: tempfile::TempDir,
     router: Router,
@@ -27,14 +28,19 @@ struct Served {
 
 async fn served() -> Served {
     let (folder, node) = started_blank().await;
-    let password = access::PasswordHash::new(access::HashAlgorithm::Sha256, [7; 4], PASSWORD.as_bytes());
-    let nobody = access::User {
-        name: "nobody".parse().unwrap(),
-        password,
-        tags: Vec::new(),
-        limits: access::UserLimits::default(),
-    };
-    node.commit(Command::AddUser(nobody)).await.unwrap();
+    for (name, tags) in [
+        ("nobody", vec![]),
+        ("management", vec!["management".to_owned()]),
+        ("monitoring", vec!["monitoring".to_owned()]),
+    ] {
+        let user = access::User {
+            name: name.parse().unwrap(),
+            password: access::PasswordHash::new(access::HashAlgorithm::Sha256, [7; 4], PASSWORD.as_bytes()),
+            tags,
+            limits: access::UserLimits::default(),
+        };
+        node.commit(Command::AddUser(user)).await.unwrap();
+    }
     Served {
         _folder: folder,
         router: routes(node, Arc::default()),
@@ -70,9 +76,11 @@ fn operations() -> Vec<(String, String)> {
     let mut all = Vec::new();
     let is_open = |path: &str| ["/auth", "/openapi.json"].contains(&path);
     for (path, operations) in paths.iter().filter(|(path, _)| !is_open(path)) {
-        let parts = path
-            .split('/')
-            .map(|part| if part.starts_with('{') { "x" } else { part });
+        let parts = path.split('/').map(|part| match part {
+            "{vhost}" => "%2F",
+            part if part.starts_with('{') => "x",
+            part => part,
+        });
         let path = format!("/api{}", parts.collect::<Vec<_>>().join("/"));
         let methods = operations.as_object().unwrap().keys();
         let known = methods.filter(|method| ["get", "put", "post", "delete"].contains(&method.as_str()));
@@ -93,6 +101,39 @@ async fn nothing_is_answered_to_who_has_not_logged_in_or_has_no_tags() {
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path} {login:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn tags_without_permissions_change_nothing() {
+    let served = served().await;
+    for tag in ["management", "monitoring"] {
+        let login = format!("{tag}:{PASSWORD}");
+        let mut open = Vec::new();
+        for (method, path) in operations().iter().filter(|(method, _)| method != "GET") {
+            let status = served.ask((method, path), Some(&login), HERE).await.status();
+            if status != StatusCode::UNAUTHORIZED {
+                open.push(format!("{method} {path} {status}"));
+            }
+        }
+        // Everybody may close his own connections; there is none of this name.
+        assert_eq!(open, ["DELETE /api/connections/x 404 Not Found"], "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn who_guesses_is_kept_waiting() {
+    let served = served().await;
+    let took = async |tries: usize| {
+        let began = std::time::Instant::now();
+        for number in 0..tries {
+            let login = format!("management:guess{number}");
+            let answer = served.ask(("GET", "/api/whoami"), Some(&login), HERE).await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        }
+        began.elapsed()
+    };
+    took(6).await;
+    assert!(took(1).await >= std::time::Duration::from_millis(500));
 }
 
 #[tokio::test]
