@@ -21,5 +21,7 @@ pub mod offline;
 pub mod peer;
 mod process;
 mod renewal;
+#[cfg(test)]
+mod scratch;
 pub mod server;
 mod services;

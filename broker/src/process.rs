@@ -242,7 +242,7 @@ impl Process {
     /// A process around a node that a test has started.
     #[cfg(test)]
     pub fn around(node: Arc<Node>) -> Arc<Self> {
-        let place = tempfile::tempdir().expect("tests have room").keep();
+        let place = crate::scratch::directory();
         let directory = data_directory::open(&place, node.name()).expect("an empty directory can be used");
         let peers = Port {
             protocol: "clustering",

@@ -23,10 +23,8 @@ async fn serve() -> SocketAddr {
             "/rabbitmq.conf",
             "management.tcp.port = 0\nmanagement.tcp.ip = 127.0.0.1\n",
         );
-    let data = tempfile::tempdir().unwrap();
     let args = ServerArgs {
-        // Kept until the test's process ends, since the node writes until then.
-        data: Some(data.keep()),
+        data: Some(crate::scratch::directory()),
         ..ServerArgs::default()
     };
     let config = config::load(&args, &world).unwrap().config;

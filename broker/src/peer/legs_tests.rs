@@ -65,8 +65,7 @@ fn config(name: &str) -> config::Config {
         .set("RABBITMQ_ERLANG_COOKIE", "SECRET")
         .set("RABBITMQ_NODENAME", name);
     let args = ServerArgs {
-        // Kept until the test's process ends, since the nodes write until then.
-        data: Some(tempfile::tempdir().unwrap().keep()),
+        data: Some(crate::scratch::directory()),
         ..ServerArgs::default()
     };
     let mut config = config::load(&args, &environment).unwrap().config;

@@ -28,10 +28,8 @@ fn process(mut config: config::Config, address: SocketAddr) -> Arc<Process> {
 
 async fn port() -> Port {
     let environment = config::Fixed::new().set("RABBITMQ_ERLANG_COOKIE", "SECRET");
-    let data = tempfile::tempdir().unwrap();
     let args = ServerArgs {
-        // Kept until the test's process ends, since the node writes until then.
-        data: Some(data.keep()),
+        data: Some(crate::scratch::directory()),
         ..ServerArgs::default()
     };
     let config = config::load(&args, &environment).unwrap().config;

@@ -55,8 +55,7 @@ async fn host(book: &Book, number: u16) -> Host {
         .set("RABBITMQ_NODE_PORT", &port.to_string())
         .set("RABBITMQ_DIST_PORT", "1");
     let args = ServerArgs {
-        // Kept until the test's process ends, since the node writes until then.
-        data: Some(tempfile::tempdir().unwrap().keep()),
+        data: Some(crate::scratch::directory()),
         ..ServerArgs::default()
     };
     let config = config::load(&args, &environment).unwrap().config;
