@@ -16,6 +16,9 @@ use super::renew::{self, Renewing, renewed};
 use super::situation::{PodSeen, Situation};
 use crate::crd::{NonMovable, OnTimeout, Rebalance, UnsyncedMirrors, Update};
 
+/// Mirrors of a node that serves again are waited for so long before leaders are spread.
+const CATCH_UP_SECONDS: i64 = 600;
+
 /// What the user wants, as far as the plan is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -158,9 +161,11 @@ fn overdue(plan: Plan, wanted: &Wanted, there: u32, seen: &Situation) -> Plan {
     }
 }
 
-/// When the last pod of a roll has settled the leaders are spread, once: the status forgets then that there was one.
+/// When the last pod of a roll has settled, or the last node with a volume of its own anew, the leaders are spread, once: the status forgets then that
+/// there was one.
 fn rebalanced(plan: Plan, wanted: &Wanted, seen: &Situation) -> Plan {
-    let asked = seen.rolled && wanted.update.rebalance == Rebalance::AfterRoll;
+    let is_over = seen.rolled || seen.renewing.is_some() && wanted.volumes.unfit.is_empty();
+    let asked = is_over && wanted.update.rebalance == Rebalance::AfterRoll;
     let nodes = || seen.pods.iter().filter(|pod| pod.ordinal < plan.replicas);
     let well = nodes().count() == plan.replicas as usize && nodes().all(PodSeen::serves);
     if plan.step != Step::Rest
@@ -173,7 +178,12 @@ fn rebalanced(plan: Plan, wanted: &Wanted, seen: &Situation) -> Plan {
     {
         return plan;
     }
-    let settled = |pod: &PodSeen| !pod.fresh && pod.told.as_ref().is_some_and(|told| told.serving);
+    // What is not in sync cannot lead. Mirrors that nobody synchronises are not waited for.
+    let is_behind = |pod: &PodSeen| {
+        let unsynced = seen.copies.get(&pod.name).map_or(0, |copies| copies.unsynced);
+        unsynced > 0 && pod.ready_seconds < CATCH_UP_SECONDS
+    };
+    let settled = |pod: &PodSeen| !pod.fresh && !is_behind(pod) && pod.told.as_ref().is_some_and(|told| told.serving);
     let step = match (nodes().find(|pod| !settled(pod)), nodes().next()) {
         (Some(pod), _) => Step::Wait(format!(
             "leaders are spread over the nodes when {} has settled",

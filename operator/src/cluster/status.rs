@@ -431,7 +431,7 @@ impl View<'_> {
                     self.nodes
                 ),
             ),
-            Some((_, what)) if self.seen.rolled => claim("Progressing", true, "Settling", what),
+            Some((_, what)) if self.is_settling() => claim("Progressing", true, "Settling", what),
             _ => claim("Progressing", false, "Settled", "every node runs what is wanted"),
         }
     }
@@ -702,6 +702,12 @@ impl View<'_> {
         matches!(self.outcome, Outcome::Done(carried) if carried.plan.renewing.is_some())
     }
 
+    /// Pods were replaced until now, or the last of the volumes was.
+    fn is_settling(&self) -> bool {
+        let is_last = matches!(self.outcome, Outcome::Done(carried) if carried.volumes_unfit == 0);
+        self.seen.rolled || self.seen.renewing.is_some() && is_last
+    }
+
     fn is_waiting(&self) -> bool {
         matches!(self.outcome, Outcome::Done(carried) if matches!(carried.plan.step, Step::Wait(_)))
     }
@@ -744,7 +750,7 @@ impl View<'_> {
             () if self.old().next().is_some() => Phase::Updating,
             () if more && !all_ready => Phase::ScalingUp,
             () if unseen => Phase::Updating,
-            () if all_ready && self.seen.rolled && self.is_waiting() => Phase::Updating, // leaders are yet to be spread
+            () if all_ready && self.is_settling() && self.is_waiting() => Phase::Updating, // leaders are yet to be spread
             () if all_ready && self.is_rotating() => Phase::RotatingSecret,
             () if all_ready && self.is_growing() => Phase::ResizingVolumes,
             () if all_ready => Phase::Running,

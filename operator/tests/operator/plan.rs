@@ -1,10 +1,13 @@
 //! The plan, by tables. A node is written as ordinal, revision and state: `2b!` is ordinal 2, revision b, never ready. States: `+` ready,
 //! `-` was ready and is not, `!` never became ready, `x` terminating.
 
-use api::{ClusterMember, Membership};
+use std::collections::BTreeSet;
+
+use api::{ClusterMember, Copies, Membership};
 use operator::cluster::holdings::Holdings;
 use operator::cluster::plan::{Overdue, Plan, Step, Wanted, plan};
-use operator::cluster::situation::{PodSeen, SetSeen, Situation};
+use operator::cluster::renew::Renewing;
+use operator::cluster::situation::{ClaimSeen, PodSeen, SetSeen, Situation};
 use operator::crd::{Canary, OnTimeout, Rebalance, UnsyncedMirrors, Update, UpdateStrategy};
 
 fn pod(text: &str) -> PodSeen {
@@ -446,6 +449,36 @@ fn leaders_are_spread_once_after_a_roll_when_the_last_node_has_settled() {
     assert_eq!(told(&decide(3, true, &seen).step), "wait");
     seen.pods[1].ready = false;
     assert_eq!(told(&decide(3, true, &seen).step), "rest", "it is for another time");
+}
+
+#[test]
+fn leaders_are_spread_once_after_the_last_volume_and_when_the_mirrors_there_are_in_sync() {
+    let mut seen = situation(3, Some("b"), "0b+ 1b+ 2b+");
+    let new = |ordinal| ClaimSeen {
+        ordinal,
+        uid: "new".into(),
+    };
+    seen.claims = (0..3).map(new).collect();
+    seen.renewing = Some(Renewing {
+        pod: "pod-0".into(),
+        volume: "old".into(),
+    });
+    assert_eq!(told(&decide(3, true, &seen).step), "0 Rebalance");
+    let behind = Copies {
+        unsynced: 1,
+        ..Copies::default()
+    };
+    seen.copies.insert("pod-0".into(), behind);
+    assert_eq!(told(&decide(3, true, &seen).step), "wait");
+    seen.pods[0].ready_seconds = 600;
+    assert_eq!(
+        told(&decide(3, true, &seen).step),
+        "0 Rebalance",
+        "mirrors that nobody synchronises are not waited for"
+    );
+    let mut wanted = updating(Update::default());
+    wanted.volumes.unfit = BTreeSet::from([1]);
+    assert_ne!(told(&plan(&wanted, &seen).step), "0 Rebalance", "another one is next");
 }
 
 #[test]

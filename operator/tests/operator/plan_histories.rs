@@ -519,7 +519,8 @@ impl World {
             );
             let newest = self.newest();
             let old = self.pods.values().any(|pod| pod.revision != newest);
-            self.rolled = old || self.rolled && matches!(plan.step, Step::Wait(_));
+            let is_settling = self.rolled || self.renewing.is_some() && plan.renewing.is_none();
+            self.rolled = old || is_settling && matches!(plan.step, Step::Wait(_));
             (self.leaving, self.draining, self.renewing) = (plan.leaving, plan.draining, plan.renewing);
             self.rolled_back = judged;
         }
