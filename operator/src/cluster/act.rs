@@ -117,6 +117,7 @@ impl Hand<'_> {
                 (Vec::from_iter(told), false)
             }
             (Step::Evacuate(pod, to), true) => (Vec::from_iter(self.evacuate(found, pod, to).await?), false),
+            (Step::Forget(by, lost), true) => (Vec::from_iter(self.forget(found, by, lost).await?), false),
             (Step::Stop(pod), true) => {
                 let told = self.tell_node(found, pod, &Request::StopApp).await?;
                 (Vec::from_iter(told), false)
@@ -439,7 +440,12 @@ impl Hand<'_> {
     }
 
     /// Has the node in that very pod do something. One that refuses, or is not heard, is looked at again in the next pass.
-    async fn tell_node(&self, found: &Found, pod: &PodSeen, request: &Request) -> Result<Option<Note>, Error> {
+    pub(super) async fn tell_node(
+        &self,
+        found: &Found,
+        pod: &PodSeen,
+        request: &Request,
+    ) -> Result<Option<Note>, Error> {
         if !self.is_still_wanted().await? {
             return Ok(None);
         }

@@ -12,8 +12,10 @@ use hyper::Method;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::{Resource, ResourceExt};
+use link::Request;
 
 use super::act::{Error, Hand, failed};
+use super::leave::{FORCE_REMOVE, Lost};
 use super::names::OPERATOR;
 use super::nodes;
 use super::observe::Found;
@@ -105,6 +107,26 @@ impl Hand<'_> {
             )),
             Err(error) => Some(Note::warning("NodeRefuses", format!("{}: {error}", pod.name))),
         })
+    }
+
+    /// Has a node forget one that is gone for good, and tells which queues went with it.
+    pub(super) async fn forget(&self, found: &Found, by: &PodSeen, lost: &Lost) -> Result<Option<Note>, Error> {
+        let request = Request::Forget {
+            node: lost.node.clone(),
+            offline: false,
+        };
+        let told = self.tell_node(found, by, &request).await?;
+        let queues = lost.queues.as_deref().unwrap_or("none");
+        Ok(told.map(|note| match note.reason.as_str() {
+            "NodeRefuses" => note,
+            _ => Note::warning(
+                "NodeGivenUp",
+                format!(
+                    "{} belongs to the cluster no more, as {FORCE_REMOVE} says; queues that nobody led without it: {queues}",
+                    lost.node
+                ),
+            ),
+        }))
     }
 
     /// The status as it was, with what is being done now.

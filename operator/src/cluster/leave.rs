@@ -24,12 +24,25 @@ pub enum Leave {
     Evacuate(Box<PodSeen>, BTreeSet<String>, Held),
     /// Its app is stopped.
     Stop(Box<PodSeen>),
+    /// It is gone for good: this other node is told to forget it, with the queues that only it has.
+    Forget(Box<PodSeen>, Lost),
     /// It leaves the cluster.
     Reset(Box<PodSeen>),
     /// It was stopped, and has to start again.
     Return(Box<PodSeen>, Held),
     /// The others say that it is no member: its pod and its volume are not needed.
     Left,
+}
+
+/// A node that is given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Its pod.
+    pub pod: String,
+    /// Its name.
+    pub node: String,
+    /// Queues that nobody leads without it, if there are any.
+    pub queues: Option<String>,
 }
 
 /// Why a node cannot leave now.
@@ -43,6 +56,9 @@ pub struct Held {
 
 /// Reasons that pass by themselves, within a minute when all is well.
 pub const PASSING_REASONS: [&str; 4] = ["NodesNotReady", "NodeNotReady", "NodesDisagree", "NodesSilent"];
+
+/// Annotation of a RabbitCluster: the pod whose node is given up, with what only it has, when it does not run and shall leave.
+pub const FORCE_REMOVE: &str = "warren.dev/force-remove";
 
 /// It has the only copy of queues.
 pub const ONLY_THERE: &str = "QueuesOnlyThere";
@@ -58,12 +74,14 @@ pub(super) fn held(reason: &'static str, message: impl Into<String>) -> Held {
 }
 
 /// What the user wants of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Nodes that there shall be in the end.
     pub replicas: u32,
     /// What becomes of queues that cannot move.
     pub non_movable: NonMovable,
+    /// The pod whose node the user gives up, with what only it has, if it does not run.
+    pub given_up: Option<String>,
 }
 
 /// One more than the highest ordinal whose node any other node knows as a member.
@@ -198,12 +216,7 @@ fn is_up(node: &str, others: &[&PodSeen]) -> bool {
 
 fn member(node: &str, pod: Option<&PodSeen>, others: &[&PodSeen], terms: &Terms, seen: &Situation) -> Leave {
     let Some(pod) = pod.filter(|pod| pod.running && !pod.terminating) else {
-        let message = format!(
-            "{node} is a member and its pod does not run, so it cannot hand its queues over. If it never comes back and what only it has may be \
-             lost: kubectl exec {} -- rabbitmqctl forget_cluster_node {node}",
-            others.first().map_or("POD", |pod| pod.name.as_str())
-        );
-        return Leave::Held(held("NodeNotRunning", message));
+        return dead(node, others, terms, seen);
     };
     let announced = seen.leaving.as_ref() == Some(&pod.name);
     match (is_up(node, others), announced) {
@@ -224,6 +237,52 @@ fn member(node: &str, pod: Option<&PodSeen>, others: &[&PodSeen], terms: &Terms,
             format!("{} must take clients before it can hand its queues over", pod.name),
         )),
     }
+}
+
+/// Only the user knows whether it comes back.
+fn dead(node: &str, others: &[&PodSeen], terms: &Terms, seen: &Situation) -> Leave {
+    let given_up = terms.given_up.as_ref().filter(|pod| is_of(pod, node));
+    let Some((pod, teller)) = given_up.zip(others.first()) else {
+        let message = format!(
+            "{node} is a member and its pod does not run, so it cannot hand its queues over. If it never comes back and what only it has may be \
+             lost, annotate the RabbitCluster with {FORCE_REMOVE} and the name of its pod"
+        );
+        return Leave::Held(held("NodeNotRunning", message));
+    };
+    if is_up(node, others) {
+        let message = format!("{node} is heard by other nodes although its pod does not run, and is not given up yet");
+        return Leave::Held(held("NodeNotRunning", message));
+    }
+    if seen.leaving.as_ref() != Some(pod) {
+        return Leave::Announce;
+    }
+    match down(others, seen) {
+        Err(silent) => Leave::Held(silent),
+        Ok(queues) => Leave::Forget(
+            Box::new((*teller).clone()),
+            Lost {
+                pod: pod.clone(),
+                node: node.to_owned(),
+                queues,
+            },
+        ),
+    }
+}
+
+/// Whether this pod is that node's.
+pub(super) fn is_of(pod: &str, node: &str) -> bool {
+    node.split_once('@')
+        .is_some_and(|(_, host)| host.split('.').next() == Some(pod))
+}
+
+/// Queues that nobody leads, as all of these say.
+fn down(others: &[&PodSeen], seen: &Situation) -> Result<Option<String>, Held> {
+    let told: Option<Vec<&Queues>> = others
+        .iter()
+        .map(|other| Some(&seen.holdings.get(&other.name)?.down))
+        .collect();
+    let silent = || held("NodesSilent", "not all nodes tell whether every queue has a leader");
+    Ok(told.ok_or_else(silent)?.into_iter().find_map(Queues::told))
 }
 
 /// What the cluster would miss.
@@ -265,12 +324,7 @@ pub(super) fn queues_there(pod: &str, non_movable: NonMovable, holdings: &Holdin
 
 /// A policy that asks for more nodes than there would be.
 fn infeasible(pod: &str, replicas: u32, holdings: &Holdings) -> Option<Held> {
-    let names = |node: &String| {
-        node == pod
-            || node
-                .split_once('@')
-                .is_some_and(|(_, host)| host.split('.').next() == Some(pod))
-    };
+    let names = |node: &String| node == pod || is_of(pod, node);
     holdings.policies.iter().find_map(|policy| {
         let name = &policy.name;
         let wrong = match &policy.asked {
@@ -288,19 +342,10 @@ fn infeasible(pod: &str, replicas: u32, holdings: &Holdings) -> Option<Held> {
 
 /// Its app was stopped by us: mirrors lead its queues now, or it has to come back.
 fn stopped(pod: &PodSeen, others: &[&PodSeen], seen: &Situation) -> Leave {
-    let down: Option<Vec<&Queues>> = others
-        .iter()
-        .map(|other| Some(&seen.holdings.get(&other.name)?.down))
-        .collect();
-    let Some(down) = down else {
-        return Leave::Held(held(
-            "NodesSilent",
-            "not all nodes tell whether every queue has a leader",
-        ));
-    };
-    match down.into_iter().find_map(Queues::told) {
-        None => Leave::Reset(Box::new(pod.clone())),
-        Some(queues) => {
+    match down(others, seen) {
+        Err(silent) => Leave::Held(silent),
+        Ok(None) => Leave::Reset(Box::new(pod.clone())),
+        Ok(Some(queues)) => {
             let message = format!(
                 "queues have no leader since {} was stopped, so it is started again: {queues}",
                 pod.name

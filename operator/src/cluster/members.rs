@@ -41,7 +41,7 @@ fn step(kind: OperationKind, node: &str, plan: &Plan, seen: &Situation) -> Opera
     };
     match &plan.step {
         Step::Stop(_) => OperationStep::StopApp,
-        Step::Reset(_) => OperationStep::LeaveCluster,
+        Step::Reset(_) | Step::Forget(..) => OperationStep::LeaveCluster,
         Step::Discard(..) => OperationStep::DiscardVolume,
         Step::Revive(_) => OperationStep::Revive,
         Step::Replace(pod, Why::Turn) if pod.name == node => OperationStep::TransferMasters,

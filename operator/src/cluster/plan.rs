@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::leave::{Held, Leave, TIMED_OUT, Terms, is_member, leave, members_to, node_of};
+use super::leave::{Held, Leave, Lost, TIMED_OUT, Terms, is_member, leave, members_to, node_of};
 use super::level::not_held;
 use super::pace::{self, Pace};
 use super::renew::{self, Renewing, renewed};
@@ -34,6 +34,8 @@ pub struct Wanted {
     pub non_movable: NonMovable,
     /// What is done about a node that could not leave for as long as the user would wait, if that is so.
     pub overdue: Option<Overdue>,
+    /// The pod whose node the user gives up if it shall leave and does not run.
+    pub given_up: Option<String>,
     /// Volumes that are to be replaced.
     pub volumes: renew::Asked,
 }
@@ -90,6 +92,8 @@ pub enum Step {
     Evacuate(Box<PodSeen>, BTreeSet<String>),
     /// Stop the app of this node, which hands its queues over.
     Stop(Box<PodSeen>),
+    /// Have this node forget another that is gone for good.
+    Forget(Box<PodSeen>, Lost),
     /// Have this node leave the cluster and empty its disk.
     Reset(Box<PodSeen>),
     /// Put this node back into service.
@@ -228,7 +232,7 @@ fn first(rolling: Step, leaving: Step) -> Step {
     match (rolling, leaving) {
         (later @ Step::Later(..), Step::Rest) => later,
         (Step::Rest | Step::Later(..), leaving) => leaving,
-        (_, leaving @ Step::Replace(..)) | (Step::Wait(_), leaving @ Step::Reset(_)) => leaving,
+        (_, leaving @ Step::Replace(..)) | (Step::Wait(_), leaving @ (Step::Reset(_) | Step::Forget(..))) => leaving,
         (rolling, _) => rolling,
     }
 }
@@ -285,6 +289,7 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
     let terms = Terms {
         replicas: wanted.replicas,
         non_movable: wanted.non_movable,
+        given_up: wanted.given_up.clone(),
     };
     let last = there - 1; // more than the wanted ones, which are at least one
     let plan = Plan {
@@ -296,6 +301,7 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
             .iter()
             .find(|pod| pod.ordinal == last)
             .map(|pod| pod.name.clone())
+            .or_else(|| wanted.given_up.clone())
     };
     let written = || seen.leaving.clone().filter(|leaving| Some(leaving) == name().as_ref());
     match leave(last, &terms, seen) {
@@ -324,6 +330,11 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
         Leave::Stop(pod) => Plan {
             leaving: name(),
             step: Step::Stop(pod),
+            ..plan
+        },
+        Leave::Forget(by, lost) => Plan {
+            leaving: name(),
+            step: Step::Forget(by, lost),
             ..plan
         },
         Leave::Reset(pod) => Plan {

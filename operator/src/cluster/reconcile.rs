@@ -19,7 +19,7 @@ use super::build::{Shape, build};
 use super::counts::Written;
 use super::definitions;
 use super::image::Reference;
-use super::leave::TIMED_OUT;
+use super::leave::{FORCE_REMOVE, TIMED_OUT};
 use super::level::{self, to_hold};
 use super::names::{Names, OPERATOR};
 use super::observe::{self, Found, Monitoring, Place, Taken, observe};
@@ -374,6 +374,7 @@ fn decide(cluster: &RabbitCluster, valid: &ValidCluster, found: &Found, seen: &S
         closed: pace::closed(&valid.spec.update.maintenance_windows, found.at),
         non_movable: valid.spec.scale_down.on_non_movable,
         overdue: overdue(cluster, found),
+        given_up: cluster.annotations().get(FORCE_REMOVE).cloned(),
         volumes: to_replace(&valid.spec.persistence, &valid.names, &found.claims, found.set.as_ref()),
     };
     let plan = plan(&wanted, seen);

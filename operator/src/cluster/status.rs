@@ -451,9 +451,13 @@ impl View<'_> {
                 "the StatefulSet is made anew for other volumes".into(),
             )),
             Step::Discard(renewing, _) => Some(("VolumesReplaced", format!("{} gets another volume", renewing.pod))),
-            Step::Rest | Step::Rebalance(_) | Step::Evacuate(..) | Step::Stop(_) | Step::Reset(_) | Step::Revive(_) => {
-                None
-            }
+            Step::Rest
+            | Step::Rebalance(_)
+            | Step::Evacuate(..)
+            | Step::Forget(..)
+            | Step::Stop(_)
+            | Step::Reset(_)
+            | Step::Revive(_) => None,
         }
     }
 

@@ -56,6 +56,7 @@ fn decide(seen: &Situation) -> Leave {
     let terms = Terms {
         replicas: 1,
         non_movable: NonMovable::Wait,
+        given_up: None,
     };
     leave(2, &terms, seen)
 }
@@ -120,6 +121,7 @@ fn what_only_it_has_holds_it_by_name() {
     let terms = Terms {
         replicas: 1,
         non_movable: NonMovable::Drop,
+        given_up: None,
     };
     assert_eq!(leave(2, &terms, &seen), Leave::Announce);
 }
@@ -186,7 +188,53 @@ fn a_node_that_does_not_run_is_held_with_what_could_be_done_by_hand() {
     seen.pods.pop();
     let (reason, message) = held(&seen);
     assert_eq!(reason, "NodeNotRunning");
-    assert!(message.contains("rabbitmqctl forget_cluster_node rabbit@orders-server-2.orders-nodes.shop"));
+    assert!(
+        message.contains("rabbit@orders-server-2.orders-nodes.shop is a member")
+            && message.contains("warren.dev/force-remove")
+    );
+}
+
+#[test]
+fn a_node_that_does_not_run_goes_when_the_user_gives_it_up_with_a_report_of_what_only_it_had() {
+    let given_up = |seen: &Situation, pod: &str| {
+        let terms = Terms {
+            replicas: 1,
+            non_movable: NonMovable::Wait,
+            given_up: Some(pod.into()),
+        };
+        leave(2, &terms, seen)
+    };
+    let mut seen = three();
+    assert_eq!(
+        given_up(&seen, "orders-server-2"),
+        Leave::Announce,
+        "one that runs leaves in order"
+    );
+    seen.pods.pop();
+    let held = |leave: Leave, what: &str| match leave {
+        Leave::Held(held) => assert!(held.message.contains(what), "{}", held.message),
+        other => panic!("{other:?}"),
+    };
+    held(given_up(&seen, "orders-server-2"), "is heard by other nodes");
+    for told in seen.pods.iter_mut().filter_map(|pod| pod.told.as_mut()) {
+        told.members[2].up = false;
+    }
+    held(given_up(&seen, "orders-server-1"), "its pod does not run");
+    assert_eq!(
+        given_up(&seen, "orders-server-2"),
+        Leave::Announce,
+        "it is written down first"
+    );
+    seen.leaving = Some("orders-server-2".into());
+    let down = &mut seen.holdings.get_mut("orders-server-1").unwrap().down;
+    down.add("'q' in vhost '/'".into());
+    let Leave::Forget(by, lost) = given_up(&seen, "orders-server-2") else {
+        panic!("it stays")
+    };
+    assert_eq!((by.ordinal, lost.node), (0, node(2)));
+    assert_eq!(lost.queues.as_deref(), Some("'q' in vhost '/'"));
+    seen.pods[1].told.as_mut().unwrap().serving = false;
+    held(given_up(&seen, "orders-server-2"), "must take clients");
 }
 
 #[test]

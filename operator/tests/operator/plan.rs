@@ -81,6 +81,7 @@ fn told(step: &Step) -> String {
         Step::Revive(pod) => format!("{} Revive", pod.ordinal),
         Step::Discard(renewing, _) => format!("{} Discard", renewing.pod),
         Step::Recreate => "recreate".into(),
+        Step::Forget(_, lost) => format!("forget {}", lost.pod),
         Step::Evacuate(pod, _) => format!("evacuate {}", pod.name),
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::{ClusterMember, Membership};
 use operator::cluster::holdings::Holdings;
 use operator::cluster::image::Reference;
+use operator::cluster::leave::Lost;
 use operator::cluster::plan::{Plan, Step, Wanted, Why, plan};
 use operator::cluster::renew::{self, Renewing};
 use operator::cluster::rollback::judge;
@@ -31,6 +32,8 @@ enum Event {
     Resize,
     /// A node fails and stays down until it is replaced.
     Fail(u32),
+    /// The user gives a node up, or none any more.
+    GiveUp(Option<u32>),
     /// Somebody else deletes a pod.
     Delete(u32),
     /// A queue without mirrors is declared at this node, and a policy ties it there or not.
@@ -59,6 +62,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (update(), any::<bool>()).prop_map(|(update, open)| Event::Pace(update, open)),
         1 => Just(Event::Resize),
         1 => (0_u32..6).prop_map(Event::Fail),
+        1 => prop::option::of(0_u32..6).prop_map(Event::GiveUp),
         1 => (0_u32..6).prop_map(Event::Delete),
         1 => (0_u32..6, any::<bool>()).prop_map(|(ordinal, is_tied)| Event::Declare(ordinal, is_tied)),
         1 => (0_u32..6).prop_map(Event::Mirror),
@@ -149,6 +153,8 @@ struct World {
     alone: BTreeSet<u32>,
     /// Those of them whose queue a policy ties to them.
     tied: BTreeSet<u32>,
+    /// The node that the user gives up.
+    given_up: Option<u32>,
     /// Nodes whose mirrors are behind.
     behind: BTreeSet<u32>,
     /// The operation in the status.
@@ -204,6 +210,7 @@ impl World {
             members: BTreeSet::new(),
             alone: BTreeSet::new(),
             tied: BTreeSet::new(),
+            given_up: None,
             behind: BTreeSet::new(),
             leaving: None,
             draining: None,
@@ -236,6 +243,7 @@ impl World {
             Event::Pace(update, open) => (self.update, self.open) = (update.clone(), *open),
             Event::Resize => self.kind += 1,
             Event::Fail(ordinal) => self.fail(*ordinal),
+            Event::GiveUp(ordinal) => self.given_up = *ordinal,
             Event::Delete(ordinal) => self.delete(*ordinal),
             Event::Declare(ordinal, is_tied) if self.pods.get(ordinal).is_some_and(serves) => {
                 self.alone.insert(*ordinal);
@@ -440,6 +448,7 @@ impl World {
             secrets: true,
             update: self.update.clone(),
             closed: (!self.open).then(|| "closed".into()),
+            given_up: self.given_up.map(name),
             volumes: renew::Asked {
                 unfit: unfit.map(|(ordinal, _)| *ordinal).collect(),
                 template: self.made && self.new_kind != self.kind,
@@ -552,6 +561,7 @@ impl World {
             }
             Step::Replace(pod, why) => self.replace(pod.ordinal, *why),
             Step::Evacuate(pod, to) => self.evacuate(pod.ordinal, to),
+            Step::Forget(by, lost) => self.forget(by.ordinal, lost),
             Step::Stop(pod) => self.stop(pod.ordinal),
             Step::Reset(pod) => self.reset(pod.ordinal),
             Step::Revive(pod) => {
@@ -662,6 +672,26 @@ impl World {
         if let Some(pod) = self.pods.get_mut(&ordinal) {
             pod.stopped = true; // its probe says so later
         }
+    }
+
+    /// The promise: only a node that the user gives up, that does not run, and whom it is written down. With it goes what only it has.
+    fn forget(&mut self, by: u32, lost: &Lost) {
+        let ordinal = self.given_up.filter(|ordinal| name(*ordinal) == lost.pod);
+        let Some(ordinal) = ordinal else {
+            panic!("nobody gave it up: {lost:?} {self:?}")
+        };
+        assert!(
+            serves(&self.pods[&by]) && !self.is_up(ordinal),
+            "it may come back: {self:?}"
+        );
+        assert_eq!(
+            self.leaving,
+            Some(name(ordinal)),
+            "it is begun before it is written down"
+        );
+        self.others_serve(ordinal);
+        self.members.remove(&ordinal);
+        self.alone.remove(&ordinal);
     }
 
     /// The promise: with the node no queue goes.

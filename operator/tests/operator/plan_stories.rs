@@ -92,3 +92,18 @@ fn queues_with_one_copy_move_to_the_nodes_that_stay_before_theirs_leave() {
     assert_eq!((world.members.len(), world.pods.len()), (1, 1));
     assert_eq!(world.alone, BTreeSet::from([0]));
 }
+
+#[test]
+fn a_node_that_never_comes_back_leaves_by_the_users_word_alone() {
+    let mut world = three();
+    world.wanted = 2;
+    world.alone.insert(2);
+    world.pods.remove(&2);
+    let passes = |world: &mut World| (0..5).for_each(|_| world.pass(0, WRITES));
+    passes(&mut world);
+    assert_eq!((world.members.len(), world.replicas), (3, 3));
+    world.given_up = Some(2);
+    passes(&mut world);
+    assert_eq!((world.members.len(), world.replicas), (2, 2));
+    assert!(world.alone.is_empty(), "its queue is gone with it");
+}
