@@ -85,6 +85,29 @@ async fn queues_with_one_copy_move_to_another_node_while_clients_go_on_and_their
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_dies_while_its_queues_move_has_lost_none_of_their_messages_and_goes_on_when_it_is_told_again() {
+    let mut machines = Machines::cluster(3);
+    let queues: Vec<String> = (0..20).map(|number| format!("queue.{number}")).collect();
+    for queue in &queues {
+        declare(&machines, 3, queue).await;
+        fill(&machines, 3, queue, 500).await;
+    }
+    let to = format!(r#"{{"to":["{}"]}}"#, ALL[0]);
+    machines.evacuate(3, "PUT", &to);
+    // Copies have begun then, and some lead already, or none.
+    std::thread::sleep(Duration::from_millis(300));
+    machines.kill(3);
+    machines.start_again(3);
+    machines.becomes(1, "Running Nodes", &ALL);
+    machines.evacuated(3, &to, 0);
+    let expected: Vec<u32> = (0..500).collect();
+    for queue in &queues {
+        machines.shows(1, queue, "leader", &[ALL[0]]);
+        assert_eq!(drain(&machines, 1, queue).await, expected, "{queue}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_ends_with_its_connection_and_what_a_policy_ties_to_the_node_stays() {
     let machines = Machines::cluster(2);
     let own = channel(&machines, 2).await;
