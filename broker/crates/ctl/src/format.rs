@@ -5,6 +5,7 @@
 
 use crate::options::Options;
 use crate::problem::{Problem, UNAVAILABLE, USAGE};
+use erlang::Printed;
 use link::{Term, atom_text as atom};
 use std::io::{self, BufWriter, Stdout, Write};
 
@@ -199,38 +200,63 @@ fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A value as an Erlang term.
+/// A value as an Erlang term, as RabbitMQ's tools print it.
 pub(crate) fn erlang(term: &Term) -> String {
+    printed(term).pretty()
+}
+
+/// A word.
+pub(crate) fn word(text: &str) -> Printed {
+    Printed::Atom(atom(text))
+}
+
+/// A name and its value.
+pub(crate) fn pair(name: &str, value: Printed) -> Printed {
+    Printed::Tuple(vec![word(name), value])
+}
+
+/// A text as a binary.
+fn binary(text: &str) -> Printed {
+    match text {
+        "" => Printed::Plain("<<>>".into()),
+        text => Printed::Plain(format!("<<{}>>", quoted(text))),
+    }
+}
+
+/// A text as a list of characters.
+pub(crate) fn characters(text: &str) -> Printed {
+    match text {
+        "" => Printed::List(Vec::new()),
+        text => Printed::Plain(quoted(text)),
+    }
+}
+
+/// A value before it is printed.
+pub(crate) fn printed(term: &Term) -> Printed {
     match term {
-        Term::Atom(text) => atom(text),
-        Term::Binary(text) => format!("<<{}>>", quoted(text)),
-        Term::Pid(text) => text.clone(),
-        Term::Integer(number) => number.to_string(),
-        Term::Float(number) => format!("{number:?}"),
-        Term::Bool(yes) => yes.to_string(),
-        Term::List(items) => format!("[{}]", items.iter().map(erlang).collect::<Vec<_>>().join(",")),
-        Term::Map(pairs) => {
-            let pair = |(key, value): &(String, Term)| format!("{{{},{}}}", atom(key), erlang(value));
-            format!("[{}]", pairs.iter().map(pair).collect::<Vec<_>>().join(","))
-        }
+        Term::Atom(text) => word(text),
+        Term::Binary(text) => binary(text),
+        Term::Pid(text) => Printed::Plain(text.clone()),
+        Term::Integer(number) => Printed::Plain(number.to_string()),
+        Term::Float(number) => Printed::Plain(format!("{number:?}")),
+        Term::Bool(yes) => Printed::Atom(yes.to_string()),
+        Term::List(items) => Printed::List(items.iter().map(printed).collect()),
+        Term::Map(pairs) => Printed::List(pairs.iter().map(|(key, value)| pair(key, printed(value))).collect()),
         Term::Table(rows) => {
             let triple = |(key, kind, value): &(String, String, Term)| {
-                format!("{{<<{}>>,{},{}}}", quoted(key), atom(kind), erlang(value))
+                Printed::Tuple(vec![binary(key), word(kind), printed(value)])
             };
-            format!("[{}]", rows.iter().map(triple).collect::<Vec<_>>().join(","))
+            Printed::List(rows.iter().map(triple).collect())
         }
     }
 }
 
 fn erlang_rows(columns: &[String], rows: &[Vec<Term>]) -> String {
     let row = |row: &Vec<Term>| {
-        let pairs = columns
-            .iter()
-            .zip(row)
-            .map(|(name, value)| format!("{{{},{}}}", atom(name), erlang(value)));
-        format!("[{}]", pairs.collect::<Vec<_>>().join(","))
+        let pairs = columns.iter().zip(row);
+        Printed::List(pairs.map(|(name, value)| pair(name, printed(value))).collect())
     };
-    format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(","))
+    Printed::List(rows.iter().map(row).collect()).pretty()
 }
 
 /// Boxes of a terminal's line-drawing letters, names in bold.
@@ -306,7 +332,7 @@ mod tests {
                 arguments(),
                 "[{\"x-max-length\",10},{\"x-dead-letter-exchange\",\"dlx\"}]",
                 "[[\"x-max-length\",\"long\",10],[\"x-dead-letter-exchange\",\"longstr\",\"dlx\"]]",
-                "[{<<\"x-max-length\">>,long,10},{<<\"x-dead-letter-exchange\">>,longstr,<<\"dlx\">>}]",
+                "[{<<\"x-max-length\">>,long,10},\n {<<\"x-dead-letter-exchange\">>,longstr,<<\"dlx\">>}]",
             ),
             (Term::Bool(true), "true", "true", "true"),
         ] {

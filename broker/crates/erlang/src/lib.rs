@@ -3,9 +3,11 @@
 //! Knows no setting and no command; reads no clock, no file and no randomness: salts are handed in.
 
 mod octets;
+mod pretty;
 mod sealed;
 mod term;
 
 pub use octets::{NoOctets, from_octets, to_octets};
+pub use pretty::Printed;
 pub use sealed::{Cipher, Hash, IV_BYTES, NotOpened, Salts, Sealing};
 pub use term::{Erlang, NoTerm, expression, read};

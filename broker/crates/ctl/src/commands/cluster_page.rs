@@ -3,9 +3,11 @@
 //!
 //! Sections stand in RabbitMQ's order. A member whose report is missing is not made up.
 
+use super::erlang_page;
 use super::status::{at, items, shown};
 use crate::command::Output;
-use crate::format;
+use crate::format::{pair, printed, word};
+use erlang::Printed;
 use link::Term;
 
 /// The names of the members that run.
@@ -144,45 +146,51 @@ fn json(cluster: &Term, reports: &[Term]) -> Term {
     Term::Map(pairs.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// Keys and shapes are RabbitMQ's; the term stands on one line.
+/// Keys and shapes are RabbitMQ's.
 fn erlang(cluster: &Term, reports: &[Term]) -> String {
-    let show = |term: &Term| format::erlang(term);
     let kinds = [("disc", of_kind(cluster, "disc")), ("ram", of_kind(cluster, "ram"))];
     let kinds = kinds.into_iter().filter(|(_, names)| !names.is_empty());
-    let kinds: Vec<String> = kinds
-        .map(|(kind, names)| format!("{{{kind},{}}}", show(&atoms(names))))
-        .collect();
-    let each = |entry: &dyn Fn(&Term) -> String| {
-        let pair = |report: &Term| format!("{{{},{}}}", show(&Term::Atom(shown(report, &["node"]))), entry(report));
-        format!("[{}]", reports.iter().map(pair).collect::<Vec<_>>().join(","))
+    let kinds = kinds.map(|(kind, names)| pair(kind, printed(&atoms(names))));
+    let each = |entry: &dyn Fn(&Term) -> Printed| {
+        let pair = |report: &Term| pair(&shown(report, &["node"]), entry(report));
+        Printed::List(reports.iter().map(pair).collect())
     };
-    let map = |report: &Term| {
-        let Term::Map(pairs) = versions(report) else {
-            return String::new();
-        };
-        let pairs = pairs.iter().map(|(key, value)| format!("{key} => {}", show(value)));
-        format!("#{{{}}}", pairs.collect::<Vec<_>>().join(","))
-    };
-    let flags = Term::List(list(cluster, "feature_flags"));
+    let flags = items(cluster, "feature_flags").iter().map(flag);
     let pairs = [
-        ("nodes", format!("[{}]", kinds.join(","))),
-        ("running_nodes", show(&atoms(running(cluster)))),
-        ("cluster_name", show(&Term::Binary(shown(cluster, &["cluster_name"])))),
-        ("partitions", "[]".to_owned()),
-        ("alarms", each(&|report| show(&Term::List(list(report, "alarms"))))),
+        ("nodes", Printed::List(kinds.collect())),
+        ("running_nodes", printed(&atoms(running(cluster)))),
         (
-            "listeners",
-            each(&|report| show(&Term::List(list(report, "listeners")))),
+            "cluster_name",
+            printed(&Term::Binary(shown(cluster, &["cluster_name"]))),
         ),
-        ("versions", each(&map)),
+        ("partitions", Printed::List(Vec::new())),
+        ("alarms", each(&erlang_page::alarms)),
+        ("listeners", each(&erlang_page::listeners)),
+        ("versions", each(&version_map)),
         (
             "maintenance_status",
-            each(&|report| show(&Term::text(maintenance(report)))),
+            each(&|report| printed(&Term::text(maintenance(report)))),
         ),
-        ("feature_flags", show(&flags)),
+        ("feature_flags", Printed::List(flags.collect())),
     ];
-    let pairs = pairs.map(|(key, value)| format!("{{{key},{value}}}"));
-    format!("[{}]", pairs.join(",\n "))
+    Printed::List(pairs.map(|(key, value)| pair(key, value)).into()).pretty()
+}
+
+/// A map: everything else is lists of pairs.
+fn version_map(report: &Term) -> Printed {
+    match versions(report) {
+        Term::Map(pairs) => Printed::Map(pairs.iter().map(|(key, value)| (word(key), printed(value))).collect()),
+        other => printed(&other),
+    }
+}
+
+/// A feature flag, its keys in RabbitMQ's order.
+fn flag(flag: &Term) -> Printed {
+    let keys = ["name", "desc", "doc_url", "state", "stability", "provided_by"];
+    let pairs = keys
+        .iter()
+        .filter_map(|key| Some(pair(key, printed(at(flag, &[key])?))));
+    Printed::List(pairs.collect())
 }
 
 #[cfg(test)]
@@ -253,7 +261,7 @@ mod tests {
     #[test]
     fn machines_find_rabbitmqs_keys() {
         let (cluster, reports) = cluster();
-        let shown = format::json(&json(&cluster, &reports));
+        let shown = crate::format::json(&json(&cluster, &reports));
         let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(read["disk_nodes"], serde_json::json!(["a@h", "b@h"]));
         assert_eq!(read["running_nodes"], serde_json::json!(["a@h", "c@h"]));

@@ -126,22 +126,9 @@ fn is_six(family: Option<&str>) -> bool {
     family.is_some_and(|family| family.eq_ignore_ascii_case("ipv6"))
 }
 
-/// Applications and their settings as Erlang's terms, a setting on each line.
+/// Applications and their settings as Erlang's terms.
 pub(super) fn page(environment: &Term) -> String {
-    let Term::Map(applications) = environment else {
-        return format::erlang(environment);
-    };
-    let application = |(name, settings): &(String, Term)| match settings {
-        Term::Map(pairs) => {
-            let pairs = pairs
-                .iter()
-                .map(|(key, value)| format!("{{{key},{}}}", format::erlang(value)));
-            format!("{{{name},\n     [{}]}}", pairs.collect::<Vec<_>>().join(",\n      "))
-        }
-        other => format!("{{{name},{}}}", format::erlang(other)),
-    };
-    let applications: Vec<String> = applications.iter().map(application).collect();
-    format!("[{}]", applications.join(",\n "))
+    format::erlang(environment)
 }
 
 fn track(session: &mut Session<'_>, wanted: bool) -> Result<Output, Problem> {

@@ -10,6 +10,7 @@ mod cluster_page;
 mod definitions;
 mod encryption;
 mod environment;
+mod erlang_page;
 mod eval;
 mod events;
 mod features;

@@ -33,7 +33,11 @@ pub(super) const COMMANDS: &[Command] = &[
     .under(MONITORING),
     Command::new("status", |session| {
         let status = session.ask(&Request::Status)?;
-        Ok(Output::Both(page(&status, unit(session)), status))
+        Ok(Output::Formats {
+            text: page(&status, unit(session)),
+            erlang: super::erlang_page::status(&status),
+            json: status,
+        })
     })
     .help(
         "[--unit <unit>] [--timeout <timeout>]",
