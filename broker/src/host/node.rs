@@ -781,6 +781,7 @@ impl Node {
         }
         self.parted.cancel();
         self.keeping.stop().await;
+        self.await_eviction().await;
         if let Some(presence) = &self.presence {
             presence.stop();
         }

@@ -83,6 +83,12 @@ impl Catalog {
         (mirrors, unsynced)
     }
 
+    /// True if a leader elsewhere still waits for a copy on the node, or would for the next message.
+    pub fn is_counted_on(&self, node: NodeUuid) -> bool {
+        let mut copies = self.copies_on(node).filter_map(|queue| queue.replicas.as_deref());
+        copies.any(|replicas| replicas.leader != node && self.is_led(replicas) && replicas.is_counted(node))
+    }
+
     /// True if the process that leads the mirrored queue is not known to be gone.
     pub fn is_led(&self, replicas: &Replicas) -> bool {
         replicas.is_led(&self.nodes)

@@ -15,6 +15,22 @@ fn a_queue_declared_under_a_policy_is_in_sync_everywhere_at_once() {
     assert_eq!(crate::mirrors_fixture::shown(&second), "e1 b1: b1 a1");
 }
 
+#[test]
+fn a_node_is_waited_for_while_a_leader_that_runs_counts_its_copy() {
+    let mut cluster = Cluster::with_queue("abc", all());
+    let waited_for = |cluster: &Cluster, node| cluster.fixture.catalog.is_counted_on(uuid(node));
+    assert!(!waited_for(&cluster, 'a'), "it leads itself");
+    assert!(waited_for(&cluster, 'b'));
+    cluster.down("b");
+    assert!(waited_for(&cluster, 'b'), "that it is gone does not put it out");
+    cluster.propose(MirrorAct::Evict(uuid('b'))).unwrap();
+    assert!(!waited_for(&cluster, 'b'));
+    cluster.down("a");
+    assert_eq!(cluster.replicas().leader, uuid('c'));
+    cluster.down("c");
+    assert!(!waited_for(&cluster, 'a'), "nobody leads");
+}
+
 /// R2: a transient message, confirmed on all three, is in the memory of those that have not been restarted.
 #[test]
 fn a_restarted_copy_has_its_disk_alone_and_one_in_sync_leads_before_it() {

@@ -235,7 +235,7 @@ impl Presence {
     /// is known to have stopped by whoever decides next about votes.
     pub(super) async fn take_vote(&self, leaving: NodeUuid) -> Reply {
         let _one = self.changing.lock().await;
-        if self.store.standing().settled.is_none() {
+        if !self.leads() {
             return Reply::NotLeader(self.store.leader());
         }
         let catalog = self.machine.catalog();

@@ -132,6 +132,11 @@ impl Presence {
         self.until_quiet(async move { watching.watch_leader().await });
     }
 
+    /// True while this node leads the definitions.
+    pub fn leads(&self) -> bool {
+        self.store.standing().settled.is_some()
+    }
+
     fn until_quiet(&self, work: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(self.quiet.clone().run_until_cancelled_owned(work));
     }

@@ -24,6 +24,8 @@ const AT_ONCE_MAX: usize = 500;
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Who stops leaves what could not be handed over in this time to elections.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the leader of the definitions stays for those who still wait for its mirrors.
+const EVICTION_PATIENCE: Duration = Duration::from_millis(500);
 /// A queue of which something else is being proposed is asked again after this.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
@@ -76,6 +78,17 @@ impl Node {
             milliseconds = begun.elapsed().as_millis(),
             "mirrored queues are handed over"
         );
+    }
+
+    /// Mirrors here acknowledge nothing any more, and who waits for them goes on by a commit: the node that commits stays for that, since nobody
+    /// does until it has a successor. Queues in which nobody waits for a confirm keep their mirrors, so this ends.
+    pub async fn await_eviction(&self) {
+        let deadline = Instant::now() + EVICTION_PATIENCE;
+        let (own, presence) = (self.identity().node, self.presence());
+        let leads = || presence.is_some_and(|presence| presence.leads());
+        while leads() && self.snapshot().catalog.is_counted_on(own) && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        }
     }
 
     /// Hands queues that this process leads over; how many others lead by then. What is not in sync there stays.
