@@ -3,7 +3,7 @@
 
 use super::kube::{apply, ctl, get, in_system, kubectl, within};
 use super::plan::{NODES, Operation};
-use super::{Options, trouble, upgrade};
+use super::{Options, renew, trouble, upgrade};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -41,9 +41,9 @@ spec:
   resources:
     requests: {cpu: 50m, memory: 64Mi}
     limits: {memory: 512Mi}
-  persistence:
-    storage: 1Gi
 ";
+/// What it keeps messages on, at first.
+const PERSISTENCE: &str = "  persistence: {storage: 1Gi}\n";
 
 pub(super) fn pod(ordinal: u32) -> String {
     format!("{NAME}-server-{ordinal}")
@@ -54,7 +54,7 @@ pub(super) fn make() -> Result<()> {
     // It may be there already.
     let _ = kubectl(&["create", "namespace", super::kube::NAMESPACE]);
     if get("rmq", NAME)?.is_null() {
-        apply(MANIFEST)?;
+        apply(&format!("{MANIFEST}{PERSISTENCE}"))?;
     }
     well(NODES)?;
     ctl(&pod(0), &["set_policy", "all", "^ops\\.all\\.", EVERYWHERE])?;
@@ -238,6 +238,8 @@ pub(super) fn carry_out(operation: Operation, word: &str, options: &Options) -> 
         Operation::LoseVolume(ordinal) => lose_volume(ordinal)?,
         Operation::LoseSecret => lose_secret()?,
         Operation::BadImage => bad_image()?,
+        Operation::Rollback => renew::roll_back()?,
+        Operation::ReplaceVolumes => renew::replace_volumes()?,
         Operation::Recreate => recreate()?,
         Operation::Upgrade => upgrade::to_the_next(&options.releases)?,
         Operation::CutNode(ordinal) => trouble::cut_node(options.local.as_deref(), ordinal)?,
@@ -268,19 +270,20 @@ fn configure() -> Result<()> {
     replaced()
 }
 
-/// With the image that it had: data of a later release is of no use to the one before.
+/// With the image that it had, since data of a later release is of no use to the one before, and for volumes as large as they are.
 fn recreate() -> Result<()> {
-    let image = get("rmq", NAME)?["spec"]["image"].clone();
+    let spec = &get("rmq", NAME)?["spec"];
+    let (image, persistence) = (spec["image"].clone(), spec["persistence"].clone());
     kubectl(&["delete", "rmq", NAME, "--timeout=240s"])?;
     stopped()?;
     let image = match image {
         Value::Null => json!({}),
         image => image,
     };
-    apply(&format!("{MANIFEST}  image: {image}\n"))
+    apply(&format!("{MANIFEST}  persistence: {persistence}\n  image: {image}\n"))
 }
 
-fn uid(ordinal: u32) -> Result<Value> {
+pub(super) fn uid(ordinal: u32) -> Result<Value> {
     Ok(get("pod", &pod(ordinal))?["metadata"]["uid"].clone())
 }
 

@@ -5,6 +5,7 @@
 mod cluster;
 mod kube;
 mod plan;
+mod renew;
 mod round;
 mod trouble;
 mod upgrade;

@@ -37,6 +37,10 @@ pub(super) enum Operation {
     LoseSecret,
     /// An image that is not there, and back.
     BadImage,
+    /// A configuration with which no node starts, from which nodes go back by themselves.
+    Rollback,
+    /// Smaller volumes, for which each node leaves and joins again.
+    ReplaceVolumes,
     /// The RabbitCluster is deleted and applied again.
     Recreate,
     /// The image of the next release, back to the one before, and the next one for good.
@@ -60,7 +64,7 @@ pub(super) struct Means {
 
 impl Operation {
     /// All kinds; the ordinals are drawn anew.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::DeletePod(0),
         Self::DeleteLeader,
         Self::KillPod(0),
@@ -74,6 +78,8 @@ impl Operation {
         Self::LoseVolume(0),
         Self::LoseSecret,
         Self::BadImage,
+        Self::Rollback,
+        Self::ReplaceVolumes,
         Self::Recreate,
         Self::Upgrade,
         Self::CutNode(0),
@@ -97,6 +103,8 @@ impl Operation {
             Self::LoseVolume(_) => "lose-volume",
             Self::LoseSecret => "lose-secret",
             Self::BadImage => "bad-image",
+            Self::Rollback => "rollback",
+            Self::ReplaceVolumes => "replace-volumes",
             Self::Recreate => "recreate",
             Self::Upgrade => "upgrade",
             Self::CutNode(_) => "cut-node",
@@ -137,6 +145,8 @@ impl Operation {
             | Self::LoseVolume(_)
             | Self::LoseSecret
             | Self::BadImage
+            | Self::Rollback
+            | Self::ReplaceVolumes
             | Self::Upgrade
             | Self::CutNode(_)
             | Self::RestartApi
@@ -217,10 +227,10 @@ mod tests {
 
     #[test]
     fn every_kind_comes_once_before_any_comes_again_and_a_seed_says_the_same_every_time() {
-        let plans = |seed: u64| -> Vec<Plan> { (0..36).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
-        for half in plans(7).chunks(18) {
+        let plans = |seed: u64| -> Vec<Plan> { (0..40).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
+        for half in plans(7).chunks(20) {
             let names: BTreeSet<&str> = half.iter().map(|plan| plan.operation.name()).collect();
-            assert_eq!(names.len(), 18);
+            assert_eq!(names.len(), 20);
         }
         assert_eq!(plans(7), plans(7));
         assert_ne!(plans(7), plans(8));
