@@ -238,21 +238,27 @@ impl Whole {
     }
 }
 
-/// One reading for each step of the span, as far back as there are any. A reading holds until the next.
+/// One reading for each step of the span, as far back as there are any. A reading holds until the next, and the first one for the step that it
+/// lies in: whoever asks for steps longer than all we know is told of one, as RabbitMQ tells of every step that it is asked for.
 fn spaced<T: Copy>(readings: &Past<T>, span: Span) -> Past<T> {
     let (Some((newest, _)), Some((oldest, _))) = (readings.first(), readings.last()) else {
         return Vec::new();
     };
     let last = newest.0 - newest.0 % span.step_ms;
-    let first = last.saturating_sub(span.age_ms).max(oldest.0);
+    let first = last.saturating_sub(span.age_ms).max(oldest.0).min(last);
     let mut past = Vec::new();
     let mut at = last;
     let mut rest = readings.iter().peekable();
     while at >= first {
         while rest.next_if(|(read, _)| read.0 > at).is_some() {}
-        let Some((_, reading)) = rest.peek() else { break };
+        let Some((_, reading)) = rest.peek().copied().or(readings.last()) else {
+            break;
+        };
         past.push((Millis(at), *reading));
-        at -= span.step_ms;
+        let Some(before) = at.checked_sub(span.step_ms) else {
+            break;
+        };
+        at = before;
     }
     past
 }
@@ -304,6 +310,16 @@ mod tests {
             step_ms: 10_000,
         };
         assert_eq!(past(&queues, &[2], span), [(10, 3)]);
+    }
+
+    #[test]
+    fn a_past_that_is_shorter_than_a_step_has_one_sample() {
+        let queues = queues(&[&[(1, 5)], &[(1, 7)]]);
+        let span = Span {
+            age_ms: 1_800_000,
+            step_ms: 30_000,
+        };
+        assert_eq!(past(&queues, &[1], span), [(0, 5)]);
     }
 
     #[test]
