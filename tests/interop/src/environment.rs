@@ -2,6 +2,7 @@
 //! classes. Each is built once, outside of the source tree, in a directory named by a hash of everything that decides
 //! its content, and reused for ever after; a half-built one is never taken for a whole one.
 
+use crate::own_tests;
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -21,6 +22,8 @@ pub(crate) enum Environment {
     Go,
     /// The Java client, as classes and jars.
     Java,
+    /// The tests of rabbit-hole, as one binary.
+    RabbitHole,
     /// Nothing beyond this program.
     Rust,
 }
@@ -91,6 +94,11 @@ impl Environment {
         Ok(directory)
     }
 
+    /// True of what tests the management API.
+    pub(crate) fn manages(self) -> bool {
+        self == Self::RabbitHole
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::PythonClients => "python-clients",
@@ -98,6 +106,7 @@ impl Environment {
             Self::Node => "node",
             Self::Go => "go",
             Self::Java => "java",
+            Self::RabbitHole => "rabbit-hole",
             Self::Rust => "rust",
         }
     }
@@ -106,7 +115,7 @@ impl Environment {
         match self {
             Self::PythonClients | Self::Pika010 => &[PYTHON],
             Self::Node => &[NODE, NPM],
-            Self::Go => &[GO],
+            Self::Go | Self::RabbitHole => &[GO],
             Self::Java => &[JAVA, MAVEN],
             Self::Rust => &[],
         }
@@ -119,6 +128,7 @@ impl Environment {
             Self::Pika010 => &["python/requirements/pika-0.10.txt"],
             Self::Node => &["node"],
             Self::Go => &["go"],
+            Self::RabbitHole => &["rabbit-hole", "src/own_tests.rs"],
             Self::Java => &["java/pom.xml", "java/src"],
             Self::Rust => &[],
         }
@@ -160,6 +170,7 @@ impl Environment {
                 maven.args(["-q", "-B", "-f"]).arg(sources.join("java/pom.xml"));
                 finish(maven.arg(format!("-Dbuild.dir={}", directory.display())).arg("compile"))
             }
+            Self::RabbitHole => own_tests::rabbit_hole(&sources.join("rabbit-hole"), directory),
             Self::Rust => Ok(()),
         }
     }
@@ -220,7 +231,7 @@ fn node(sources: &Path, directory: &Path) -> Result<()> {
 }
 
 /// Runs a build step to its end; an error shows what it printed.
-fn finish(command: &mut Command) -> Result<()> {
+pub(crate) fn finish(command: &mut Command) -> Result<()> {
     let output = command
         .stdin(Stdio::null())
         .output()

@@ -5,6 +5,7 @@
 mod environment;
 mod group;
 mod lapin_suite;
+mod own_tests;
 mod server;
 mod suite;
 mod tap;
@@ -14,10 +15,13 @@ use clap::{ArgGroup, Parser};
 use server::Server;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use suite::{Place, SUITES, Suite};
 use tap::Outcome;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// What we allow a broker's statistics that we did not start; five seconds, RabbitMQ's own, would take a suite a quarter of an hour.
+const UNKNOWN_STATISTICS: Duration = Duration::from_millis(1100);
 
 /// Tests a broker with the client libraries its users have.
 #[derive(Debug, Parser)]
@@ -27,6 +31,9 @@ struct Arguments {
     /// task, logs, ...) are deleted in it.
     #[arg(long, value_name = "AMQP_URL")]
     url: Option<String>,
+    /// Where the management API of the broker at --url is; for the suites that test it.
+    #[arg(long, value_name = "HTTP_URL", requires = "url")]
+    management_url: Option<String>,
     /// Start this `warren` binary, test it, stop it. Without --url and --start-rabbitmq, WARREN_BIN may name it.
     #[arg(long, value_name = "PATH")]
     start_warren: Option<PathBuf>,
@@ -34,7 +41,7 @@ struct Arguments {
     #[arg(long)]
     start_rabbitmq: bool,
     /// Run only the suites whose name begins so; may be repeated. Suites: pika-handbook, pika-0.10-handbook, pika,
-    /// aio-pika, kombu, celery, amqplib, amqp091-go, java, lapin.
+    /// aio-pika, kombu, celery, amqplib, amqp091-go, java, lapin, rabbit-hole.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Leave out the suites whose name begins so; may be repeated. The only way to pass without a suite's toolchain.
@@ -88,6 +95,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         sources: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
         cache,
         url,
+        management: server
+            .as_ref()
+            .map(Server::management)
+            .or(arguments.management_url.clone()),
+        statistics_wait: server.as_ref().map_or(UNKNOWN_STATISTICS, Server::statistics_wait),
     };
     let (begin, mut passed, mut failed) = (Instant::now(), 0, 0);
     for suite in suites {

@@ -14,6 +14,17 @@ use tempfile::TempDir;
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long we wait for what was done to be counted: Warren counts when it is asked, RabbitMQ as often as we set, and its processes need time to
+/// pass the counts on.
+const WARREN_STATISTICS: Duration = Duration::from_millis(400);
+const RABBITMQ_STATISTICS: Duration = Duration::from_millis(1100);
+
+/// RabbitMQ's statistics every 250 ms instead of 5 s, and kept in steps of 1 s, as its clients' tests ask for.
+const SWIFT_STATISTICS: &str = "[{rabbit, [{collect_statistics_interval, 250}]},
+ {rabbitmq_management, [{sample_retention_policies, [{global, [{605, 1}]}, {basic, [{605, 1}]}, {detailed, [{10, 1}]}]}]},
+ {rabbitmq_management_agent, [{sample_retention_policies, [{global, [{605, 1}]}, {basic, [{605, 1}]}, {detailed, [{10, 1}]}]}]}].
+";
+
 /// A broker that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -22,27 +33,31 @@ pub(crate) struct Server {
     _epmd: Option<Group>,
     directory: TempDir,
     port: u16,
+    management: u16,
+    statistics_wait: Duration,
 }
 
 impl Server {
     /// Starts `warren server` from the binary at `path`.
     pub(crate) fn warren(path: &Path) -> Result<Self> {
         let directory = TempDir::with_prefix("interop-warren-")?;
-        let (port, peers, admin) = (free_port()?, free_port()?, free_port()?);
+        let (port, peers, admin, management) = (free_port()?, free_port()?, free_port()?, free_port()?);
         let config = directory.path().join("rabbitmq.conf");
-        fs::write(&config, format!("admin.tcp.port = {admin}\nadmin.tcp.ip = 127.0.0.1\n"))?;
+        let admin = format!("admin.tcp.port = {admin}\nadmin.tcp.ip = 127.0.0.1\n");
+        fs::write(&config, admin + &management_lines(management))?;
         let mut command = Command::new(path);
         command.arg("server").arg("--data").arg(directory.path().join("data"));
         common_environment(&mut command, directory.path(), port, peers);
         command.env("RABBITMQ_CONFIG_FILE", &config);
-        Self::start(command, None, directory, port)
+        Self::start(command, None, directory, port, (management, WARREN_STATISTICS))
     }
 
     /// Starts the RabbitMQ that is installed on this machine.
     pub(crate) fn rabbitmq() -> Result<Self> {
         let directory = TempDir::with_prefix("interop-rabbitmq-")?;
-        let (port, peers, names) = (free_port()?, free_port()?, free_port()?);
-        fs::write(directory.path().join("enabled_plugins"), "[].\n")?;
+        let (port, peers, names, management) = (free_port()?, free_port()?, free_port()?, free_port()?);
+        fs::write(directory.path().join("rabbitmq.conf"), management_lines(management))?;
+        fs::write(directory.path().join("advanced.config"), SWIFT_STATISTICS)?;
         let epmd = Group::spawn(Command::new("epmd").arg("-port").arg(names.to_string()))
             .context("epmd does not start: install rabbitmq-server (Debian: apt-get install rabbitmq-server)")?;
         let mut command = Command::new(rabbitmq_binary());
@@ -50,15 +65,24 @@ impl Server {
         command
             .env("ERL_EPMD_PORT", names.to_string())
             .env("RABBITMQ_MNESIA_BASE", directory.path().join("mnesia"))
-            .env("RABBITMQ_CONFIG_FILE", directory.path().join("none"))
+            .env("RABBITMQ_CONFIG_FILE", directory.path().join("rabbitmq.conf"))
             .env(
-                "RABBITMQ_ENABLED_PLUGINS_FILE",
-                directory.path().join("enabled_plugins"),
+                "RABBITMQ_ADVANCED_CONFIG_FILE",
+                directory.path().join("advanced.config"),
             );
-        Self::start(command, Some(epmd), directory, port)
+        Self::start(command, Some(epmd), directory, port, (management, RABBITMQ_STATISTICS))
     }
 
-    fn start(mut command: Command, epmd: Option<Group>, directory: TempDir, port: u16) -> Result<Self> {
+    fn start(
+        mut command: Command,
+        epmd: Option<Group>,
+        directory: TempDir,
+        port: u16,
+        (management, statistics_wait): (u16, Duration),
+    ) -> Result<Self> {
+        let plugins = directory.path().join("enabled_plugins");
+        fs::write(&plugins, "[rabbitmq_management].\n")?;
+        command.env("RABBITMQ_ENABLED_PLUGINS_FILE", plugins);
         let output = File::create(directory.path().join("output"))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let program = PathBuf::from(command.get_program());
@@ -68,6 +92,8 @@ impl Server {
             _epmd: epmd,
             directory,
             port,
+            management,
+            statistics_wait,
         };
         server
             .wait_ready()
@@ -77,7 +103,7 @@ impl Server {
 
     fn wait_ready(&mut self) -> Result<()> {
         let end = Instant::now() + START_PATIENCE;
-        while !greets(self.port) {
+        while !(greets(self.port) && TcpStream::connect(("127.0.0.1", self.management)).is_ok()) {
             if let Some(status) = self.broker.wait_until(Instant::now())? {
                 bail!("it ended with {status}; its last words:\n{}", self.last_words());
             }
@@ -103,6 +129,16 @@ impl Server {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
     }
 
+    /// Where the management API is.
+    pub(crate) fn management(&self) -> String {
+        format!("http://127.0.0.1:{}", self.management)
+    }
+
+    /// How long its statistics may lag behind what they count.
+    pub(crate) fn statistics_wait(&self) -> Duration {
+        self.statistics_wait
+    }
+
     /// Stops the broker in good order; an error if it died before or has to be killed.
     pub(crate) fn stop(mut self) -> Result<()> {
         if let Some(status) = self.broker.wait_until(Instant::now())? {
@@ -116,6 +152,11 @@ impl Server {
             None => bail!("the broker did not stop within {STOP_PATIENCE:?} of SIGTERM"),
         }
     }
+}
+
+/// Where both brokers serve the management API.
+fn management_lines(port: u16) -> String {
+    format!("management.tcp.port = {port}\nmanagement.tcp.ip = 127.0.0.1\n")
 }
 
 fn common_environment(command: &mut Command, directory: &Path, port: u16, peers: u16) {

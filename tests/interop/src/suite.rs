@@ -1,5 +1,5 @@
 //! The suites: what each is called, what it needs, how it is started, and how its report is read. A suite is a process
-//! that gets the address in AMQP_URL and prints the Test Anything Protocol; nothing else passes between us.
+//! that gets the addresses in AMQP_URL and MANAGEMENT_URL and prints the Test Anything Protocol; nothing else passes between us.
 
 use crate::environment::Environment;
 use crate::group::Group;
@@ -26,7 +26,7 @@ pub(crate) struct Suite {
 }
 
 /// Every suite, in the order they run.
-pub(crate) const SUITES: [Suite; 10] = [
+pub(crate) const SUITES: [Suite; 11] = [
     Suite {
         name: "pika-handbook",
         environment: Environment::PythonClients,
@@ -77,6 +77,11 @@ pub(crate) const SUITES: [Suite; 10] = [
         environment: Environment::Rust,
         script: "",
     },
+    Suite {
+        name: "rabbit-hole",
+        environment: Environment::RabbitHole,
+        script: "",
+    },
 ];
 
 /// Where the suites' sources are, where their environments are kept, and which broker they talk to.
@@ -88,6 +93,10 @@ pub(crate) struct Place {
     pub(crate) cache: PathBuf,
     /// The address of the broker.
     pub(crate) url: String,
+    /// The address of its management API, if the caller knows one.
+    pub(crate) management: Option<String>,
+    /// How long its statistics may lag behind what they count.
+    pub(crate) statistics_wait: Duration,
 }
 
 impl Suite {
@@ -107,9 +116,14 @@ impl Suite {
         let mut command = self.command(&place.sources, &directory)?;
         command
             .env("AMQP_URL", &place.url)
+            .env("STATISTICS_WAIT", format!("{}ms", place.statistics_wait.as_millis()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?);
+        if self.environment.manages() {
+            let address = place.management.as_ref();
+            command.env("MANAGEMENT_URL", address.context("the suite needs --management-url")?);
+        }
         let mut group = Group::spawn(&mut command).with_context(|| format!("{command:?}"))?;
         let lines = lines(group.child().stdout.take().context("the output is piped")?);
         let deadline = Instant::now() + SUITE_PATIENCE;
@@ -134,7 +148,7 @@ impl Suite {
                 command
             }
             Environment::Node => Command::new("node"),
-            Environment::Go => Command::new(directory.join("suite")),
+            Environment::Go | Environment::RabbitHole => Command::new(directory.join("suite")),
             Environment::Java => Command::new("java"),
             Environment::Rust => Command::new(std::env::current_exe()?),
         };
@@ -150,7 +164,7 @@ impl Suite {
                 command.args(["-cp", &classes, "Tap"]);
             }
             Environment::Rust => drop(command.arg("--as-lapin-suite")),
-            Environment::PythonClients | Environment::Go => {}
+            Environment::PythonClients | Environment::Go | Environment::RabbitHole => {}
         }
         Ok(command)
     }
