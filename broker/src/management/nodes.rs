@@ -180,7 +180,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         name: api.node.name().to_string(),
         kind: own_kind(api).to_owned(),
         running: true,
-        being_drained: api.node.is_under_maintenance(),
+        being_drained: Some(api.node.is_under_maintenance()),
         uptime: api.node.now().0.saturating_sub(api.node.started_at().0),
         run_queue: 0,
         processors: machine.processors,

@@ -91,9 +91,9 @@ pub struct Node {
     pub kind: String,
     /// Whether it runs.
     pub running: bool,
-    /// Whether it is out of service; only said when it is.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub being_drained: bool,
+    /// Whether it is out of service. RabbitMQ says so in later releases than 3.10; clients of today cannot do without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub being_drained: Option<bool>,
     /// Since its start.
     pub uptime: u64,
     /// Tasks that wait for a processor.
