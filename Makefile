@@ -63,11 +63,10 @@ test-unit: ## tests beside the code
 test-tidy: ## the rules of the house
 	cargo test --quiet --workspace --no-fail-fast --test house
 
-test-oracle: build ## each behaviour against a real RabbitMQ and against us
+test-oracle: build ## each behaviour against a real RabbitMQ and against us, then the tools, whatever came of the first
 	@hack/need rabbitmq-server
 	@$(BUILD_RUNNERS)
-	$(RUNNERS)/oracle
-	$(RUNNERS)/oracle --cli
+	@$(RUNNERS)/oracle && first=0 || first=1; $(RUNNERS)/oracle --cli; exit $$first
 
 test-deb: build ## the Debian package in a throw-away copy of this host: installed, used, upgraded, removed
 	@hack/need dpkg-deb unshare curl
