@@ -215,27 +215,11 @@ pub(crate) fn pair(name: &str, value: Printed) -> Printed {
     Printed::Tuple(vec![word(name), value])
 }
 
-/// A text as a binary.
-fn binary(text: &str) -> Printed {
-    match text {
-        "" => Printed::Plain("<<>>".into()),
-        text => Printed::Plain(format!("<<{}>>", quoted(text))),
-    }
-}
-
-/// A text as a list of characters.
-pub(crate) fn characters(text: &str) -> Printed {
-    match text {
-        "" => Printed::List(Vec::new()),
-        text => Printed::Plain(quoted(text)),
-    }
-}
-
 /// A value before it is printed.
 pub(crate) fn printed(term: &Term) -> Printed {
     match term {
         Term::Atom(text) => word(text),
-        Term::Binary(text) => binary(text),
+        Term::Binary(text) => Printed::binary(text),
         Term::Pid(text) => Printed::Plain(text.clone()),
         Term::Integer(number) => Printed::Plain(number.to_string()),
         Term::Float(number) => Printed::Plain(format!("{number:?}")),
@@ -244,7 +228,7 @@ pub(crate) fn printed(term: &Term) -> Printed {
         Term::Map(pairs) => Printed::List(pairs.iter().map(|(key, value)| pair(key, printed(value))).collect()),
         Term::Table(rows) => {
             let triple = |(key, kind, value): &(String, String, Term)| {
-                Printed::Tuple(vec![binary(key), word(kind), printed(value)])
+                Printed::Tuple(vec![Printed::binary(key), word(kind), printed(value)])
             };
             Printed::List(rows.iter().map(triple).collect())
         }

@@ -30,14 +30,30 @@ impl From<&Erlang> for Printed {
             Erlang::Atom(_) => Printed::Atom(term.to_string()),
             Erlang::List(items) => Printed::List(all(items)),
             Erlang::Tuple(items) => Printed::Tuple(all(items)),
-            Erlang::Integer(_) | Erlang::Float(_) | Erlang::Text(_) | Erlang::Binary(_) => {
-                Printed::Plain(term.to_string())
-            }
+            Erlang::Text(text) => Printed::characters(text),
+            Erlang::Binary(text) => Printed::binary(text),
+            Erlang::Integer(_) | Erlang::Float(_) => Printed::Plain(term.to_string()),
         }
     }
 }
 
 impl Printed {
+    /// A text that is a list of characters.
+    pub fn characters(text: &str) -> Self {
+        match text {
+            "" => Printed::List(Vec::new()),
+            text => Printed::Plain(Erlang::Text(text.to_owned()).to_string()),
+        }
+    }
+
+    /// A text that is a binary.
+    pub fn binary(text: &str) -> Self {
+        match text {
+            "" => Printed::Plain("<<>>".to_owned()),
+            text => Printed::Plain(Erlang::Binary(text.to_owned()).to_string()),
+        }
+    }
+
     /// As `~p` prints it, lines of 80 columns where that can be.
     pub fn pretty(&self) -> String {
         if self.length() < LINE - 1 {
@@ -266,6 +282,15 @@ mod tests {
             assert_eq!(rest, "");
             assert_eq!(term.pretty(), printed);
         }
+    }
+
+    #[test]
+    fn texts_are_escaped_and_empty_ones_have_no_quotes() {
+        let shown = |text| (Printed::binary(text).pretty(), Printed::characters(text).pretty());
+        assert_eq!(shown(""), ("<<>>".to_owned(), "[]".to_owned()));
+        let (binary, characters) = shown("a\n\"b\\");
+        assert_eq!(binary, r#"<<"a\n\"b\\">>"#);
+        assert_eq!(characters, r#""a\n\"b\\""#);
     }
 
     fn read(text: &str) -> (Printed, &str) {

@@ -12,7 +12,7 @@ const MONITORING: &str = "Monitoring, observability and health checks";
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("environment", |session| {
         let environment = session.ask(&Request::Environment)?;
-        Ok(Output::Both(page(&environment), environment))
+        Ok(Output::Both(format::erlang(&environment), environment))
     })
     .help(
         "",
@@ -124,11 +124,6 @@ pub(super) const COMMANDS: &[Command] = &[
 
 fn is_six(family: Option<&str>) -> bool {
     family.is_some_and(|family| family.eq_ignore_ascii_case("ipv6"))
-}
-
-/// Applications and their settings as Erlang's terms.
-pub(super) fn page(environment: &Term) -> String {
-    format::erlang(environment)
 }
 
 fn track(session: &mut Session<'_>, wanted: bool) -> Result<Output, Problem> {

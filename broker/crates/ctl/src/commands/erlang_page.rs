@@ -1,65 +1,55 @@
 //! `status` as an Erlang term: RabbitMQ's names and order, as scripts read them. What only Erlang has is left out rather than made up.
 
 use super::status::{at, items, shown};
-use crate::format::{characters, pair, printed, word};
+use crate::format::{self, pair, printed, word};
 use erlang::Printed;
 use link::Term;
 use std::net::IpAddr;
 
-/// Keys that say what the JSON says, by the same name.
-const SAME: [&str; 3] = ["vm_memory_calculation_strategy", "disk_free_limit", "disk_free"];
-
 /// The whole term.
 pub(super) fn status(status: &Term) -> String {
-    let same = |key: &str| at(status, &[key]).map(|value| pair(key, printed(value)));
+    let same = |key: &str| at(status, &[key]).map(printed);
+    let text = |key: &str| Some(Printed::characters(&shown(status, &[key])));
     let texts = |key: &str| {
-        Printed::List(
-            items(status, key)
-                .iter()
-                .map(|text| characters(&crate::format::text(text)))
-                .collect(),
-        )
+        let texts = items(status, key).iter().map(format::text);
+        Some(Printed::List(texts.map(|text| Printed::characters(&text)).collect()))
     };
-    let mut pairs = Vec::new();
-    pairs.extend(same("pid"));
-    pairs.push(pair("running_applications", applications(status)));
-    pairs.push(pair("os", system(&shown(status, &["os"]))));
-    for key in ["rabbitmq_version", "erlang_version"] {
-        pairs.push(pair(key, characters(&shown(status, &[key]))));
-    }
-    pairs.extend(same("memory"));
-    pairs.push(pair("alarms", alarms(status)));
-    pairs.extend(same("is_under_maintenance"));
-    pairs.push(pair("listeners", listeners(status)));
-    pairs.extend(SAME[..1].iter().filter_map(|key| same(key)));
-    pairs.push(pair("vm_memory_high_watermark", watermark(status)));
-    let limit = at(status, &["vm_memory_high_watermark_limit"]);
-    pairs.extend(limit.map(|limit| pair("vm_memory_limit", printed(limit))));
-    pairs.extend(SAME[1..].iter().filter_map(|key| same(key)));
-    pairs.extend(
-        ["file_descriptors", "uptime", "active_plugins"]
-            .into_iter()
-            .filter_map(same),
-    );
-    pairs.push(pair(
-        "enabled_plugin_file",
-        characters(&shown(status, &["enabled_plugin_file"])),
-    ));
-    pairs.extend(["config_files", "log_files"].map(|key| pair(key, texts(key))));
-    pairs.push(pair("data_directory", characters(&shown(status, &["data_directory"]))));
-    pairs.extend(same("totals"));
-    for key in ["product_name", "product_version"] {
-        pairs.push(pair(key, characters(&shown(status, &[key]))));
-    }
-    Printed::List(pairs).pretty()
+    let pairs = [
+        ("pid", same("pid")),
+        ("running_applications", Some(applications(status))),
+        ("os", Some(system(&shown(status, &["os"])))),
+        ("rabbitmq_version", text("rabbitmq_version")),
+        ("erlang_version", text("erlang_version")),
+        ("memory", same("memory")),
+        ("alarms", Some(alarms(status))),
+        ("is_under_maintenance", same("is_under_maintenance")),
+        ("listeners", Some(listeners(status))),
+        ("vm_memory_calculation_strategy", same("vm_memory_calculation_strategy")),
+        ("vm_memory_high_watermark", Some(watermark(status))),
+        ("vm_memory_limit", same("vm_memory_high_watermark_limit")),
+        ("disk_free_limit", same("disk_free_limit")),
+        ("disk_free", same("disk_free")),
+        ("file_descriptors", same("file_descriptors")),
+        ("uptime", same("uptime")),
+        ("active_plugins", same("active_plugins")),
+        ("enabled_plugin_file", text("enabled_plugin_file")),
+        ("config_files", texts("config_files")),
+        ("log_files", texts("log_files")),
+        ("data_directory", text("data_directory")),
+        ("totals", same("totals")),
+        ("product_name", text("product_name")),
+        ("product_version", text("product_version")),
+    ];
+    let told = pairs.into_iter().filter_map(|(key, value)| Some(pair(key, value?)));
+    Printed::List(told.collect()).pretty()
 }
 
 /// What a script looks for to know that the app runs.
 fn applications(status: &Term) -> Printed {
-    let version = characters(&shown(status, &["rabbitmq_version"]));
+    let version = Printed::characters(&shown(status, &["rabbitmq_version"]));
     Printed::List(vec![Printed::Tuple(vec![
         word("rabbit"),
-        characters("RabbitMQ"),
+        Printed::characters("RabbitMQ"),
         version,
     ])])
 }
@@ -110,7 +100,7 @@ fn listener(listener: &Term) -> Printed {
         word("listener"),
         word(&node),
         word(&text("protocol")),
-        characters(&host),
+        Printed::characters(&host),
         Printed::Tuple(numbers),
         Printed::Plain(text("port")),
         Printed::List(Vec::new()),
