@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::build::{Children, monitoring, secret_meta};
-use super::drain::Drained;
+use super::drain::{Drained, refuses};
 use super::names::{LABEL_LEFT, Map, OPERATOR};
 use super::nodes;
 use super::observe::{Found, Monitoring, Optional, Place};
@@ -480,7 +480,7 @@ impl Hand<'_> {
                 "NodeLeft",
                 format!("{} has left the cluster and emptied its disk", door.node),
             ),
-            Err(error) => Note::warning("NodeRefuses", format!("{}: {error}", pod.name)),
+            Err(error) => refuses(pod, error),
         }))
     }
 

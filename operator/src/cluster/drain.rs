@@ -6,6 +6,7 @@
 //! go is the plan's to say.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use hyper::Method;
@@ -37,12 +38,15 @@ pub(super) enum Drained {
 }
 
 impl Hand<'_> {
+    /// The node of this very pod, to be asked for something that is still wanted.
+    async fn asks(&self, found: &Found, pod: &PodSeen) -> Result<Option<Brokers>, Error> {
+        let is_wanted = self.is_still_wanted().await?;
+        Ok(its_broker(found, pod).filter(|_| is_wanted))
+    }
+
     /// Takes the node of this very pod out of service.
     pub(super) async fn take_out(&self, found: &Found, pod: &PodSeen) -> Result<Drained, Error> {
-        if !self.is_still_wanted().await? {
-            return Ok(Drained::Not(None));
-        }
-        let Some(brokers) = its_broker(found, pod) else {
+        let Some(brokers) = self.asks(found, pod).await? else {
             return Ok(Drained::Not(None));
         };
         self.write_down(found, pod).await?;
@@ -60,16 +64,13 @@ impl Hand<'_> {
             ))),
             // A version before maintenance: it hands over when it stops.
             Err(broker::Error::NotFound(_)) => Drained::Empty(None),
-            Err(error) => Drained::Not(Some(Note::warning("NodeRefuses", format!("{}: {error}", pod.name)))),
+            Err(error) => Drained::Not(Some(refuses(pod, error))),
         })
     }
 
     /// Puts it back into service.
     pub(super) async fn revive(&self, found: &Found, pod: &PodSeen) -> Result<Option<Note>, Error> {
-        if !self.is_still_wanted().await? {
-            return Ok(None);
-        }
-        let Some(brokers) = its_broker(found, pod) else {
+        let Some(brokers) = self.asks(found, pod).await? else {
             return Ok(None);
         };
         Ok(Some(match brokers.maintain(Method::DELETE).await {
@@ -77,7 +78,7 @@ impl Hand<'_> {
                 "NodeRevived",
                 format!("{} is not replaced after all, and takes clients again", pod.name),
             ),
-            Err(error) => Note::warning("NodeRefuses", format!("{}: {error}", pod.name)),
+            Err(error) => refuses(pod, error),
         }))
     }
 
@@ -88,10 +89,7 @@ impl Hand<'_> {
         pod: &PodSeen,
         to: &BTreeSet<String>,
     ) -> Result<Option<Note>, Error> {
-        if !self.is_still_wanted().await? {
-            return Ok(None);
-        }
-        let Some(brokers) = its_broker(found, pod) else {
+        let Some(brokers) = self.asks(found, pod).await? else {
             return Ok(None);
         };
         Ok(match brokers.evacuate(to).await {
@@ -105,7 +103,7 @@ impl Hand<'_> {
                 "NodeRefuses",
                 format!("{} is of a version that does not move queues with one copy", pod.name),
             )),
-            Err(error) => Some(Note::warning("NodeRefuses", format!("{}: {error}", pod.name))),
+            Err(error) => Some(refuses(pod, error)),
         })
     }
 
@@ -163,6 +161,11 @@ impl Hand<'_> {
             .map(drop)
             .map_err(|source| failed(format!("write down that {} is replaced", pod.name), source))
     }
+}
+
+/// What a node answered that does not do it.
+pub(super) fn refuses(pod: &PodSeen, why: impl Display) -> Note {
+    Note::warning("NodeRefuses", format!("{}: {why}", pod.name))
 }
 
 /// The broker in that very pod.
