@@ -5,10 +5,7 @@
 
 use arc_swap::ArcSwap;
 use catalog::{Catalog, Event, NodeName, QueueRecord};
-use model::{
-    ConnectionId, ConsumerId, ExchangeName, Generation, Millis, NodeUuid, QueueId, QueueName, Refusal, ReplyCode,
-    VhostName,
-};
+use model::{ConnectionId, ConsumerId, Generation, Millis, NodeUuid, QueueId, QueueName, Refusal, VhostName};
 use parking_lot::Mutex;
 use queue::{Counters, Queue};
 use session::Publication;
@@ -50,7 +47,7 @@ use super::{
     offers::{limits, limits_of_legs, named},
     recent_history::Histories,
     retire::Retirements,
-    route::Route,
+    route::{Route, exchange_name},
     timers::Timers,
     tls::Certificates,
     trace,
@@ -787,14 +784,4 @@ impl Node {
         }
         self.meta.stop().await;
     }
-}
-
-/// Names are text here: octets that are none name nothing.
-fn exchange_name(octets: &[u8], vhost: &VhostName) -> Result<ExchangeName, Refusal> {
-    let missing = || {
-        let shown = String::from_utf8_lossy(octets);
-        Refusal::channel(ReplyCode::NotFound, format!("no exchange '{shown}' in vhost '{vhost}'"))
-    };
-    let text = std::str::from_utf8(octets).map_err(|_| missing())?;
-    text.parse().map_err(|_| missing())
 }

@@ -6,7 +6,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use model::{Generation, QueueId, Refusal};
+use model::{ExchangeName, Generation, QueueId, Refusal, ReplyCode, VhostName};
 use session::Publication;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -158,4 +158,14 @@ fn is_key_of(key: &[u8], message: &Publication<'_>) -> bool {
     let split = usize::from(*length).min(names.len());
     let (exchange, routing_key) = names.split_at(split);
     exchange == message.exchange && routing_key == message.routing_key
+}
+
+/// Names are text here: octets that are none name nothing.
+pub(super) fn exchange_name(octets: &[u8], vhost: &VhostName) -> Result<ExchangeName, Refusal> {
+    let missing = || {
+        let shown = String::from_utf8_lossy(octets);
+        Refusal::channel(ReplyCode::NotFound, format!("no exchange '{shown}' in vhost '{vhost}'"))
+    };
+    let text = std::str::from_utf8(octets).map_err(|_| missing())?;
+    text.parse().map_err(|_| missing())
 }
