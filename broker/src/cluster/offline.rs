@@ -9,7 +9,10 @@ use super::{
 };
 use catalog::Catalog;
 use std::io;
-use store::disk::{self, Disk};
+use store::{
+    Formats,
+    disk::{self, Disk},
+};
 
 /// What the directory of the definitions says.
 #[derive(Debug, Default)]
@@ -50,7 +53,7 @@ impl ReadError {
         match self {
             ReadError::Gap | ReadError::Log(OpenError::Damaged { .. }) => true,
             ReadError::Snapshot(SnapshotError::Damaged(_)) => true,
-            ReadError::Io { .. } | ReadError::Log(_) | ReadError::Snapshot(SnapshotError::Newer(_)) => false,
+            ReadError::Io { .. } | ReadError::Log(_) | ReadError::Snapshot(SnapshotError::Newer(..)) => false,
         }
     }
 }
@@ -60,19 +63,20 @@ impl ReadError {
 /// # Errors
 /// What is wrong with the files.
 pub fn read<D: Disk>(disk: &D, directory: &str) -> Result<Definitions, ReadError> {
+    let formats = Formats::up_to(link::feature_level());
     let mut found = Definitions::default();
     let mut progress = Progress::default();
     let path = format!("{directory}/{}", snapshot::FILE);
     match disk::read_all(disk, &path) {
         Ok(octets) => {
-            let snapshot = snapshot::decode(&octets)?;
+            let snapshot = snapshot::decode(&octets, &formats)?;
             found.snapshot_index = snapshot.progress.applied.map(|applied| applied.index);
             (found.catalog, progress) = (snapshot.catalog, snapshot.progress);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(ReadError::Io { path, source }),
     }
-    let log = log::read(disk, directory)?;
+    let log = log::read(disk, directory, &formats)?;
     if log.purged > progress.applied {
         return Err(ReadError::Gap);
     }

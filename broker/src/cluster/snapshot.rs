@@ -8,11 +8,11 @@ use catalog::{Catalog, Image};
 use model::NodeUuid;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use store::Formats;
 
 /// The file's name in the directory of the log.
 pub const FILE: &str = "snapshot";
 const MARK: &[u8; 8] = b"WRN-SNAP";
-const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 32;
 
 /// What one node has proposed last.
@@ -81,11 +81,11 @@ pub enum SnapshotError {
     )]
     Damaged(String),
     /// A newer program wrote them.
-    #[error("the snapshot of the definitions has format {0}, this program reads up to {VERSION}: start the newer one")]
-    Newer(u16),
+    #[error("the snapshot of the definitions has format {0}, this program reads up to {1}: start the newer one")]
+    Newer(u16, u8),
 }
 
-/// Writes definitions down.
+/// Writes definitions down, in the format of the feature level that they say.
 ///
 /// # Errors
 /// Never for definitions that commands have made.
@@ -98,7 +98,8 @@ pub fn encode(id: &str, progress: &Progress, catalog: &Catalog) -> Result<Vec<u8
     let mut octets = vec![0; HEADER_BYTES];
     rmp_serde::encode::write_named(&mut octets, &content)?;
     octets[..8].copy_from_slice(MARK);
-    octets[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    let version = u16::try_from(catalog.level()).unwrap_or(u16::MAX);
+    octets[8..10].copy_from_slice(&version.to_le_bytes());
     let length = (octets.len() - HEADER_BYTES) as u64;
     octets[16..24].copy_from_slice(&length.to_le_bytes());
     let checksum = checksum(&octets);
@@ -121,11 +122,11 @@ fn array<const N: usize>(octets: &[u8], at: usize) -> [u8; N] {
         .unwrap_or([0; N])
 }
 
-/// Reads definitions back.
+/// Reads definitions back that are of a known format.
 ///
 /// # Errors
 /// What is wrong with the octets.
-pub fn decode(octets: &[u8]) -> Result<Snapshot, SnapshotError> {
+pub fn decode(octets: &[u8], formats: &Formats) -> Result<Snapshot, SnapshotError> {
     let damaged = |why: &str| SnapshotError::Damaged(why.to_owned());
     if octets.get(..8) != Some(MARK.as_slice()) {
         return Err(damaged("it does not begin as one does"));
@@ -137,8 +138,8 @@ pub fn decode(octets: &[u8]) -> Result<Snapshot, SnapshotError> {
         return Err(damaged("its checksum is wrong"));
     }
     match u16::from_le_bytes(array(octets, 8)) {
-        VERSION => {}
-        newer => return Err(SnapshotError::Newer(newer)),
+        version if (1..=u16::from(formats.known())).contains(&version) => {}
+        newer => return Err(SnapshotError::Newer(newer, formats.known())),
     }
     let content = rmp_serde::from_slice(octets.get(HEADER_BYTES..).unwrap_or_default());
     let content: Content = content.map_err(|error| damaged(&error.to_string()))?;
@@ -185,7 +186,7 @@ mod tests {
     #[test]
     fn a_snapshot_reads_back_whole_and_any_flipped_bit_is_noticed() {
         let octets = encode("2-7", &progress(), &filled()).unwrap();
-        let read = decode(&octets).unwrap();
+        let read = decode(&octets, &Formats::default()).unwrap();
         assert_eq!(
             (read.progress, read.catalog, read.id.as_str()),
             (progress(), filled(), "2-7")
@@ -193,14 +194,14 @@ mod tests {
         for at in (0..octets.len()).filter(|at| !(28..32).contains(at)) {
             let mut bad = octets.clone();
             bad[at] ^= 4;
-            assert!(decode(&bad).is_err(), "octet {at}");
-            assert!(decode(&octets[..at]).is_err(), "cut at {at}");
+            assert!(decode(&bad, &Formats::default()).is_err(), "octet {at}");
+            assert!(decode(&octets[..at], &Formats::default()).is_err(), "cut at {at}");
         }
     }
 
     #[test]
     fn the_first_format_is_read_for_ever() {
-        let read = decode(include_bytes!("golden/snapshot-1")).unwrap();
+        let read = decode(include_bytes!("golden/snapshot-1"), &Formats::default()).unwrap();
         assert_eq!((read.progress, read.catalog), (progress(), filled()));
     }
 }

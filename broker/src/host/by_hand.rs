@@ -68,7 +68,13 @@ pub async fn started(configs: Vec<Config>) -> Vec<Arc<Node>> {
             let first: &crate::cluster::Identity = first;
             identity.cluster = first.cluster;
         }
-        let found = definitions::keep(&config, &Catalog::default(), Epoch(identity.incarnation)).unwrap();
+        let found = definitions::keep(
+            &config,
+            &store::Formats::default(),
+            &Catalog::default(),
+            Epoch(identity.incarnation),
+        )
+        .unwrap();
         let node = Arc::new(Node::new(
             config,
             identity.clone(),

@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 use store::{
-    RecoveredQueue,
+    Formats, RecoveredQueue,
     disk::{Disk, FsDisk},
 };
 
@@ -137,8 +137,8 @@ async fn forget(disk: &FsDisk, presence: &Presence) -> anyhow::Result<()> {
 }
 
 /// Opens what is kept of the messages of queues that survive a restart; the rest is forgotten.
-pub(super) fn keep(config: &Config, catalog: &Catalog, epoch: Epoch) -> anyhow::Result<Found> {
-    Keeping::open(config.node.data.as_path(), epoch, &kept_queues(catalog))
+pub(super) fn keep(config: &Config, formats: &Formats, catalog: &Catalog, epoch: Epoch) -> anyhow::Result<Found> {
+    Keeping::open(config.node.data.as_path(), formats, epoch, &kept_queues(catalog))
 }
 
 /// The queues whose messages survive a restart.
@@ -192,7 +192,7 @@ impl Node {
         // Reading what queues held may take longer than others are patient.
         presence.run();
         tokio::task::yield_now().await;
-        let Found { keeping, queues, pages } = keep(&config, &driven.catalog(), epoch)?;
+        let Found { keeping, queues, pages } = keep(&config, meta.formats(), &driven.catalog(), epoch)?;
         let parts: (Arc<dyn MetaStore>, _) = (meta, Some(presence.clone()));
         let node = driven.run(Node::new(config, identity, parts, (keeping, pages)), queues);
         // As in RabbitMQ, definitions to import are all that such a node starts with.

@@ -118,7 +118,7 @@ impl Journal {
     #[cfg(test)]
     pub fn idle() -> Self {
         let disk = store::disk::MemDisk::new();
-        let opened = store::Opened::open(disk, store::Sizes::default(), &|_| false).unwrap();
+        let opened = store::Opened::open(disk, store::Sizes::default(), store::Formats::default(), &|_| false).unwrap();
         let keeping = Keeping {
             store: opened.store(),
             loads: super::loads::Loads::new().0,

@@ -12,7 +12,7 @@ use std::{
     process,
     sync::Arc,
 };
-use store::{Lsn, Opened, RecoveredQueue, Sizes, Store, disk::FsDisk};
+use store::{Formats, Lsn, Opened, RecoveredQueue, Sizes, Store, disk::FsDisk};
 use tokio::sync::Notify;
 
 use super::{
@@ -57,12 +57,14 @@ impl Keeping {
     ///
     /// # Errors
     /// What is wrong with the files, and what can be done.
-    pub fn open(data: &Path, epoch: Epoch, wanted: &BTreeSet<QueueId>) -> anyhow::Result<Found> {
+    pub fn open(data: &Path, formats: &Formats, epoch: Epoch, wanted: &BTreeSet<QueueId>) -> anyhow::Result<Found> {
         let title = || format!("the messages in {}", data.display());
         std::fs::create_dir_all(data).with_context(title)?;
         let meter = Arc::new(Meter::default());
         let disk = Metered::new(FsDisk::new(data), meter.clone());
-        let opened = Opened::open(disk, Sizes::default(), &|queue| wanted.contains(&queue));
+        let opened = Opened::open(disk, Sizes::default(), formats.clone(), &|queue| {
+            wanted.contains(&queue)
+        });
         let (store, queues) = opened.with_context(title)?.run(Arc::new(end_at_once))?;
         let (loads, pages) = Loads::new();
         let keeping = Arc::new(Keeping {

@@ -5,6 +5,7 @@
 use catalog::Catalog;
 use std::{fs, io, path::Path};
 use store::{
+    Formats,
     check::{self, Report, Start},
     disk::Disk,
 };
@@ -90,6 +91,6 @@ fn gather<D: Disk>(disk: &D, directory: &Path, written: Option<Written>) -> io::
         written,
         meta_files,
         definitions,
-        messages: check::check(disk)?,
+        messages: check::check(disk, &Formats::up_to(link::feature_level()))?,
     })
 }

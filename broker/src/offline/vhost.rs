@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use store::{Opened, Sizes, Wake, disk::FsDisk};
+use store::{Formats, Opened, Sizes, Wake, disk::FsDisk};
 
 use super::{Answer, FAILED, back_up_directory, backup, restore};
 use crate::{
@@ -68,8 +68,10 @@ impl Drop for Scratch {
 /// Starts on the messages as a node would, and stops at once: those of queues that are not defined any more are gone then.
 fn forget_others(data: &Path) -> anyhow::Result<()> {
     let disk = FsDisk::new(data);
-    let wanted = kept_queues(&offline::read(&disk, META)?.catalog);
-    let mut opened = Opened::<_, Message>::open(disk, Sizes::default(), &|queue| wanted.contains(&queue))?;
+    let catalog = offline::read(&disk, META)?.catalog;
+    let (wanted, formats) = (kept_queues(&catalog), Formats::up_to(link::feature_level()));
+    formats.raise(catalog.level());
+    let mut opened = Opened::<_, Message>::open(disk, Sizes::default(), formats, &|queue| wanted.contains(&queue))?;
     let store = opened.store();
     let wake: Wake = Arc::new(|| {});
     for _ in 0..ROUNDS {

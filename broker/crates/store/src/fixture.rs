@@ -5,7 +5,7 @@
 use model::{Epoch, Millis, QueueId, Seq};
 
 use crate::{
-    Content, Entry, Lsn, Opened, Paged, Sizes, Store, StoredMessage,
+    Content, Entry, Formats, Lsn, Opened, Paged, Sizes, Store, StoredMessage,
     disk::{Disk, MemDisk, Open},
 };
 
@@ -53,7 +53,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn open(disk: MemDisk) -> Self {
-        let opened = Opened::open(disk.clone(), SIZES, &|_| true).unwrap();
+        let opened = Opened::open(disk.clone(), SIZES, Formats::default(), &|_| true).unwrap();
         let store = opened.store();
         Kept { disk, opened, store }
     }

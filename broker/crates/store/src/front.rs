@@ -17,6 +17,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::{
     content::Content,
+    formats::Formats,
     hold::Holding,
     lsn::Lsn,
     message::{Load, PageOut},
@@ -121,6 +122,7 @@ pub(crate) struct Shared<M> {
     salt_hint: AtomicU64,
     next_page: AtomicU64,
     pub(crate) sizes: Sizes,
+    pub(crate) formats: Formats,
 }
 
 /// What the writer takes.
@@ -140,7 +142,7 @@ pub(crate) struct TakenNotes<M> {
 
 impl<M> Shared<M> {
     /// The log goes on in this segment, which is empty; pages are numbered from `next_page`.
-    pub(crate) fn new(segment: u64, next_page: PageId, sizes: Sizes) -> Self {
+    pub(crate) fn new(segment: u64, next_page: PageId, sizes: Sizes, formats: Formats) -> Self {
         let at = Lsn::new(segment, HEAD_BYTES);
         let front = Front {
             at,
@@ -164,6 +166,7 @@ impl<M> Shared<M> {
             salt_hint: AtomicU64::new(segment),
             next_page: AtomicU64::new(next_page.0),
             sizes,
+            formats,
         }
     }
 

@@ -117,6 +117,7 @@ impl Held {
 mod tests {
     use super::*;
     use crate::{
+        Formats,
         check::{self, Report},
         disk::MemDisk,
         fixture::Kept,
@@ -177,16 +178,19 @@ mod tests {
         let mut kept = Kept::new();
         (0..10).for_each(|round| work(&mut kept, round));
         let (_hold, files) = hold(&mut kept);
-        let then = messages(&check::check(&kept.disk.after_kill()).unwrap(), 1);
+        let then = messages(&check::check(&kept.disk.after_kill(), &Formats::default()).unwrap(), 1);
         (10..30).for_each(|round| work(&mut kept, round));
         kept.store.remove(QueueId(1), &[(Seq(1), Seq(600))]);
         kept.step();
         let copied = copy(&kept.disk, &files);
-        let report = check::check(&copied).unwrap();
+        let report = check::check(&copied, &Formats::default()).unwrap();
         assert!(!report.is_damaged() && !report.is_refused(), "{report:?}");
         assert_eq!((messages(&report, 1), then), (20, 20));
         let again = Kept::open(copied);
-        assert_eq!(messages(&check::check(&again.stop()).unwrap(), 1), 20);
+        assert_eq!(
+            messages(&check::check(&again.stop(), &Formats::default()).unwrap(), 1),
+            20
+        );
     }
 
     #[test]

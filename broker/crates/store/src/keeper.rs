@@ -208,7 +208,7 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
 
     /// Appends a page to the files; the index is told by the caller, who knows where its messages lay before.
     fn append_page(&mut self, id: PageId, queue: QueueId, level: u8, draft: &Draft) -> io::Result<NewPage> {
-        let octets = draft.finish(id, queue, level);
+        let octets = draft.finish(self.shared.formats.written(), id, queue, level);
         let placed = self.pages.append(&octets)?;
         if let Some(closed) = placed.closed {
             self.index.close_file(closed);
@@ -341,7 +341,7 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
             return Ok(());
         };
         let octets = self.pages.read(page.file, page.offset, page.bytes as usize)?;
-        let head = match PageHead::read(&octets) {
+        let head = match PageHead::read(&octets, self.shared.formats.known()) {
             ReadHead::Page(head) => Some(head),
             ReadHead::Newer(_) | ReadHead::Broken => None,
         };

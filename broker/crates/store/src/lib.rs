@@ -10,6 +10,7 @@ pub mod disk;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod formats;
 mod front;
 mod hold;
 mod index;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use content::Content;
 pub use error::{Damage, StoreError};
+pub use formats::Formats;
 pub use front::Wake;
 pub use hold::{Held, HeldFile, Hold, Holding};
 pub use lsn::Lsn;

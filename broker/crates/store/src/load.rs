@@ -58,7 +58,7 @@ impl<D: Disk, M: StoredMessage> Keeper<D, M> {
             .pages
             .read(page.file, page.offset, page.bytes as usize)
             .map_err(|error| format!("{}: {error}", place()))?;
-        let ReadHead::Page(head) = PageHead::read(&octets) else {
+        let ReadHead::Page(head) = PageHead::read(&octets, self.shared.formats.known()) else {
             return Err(format!("{} is damaged", place()));
         };
         let all = head
@@ -95,6 +95,7 @@ fn copies<M: StoredMessage>(out: &PageOut<M>) -> Vec<Paged<M>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Formats;
     use crate::fixture::content;
     use crate::{Content, Opened, disk::MemDisk, fixture::SIZES};
     use model::{Epoch, Millis, QueueId, Seq};
@@ -124,7 +125,7 @@ mod tests {
     /// A store with a page of so many messages; without room for it, if the disk is full.
     fn kept(count: u8, is_full: bool) -> (Kept, MemDisk, PageId) {
         let disk = MemDisk::new();
-        let mut opened: Kept = Opened::open(disk.clone(), SIZES, &|_| true).unwrap();
+        let mut opened: Kept = Opened::open(disk.clone(), SIZES, Formats::default(), &|_| true).unwrap();
         if is_full {
             disk.set_capacity(Some(0));
         }

@@ -253,13 +253,15 @@ fn promised_file_is_gone() -> Kept {
 
 #[test]
 fn a_page_file_never_has_the_number_of_one_that_was_promised_and_is_gone() {
-    let act = |kept: &mut Kept| match Opened::<_, Text>::open(kept.disk.clone(), SIZES, &|_| true) {
-        Err(crate::StoreError::Io(error)) => Err(error),
-        opened => {
-            opened.unwrap();
-            Ok(())
-        }
-    };
+    let act =
+        |kept: &mut Kept| match Opened::<_, Text>::open(kept.disk.clone(), SIZES, crate::Formats::default(), &|_| true)
+        {
+            Err(crate::StoreError::Io(error)) => Err(error),
+            opened => {
+                opened.unwrap();
+                Ok(())
+            }
+        };
     wherever_the_power_goes(promised_file_is_gone, act, &(1..=SHORTER).collect::<Vec<_>>());
 }
 

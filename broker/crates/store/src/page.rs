@@ -16,8 +16,6 @@ const ENTRY_BYTES: usize = 36;
 /// Most messages of a page.
 const MESSAGES_MAX: u32 = 1 << 16;
 pub(crate) const MAGIC: [u8; 7] = *b"WarrenP";
-/// Version of the format. A newer one is refused.
-pub(crate) const VERSION: u8 = 1;
 const PERSISTENT: u32 = 1;
 
 /// Path of a page file.
@@ -55,6 +53,7 @@ pub(crate) struct PageEntry {
 /// A page's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageHead {
+    pub(crate) version: u8,
     pub(crate) id: PageId,
     pub(crate) queue: QueueId,
     pub(crate) level: u8,
@@ -88,16 +87,16 @@ impl PageHead {
         self.body_checksum == checksum
     }
 
-    /// Reads a head; its checksum covers the directory and is judged with it.
-    pub(crate) fn read(octets: &[u8]) -> ReadHead {
-        Self::decode(octets).unwrap_or(ReadHead::Broken)
+    /// Reads a head of a version up to `known`; its checksum covers the directory and is judged with it.
+    pub(crate) fn read(octets: &[u8], known: u8) -> ReadHead {
+        Self::decode(octets, known).unwrap_or(ReadHead::Broken)
     }
 
-    fn decode(octets: &[u8]) -> Option<ReadHead> {
+    fn decode(octets: &[u8], known: u8) -> Option<ReadHead> {
         let mut fields = Fields(octets);
         (fields.take(MAGIC.len())? == MAGIC).then_some(())?;
         let version = fields.u8()?;
-        if version > VERSION {
+        if version > known {
             return Some(ReadHead::Newer(version));
         }
         (version > 0).then_some(())?;
@@ -105,6 +104,7 @@ impl PageHead {
         let (id, queue) = (PageId(fields.u64()?), QueueId(fields.u64()?));
         let (count, level) = (fields.u32()?, fields.u32()?);
         let head = PageHead {
+            version,
             id,
             queue,
             level: u8::try_from(level).ok()?,
@@ -199,11 +199,11 @@ impl Draft {
         &self.entries
     }
 
-    /// The page's octets.
-    pub(crate) fn finish(&self, id: PageId, queue: QueueId, level: u8) -> Vec<u8> {
+    /// The page's octets, of that version of the format.
+    pub(crate) fn finish(&self, version: u8, id: PageId, queue: QueueId, level: u8) -> Vec<u8> {
         let mut page = Vec::with_capacity(HEAD_BYTES + self.entries.len() * ENTRY_BYTES + self.body.len());
         page.extend_from_slice(&MAGIC);
-        page.push(VERSION);
+        page.push(version);
         page.extend_from_slice(&[0; 4]);
         page.extend_from_slice(&crc32fast::hash(&self.body).to_le_bytes());
         page.extend_from_slice(&id.0.to_le_bytes());
@@ -265,11 +265,11 @@ mod tests {
         let mut draft = Draft::default();
         draft.push(Seq(5), Epoch(1), Millis(9), true, &content(b"first"));
         draft.push(Seq(7), Epoch(1), Millis(u64::MAX), false, &content(b"second"));
-        draft.finish(PageId(3), QueueId(4), 2)
+        draft.finish(1, PageId(3), QueueId(4), 2)
     }
 
     fn head(page: &[u8]) -> Option<PageHead> {
-        match PageHead::read(page) {
+        match PageHead::read(page, 1) {
             ReadHead::Page(head) => Some(head),
             ReadHead::Newer(_) | ReadHead::Broken => None,
         }
@@ -304,7 +304,8 @@ mod tests {
     fn a_page_of_a_later_release_is_told_apart() {
         let mut page = page();
         page[7] = 9;
-        assert_eq!(PageHead::read(&page), ReadHead::Newer(9));
+        assert_eq!(PageHead::read(&page, 1), ReadHead::Newer(9));
+        assert!(matches!(PageHead::read(&page, 9), ReadHead::Page(head) if head.version == 9));
     }
 
     proptest! {

@@ -94,14 +94,16 @@ pub(crate) struct Log {
     last: BTreeMap<QueueId, Seq>,
     /// Page files were durable up to here.
     pub(crate) pages_synced: (u64, u64),
+    /// Formats are read up to this version.
+    pub(crate) known: u8,
     /// Where the last segment breaks off.
     unsealed: Option<Lsn>,
 }
 
 /// Reads everything. `wanted` says which queues exist; messages of others are forgotten.
-pub(crate) fn find<D: Disk>(disk: &D, wanted: &dyn Fn(QueueId) -> bool) -> Result<Found, StoreError> {
+pub(crate) fn find<D: Disk>(disk: &D, known: u8, wanted: &dyn Fn(QueueId) -> bool) -> Result<Found, StoreError> {
     let mut found = Found::default();
-    let log = read_log(disk, &mut found)?;
+    let log = read_log(disk, known, &mut found)?;
     found.unsealed = log.unsealed;
     let pages = read_pages(disk, &log, wanted, &mut found)?;
     settle(disk, log, pages, wanted, &mut found)?;
@@ -133,17 +135,22 @@ pub(crate) fn settle<D: Disk>(
         let known = found.queues.entry(queue).or_default();
         known.last_seq = known.last_seq.max(last);
     }
-    tell_pages(disk, pages, found)
+    tell_pages(disk, log.known, pages, found)
 }
 
 /// What the queues are told of their pages. Where a later page holds some of the same messages, the directory is read
 /// once more for the rest.
-fn tell_pages<D: Disk>(disk: &D, pages: BTreeMap<PageId, RecoveredPage>, found: &mut Found) -> Result<(), StoreError> {
+fn tell_pages<D: Disk>(
+    disk: &D,
+    known: u8,
+    pages: BTreeMap<PageId, RecoveredPage>,
+    found: &mut Found,
+) -> Result<(), StoreError> {
     for (id, mut told) in pages {
         let Some(page) = found.index.page(id) else { continue };
         if told.messages() != page.live.count() {
             let file = disk.open(&page::path(page.file), Open::Read)?;
-            let Directory::Page(_, entries) = read_directory(&file, page.offset, file.length()?)? else {
+            let Directory::Page(_, entries) = read_directory(&file, page.offset, file.length()?, known)? else {
                 continue;
             };
             let live = entries.iter().filter(|entry| page.live.contains(entry.seq));
@@ -154,8 +161,8 @@ fn tell_pages<D: Disk>(disk: &D, pages: BTreeMap<PageId, RecoveredPage>, found: 
     Ok(())
 }
 
-fn read_log<D: Disk>(disk: &D, found: &mut Found) -> Result<Log, StoreError> {
-    let mut log = Log::default();
+fn read_log<D: Disk>(disk: &D, known: u8, found: &mut Found) -> Result<Log, StoreError> {
+    let mut log = Log::reading(known);
     let names = disk.list(segment::DIRECTORY)?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
     numbers.sort_unstable();
@@ -201,18 +208,18 @@ fn read_segment<D: Disk>(disk: &D, number: u64, is_last: bool, log: &mut Log) ->
             what: what.to_owned(),
         })
     };
-    match segment::judge_head(&head[..read], number) {
+    match segment::judge_head(&head[..read], number, log.known) {
         Head::Newer(version) => {
             let file = segment::path(number);
             return Err(StoreError::Newer {
                 file,
                 version,
-                known: segment::VERSION,
+                known: log.known.into(),
             });
         }
         Head::NotBegun if is_last => return Ok(false),
         Head::NotBegun => return Err(damage(0, "the head is not that of a segment of the log")),
-        Head::Begun => {}
+        Head::Begun(_) => {}
     }
     let end = segment::scan(&file, number, |_, record| {
         log.follow(number, &record);
@@ -229,6 +236,14 @@ fn read_segment<D: Disk>(disk: &D, number: u64, is_last: bool, log: &mut Log) ->
 }
 
 impl Log {
+    /// Nothing yet, to be read of files of versions up to this one.
+    pub(crate) fn reading(known: u8) -> Self {
+        Log {
+            known,
+            ..Log::default()
+        }
+    }
+
     pub(crate) fn follow(&mut self, segment: u64, record: &Record<'_>) {
         match record {
             Record::Enqueue(entry, _) | Record::EnqueueShared(entry, _) => {
@@ -317,7 +332,7 @@ impl PageReader<'_> {
         let mut offset = 0;
         while offset < length {
             let promised = (number, offset) < self.log.pages_synced;
-            match read_directory(&file, offset, length)? {
+            match read_directory(&file, offset, length, self.log.known)? {
                 Directory::Page(head, entries) if promised || is_whole(&file, offset, &head, &entries)? => {
                     self.place(number, offset, &head, &entries, &gone, found);
                     offset += head.bytes();
@@ -326,7 +341,7 @@ impl PageReader<'_> {
                     return Err(StoreError::Newer {
                         file: page::path(number),
                         version: version.into(),
-                        known: page::VERSION.into(),
+                        known: self.log.known.into(),
                     });
                 }
                 Directory::Broken if promised => {
@@ -401,10 +416,10 @@ pub(crate) enum Directory {
     Broken,
 }
 
-pub(crate) fn read_directory<F: DiskFile>(file: &F, offset: u64, length: u64) -> io::Result<Directory> {
+pub(crate) fn read_directory<F: DiskFile>(file: &F, offset: u64, length: u64, known: u8) -> io::Result<Directory> {
     let mut octets = vec![0; page::HEAD_BYTES];
     let read = file.read_at(offset, &mut octets)?;
-    let head = match PageHead::read(&octets[..read]) {
+    let head = match PageHead::read(&octets[..read], known) {
         ReadHead::Page(head) => head,
         ReadHead::Newer(version) => return Ok(Directory::Newer(version)),
         ReadHead::Broken => return Ok(Directory::Broken),

@@ -16,8 +16,6 @@ use crate::{
 pub(crate) const DIRECTORY: &str = "wal";
 /// Octets before the first record.
 pub(crate) const HEAD_BYTES: u64 = 64;
-/// Version of the format. A newer one is refused.
-pub(crate) const VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"WarrenWL";
 /// Read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -32,11 +30,11 @@ pub(crate) fn number(name: &str) -> Option<u64> {
     u64::from_str_radix(name.strip_suffix(".log")?, 16).ok()
 }
 
-/// The head of a segment's file.
-pub(crate) fn head(segment: u64) -> [u8; HEAD_BYTES as usize] {
+/// The head of a segment's file of that version.
+pub(crate) fn head(segment: u64, version: u8) -> [u8; HEAD_BYTES as usize] {
     let mut octets = [0; HEAD_BYTES as usize];
     octets[..8].copy_from_slice(&MAGIC);
-    octets[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    octets[8..12].copy_from_slice(&u32::from(version).to_le_bytes());
     octets[16..24].copy_from_slice(&segment.to_le_bytes());
     let checksum = crc32fast::hash(&octets[..24]);
     octets[24..28].copy_from_slice(&checksum.to_le_bytes());
@@ -46,23 +44,23 @@ pub(crate) fn head(segment: u64) -> [u8; HEAD_BYTES as usize] {
 /// What a segment's head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    /// It is this segment's.
-    Begun,
+    /// It is this segment's, of that version.
+    Begun(u32),
     /// The file has the name and another content: it was made ready and never begun.
     NotBegun,
     /// A later release wrote it.
     Newer(u32),
 }
 
-/// Judges a head.
-pub(crate) fn judge_head(octets: &[u8], segment: u64) -> Head {
+/// Judges a head; versions up to `known` are read.
+pub(crate) fn judge_head(octets: &[u8], segment: u64, known: u8) -> Head {
     let number = |range: std::ops::Range<usize>| octets.get(range).and_then(|found| found.try_into().ok());
     let version = number(8..12).map_or(0, |found: [u8; 4]| u32::from_le_bytes(found));
     let whole = octets.get(..8) == Some(&MAGIC)
         && octets.get(..24).map(crc32fast::hash) == number(24..28).map(u32::from_le_bytes);
     match whole {
-        true if version > VERSION => Head::Newer(version),
-        true if octets.get(16..24) == Some(&segment.to_le_bytes()[..]) => Head::Begun,
+        true if version > u32::from(known) => Head::Newer(version),
+        true if octets.get(16..24) == Some(&segment.to_le_bytes()[..]) => Head::Begun(version),
         _ => Head::NotBegun,
     }
 }
@@ -224,7 +222,7 @@ mod tests {
     fn segment_of(records: &[Record<'_>]) -> (MemDisk, crate::disk::MemFile, Vec<u64>) {
         let disk = MemDisk::new();
         let file = disk.open("wal/s", Open::New).unwrap();
-        let mut octets = head(7).to_vec();
+        let mut octets = head(7, 1).to_vec();
         let mut begins = Vec::new();
         for found in records {
             begins.push(octets.len() as u64);
@@ -296,13 +294,15 @@ mod tests {
 
     #[test]
     fn a_head_of_another_segment_or_release_is_told_apart() {
-        assert_eq!(judge_head(&head(7), 7), Head::Begun);
-        assert_eq!(judge_head(&head(6), 7), Head::NotBegun);
-        assert_eq!(judge_head(&[], 7), Head::NotBegun);
-        let mut newer = head(7);
+        assert_eq!(judge_head(&head(7, 1), 7, 1), Head::Begun(1));
+        assert_eq!(judge_head(&head(6, 1), 7, 1), Head::NotBegun);
+        assert_eq!(judge_head(&[], 7, 1), Head::NotBegun);
+        assert_eq!(judge_head(&head(7, 2), 7, 2), Head::Begun(2));
+        assert_eq!(judge_head(&head(7, 2), 7, 1), Head::Newer(2));
+        let mut newer = head(7, 1);
         newer[8..12].copy_from_slice(&9u32.to_le_bytes());
         let checksum = crc32fast::hash(&newer[..24]);
         newer[24..28].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(judge_head(&newer, 7), Head::Newer(9));
+        assert_eq!(judge_head(&newer, 7, 1), Head::Newer(9));
     }
 }

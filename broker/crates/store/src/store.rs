@@ -17,6 +17,7 @@ use crate::{
     StoreError,
     content::Content,
     disk::{Disk, DiskFile, Open},
+    formats::Formats,
     front::{Note, Shared, Wake},
     hold::{Hold, Holding},
     keeper::{Keeper, Retiring},
@@ -76,10 +77,10 @@ impl<D: Disk, M: StoredMessage> Opened<D, M> {
     /// # Errors
     /// What is wrong with the files, with the place and what can be done. Nothing has been changed then, save that a full
     /// disk may have let some messages be copied.
-    pub fn open(disk: D, sizes: Sizes, wanted: &dyn Fn(QueueId) -> bool) -> Result<Self, StoreError> {
+    pub fn open(disk: D, sizes: Sizes, formats: Formats, wanted: &dyn Fn(QueueId) -> bool) -> Result<Self, StoreError> {
         disk.create_directory(segment::DIRECTORY)?;
         disk.create_directory(page::DIRECTORY)?;
-        let found = recover::find(&disk, wanted)?;
+        let found = recover::find(&disk, formats.known(), wanted)?;
         cut_torn(&disk, &found)?;
         let Found {
             index,
@@ -90,7 +91,7 @@ impl<D: Disk, M: StoredMessage> Opened<D, M> {
             next_page,
             ..
         } = found;
-        let shared = Arc::new(Shared::new(next_segment, next_page, sizes));
+        let shared = Arc::new(Shared::new(next_segment, next_page, sizes, formats));
         let free = Arc::new(FreeFiles::default());
         let pages = Pages::new(disk.clone(), next_file, sizes.page_file_bytes)?;
         let keeper = Keeper::new(disk.clone(), shared.clone(), free.clone(), index, pages);

@@ -78,7 +78,7 @@ impl<D: Disk, M> Writer<D, M> {
     pub(crate) fn begin(disk: D, shared: Arc<Shared<M>>, free: Arc<FreeFiles>, segment: u64) -> io::Result<Self> {
         disk.create_directory(DIRECTORY)?;
         let prepared = prepare(&disk, shared.sizes.segment_bytes)?;
-        let file = begin_segment(&disk, &prepared, segment)?;
+        let file = begin_segment(&disk, &prepared, segment, shared.formats.written())?;
         Ok(Writer {
             disk,
             shared,
@@ -183,7 +183,7 @@ impl<D: Disk, M> Writer<D, M> {
         let Some(prepared) = self.prepared_or_try()? else {
             return Ok(false);
         };
-        let file = begin_segment(&self.disk, &prepared, segment)?;
+        let file = begin_segment(&self.disk, &prepared, segment, self.shared.formats.written())?;
         let done = std::mem::replace(&mut self.current, Current { segment, file }).segment;
         self.shared.note(Note::Sealed(done));
         Ok(true)
@@ -255,11 +255,11 @@ fn prepare<D: Disk>(disk: &D, octets: u64) -> io::Result<String> {
 }
 
 /// Gives the file its name and its head.
-fn begin_segment<D: Disk>(disk: &D, prepared: &str, segment: u64) -> io::Result<D::File> {
+fn begin_segment<D: Disk>(disk: &D, prepared: &str, segment: u64, version: u8) -> io::Result<D::File> {
     let path = segment::path(segment);
     disk.rename(prepared, &path)?;
     let file = disk.open(&path, Open::Existing)?;
-    file.write_at(0, &segment::head(segment))?;
+    file.write_at(0, &segment::head(segment, version))?;
     file.sync()?;
     disk.sync_directory(DIRECTORY)?;
     Ok(file)
@@ -268,6 +268,7 @@ fn begin_segment<D: Disk>(disk: &D, prepared: &str, segment: u64) -> io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Formats;
     use crate::{disk::MemDisk, sizes::Sizes};
     use model::{PageId, QueueId, Seq};
 
@@ -284,7 +285,10 @@ mod tests {
     }
 
     fn bench() -> Bench {
-        let (disk, shared) = (MemDisk::new(), Arc::new(Shared::new(1, PageId(1), SIZES)));
+        let (disk, shared) = (
+            MemDisk::new(),
+            Arc::new(Shared::new(1, PageId(1), SIZES, Formats::default())),
+        );
         let writer = Writer::begin(disk.clone(), shared.clone(), Arc::default(), 1).unwrap();
         Bench { disk, shared, writer }
     }

@@ -67,7 +67,8 @@ fn a_full_disk_gives_back_what_was_consumed_before_there_are_many_segments() {
         segments_max: 1000,
         page_file_bytes: SEGMENT_BYTES,
     };
-    let mut opened: Store = Opened::open(disk.clone(), sizes, &|_| true).expect("an empty disk");
+    let mut opened: Store =
+        Opened::open(disk.clone(), sizes, store::Formats::default(), &|_| true).expect("an empty disk");
     disk.set_capacity(Some(6 * SEGMENT_BYTES as usize));
     let mut times_full = 0;
     for seq in 1..=2000 {
@@ -89,7 +90,7 @@ fn opened(disk: &MemDisk) -> Store {
         segments_max: 2,
         page_file_bytes: 1 << 20,
     };
-    let mut opened = Opened::open(disk.clone(), sizes, &|_| true).expect("an empty disk");
+    let mut opened = Opened::open(disk.clone(), sizes, store::Formats::default(), &|_| true).expect("an empty disk");
     step(&mut opened);
     opened
 }

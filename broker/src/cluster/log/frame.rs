@@ -9,8 +9,6 @@
 pub(super) const HEADER_BYTES: usize = 40;
 /// Octets before a frame's content.
 pub(super) const FRAME_BYTES: usize = 20;
-/// The format written here, and the newest that is read.
-pub(super) const VERSION: u16 = 1;
 
 const SEGMENT_MARK: &[u8; 8] = b"WRN-META";
 const FRAME_MARK: &[u8; 4] = b"WRNf";
@@ -18,6 +16,8 @@ const FRAME_MARK: &[u8; 4] = b"WRNf";
 /// What a segment begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    /// Of the format.
+    pub(super) version: u8,
     /// Drawn for this segment; part of every checksum in it.
     pub(super) salt: u64,
     /// Number of its first frame. Frames are numbered through all segments.
@@ -67,7 +67,7 @@ impl Header {
     pub(super) fn octets(self) -> [u8; HEADER_BYTES] {
         let mut out = [0; HEADER_BYTES];
         out[..8].copy_from_slice(SEGMENT_MARK);
-        out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        out[8..10].copy_from_slice(&u16::from(self.version).to_le_bytes());
         out[16..24].copy_from_slice(&self.salt.to_le_bytes());
         out[24..32].copy_from_slice(&self.first_frame.to_le_bytes());
         let checksum = crc32fast::hash(&out[..32]);
@@ -75,7 +75,8 @@ impl Header {
         out
     }
 
-    pub(super) fn read(octets: &[u8]) -> Result<Self, NoHeader> {
+    /// Reads one of a version up to `known`.
+    pub(super) fn read(octets: &[u8], known: u8) -> Result<Self, NoHeader> {
         if is_blank(octets) {
             return Err(NoHeader::Blank);
         }
@@ -83,13 +84,14 @@ impl Header {
             let sound = octets.get(..8)? == SEGMENT_MARK && short(octets, 32)? == crc32fast::hash(octets.get(..32)?);
             let version = array(octets, 8).map(u16::from_le_bytes)?;
             let header = Header {
+                version: u8::try_from(version).unwrap_or(u8::MAX),
                 salt: number(octets, 16)?,
                 first_frame: number(octets, 24)?,
             };
             sound.then_some((version, header))
         };
         match parse() {
-            Some((VERSION, header)) => Ok(header),
+            Some((version, header)) if (1..=u16::from(known)).contains(&version) => Ok(header),
             Some((version, _)) => Err(NoHeader::Newer(version)),
             None => Err(NoHeader::Damaged),
         }
@@ -162,6 +164,7 @@ mod tests {
 
     fn segment() -> Vec<u8> {
         let mut out = Header {
+            version: 1,
             salt: 7,
             first_frame: 1,
         }
@@ -199,7 +202,7 @@ mod tests {
             let mut octets = whole.clone();
             octets[at] ^= 1;
             assert_eq!(
-                Header::read(&octets[..HEADER_BYTES]),
+                Header::read(&octets[..HEADER_BYTES], 1),
                 Err(NoHeader::Damaged),
                 "octet {at}"
             );
@@ -222,15 +225,18 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_from_damage() {
         let mut octets = Header {
+            version: 2,
             salt: 1,
             first_frame: 1,
         }
         .octets();
+        assert_eq!(Header::read(&octets, 1), Err(NoHeader::Newer(2)));
+        assert_eq!(Header::read(&octets, 2).map(|header| header.version), Ok(2));
         octets[8] = 9;
         let sum = crc32fast::hash(&octets[..32]);
         octets[32..36].copy_from_slice(&sum.to_le_bytes());
-        assert_eq!(Header::read(&octets), Err(NoHeader::Newer(9)));
-        assert_eq!(Header::read(&[0; HEADER_BYTES]), Err(NoHeader::Blank));
-        assert_eq!(Header::read(b"short"), Err(NoHeader::Damaged));
+        assert_eq!(Header::read(&octets, 1), Err(NoHeader::Newer(9)));
+        assert_eq!(Header::read(&[0; HEADER_BYTES], 1), Err(NoHeader::Blank));
+        assert_eq!(Header::read(b"short", 1), Err(NoHeader::Damaged));
     }
 }

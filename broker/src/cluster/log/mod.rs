@@ -20,14 +20,17 @@ pub use writer::{Fatal, Health, Writer};
 
 use self::{frame::Header, recovery::highest, segment::Segment};
 use std::collections::VecDeque;
-use store::disk::{Disk, DiskFile, Open};
+use store::{
+    Formats,
+    disk::{Disk, DiskFile, Open},
+};
 
 /// What a directory's log says; nothing is changed.
 ///
 /// # Errors
 /// When it cannot be read or says what it cannot say.
-pub fn read<D: Disk>(disk: &D, directory: &str) -> Result<State, OpenError> {
-    recovery::recover(disk, directory).map(|found| found.state)
+pub fn read<D: Disk>(disk: &D, directory: &str, formats: &Formats) -> Result<State, OpenError> {
+    recovery::recover(disk, directory, formats.known()).map(|found| found.state)
 }
 
 /// A segment that is not written to any more.
@@ -42,6 +45,7 @@ struct Older {
 pub struct Log<D: Disk> {
     disk: D,
     directory: String,
+    formats: Formats,
     older: VecDeque<Older>,
     current: Segment<D::File>,
     last_index: Option<u64>,
@@ -55,13 +59,13 @@ impl<D: Disk> Log<D> {
     ///
     /// # Errors
     /// When it cannot be read or says what it cannot say.
-    pub fn open(disk: D, directory: &str) -> Result<(Self, State), OpenError> {
+    pub fn open(disk: D, directory: &str, formats: Formats) -> Result<(Self, State), OpenError> {
         let io = |source| OpenError::Io {
             path: directory.to_owned(),
             source,
         };
         disk.create_directory(directory).map_err(io)?;
-        let found = recovery::recover(&disk, directory)?;
+        let found = recovery::recover(&disk, directory, formats.known())?;
         for number in &found.unused {
             let gone = disk.remove(&format!("{directory}/{}", segment::name(*number)));
             gone.map_err(io)?;
@@ -80,7 +84,7 @@ impl<D: Disk> Log<D> {
             }
             None => {
                 let number = found.last_number + 1;
-                let first = begin(&disk, directory, number, 1, vote, purged, 0);
+                let first = begin(&disk, directory, number, (1, formats.written()), (vote, purged), 0);
                 let current = first.map_err(|error| io(std::io::Error::other(error)))?;
                 (current, None, 2)
             }
@@ -88,6 +92,7 @@ impl<D: Disk> Log<D> {
         let log = Log {
             disk,
             directory: directory.to_owned(),
+            formats,
             older,
             current,
             last_index,
@@ -105,7 +110,8 @@ impl<D: Disk> Log<D> {
     pub fn write(&mut self, records: &[Record]) -> Result<usize, WriteError> {
         let content = encode(records)?;
         let bytes = frame::FRAME_BYTES + content.len();
-        if !self.current.has_room(bytes) {
+        // What a newer format may hold begins with a segment of it.
+        if !self.current.has_room(bytes) || self.current.version < self.formats.written() {
             self.roll(bytes)?;
         }
         let mut octets = Vec::with_capacity(bytes);
@@ -140,9 +146,8 @@ impl<D: Disk> Log<D> {
             &self.disk,
             &self.directory,
             number,
-            self.next_frame,
-            self.vote,
-            self.purged,
+            (self.next_frame, self.formats.written()),
+            (self.vote, self.purged),
             room,
         )?;
         let full = std::mem::replace(&mut self.current, next);
@@ -179,12 +184,12 @@ fn begin<D: Disk>(
     disk: &D,
     directory: &str,
     number: u64,
-    first_frame: u64,
-    vote: Option<Vote>,
-    purged: Option<Position>,
+    (first_frame, version): (u64, u8),
+    (vote, purged): (Option<Vote>, Option<Position>),
     room: usize,
 ) -> Result<Segment<D::File>, WriteError> {
     let header = Header {
+        version,
         salt: rand::random(),
         first_frame,
     };
@@ -206,6 +211,7 @@ fn resume<D: Disk>(disk: &D, directory: &str, last: &recovery::Read) -> std::io:
     Ok(Segment {
         number: last.number,
         salt: last.salt,
+        version: last.version,
         end: last.end,
         bytes: last.bytes,
         file,

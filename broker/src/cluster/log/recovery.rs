@@ -17,6 +17,8 @@ use store::disk::{self, Disk};
 pub(super) struct Read {
     pub(super) number: u64,
     pub(super) salt: u64,
+    /// Of its format.
+    pub(super) version: u8,
     /// Behind its last frame.
     pub(super) end: usize,
     pub(super) bytes: usize,
@@ -39,6 +41,8 @@ pub(super) struct Recovered {
 }
 
 struct File {
+    /// Versions up to this one are read.
+    known: u8,
     path: String,
     octets: Vec<u8>,
 }
@@ -55,24 +59,24 @@ impl File {
     /// The header; `None` if the file was made and the power went before anything was in it.
     fn header(&self) -> Result<Option<Header>, OpenError> {
         let head = &self.octets[..self.octets.len().min(frame::HEADER_BYTES)];
-        match Header::read(head) {
+        match Header::read(head, self.known) {
             Ok(header) => Ok(Some(header)),
             Err(NoHeader::Blank) if frame::is_blank(&self.octets) => Ok(None),
             Err(NoHeader::Blank | NoHeader::Damaged) => Err(self.damaged(0, "it does not begin as a log does")),
             Err(NoHeader::Newer(version)) => Err(OpenError::Newer {
                 path: self.path.clone(),
                 version,
-                known: frame::VERSION,
+                known: self.known.into(),
             }),
         }
     }
 }
 
-/// Reads all segments of a directory.
+/// Reads all segments of a directory, of versions up to `known`.
 ///
 /// # Errors
 /// When a file cannot be read, or says what it cannot say.
-pub(super) fn recover<D: Disk>(disk: &D, directory: &str) -> Result<Recovered, OpenError> {
+pub(super) fn recover<D: Disk>(disk: &D, directory: &str, known: u8) -> Result<Recovered, OpenError> {
     let io = |path: &str, source| OpenError::Io {
         path: path.to_owned(),
         source,
@@ -85,7 +89,7 @@ pub(super) fn recover<D: Disk>(disk: &D, directory: &str) -> Result<Recovered, O
     for number in names.iter().filter_map(|name| segment::number(name)) {
         let path = format!("{directory}/{}", segment::name(number));
         let octets = disk::read_all(disk, &path).map_err(|source| io(&path, source))?;
-        found.take(number, &File { path, octets })?;
+        found.take(number, &File { known, path, octets })?;
     }
     if let Some(index) = found.state.gap() {
         return Err(OpenError::Damaged {
@@ -120,12 +124,13 @@ impl Recovered {
             }
             Some(_) => {}
         }
-        let read = self.read(number, header.salt, file)?;
+        let read = self.read(number, header, file)?;
         self.segments.push(read);
         Ok(())
     }
 
-    fn read(&mut self, number: u64, salt: u64, file: &File) -> Result<Read, OpenError> {
+    fn read(&mut self, number: u64, header: Header, file: &File) -> Result<Read, OpenError> {
+        let Header { salt, version, .. } = header;
         let (mut at, mut last_index) = (frame::HEADER_BYTES, None);
         while let Found::Frame {
             number: frame,
@@ -149,6 +154,7 @@ impl Recovered {
         Ok(Read {
             number,
             salt,
+            version,
             end: at,
             bytes: file.octets.len(),
             torn: !frame::is_blank(&file.octets[at..]),

@@ -29,6 +29,8 @@ pub(super) fn number(name: &str) -> Option<u64> {
 pub(super) struct Segment<F> {
     pub(super) number: u64,
     pub(super) salt: u64,
+    /// Of its format.
+    pub(super) version: u8,
     /// Where the next frame begins.
     pub(super) end: usize,
     pub(super) bytes: usize,
@@ -62,6 +64,7 @@ impl<F: DiskFile> Segment<F> {
         Ok(Segment {
             number,
             salt: header.salt,
+            version: header.version,
             end: first.len(),
             bytes,
             file,

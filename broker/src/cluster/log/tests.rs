@@ -5,9 +5,14 @@
 use super::*;
 use model::NodeUuid;
 use std::collections::BTreeMap;
-use store::disk::{FsDisk, MemDisk};
+use store::{
+    Formats,
+    disk::{FsDisk, MemDisk},
+};
 
 const DIRECTORY: &str = "meta";
+/// The write of a script from which on the newer format is written.
+const NEWER_FROM: usize = 6;
 
 fn position(term: u64, index: u64) -> Position {
     Position {
@@ -72,11 +77,11 @@ fn follow(state: &mut State, records: &[Record]) {
 }
 
 fn reopened<D: Disk>(disk: &D) -> State {
-    Log::open(disk.clone(), DIRECTORY).unwrap().1
+    Log::open(disk.clone(), DIRECTORY, Formats::up_to(2)).unwrap().1
 }
 
 fn keeps_what_is_written<D: Disk>(disk: &D) {
-    let (mut log, mut state) = Log::open(disk.clone(), DIRECTORY).unwrap();
+    let (mut log, mut state) = Log::open(disk.clone(), DIRECTORY, Formats::default()).unwrap();
     assert_eq!(state, State::default());
     for records in script() {
         log.write(&records).unwrap();
@@ -95,7 +100,7 @@ fn a_log_says_after_each_write_what_was_written() {
 #[test]
 fn segments_that_say_nothing_needed_are_removed() {
     let disk = MemDisk::new();
-    let (mut log, _) = Log::open(disk.clone(), DIRECTORY).unwrap();
+    let (mut log, _) = Log::open(disk.clone(), DIRECTORY, Formats::default()).unwrap();
     let writes = script();
     writes[..writes.len() - 2]
         .iter()
@@ -122,12 +127,17 @@ fn possible(done: &[Vec<Record>], under_way: Option<&Vec<Record>>) -> [State; 2]
     [state, next]
 }
 
-/// Writes the script until the power goes; how many writes were acknowledged.
+/// Writes the script until the power goes, from some write on in a newer format; how many writes were acknowledged.
 fn run_until_cut(disk: &MemDisk, script: &[Vec<Record>]) -> usize {
-    let Ok((mut log, _)) = Log::open(disk.clone(), DIRECTORY) else {
+    let formats = Formats::up_to(2);
+    let Ok((mut log, _)) = Log::open(disk.clone(), DIRECTORY, formats.clone()) else {
         return 0;
     };
-    script.iter().take_while(|records| log.write(records).is_ok()).count()
+    let mut write = |(place, records): &(usize, &Vec<Record>)| {
+        formats.raise(if *place < NEWER_FROM { 1 } else { 2 });
+        log.write(records).is_ok()
+    };
+    script.iter().enumerate().take_while(&mut write).count()
 }
 
 fn changes_of(script: &[Vec<Record>]) -> u64 {
@@ -146,7 +156,7 @@ fn wherever_the_power_goes_what_was_acknowledged_is_there() {
         let possible = possible(&script[..done], script.get(done));
         for seed in 0..8 {
             let disk = disk.after_power_cut(seed);
-            let (mut log, state) = Log::open(disk.clone(), DIRECTORY)
+            let (mut log, state) = Log::open(disk.clone(), DIRECTORY, Formats::up_to(2))
                 .unwrap_or_else(|error| panic!("cut after {cut} changes, seed {seed}: {error}"));
             assert!(possible.contains(&state), "cut after {cut} changes, seed {seed}");
             // It goes on as if nothing had been.
@@ -171,11 +181,11 @@ fn a_crash_in_the_middle_of_recovery_loses_nothing_either() {
         for seed in 0..6 {
             let first = disk.after_power_cut(seed);
             let whole = first.after_kill();
-            drop(Log::open(whole.clone(), DIRECTORY));
+            drop(Log::open(whole.clone(), DIRECTORY, Formats::up_to(2)));
             for again in 0..whole.changes() {
                 let second = first.after_kill();
                 second.cut_power_after(again);
-                drop(Log::open(second.clone(), DIRECTORY));
+                drop(Log::open(second.clone(), DIRECTORY, Formats::up_to(2)));
                 let found = reopened(&second.after_power_cut(seed + 1));
                 assert!(
                     possible.contains(&found),
@@ -200,7 +210,7 @@ fn damage_before_the_last_frame_is_refused_with_the_files_name() {
     for octet in 0..2000 {
         let disk = written.after_kill();
         assert!(disk.flip(&path, octet, 3));
-        match Log::open(disk, DIRECTORY) {
+        match Log::open(disk, DIRECTORY, Formats::up_to(2)) {
             Err(OpenError::Damaged { path: named, .. }) => {
                 assert_eq!(named, path);
                 refused += 1;
@@ -220,7 +230,7 @@ fn a_missing_segment_is_refused() {
         let writes = script();
         run_until_cut(&disk, &writes[..writes.len() - 2]);
         disk.remove(&format!("{DIRECTORY}/{missing}")).unwrap();
-        let error = Log::open(disk, DIRECTORY).unwrap_err();
+        let error = Log::open(disk, DIRECTORY, Formats::up_to(2)).unwrap_err();
         assert!(matches!(error, OpenError::Damaged { .. }), "{missing}: {error}");
     }
 }
@@ -228,7 +238,7 @@ fn a_missing_segment_is_refused() {
 #[test]
 fn a_full_disk_changes_nothing_and_can_be_tried_again() {
     let disk = MemDisk::new();
-    let (mut log, mut state) = Log::open(disk.clone(), DIRECTORY).unwrap();
+    let (mut log, mut state) = Log::open(disk.clone(), DIRECTORY, Formats::up_to(2)).unwrap();
     let mut writes = script().into_iter();
     disk.set_capacity(Some(segment::SEGMENT_BYTES + 10));
     let refused = writes.find(|records| match log.write(records) {
@@ -252,7 +262,7 @@ fn a_full_disk_changes_nothing_and_can_be_tried_again() {
 #[test]
 fn a_failed_sync_is_fatal() {
     let disk = MemDisk::new();
-    let (mut log, _) = Log::open(disk.clone(), DIRECTORY).unwrap();
+    let (mut log, _) = Log::open(disk.clone(), DIRECTORY, Formats::up_to(2)).unwrap();
     disk.fail_next_sync();
     assert!(matches!(log.write(&[vote(1)]), Err(WriteError::Fatal { .. })));
 }
@@ -274,7 +284,7 @@ fn any_octets_at_all_are_refused_or_read_without_a_panic() {
             }
         }
         let disk = disk::with(&octets);
-        drop(Log::open(disk, DIRECTORY));
+        drop(Log::open(disk, DIRECTORY, Formats::default()));
     }
 }
 

@@ -107,6 +107,10 @@ impl Seat {
 
     /// A process; up once its start is committed.
     async fn open(&mut self, alone: bool) {
+        self.try_open(alone).await.unwrap();
+    }
+
+    async fn try_open(&mut self, alone: bool) -> anyhow::Result<()> {
         self.starts += 1;
         let (identity, machine) = (self.identity(), Arc::new(Bare::default()));
         let transport = self.ether.way(Introduction::of(&identity));
@@ -119,11 +123,12 @@ impl Seat {
             fatal: Arc::new(|why: &str| panic!("{why}")),
             timing: self.timing,
         };
-        let store = RaftStore::open(self.disk.clone(), "meta", opening).await.unwrap();
+        let store = RaftStore::open(self.disk.clone(), "meta", opening).await?;
         let note: Note = Box::new(|_: &Status| Ok(()));
         let parts = (store.clone(), machine.clone() as Arc<dyn Machine>);
         let presence = Presence::open(identity, parts, transport, &self.ether, (patience(), note));
         self.running = Some((presence, store, machine));
+        Ok(())
     }
 
     async fn up(&self) {
@@ -568,8 +573,10 @@ async fn a_member_may_go_back_to_the_release_before_until_every_member_has_shown
     seats[1].level = link::feature_level();
     seats[1].start().await;
     assert_eq!(level(&seats[1]), link::feature_level());
+    let mut earlier = None;
     for seat in &mut seats[1..] {
         seat.stop().await;
+        earlier = Some(seat.disk.after_kill());
         seat.level = link::feature_level() + 1;
         seat.start().await;
     }
@@ -579,8 +586,20 @@ async fn a_member_may_go_back_to_the_release_before_until_every_member_has_shown
         })
         .await;
     }
+    let (_, store, _) = seats[0].running.as_ref().unwrap();
+    until("a command in the newer format", async || {
+        store.propose(vhost("newer")).await.is_ok()
+    })
+    .await;
     seats[2].stop().await;
     seats[2].level = link::feature_level();
+    let refusal = seats[2].try_open(false).await.unwrap_err().to_string();
+    assert!(
+        refusal.contains("has format 2, this program reads up to 1"),
+        "{refusal}"
+    );
+    // One whose files are from before can read them, and is refused by the others.
+    seats[2].disk = earlier.unwrap();
     seats[2].open(false).await;
     let presence = seats[2].presence().clone();
     until("the release before is refused", async || {

@@ -12,7 +12,7 @@ use crate::cluster::{
     log::{Health, Member, Proposal},
     snapshot::{self, FILE, Progress, Snapshot},
 };
-use catalog::Catalog;
+use catalog::{Catalog, Command};
 use openraft::{
     AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, SnapshotMeta, StorageIOError, StoredMembership,
     storage::RaftStateMachine,
@@ -23,7 +23,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::disk::{self, Disk};
+use store::{
+    Formats,
+    disk::{self, Disk},
+};
 
 /// How long a full disk is left alone before a snapshot is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(10);
@@ -46,6 +49,8 @@ pub(super) struct StateMachine<D> {
     waiting: Arc<Waiting>,
     identity: Identity,
     progress: Progress,
+    /// The newer one is written once the definitions say that every member reads it.
+    formats: Formats,
 }
 
 /// Takes one snapshot: of the state when it was made.
@@ -61,6 +66,7 @@ impl<D: Disk> StateMachine<D> {
     /// Begins with what the snapshot on the disk says, or blank.
     pub(super) fn open(
         (disk, directory): (D, &str),
+        formats: Formats,
         identity: Identity,
         machine: Arc<dyn Machine>,
         waiting: Arc<Waiting>,
@@ -68,7 +74,7 @@ impl<D: Disk> StateMachine<D> {
     ) -> anyhow::Result<Self> {
         let path = format!("{directory}/{FILE}");
         let found = match disk::read_all(&disk, &path) {
-            Ok(octets) => Some(snapshot::decode(&octets)?),
+            Ok(octets) => Some(snapshot::decode(&octets, &formats)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => anyhow::bail!("{path} in the data directory: {error}"),
         };
@@ -76,6 +82,7 @@ impl<D: Disk> StateMachine<D> {
         let progress = found.as_ref().map(|found| found.progress.clone()).unwrap_or_default();
         waiting.reach(progress.applied.map_or(0, |at| at.index));
         if let Some(found) = found {
+            formats.raise(found.catalog.level());
             machine.install(found.catalog);
         }
         let shared = Shared {
@@ -90,6 +97,7 @@ impl<D: Disk> StateMachine<D> {
             waiting,
             identity,
             progress,
+            formats,
         })
     }
 
@@ -123,6 +131,13 @@ impl<D: Disk> StateMachine<D> {
             return None;
         }
         let outcomes = self.machine.apply(&proposal.commands);
+        if proposal
+            .commands
+            .iter()
+            .any(|command| matches!(command, Command::History(_)))
+        {
+            self.formats.raise(self.machine.catalog().level());
+        }
         let is_own = (proposal.origin, proposal.incarnation) == (self.identity.node, self.identity.incarnation);
         is_own.then_some((proposal.number, outcomes))
     }
@@ -226,7 +241,8 @@ impl<D: Disk> RaftStateMachine<Types> for StateMachine<D> {
 
     async fn install_snapshot(&mut self, meta: &Meta, snapshot: Box<Cursor<Vec<u8>>>) -> Result<(), StorageError> {
         let octets = snapshot.into_inner();
-        let read = move || snapshot::decode(&octets).map(|read| (octets, read));
+        let formats = self.formats.clone();
+        let read = move || snapshot::decode(&octets, &formats).map(|read| (octets, read));
         let read = tokio::task::spawn_blocking(read).await;
         let read = read.map_err(|error| write_failed(&error))?;
         let (octets, Snapshot { progress, catalog, .. }) = read.map_err(|error| write_failed(&error))?;
@@ -235,6 +251,7 @@ impl<D: Disk> RaftStateMachine<Types> for StateMachine<D> {
         let kept = kept.map_err(|error| write_failed(&error))?;
         kept.map_err(|error| write_failed(&error))?;
         self.progress = progress;
+        self.formats.raise(catalog.level());
         self.machine.install(catalog);
         self.waiting.reach(self.progress.applied.map_or(0, |at| at.index));
         let own = self.progress.proposed.get(&self.identity.node);

@@ -30,7 +30,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::disk::Disk;
+use store::{Formats, disk::Disk};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -122,6 +122,7 @@ pub struct RaftStore {
     proposals: mpsc::Sender<Asked>,
     waiting: Arc<Waiting>,
     pub(super) health: Arc<Health>,
+    formats: Formats,
 }
 
 impl fmt::Debug for RaftStore {
@@ -160,7 +161,8 @@ impl RaftStore {
         D::File: std::fmt::Debug,
     {
         let Opening { identity, .. } = &opening;
-        let (mut log, mut state) = Log::open(disk.clone(), directory)?;
+        let formats = Formats::up_to(identity.level);
+        let (mut log, mut state) = Log::open(disk.clone(), directory, formats.clone())?;
         if opening.alone {
             alone::decide(&mut log, &mut state, identity)?;
         }
@@ -172,7 +174,14 @@ impl RaftStore {
         let view = log.view();
         let (waiting, machine) = (Arc::new(Waiting::default()), opening.machine.clone());
         let place = (disk, directory);
-        let machine = StateMachine::open(place, identity.clone(), machine, waiting.clone(), health.clone())?;
+        let machine = StateMachine::open(
+            place,
+            formats.clone(),
+            identity.clone(),
+            machine,
+            waiting.clone(),
+            health.clone(),
+        )?;
         let blank = log.is_blank() && machine.applied().is_none();
         anyhow::ensure!(
             log.is_whole(machine.applied()),
@@ -187,7 +196,7 @@ impl RaftStore {
         if is_only_voter(&raft, identity).await? {
             lead(&raft, identity, leads || blank).await?;
         }
-        Ok(Self::start(raft, opening, waiting, (health, view)))
+        Ok(Self::start(raft, opening, waiting, (health, view), formats))
     }
 
     fn start(
@@ -195,6 +204,7 @@ impl RaftStore {
         opening: Opening,
         waiting: Arc<Waiting>,
         (health, log): (Arc<Health>, LogView),
+        formats: Formats,
     ) -> Arc<Self> {
         let (proposals, asked) = mpsc::channel(WAITING_MAX);
         let proposer = Proposer {
@@ -221,7 +231,13 @@ impl RaftStore {
             proposals,
             waiting,
             health,
+            formats,
         })
+    }
+
+    /// Which version of the formats this node may write: as the definitions say.
+    pub fn formats(&self) -> &Formats {
+        &self.formats
     }
 
     /// Who leads, as far as this node knows.

@@ -63,11 +63,19 @@ where
 {
     async fn build(&self) -> Result<(G, LogStore, StateMachine<D>), StorageError> {
         let (disk, guard) = (self.0)();
-        let (log, state) = Log::open(disk.clone(), DIRECTORY).unwrap();
+        let (log, state) = Log::open(disk.clone(), DIRECTORY, store::Formats::default()).unwrap();
         let writer = Writer::start(log, Ends::default().hook()).unwrap();
         let health = writer.health().clone();
         let (machine, waiting) = (Arc::new(Bare::default()), Arc::new(Waiting::default()));
-        let machine = StateMachine::open((disk, DIRECTORY), identity(1), machine, waiting, health).unwrap();
+        let machine = StateMachine::open(
+            (disk, DIRECTORY),
+            store::Formats::default(),
+            identity(1),
+            machine,
+            waiting,
+            health,
+        )
+        .unwrap();
         Ok((guard, LogStore::new(state, writer), machine))
     }
 }
@@ -333,7 +341,15 @@ async fn a_proposal_that_comes_twice_is_performed_once() {
     let machine = Arc::new(Counting::default());
     let disk = MemDisk::new();
     let (waiting, health) = (Arc::default(), Arc::default());
-    let mut own = StateMachine::open((disk, DIRECTORY), identity(1), machine.clone(), waiting, health).unwrap();
+    let mut own = StateMachine::open(
+        (disk, DIRECTORY),
+        store::Formats::default(),
+        identity(1),
+        machine.clone(),
+        waiting,
+        health,
+    )
+    .unwrap();
     let entry = |index, incarnation, number| openraft::Entry::<Types> {
         log_id: LogId::new(CommittedLeaderId::new(1, Id(NodeUuid(1))), index),
         payload: EntryPayload::Normal(Proposal {

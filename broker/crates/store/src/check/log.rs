@@ -53,7 +53,7 @@ fn file<D: Disk>(disk: &D, number: u64, is_last: bool, log: &mut Log) -> io::Res
     let mut report = FileReport::new(path, What::Segment, file.length()?, Ending::Unused);
     let mut head = [0; segment::HEAD_BYTES as usize];
     let read = file.read_at(0, &mut head)?;
-    match segment::judge_head(&head[..read], number) {
+    match segment::judge_head(&head[..read], number, log.known) {
         Head::Newer(version) => {
             report.version = Some(version);
             report.ending = Ending::Newer;
@@ -61,7 +61,7 @@ fn file<D: Disk>(disk: &D, number: u64, is_last: bool, log: &mut Log) -> io::Res
         }
         Head::NotBegun if is_last => return Ok(report),
         Head::NotBegun => report.damaged(0, "the head is not that of a segment of the log"),
-        Head::Begun => report.version = Some(segment::VERSION),
+        Head::Begun(version) => report.version = Some(version),
     }
     let walked = walk(&file, number, is_last, |at, found| {
         report.count(found.kind(), 1);

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, io};
 use model::{QueueId, Seq};
 
 use crate::{
-    Damage, StoreError,
+    Damage, Formats, StoreError,
     disk::Disk,
     recover::{self, Found, Log},
     segment,
@@ -165,19 +165,20 @@ impl FileReport {
     }
 }
 
-/// Reads everything.
+/// Reads everything, of formats up to a version.
 ///
 /// # Errors
 /// A file cannot be opened or read at all.
-pub fn check<D: Disk>(disk: &D) -> io::Result<Report> {
-    let mut log = Log::default();
+pub fn check<D: Disk>(disk: &D, formats: &Formats) -> io::Result<Report> {
+    let known = formats.known();
+    let mut log = Log::reading(known);
     let mut files = log::files(disk, &mut log)?;
     let mut found = Found::default();
     let (of_pages, placed) = pages::files(disk, &log, &mut found)?;
     files.extend(of_pages);
     recover::settle(disk, log, placed, &|_| true, &mut found).map_err(of_reading)?;
     let queues = queues(disk, &files, &found)?;
-    let start = start(disk)?;
+    let start = start(disk, known)?;
     Ok(Report { files, queues, start })
 }
 
@@ -216,8 +217,8 @@ fn queues<D: Disk>(disk: &D, files: &[FileReport], found: &Found) -> io::Result<
 }
 
 /// Asks recovery itself.
-fn start<D: Disk>(disk: &D) -> io::Result<Start> {
-    let found = match recover::find(disk, &|_| true) {
+fn start<D: Disk>(disk: &D, known: u8) -> io::Result<Start> {
+    let found = match recover::find(disk, known, &|_| true) {
         Ok(found) => found,
         Err(StoreError::Io(error)) => return Err(error),
         Err(refusal) => return Ok(Start::Refused(refusal.to_string())),

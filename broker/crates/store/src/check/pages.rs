@@ -59,7 +59,7 @@ fn file<D: Disk>(disk: &D, number: u64, reader: &mut PageReader<'_>, found: &mut
     }
     while report.end < length {
         let (offset, promised) = (report.end, report.end < promised_to);
-        let is_newer = match read_directory(&file, offset, length)? {
+        let is_newer = match read_directory(&file, offset, length, reader.log.known)? {
             Directory::Newer(version) => {
                 report.version = Some(version.into());
                 true
@@ -82,7 +82,7 @@ fn file<D: Disk>(disk: &D, number: u64, reader: &mut PageReader<'_>, found: &mut
             (false, false) => report.ending = Ending::Cut,
             (false, true) => {
                 report.damaged(offset, "no page where the file had been durable");
-                report.end = next_page(&file, offset + 1, length)?.unwrap_or(length);
+                report.end = next_page(&file, offset + 1, length, reader.log.known)?.unwrap_or(length);
                 continue;
             }
         }
@@ -110,7 +110,7 @@ fn judge<F: DiskFile>(
         }
         return Ok(false);
     }
-    report.version = Some(page::VERSION.into());
+    report.version = report.version.max(Some(head.version.into()));
     report.count("page", 1);
     report.count("message", entries.len() as u64);
     Ok(true)
@@ -133,14 +133,14 @@ fn has_whole_body<F: DiskFile>(file: &F, offset: u64, head: &PageHead) -> io::Re
 }
 
 /// The next place at or behind `from` where a page's head and directory are whole.
-fn next_page<F: DiskFile>(file: &F, mut from: u64, length: u64) -> io::Result<Option<u64>> {
+fn next_page<F: DiskFile>(file: &F, mut from: u64, length: u64, known: u8) -> io::Result<Option<u64>> {
     let finder = memchr::memmem::Finder::new(&page::MAGIC);
     let mut window = vec![0; WINDOW_BYTES];
     while from < length {
         let read = file.read_at(from, &mut window)?;
         for hit in finder.find_iter(&window[..read]) {
             let at = from + hit as u64;
-            if matches!(read_directory(file, at, length)?, Directory::Page(..)) {
+            if matches!(read_directory(file, at, length, known)?, Directory::Page(..)) {
                 return Ok(Some(at));
             }
         }

@@ -10,7 +10,7 @@ const SEGMENT: &str = "wal/0000000000000001.log";
 const QUEUE: QueueId = QueueId(1);
 
 fn report(disk: &MemDisk) -> Report {
-    check(&disk.after_kill()).unwrap()
+    check(&disk.after_kill(), &Formats::default()).unwrap()
 }
 
 fn file<'a>(report: &'a Report, path: &str) -> &'a FileReport {
@@ -142,7 +142,7 @@ fn a_missing_segment_is_named() {
 #[test]
 fn a_newer_version_is_no_damage_and_is_refused() {
     let disk = three();
-    let mut head = crate::segment::head(1);
+    let mut head = crate::segment::head(1, 1);
     head[8] = 9;
     let checksum = crc32fast::hash(&head[..24]);
     head[24..28].copy_from_slice(&checksum.to_le_bytes());
@@ -200,6 +200,6 @@ fn every_octet_of_a_durable_page_is_verified() {
 
 #[test]
 fn an_empty_directory_is_clean() {
-    let told = check(&MemDisk::new()).unwrap();
+    let told = check(&MemDisk::new(), &Formats::default()).unwrap();
     assert!(told.files.is_empty() && told.queues.is_empty() && !told.is_damaged());
 }

@@ -10,7 +10,7 @@ use std::{
 
 use model::{Epoch, Millis, PageId, QueueId, Seq};
 use store::{
-    Content, Entry, Loaded, Lsn, Opened, Paged, RecoveredQueue, Sizes, Store, StoredMessage,
+    Content, Entry, Formats, Loaded, Lsn, Opened, Paged, RecoveredQueue, Sizes, Store, StoredMessage,
     disk::{Disk, MemDisk, read_all},
 };
 
@@ -120,6 +120,8 @@ pub(crate) struct Life {
     seed: u64,
     chance: Chance,
     disk: MemDisk,
+    /// The second is written from some step on.
+    formats: Formats,
     opened: Opened<MemDisk, Note>,
     store: Store<Note>,
     queues: BTreeMap<u64, Queue>,
@@ -134,12 +136,15 @@ impl Life {
     /// An empty disk.
     pub(crate) fn new(seed: u64) -> Self {
         let disk = MemDisk::new();
-        let opened = Opened::open(disk.clone(), SIZES, &|_| true).expect("an empty disk can be opened");
+        let formats = Formats::up_to(2);
+        let opened =
+            Opened::open(disk.clone(), SIZES, formats.clone(), &|_| true).expect("an empty disk can be opened");
         let store = opened.store();
         Life {
             seed,
             chance: Chance::new(seed),
             disk,
+            formats,
             written: store.end(),
             opened,
             store,
@@ -177,6 +182,7 @@ impl Life {
             74 if self.chance.once_in(4) => self.delete(),
             75..90 => self.step_writer(),
             90 => self.change_room(),
+            91 if self.chance.once_in(8) => self.formats.raise(2),
             _ => self.step_keeper(),
         }
     }
@@ -483,14 +489,14 @@ impl Life {
         let wanted = |queue: QueueId| !deleted.contains(&queue.0);
         if self.chance.once_in(3) {
             disk.cut_power_after(self.chance.below(30));
-            match Opened::<_, Note>::open(disk.clone(), SIZES, &wanted) {
+            match Opened::<_, Note>::open(disk.clone(), SIZES, self.formats.clone(), &wanted) {
                 Ok(_) | Err(store::StoreError::Io(_)) => {}
                 Err(error) => panic!("seed {}: {error}\n{}", self.seed, self.story.join("\n")),
             }
             disk = disk.after_power_cut(self.chance.next());
         }
         self.disk = disk.clone();
-        self.opened = Opened::open(disk, SIZES, &wanted)
+        self.opened = Opened::open(disk, SIZES, self.formats.clone(), &wanted)
             .unwrap_or_else(|error| panic!("seed {}: {error}\n{}", self.seed, self.story.join("\n")));
         self.store = self.opened.store();
         self.written = self.store.end();
