@@ -108,6 +108,46 @@ async fn a_node_that_dies_while_its_queues_move_has_lost_none_of_their_messages_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_dies_while_queues_move_to_it_costs_none_of_their_messages_and_another_gets_those_that_had_not_arrived()
+ {
+    let mut machines = Machines::cluster(3);
+    let queues: Vec<String> = (0..20).map(|number| format!("queue.{number}")).collect();
+    for queue in &queues {
+        declare(&machines, 3, queue).await;
+        fill(&machines, 3, queue, 500).await;
+    }
+    machines.evacuate(3, "PUT", &format!(r#"{{"to":["{}"]}}"#, ALL[0]));
+    std::thread::sleep(Duration::from_millis(300));
+    machines.kill(1);
+    machines.evacuated(3, &format!(r#"{{"to":["{}","{}"]}}"#, ALL[0], ALL[1]), 0);
+    machines.start_again(1);
+    machines.becomes(2, "Running Nodes", &ALL);
+    let expected: Vec<u32> = (0..500).collect();
+    for queue in &queues {
+        assert_eq!(drain(&machines, 2, queue).await, expected, "{queue}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_an_alarm_gets_no_queue_until_it_is_over() {
+    let machines = Machines::cluster(2);
+    declare(&machines, 2, "waits").await;
+    let alarm = |word: &str| format!("rabbit_alarm:{word}.");
+    machines.ctl(1, &["eval", &alarm("set_alarm({{resource_limit, disk, node()}, []})")]);
+    let deadline = Instant::now() + PATIENCE;
+    while !machines.tool("rabbitmq-diagnostics", 2, &["alarms"]).contains(ALL[0]) {
+        assert!(Instant::now() < deadline, "node 2 does not hear of the alarm");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    machines.evacuate(2, "PUT", r#"{"to":[]}"#);
+    std::thread::sleep(Duration::from_secs(1));
+    machines.shows(1, "waits", "leader", &[ALL[1]]);
+    machines.ctl(1, &["eval", &alarm("clear_alarm({resource_limit, disk, node()})")]);
+    machines.evacuated(2, r#"{"to":[]}"#, 0);
+    machines.shows(1, "waits", "leader", &[ALL[0]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_ends_with_its_connection_and_what_a_policy_ties_to_the_node_stays() {
     let machines = Machines::cluster(2);
     let own = channel(&machines, 2).await;

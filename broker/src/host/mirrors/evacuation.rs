@@ -138,11 +138,14 @@ impl Node {
         begun > 0
     }
 
-    /// A copy each for so many queues more, on whichever node leads the fewest then.
+    /// A copy each for so many queues more, on whichever node without an alarm leads the fewest then.
     fn begin_some(&self, snapshot: &Snapshot, order: &Order, all: &[Movable<'_>], more: usize) -> Vec<MirrorChange> {
         let catalog = &snapshot.catalog;
         let is_meant = |node: &NodeRecord| order.to.is_empty() || order.to.contains(&*node.name);
-        let able = catalog.nodes().filter(|node| node.uuid != self.identity().node);
+        // What has no room is given no more.
+        let alarmed = self.alarms().others();
+        let can_take = |node: &NodeRecord| node.uuid != self.identity().node && !alarmed.contains_key(&node.uuid);
+        let able = catalog.nodes().filter(|node| can_take(node));
         let able: Vec<_> = able.filter(|node| may_have(node) && is_meant(node)).collect();
         let mut loads: BTreeMap<&str, usize> = able.iter().map(|node| (&*node.name, 0)).collect();
         for queue in catalog.queues() {
