@@ -17,6 +17,9 @@ use crate::{
 type Number = fn(&Counters) -> u64;
 type Held = fn(&QueueReading) -> u64;
 
+/// Up to so many queues are looked at for their sum; that of more is as old as the last reading.
+const LOOKS_MAX: usize = 2_000;
+
 /// Most samples of one number that a request may ask for.
 const SAMPLES_MAX: u32 = 500;
 
@@ -304,15 +307,30 @@ pub fn of_vhost(api: &Api, vhost: &catalog::Vhost, asked: Asked) -> Sum {
     of_queues(api, vhost.queues(), asked).0
 }
 
+/// What all queues of this node hold, and what all did that there ever were. Many are not looked at one by one for everybody who asks: the last
+/// reading tells.
+fn all_here(api: &Api) -> QueueReading {
+    let snapshot = api.node.snapshot();
+    let count: usize = snapshot.catalog.vhosts().map(|vhost| vhost.queue_count()).sum();
+    if count > LOOKS_MAX
+        && let Some(reading) = api.samples.all_queues()
+    {
+        return reading;
+    }
+    let numbers = snapshot.all_numbers();
+    let mut now = numbers.fold(QueueReading::default(), |sum, (_, counts, counters)| {
+        sum.together(&QueueReading { counts, counters })
+    });
+    now.counters = crate::host::sum_counters(&now.counters, &api.node.retired());
+    now
+}
+
 /// What all queues hold, and what all did that there ever were.
 pub fn of_all(api: &Api, asked: Asked) -> (Sum, QueueReading) {
-    let mut now = QueueReading::default();
-    let far = api.node.far_counts().all();
-    let here = api.node.snapshot();
-    for (_, counts, counters) in here.all_numbers().chain(far) {
-        now = now.together(&QueueReading { counts, counters });
-    }
-    now.counters = crate::host::sum_counters(&now.counters, &api.node.retired());
+    let far = api.node.far_counts().all().into_iter();
+    let now = far.fold(all_here(api), |sum, (_, counts, counters)| {
+        sum.together(&QueueReading { counts, counters })
+    });
     let change = keeps_rates(api).then(|| api.samples.of_node().map(|whole| whole.queues));
     let past = |span: Option<Span>| -> Option<Past<QueueReading>> {
         let past = api.samples.past_of_node(span?);

@@ -53,6 +53,8 @@ pub struct Pasts<K, R> {
     changed_at: Vec<Millis>,
     ticks: VecDeque<Tick<K, R>>,
     changes: usize,
+    /// What the readings before the current ones were in, for the next.
+    room: Readings<K, R>,
 }
 
 impl<K, R> Default for Pasts<K, R> {
@@ -62,6 +64,7 @@ impl<K, R> Default for Pasts<K, R> {
             changed_at: Vec::new(),
             ticks: VecDeque::new(),
             changes: 0,
+            room: Vec::new(),
         }
     }
 }
@@ -116,22 +119,59 @@ fn last_changes<K: Copy + Ord, R: Reading>(
     now.iter().map(changed_at).collect()
 }
 
+/// As `changes`, in one walk, where both are of the same things, as nearly always; the times of those that differ are brought up to date.
+fn changes_of_same<K: Copy + Ord, R: Reading>(
+    (before, changed_at): (&Readings<K, R>, &mut [Millis]),
+    now: &Readings<K, R>,
+    at: Millis,
+) -> Option<Readings<K, R>> {
+    if before.len() != now.len() {
+        return None;
+    }
+    let mut changed = Vec::new();
+    for ((old, new), changed_at) in before.iter().zip(now).zip(changed_at) {
+        if old.0 != new.0 {
+            return None;
+        }
+        if old.1 != new.1 {
+            changed.push(*old);
+            *changed_at = at;
+        }
+    }
+    Some(changed)
+}
+
 impl<K: Copy + Ord, R: Reading> Pasts<K, R> {
     /// Takes the next reading of all things, by id.
     pub fn push(&mut self, at: Millis, now: Readings<K, R>) {
-        // What was there before the first tick has not just appeared.
-        let changed = match self.ticks.is_empty() {
-            true => Vec::new(),
-            false => changes(&self.current, &now),
-        };
-        self.changed_at = last_changes((&self.current, &self.changed_at), &now, at);
-        self.current = Arc::new(now);
+        let same = changes_of_same((&self.current, &mut self.changed_at), &now, at);
+        let changed = same.unwrap_or_else(|| self.changes_of_others(&now, at));
+        let before = std::mem::replace(&mut self.current, Arc::new(now));
+        self.room = Arc::into_inner(before).unwrap_or_default();
         self.changes += changed.len();
         self.ticks.push_back(Tick { at, changed });
         while self.ticks.len() > TICKS_MAX || (self.changes > CHANGES_MAX && self.ticks.len() > 1) {
             let Some(oldest) = self.ticks.pop_front() else { return };
             self.changes -= oldest.changed.len();
         }
+    }
+
+    /// What changed where things came or went.
+    fn changes_of_others(&mut self, now: &Readings<K, R>, at: Millis) -> Readings<K, R> {
+        // What was there before the first tick has not just appeared.
+        let changed = match self.ticks.is_empty() {
+            true => Vec::new(),
+            false => changes(&self.current, now),
+        };
+        self.changed_at = last_changes((&self.current, &self.changed_at), now, at);
+        changed
+    }
+
+    /// An empty list with room for as many as there were: megabytes, where there are many, that need not be asked for at every tick.
+    pub fn take_room(&mut self) -> Readings<K, R> {
+        let mut room = std::mem::take(&mut self.room);
+        room.clear();
+        room
     }
 
     /// The newest reading of all things.
@@ -292,6 +332,27 @@ mod tests {
         past.iter()
             .map(|(at, r)| (at.0 / 1000, r.counts.ready.messages))
             .collect()
+    }
+
+    #[test]
+    fn whether_things_came_and_went_or_stayed_the_same_changes_are_known() {
+        let mut queues = queues(&[
+            &[(1, 5), (2, 7)],
+            &[(1, 5), (2, 8)],
+            &[(1, 5), (2, 8)],
+            &[(2, 9), (3, 1)],
+        ]);
+        let known = |queues: &Queues| queues.ticks.iter().map(|tick| tick.changed.len()).collect::<Vec<_>>();
+        assert_eq!(known(&queues), [0, 1, 0, 2]);
+        let room = queues.take_room();
+        assert!(room.is_empty() && room.capacity() >= 2);
+        let looked_at = queues.current();
+        queues.push(Millis(TICK_MS * 5), looked_at.to_vec());
+        assert_eq!(
+            (known(&queues)[4], queues.take_room().capacity()),
+            (0, 0),
+            "somebody looks at it still"
+        );
     }
 
     const ALL: Span = Span {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    history::{Past, Pasts, Span, TICK_MS, Whole},
+    history::{Past, Pasts, Readings, Span, TICK_MS, Whole},
     machine::{self, Machine},
     reading::{ChannelId, Everything, QueueReading, Reading},
 };
@@ -153,8 +153,8 @@ pub fn ended(node: &Node) -> Traffic {
     }
 }
 
-/// What all things show now.
-fn read(node: &Node) -> Everything {
+/// What all things show now; `queues` has room for theirs.
+fn read(node: &Node, mut queues: Readings<QueueId, QueueReading>) -> Everything {
     let snapshot = node.snapshot();
     let queue = |(id, counts, counters)| (id, QueueReading { counts, counters });
     let clients = node.clients().all();
@@ -162,8 +162,9 @@ fn read(node: &Node) -> Everything {
         let of = |(number, counts)| ((client.id, number), counts);
         client.channel_counts().into_iter().map(of)
     });
+    queues.extend(snapshot.all_numbers().map(queue));
     Everything {
-        queues: snapshot.all_numbers().map(queue).collect(),
+        queues,
         exchanges: snapshot.exchange_counts(),
         channels: channels.collect(),
         flows: node.flows(),
@@ -174,7 +175,8 @@ fn read(node: &Node) -> Everything {
 
 impl Samples {
     fn take(&self, node: &Node) {
-        let all = read(node);
+        let room = self.0.lock().queues.take_room();
+        let all = read(node, room);
         let whole = whole(node, &all);
         let now = node.now();
         let mut state = self.0.lock();
@@ -274,6 +276,12 @@ impl Samples {
             after,
             seconds: state.seconds,
         }
+    }
+
+    /// What all queues together showed when they were read last; none before that.
+    pub fn all_queues(&self) -> Option<QueueReading> {
+        let state = self.0.lock();
+        state.at.map(|_| state.last.1.queues)
     }
 
     /// How the node as a whole changed.
