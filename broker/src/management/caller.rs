@@ -1,6 +1,6 @@
 //! Who asks: basic authentication, tags, and which virtual hosts a user may see.
 //!
-//! Decides 401 and nothing else. What a user may do to queues and exchanges is the catalogue's to judge.
+//! Decides 401, and 406 for who does not take the answer. What a user may do to queues and exchanges is the catalogue's to judge.
 
 use access::User;
 use axum::{
@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-use super::{Api, elsewhere::OnBehalf, failure::Failure, guesses::Turn};
+use super::{Api, accept, elsewhere::OnBehalf, failure::Failure, guesses::Turn};
 use crate::host::{Way, acts};
 
 /// An authenticated user with at least one of the management tags.
@@ -175,7 +175,9 @@ impl FromRequestParts<Arc<Api>> for Caller {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         // The service always says whom it serves; if it did not, nobody would pass for local.
         let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
-        authenticate(&parts.headers, from, api).await
+        let caller = authenticate(&parts.headers, from, api).await?;
+        accept::judge(&parts.headers)?;
+        Ok(caller)
     }
 }
 

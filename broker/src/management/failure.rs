@@ -84,6 +84,22 @@ impl Failure {
         }
     }
 
+    /// 400 without a body: a header is none.
+    pub fn malformed() -> Self {
+        Failure {
+            status: StatusCode::BAD_REQUEST,
+            body: None,
+        }
+    }
+
+    /// 406: who asks does not take JSON.
+    pub fn not_acceptable() -> Self {
+        Failure {
+            status: StatusCode::NOT_ACCEPTABLE,
+            body: None,
+        }
+    }
+
     /// 405: there is such a path, but not for this.
     pub fn not_allowed() -> Self {
         Failure {

@@ -3,6 +3,7 @@
 //! A handler authorises, parses, gives the node one command or asks for one view, and answers in a shape of `api`.
 //! It decides nothing about messages and holds no lock.
 
+mod accept;
 mod aliveness;
 mod answer;
 mod attention;
