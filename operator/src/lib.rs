@@ -16,3 +16,4 @@ pub mod policy;
 pub mod preview;
 mod quantity;
 pub mod run;
+mod wake;

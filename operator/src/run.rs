@@ -3,7 +3,7 @@
 //! silent, so no pass outlives the lease.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -33,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::policy;
 use crate::policy::desired::cluster_of as cluster_of_policy;
 use crate::policy::reconcile::{Policies, PolicyContext};
+use crate::wake;
 
 /// Passes at the same time, over different clusters.
 const PASSES_MAX: u16 = 8;
@@ -187,7 +188,7 @@ async fn controllers(client: &Client, namespaces: &[String], context: &Arc<Conte
     let context = Arc::new(PolicyContext {
         base: Arc::clone(context),
         stores: policies.iter().map(Controller::store).collect(),
-        echoes: Mutex::default(),
+        written: Written::default(),
     });
     let policies = policies.into_iter().zip(&scopes);
     let policies = policies.map(|(watched, scope)| run_policies(client, *scope, watched, &context, finish));
@@ -195,11 +196,11 @@ async fn controllers(client: &Client, namespaces: &[String], context: &Arc<Conte
 }
 
 fn policy_controller(client: &Client, namespace: Option<&str>) -> Controller<DeserializeGuard<Policy>> {
-    let watched = Controller::new(
+    let changes = watcher(
         api::<DeserializeGuard<Policy>>(client, namespace),
         watcher::Config::default(),
     );
-    watched.with_config(Config::default().concurrency(PASSES_MAX).debounce(GATHER))
+    wake::controller(changes).with_config(Config::default().concurrency(PASSES_MAX).debounce(GATHER))
 }
 
 /// A cluster that changes is a cause to look at its Policies, wherever they are.
@@ -255,20 +256,21 @@ fn policies_of(
 
 async fn controller(client: &Client, namespace: Option<&str>, context: &Arc<Context>, finish: &CancellationToken) {
     let ours = watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={OPERATOR}"));
-    let passes = Controller::new(
+    let changes = watcher(
         api::<DeserializeGuard<RabbitCluster>>(client, namespace),
         watcher::Config::default(),
-    )
-    .with_config(Config::default().concurrency(PASSES_MAX).debounce(GATHER))
-    .owns(api::<StatefulSet>(client, namespace), ours.clone())
-    .owns(api::<Service>(client, namespace), ours.clone())
-    .owns(api::<ConfigMap>(client, namespace), ours.clone())
-    .owns(api::<ServiceAccount>(client, namespace), ours.clone())
-    .owns(api::<PodDisruptionBudget>(client, namespace), ours.clone())
-    .owns(api::<NetworkPolicy>(client, namespace), ours.clone())
-    .watches(api::<Pod>(client, namespace), ours, |pod| cluster_of(&pod))
-    .graceful_shutdown_on(finish.clone().cancelled_owned())
-    .run(reconcile, on_error, Arc::clone(context));
+    );
+    let passes = wake::controller(changes)
+        .with_config(Config::default().concurrency(PASSES_MAX).debounce(GATHER))
+        .owns(api::<StatefulSet>(client, namespace), ours.clone())
+        .owns(api::<Service>(client, namespace), ours.clone())
+        .owns(api::<ConfigMap>(client, namespace), ours.clone())
+        .owns(api::<ServiceAccount>(client, namespace), ours.clone())
+        .owns(api::<PodDisruptionBudget>(client, namespace), ours.clone())
+        .owns(api::<NetworkPolicy>(client, namespace), ours.clone())
+        .watches(api::<Pod>(client, namespace), ours, |pod| cluster_of(&pod))
+        .graceful_shutdown_on(finish.clone().cancelled_owned())
+        .run(reconcile, on_error, Arc::clone(context));
     tell_failures(passes).await;
 }
 

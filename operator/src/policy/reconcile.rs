@@ -1,8 +1,7 @@
 //! One pass over one Policy: observe, plan, act, status. Every pass is safe to repeat and starts from nothing but what the API
 //! server and the brokers hold. Without a cause it comes again within a minute, which is how drift is found.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
@@ -21,6 +20,7 @@ use super::plan::{ClusterSeen, Obstacle, Plan, Seen, Step, plan};
 use super::rivals::{Rivals, rivals};
 use super::status::{Pass, status};
 use crate::api_error::said;
+use crate::cluster::counts::Written;
 use crate::cluster::names::OPERATOR;
 use crate::cluster::reconcile::Context;
 use crate::crd::{Policy, PolicyStatus};
@@ -32,8 +32,6 @@ pub const FORCE: &str = "warren.dev/force";
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The next look while something is waited for that should come soon.
 const LOOK_SOON: Duration = Duration::from_secs(5);
-/// Passes that write a status are at least so long apart: numbers that change all the time come back as changes of our own making.
-const ECHO: Duration = Duration::from_secs(5);
 
 /// The Policies that a controller watches.
 pub type Policies = Store<DeserializeGuard<Policy>>;
@@ -44,8 +42,8 @@ pub struct PolicyContext {
     pub base: Arc<Context>,
     /// Every Policy that the operator watches.
     pub stores: Vec<Policies>,
-    /// The last status that was written of each, by uid: the version that it became, and when.
-    pub echoes: Mutex<BTreeMap<String, (String, Instant)>>,
+    /// When each status was written.
+    pub written: Written,
 }
 
 /// A pass that must be repeated.
@@ -110,12 +108,11 @@ async fn pass(name: &str, namespace: &str, context: &PolicyContext) -> Result<Ac
         .get_opt(name)
         .await
         .map_err(|error| Error::Read(Box::new(error)))?;
+    let key = format!("{namespace}/{name}");
     let Some(policy) = policy else {
+        context.written.forget(&key);
         return Ok(Action::await_change());
     };
-    if let Some(wait) = context.is_echo(&policy) {
-        return Ok(Action::requeue(wait));
-    }
     let found = observe(&context.base.client, &policy).await?;
     let seen = seen(&policy, &found, &context.rivals(&policy, &found).await);
     let plan = plan(&seen);
@@ -128,16 +125,14 @@ async fn pass(name: &str, namespace: &str, context: &PolicyContext) -> Result<Ac
     let done = hand.act(&found, &seen, &plan).await?;
     if policy.metadata.deletion_timestamp.is_some() && !matches!(plan.step, Step::Wait(_)) && done.outcome.is_ok() {
         events::publish(&context.base.recorder, &policy.object_ref(&()), &done.notes).await;
-        context.forget(&policy);
+        context.written.forget(&key);
         return Ok(Action::await_change());
     }
     let now = status(&policy, &judged(&found, &seen, &plan, &done), Timestamp::now());
     let wait = next_look(&plan, &done, &now);
     tell(&policy, &now, done.notes, context).await;
-    if let Some(version) = write(&policies, &policy, &now).await? {
-        context.expect(&policy, version);
-    }
-    Ok(Action::requeue(wait))
+    let unwritten = write(&policies, &policy, &now, (&key, &context.written)).await?;
+    Ok(Action::requeue(unwritten.map_or(wait, |unwritten| unwritten.min(wait))))
 }
 
 fn judged<'a>(found: &Found, seen: &'a Seen, plan: &'a Plan, done: &'a Done) -> Pass<'a> {
@@ -184,25 +179,6 @@ impl PolicyContext {
             cluster.is_some_and(|cluster| takes(cluster, namespace))
         })
     }
-
-    /// How long to wait if nothing has changed in this object but by our own last write. Its cluster may have, so the wait is short.
-    fn is_echo(&self, policy: &Policy) -> Option<Duration> {
-        let echoes = self.echoes.lock().unwrap_or_else(PoisonError::into_inner);
-        let (version, when) = echoes.get(&policy.uid()?)?;
-        let same = policy.metadata.resource_version.as_ref() == Some(version);
-        ECHO.checked_sub(when.elapsed()).filter(|_| same)
-    }
-
-    fn expect(&self, policy: &Policy, version: String) {
-        let mut echoes = self.echoes.lock().unwrap_or_else(PoisonError::into_inner);
-        echoes.retain(|_, (_, when)| when.elapsed() < ECHO); // so it holds no more than the passes of that time
-        echoes.insert(policy.uid().unwrap_or_default(), (version, Instant::now()));
-    }
-
-    fn forget(&self, policy: &Policy) {
-        let mut echoes = self.echoes.lock().unwrap_or_else(PoisonError::into_inner);
-        echoes.remove(&policy.uid().unwrap_or_default());
-    }
 }
 
 fn next_look(plan: &Plan, done: &Done, now: &PolicyStatus) -> Duration {
@@ -240,10 +216,17 @@ async fn tell(policy: &Policy, now: &PolicyStatus, mut notes: Vec<Note>, context
     events::publish(&context.base.recorder, &policy.object_ref(&()), &notes).await;
 }
 
-/// Writes the status if it says anything new; the version that the object is then.
-async fn write(policies: &Api<Policy>, policy: &Policy, now: &PolicyStatus) -> Result<Option<String>, Error> {
-    if policy.status.as_ref() == Some(now) {
-        return Ok(None);
+/// Writes the status if it says anything new; how long to wait if counts alone were written a moment ago.
+async fn write(
+    policies: &Api<Policy>,
+    policy: &Policy,
+    now: &PolicyStatus,
+    (key, written): (&str, &Written),
+) -> Result<Option<Duration>, Error> {
+    match written.due_in(key, policy.status.as_ref(), now, Instant::now()) {
+        None => return Ok(None),
+        Some(Duration::ZERO) => written.note(key, Instant::now()),
+        waits => return Ok(waits),
     }
     let applied = serde_json::json!({
         "apiVersion": Policy::api_version(&()),
@@ -251,11 +234,11 @@ async fn write(policies: &Api<Policy>, policy: &Policy, now: &PolicyStatus) -> R
         "status": now,
     });
     let parameters = PatchParams::apply(OPERATOR).force();
-    match policies
+    let patched = policies
         .patch_status(&policy.name_any(), &parameters, &Patch::Apply(applied))
-        .await
-    {
-        Ok(written) => Ok(written.metadata.resource_version),
+        .await;
+    match patched {
+        Ok(_) => Ok(None),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None), // deleted meanwhile
         Err(error) => Err(Error::Status(Box::new(error))),
     }
