@@ -67,12 +67,13 @@ pub(crate) fn checks(image: &str, parts: &[String], checks: &mut Checks) {
             })
         })
     };
-    let of_ships = beside("operations", operations::checks);
+    let of_ships = beside("operations", operations::of_ships);
+    let of_boats = beside("operations", operations::of_boats);
     let of_books = beside("cluster", cluster::older_programs);
     if wanted("nodes") {
         nodes::checks(checks);
     }
-    for others in [Some(of_one), of_ships, of_books].into_iter().flatten() {
+    for others in [Some(of_one), of_ships, of_boats, of_books].into_iter().flatten() {
         match others.join() {
             Ok(others) => checks.add(&others),
             Err(_) => checks.check("the checks of every cluster come to an end", || Err("a panic".into())),

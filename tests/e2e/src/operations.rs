@@ -1,6 +1,7 @@
 //! The checks of what an operator does to a cluster while programs work with it: fewer nodes and more again, a rolling restart, TLS between
-//! nodes, new certificates, a new secret, a template that does not work, other volumes. A program publishes all the while through the Service, connects again whenever it must, and in the end
-//! every message is there that was confirmed to it.
+//! nodes, new certificates, a new secret, a template that does not work, other volumes. A program publishes all the while through the Service,
+//! connects again whenever it must, and in the end every message is there that was confirmed to it. Two clusters share them, side by side:
+//! the most of each is waiting for pods.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -16,65 +17,75 @@ use crate::several::{Cluster, LIMIT};
 
 /// Variable with the name of an image of the release after the one under test.
 const NEXT_IMAGE: &str = "WARREN_NEXT_IMAGE";
-/// The cluster, beside which others are checked: whatever waits here for Kubernetes leaves them the machine.
+/// What nodes say to each other and whom they believe is changed here.
 pub(crate) const SHIPS: Cluster = Cluster("ships");
+/// How many nodes there are and what they stand on is changed here.
+const BOATS: Cluster = Cluster("boats");
 /// Messages that go to one queue.
 const MESSAGES: usize = 10;
+/// From one queue to the next: a load that is there at every moment, and leaves the machine to who is watched.
+const PACE: Duration = Duration::from_millis(50);
 /// Queues so far: what was left of one that was given up is in no other's way.
 static QUEUES: AtomicUsize = AtomicUsize::new(0);
 
-/// On a cluster of three nodes of their own, all of whose queues are mirrored.
-pub(crate) fn checks(checks: &mut Checks) {
-    checks.needed("three more nodes become a cluster of their own", begin);
-    checks.check(
-        "all nodes but one leave and two come back while messages are published: every confirmed one is there",
-        || under_load(one_and_three_again),
-    );
+/// What changes between nodes: their release, TLS, certificates, secret.
+pub(crate) fn of_ships(checks: &mut Checks) {
+    checks.needed("three more nodes become a cluster of their own", || begin(SHIPS));
     match std::env::var_os(NEXT_IMAGE) {
         Some(_) => checks.check(
             "the next release comes one pod at a time, drained before it goes, and is held back until it is to be final: every confirmed message is there",
-            || under_load(upgrade),
+            || under_load(SHIPS, upgrade),
         ),
         None => checks.check(
             "a rolling restart replaces one pod at a time, drained before it goes: every confirmed message is there",
-            || under_load(restart),
+            || under_load(SHIPS, restart),
         ),
     }
     checks.check(
         "nodes come to speak TLS to each other, in two rounds of one pod at a time: every confirmed message is there",
-        || under_load(certificates::secure),
+        || under_load(SHIPS, certificates::secure),
     );
     checks.check(
         "a renewed certificate is served by every port of every node without a restart",
-        || under_load(certificates::rotate),
+        || under_load(SHIPS, certificates::rotate),
     );
     checks.check(
         "the cluster's secret is replaced without a restart, and nodes, command line and operator know the new one",
-        || under_load(rotate),
-    );
-    checks.check(
-        "a template whose first pod keeps ending is taken back by itself, and the other pods are not touched: every confirmed message is there",
-        || under_load(way_back),
-    );
-    checks.check(
-        "each node gets a smaller volume, one at a time: every confirmed message is there",
-        || under_load(other_volumes),
+        || under_load(SHIPS, rotate),
     );
     checks.check("they go with their volumes", || SHIPS.delete());
 }
 
-fn begin() -> Outcome {
+/// What changes of the nodes themselves: their number, a template that does not work, their volumes.
+pub(crate) fn of_boats(checks: &mut Checks) {
+    checks.needed("yet three more nodes become a cluster of their own", || begin(BOATS));
+    checks.check(
+        "all nodes but one leave and two come back while messages are published: every confirmed one is there",
+        || under_load(BOATS, one_and_three_again),
+    );
+    checks.check(
+        "a template whose first pod keeps ending is taken back by itself, and the other pods are not touched: every confirmed message is there",
+        || under_load(BOATS, way_back),
+    );
+    checks.check(
+        "each node gets a smaller volume, one at a time: every confirmed message is there",
+        || under_load(BOATS, other_volumes),
+    );
+    checks.check("those go with their volumes, too", || BOATS.delete());
+}
+
+fn begin(cluster: Cluster) -> Outcome {
     let manifest = std::fs::read_to_string("examples/three-nodes.yaml").map_err(|error| error.to_string())?;
-    apply(&manifest.replace("name: orders", &format!("name: {}", SHIPS.0)))?;
-    SHIPS.joined(3)?;
-    SHIPS.mirror_everything()
+    apply(&manifest.replace("name: orders", &format!("name: {}", cluster.0)))?;
+    cluster.joined(3)?;
+    cluster.mirror_everything()
 }
 
 /// Has something done while a program publishes, and counts what was confirmed to it.
-fn under_load(operation: fn() -> Outcome) -> Outcome {
+fn under_load(cluster: Cluster, operation: fn() -> Outcome) -> Outcome {
     let done = AtomicBool::new(false);
     let (operated, load) = thread::scope(|scope| {
-        let load = scope.spawn(|| publish_until(&done));
+        let load = scope.spawn(|| publish_until(cluster, &done));
         let operated = operation();
         done.store(true, Ordering::Relaxed);
         (operated, load.join())
@@ -88,8 +99,8 @@ fn under_load(operation: fn() -> Outcome) -> Outcome {
     if queues.is_empty() {
         return Err("nothing was published meanwhile".into());
     }
-    let forward = Forward::to(SHIPS.0, 5672)?;
-    SHIPS.login(forward.port, |ann| {
+    let forward = Forward::to(cluster.0, 5672)?;
+    cluster.login(forward.port, |ann| {
         queues.iter().try_for_each(|queue| ann.take(queue, MESSAGES))
     })
 }
@@ -100,7 +111,7 @@ struct Load {
 }
 
 /// Publishes to queue after queue until it is told to stop.
-fn publish_until(done: &AtomicBool) -> Load {
+fn publish_until(cluster: Cluster, done: &AtomicBool) -> Load {
     let mut load = Load {
         queues: Vec::new(),
         longest: Duration::ZERO,
@@ -108,12 +119,13 @@ fn publish_until(done: &AtomicBool) -> Load {
     let mut last = Instant::now();
     while !done.load(Ordering::Relaxed) {
         // Whatever ended it: a program that goes on connects again, and what was not confirmed is not owed.
-        let _ = Forward::to(SHIPS.0, 5672).and_then(|forward| {
-            SHIPS.login(forward.port, |ann| {
+        let _ = Forward::to(cluster.0, 5672).and_then(|forward| {
+            cluster.login(forward.port, |ann| {
                 while !done.load(Ordering::Relaxed) {
                     put(ann, &mut load)?;
                     load.longest = load.longest.max(last.elapsed());
                     last = Instant::now();
+                    thread::sleep(PACE);
                 }
                 Ok(())
             })
@@ -130,17 +142,17 @@ fn put(ann: &Login, load: &mut Load) -> Outcome {
 }
 
 fn one_and_three_again() -> Outcome {
-    let founded = SHIPS.cluster_id()?;
-    SHIPS.scale("1")?;
-    SHIPS.joined(1)?;
+    let founded = BOATS.cluster_id()?;
+    BOATS.scale("1")?;
+    BOATS.joined(1)?;
     within(LIMIT, || {
-        equal(field("pod", &SHIPS.pod(1), "{.metadata.name}")?.as_str(), "")
+        equal(field("pod", &BOATS.pod(1), "{.metadata.name}")?.as_str(), "")
     })?;
-    equal(SHIPS.running_nodes(0)?, 1)?;
-    SHIPS.scale("3")?;
-    SHIPS.joined(3)?;
-    within(LIMIT, || equal(SHIPS.running_nodes(2)?, 3))?;
-    equal(SHIPS.cluster_id()?, founded)
+    equal(BOATS.running_nodes(0)?, 1)?;
+    BOATS.scale("3")?;
+    BOATS.joined(3)?;
+    within(LIMIT, || equal(BOATS.running_nodes(2)?, 3))?;
+    equal(BOATS.cluster_id()?, founded)
 }
 
 fn restart() -> Outcome {
@@ -153,7 +165,7 @@ fn replaced(ask: impl FnOnce() -> Outcome) -> Outcome {
     ask()?;
     let mut fewest = 3;
     within(2 * LIMIT, || {
-        fewest = fewest.min(taking_clients()?);
+        fewest = fewest.min(taking_clients(SHIPS)?);
         let new = SHIPS.uids(0..3)?;
         match new.iter().any(|uid| uid.is_empty() || old.contains(uid)) {
             true => Err(format!("not all pods are new: {old:?} {new:?}")),
@@ -164,7 +176,15 @@ fn replaced(ask: impl FnOnce() -> Outcome) -> Outcome {
     if fewest < 2 {
         return Err(format!("only {fewest} pods took clients at some moment"));
     }
-    let told = kubectl(&["get", "events", "-o", "jsonpath={.items[*].reason}"])?;
+    let ours = format!("involvedObject.name={}", SHIPS.0);
+    let told = kubectl(&[
+        "get",
+        "events",
+        "--field-selector",
+        &ours,
+        "-o",
+        "jsonpath={.items[*].reason}",
+    ])?;
     crate::check::says(&told, "NodeDrained")
 }
 
@@ -199,70 +219,76 @@ fn upgrade() -> Outcome {
     equal(SHIPS.uids(0..3)?, pods)
 }
 
-fn patch(spec: &Value) -> Outcome {
+fn patch(cluster: Cluster, spec: &Value) -> Outcome {
     let patch = json!({"spec": spec}).to_string();
-    kubectl(&["patch", "rmq", SHIPS.0, "--type=merge", "-p", &patch]).map(drop)
+    kubectl(&["patch", "rmq", cluster.0, "--type=merge", "-p", &patch]).map(drop)
 }
 
 fn way_back() -> Outcome {
     let revision = |ordinal| {
         field(
             "pod",
-            &SHIPS.pod(ordinal),
+            &BOATS.pod(ordinal),
             "{.metadata.labels.controller-revision-hash}",
         )
     };
     let revisions = || (0..3).map(revision).collect::<Outcome<Vec<_>>>();
-    let (pods, before) = (SHIPS.uids(0..3)?, revisions()?);
+    let (pods, before) = (BOATS.uids(0..3)?, revisions()?);
     within(LIMIT, || {
         equal(
-            field("configmap", &format!("{}-settled", SHIPS.0), "{.data.revision}")?,
+            field("configmap", &format!("{}-settled", BOATS.0), "{.data.revision}")?,
             before[0].clone(),
         )
     })?;
     let canary = json!({"nodes": 1, "pauseSeconds": 5, "autoRollback": true});
-    patch(&json!({"config": "no_such_setting = 1", "update": {"canary": canary}}))?;
+    patch(
+        BOATS,
+        &json!({"config": "no_such_setting = 1", "update": {"canary": canary}}),
+    )?;
     within(LIMIT, || {
-        equal(condition("rmq", SHIPS.0, "RolledBack")?.as_str(), "True")?;
+        equal(condition("rmq", BOATS.0, "RolledBack")?.as_str(), "True")?;
         equal(revisions()?, before.clone())?;
-        equal(taking_clients()?, 3)
+        equal(taking_clients(BOATS)?, 3)
     })?;
     let path = "{.status.phase} {.status.conditions[?(@.type==\"RolledBack\")].reason}";
-    equal(field("rmq", SHIPS.0, path)?.as_str(), "Failed CanaryKeepsEnding")?;
-    let untouched = SHIPS.uids(0..3)?.iter().filter(|uid| pods.contains(uid)).count();
+    equal(field("rmq", BOATS.0, path)?.as_str(), "Failed CanaryKeepsEnding")?;
+    let untouched = BOATS.uids(0..3)?.iter().filter(|uid| pods.contains(uid)).count();
     equal(untouched, 2)?;
-    let pods = SHIPS.uids(0..3)?;
-    patch(&json!({"config": null, "update": {"canary": null}}))?;
-    SHIPS.joined(3)?;
-    equal(condition("rmq", SHIPS.0, "RolledBack")?.as_str(), "False")?;
-    equal(SHIPS.uids(0..3)?, pods)
+    let pods = BOATS.uids(0..3)?;
+    patch(BOATS, &json!({"config": null, "update": {"canary": null}}))?;
+    BOATS.joined(3)?;
+    equal(condition("rmq", BOATS.0, "RolledBack")?.as_str(), "False")?;
+    equal(BOATS.uids(0..3)?, pods)
 }
 
 fn other_volumes() -> Outcome {
-    let of = |ordinal: u32, path: &str| field("pvc", &format!("data-{}", SHIPS.pod(ordinal)), path);
+    let of = |ordinal: u32, path: &str| field("pvc", &format!("data-{}", BOATS.pod(ordinal)), path);
     let all = |path: &str| (0..3).map(|ordinal| of(ordinal, path)).collect::<Outcome<Vec<_>>>();
-    let (founded, old) = (SHIPS.cluster_id()?, all("{.metadata.uid}")?);
+    let (founded, old) = (BOATS.cluster_id()?, all("{.metadata.uid}")?);
     let mut fewest = 3;
-    patch(&json!({"persistence": {"storage": "512Mi", "shrinkPolicy": "ReplaceNodes"}}))?;
+    patch(
+        BOATS,
+        &json!({"persistence": {"storage": "512Mi", "shrinkPolicy": "ReplaceNodes"}}),
+    )?;
     within(2 * LIMIT, || {
-        fewest = fewest.min(taking_clients()?);
+        fewest = fewest.min(taking_clients(BOATS)?);
         equal(all("{.spec.resources.requests.storage}")?, vec!["512Mi".to_owned(); 3])?;
-        equal(field("rmq", SHIPS.0, "{.status.phase}")?.as_str(), "Running")
+        equal(field("rmq", BOATS.0, "{.status.phase}")?.as_str(), "Running")
     })?;
-    SHIPS.joined(3)?;
+    BOATS.joined(3)?;
     if let Some(kept) = all("{.metadata.uid}")?.iter().find(|uid| old.contains(uid)) {
         return Err(format!("{kept} is the volume of before"));
     }
     if fewest < 2 {
         return Err(format!("only {fewest} pods took clients at some moment"));
     }
-    equal(SHIPS.cluster_id()?, founded)?;
-    equal(SHIPS.running_nodes(0)?, 3)
+    equal(BOATS.cluster_id()?, founded)?;
+    equal(BOATS.running_nodes(0)?, 3)
 }
 
-fn taking_clients() -> Outcome<usize> {
+fn taking_clients(cluster: Cluster) -> Outcome<usize> {
     let path = "{.subsets[*].addresses[*].targetRef.name}";
-    Ok(field("endpoints", SHIPS.0, path)?.split_whitespace().count())
+    Ok(field("endpoints", cluster.0, path)?.split_whitespace().count())
 }
 
 fn rotate() -> Outcome {

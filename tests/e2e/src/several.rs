@@ -1,5 +1,6 @@
 //! A RabbitCluster of several nodes as the checks see it: its pods, which nodes its command line calls running, logins at it. It makes no check.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -87,9 +88,12 @@ impl Cluster {
 
     /// Of these pods; nothing for those that do not exist.
     pub(crate) fn uids(self, ordinals: Range<u32>) -> Outcome<Vec<String>> {
-        ordinals
-            .map(|ordinal| field("pod", &self.pod(ordinal), "{.metadata.uid}"))
-            .collect()
+        let label = format!("app.kubernetes.io/instance={}", self.0);
+        let each = "jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{\"\\n\"}{end}";
+        let told = kubectl(&["get", "pods", "-l", &label, "-o", each])?;
+        let uids: HashMap<_, _> = told.lines().filter_map(|line| line.split_once(' ')).collect();
+        let of = |ordinal| uids.get(self.pod(ordinal).as_str()).copied().unwrap_or_default();
+        Ok(ordinals.map(|ordinal| of(ordinal).to_owned()).collect())
     }
 
     /// Asks for so many nodes.
