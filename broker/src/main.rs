@@ -2,7 +2,7 @@
 //!
 //! Decides by the name it is called by, else by the first argument, what this process is. Nothing else happens here.
 
-use broker::{config, detached, offline, server};
+use broker::{config, detached, host, offline, server};
 use clap::Parser;
 use std::{
     io::{self, Write},
@@ -51,6 +51,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Administer a broker over its management API, as rabbitmqadmin does; `warren admin help subcommands` lists what it does.
+    #[command(disable_help_flag = true)]
+    Admin {
+        /// Arguments of rabbitmqadmin.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Copy a running node, or the directory of a stopped one, into a tar file.
     Backup(offline::BackupArgs),
     /// Put a backup into an empty data directory.
@@ -78,6 +85,9 @@ const OFFLINE: ctl::Offline = ctl::Offline {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let called = arguments.first().map_or("warren", |path| file_name(path)).to_owned();
+    if called == rabbitmqadmin::NAME {
+        return rabbitmqadmin::main(&arguments[1..], host::RABBITMQ_VERSION);
+    }
     if called != "rabbitmq-server" {
         ctl::know_variables(config::variables_of_file(&config::Process));
     }
@@ -93,6 +103,7 @@ fn main() -> ExitCode {
             Command::Plugins { arguments } => ctl::main(ctl::Tool::Plugins, &arguments, &OFFLINE),
             Command::Queues { arguments } => ctl::main(ctl::Tool::Queues, &arguments, &OFFLINE),
             Command::Upgrade { arguments } => ctl::main(ctl::Tool::Upgrade, &arguments, &OFFLINE),
+            Command::Admin { arguments } => rabbitmqadmin::main(&arguments, host::RABBITMQ_VERSION),
             Command::Backup(args) => tell(&match &args.vhost {
                 None => back_up(&args, &args.file),
                 Some(vhost) => offline::back_up_vhost(&args.file, vhost, |file| back_up(&args, file)),

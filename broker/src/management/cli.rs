@@ -13,7 +13,6 @@ use std::sync::Arc;
 use super::{Api, ui};
 use crate::host::RABBITMQ_VERSION;
 
-const SCRIPT: &str = include_str!("cli/rabbitmqadmin");
 const PAGE: &str = include_str!("cli/index.html");
 
 /// The routes below the configured prefix.
@@ -34,10 +33,9 @@ async fn page(asked: HeaderMap) -> Response {
     ui::answer("index.html", PAGE.as_bytes().to_vec(), "no-cache", &asked)
 }
 
-/// Scripts that deploy brokers compare the script's version with the broker's.
 async fn script(asked: HeaderMap) -> Response {
-    let text = SCRIPT.replacen("\"VERSION\"", &format!("\"{RABBITMQ_VERSION}\""), 1);
-    let mut answer = ui::answer("rabbitmqadmin", text.into_bytes(), "no-cache", &asked);
+    let text = rabbitmqadmin::script(RABBITMQ_VERSION);
+    let mut answer = ui::answer(rabbitmqadmin::NAME, text.into_bytes(), "no-cache", &asked);
     let name = HeaderValue::from_static("attachment; filename=rabbitmqadmin");
     answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     answer

@@ -9,8 +9,8 @@ use std::fmt::Write;
 const HEAD: &str = "# Commands
 
 Generated: `warren ctl --print-reference > docs/commands.md`. The tools are called as RabbitMQ's are (`rabbitmqctl`, \
-`rabbitmq-diagnostics`, `rabbitmq-plugins`, `rabbitmq-queues`, `rabbitmq-upgrade`), or `warren ctl`, `warren diagnostics` \
-and so on. Options, formats, texts and exit codes are those of RabbitMQ 3.10; `help COMMAND` tells more of each.
+`rabbitmq-diagnostics`, `rabbitmq-plugins`, `rabbitmq-queues`, `rabbitmq-upgrade`, `rabbitmqadmin`), or `warren ctl`, \
+`warren diagnostics`, `warren admin` and so on. Options, formats, texts and exit codes are those of RabbitMQ 3.10; `help COMMAND` tells more of each.
 ";
 
 /// The page as Markdown.
@@ -26,6 +26,7 @@ pub(crate) fn page() -> String {
             row(&mut page, &line, command.help);
         }
     }
+    page += &rabbitmqadmin::reference();
     page += "\n## Not here\n\nThese are refused by name, with exit code 64.\n\n| command | why |\n| --- | --- |\n";
     for (name, why) in commands::NOT_HERE {
         row(&mut page, name, why);

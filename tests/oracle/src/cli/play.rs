@@ -44,7 +44,7 @@ fn judge(case: &Case, server: &Server, scripts: &Scripts) -> Option<String> {
 
 fn judge_with(case: &Case, server: &Server, script: Option<&Script>) -> Option<String> {
     let meant = |call: &&Call| call.only.as_deref().is_none_or(|only| server.is(only));
-    let whose = script.map_or_else(String::new, |script| format!(" (the script of {})", script.from));
+    let whose = script.map_or_else(String::new, |script| format!(" ({})", script.from));
     let failure = |call: &Call| {
         play(call, server, script)
             .err()

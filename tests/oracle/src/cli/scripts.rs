@@ -1,7 +1,7 @@
-//! The scripts that servers hand out for download, and how they are called: `rabbitmqadmin` speaks HTTP alone, so each
-//! server's script is played against every server.
+//! The programs that are `rabbitmqadmin`, and how they are called: each speaks HTTP alone, so the scripts that the servers
+//! hand out for download, and Warren's binary under that name, are played against every server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,7 +15,7 @@ pub(super) const TOOL: &str = "rabbitmqadmin";
 /// Where servers hand it out.
 const PATH: &str = "/cli/rabbitmqadmin";
 
-/// Downloaded scripts, deleted at the end.
+/// Downloaded scripts and the link to the binary, deleted at the end.
 #[derive(Default)]
 pub(super) struct Scripts {
     all: Vec<Script>,
@@ -28,6 +28,8 @@ pub(super) struct Script {
     /// Whose it is.
     pub(super) from: String,
     path: PathBuf,
+    /// Whether it is a program of its own, and no text for Python.
+    is_binary: bool,
 }
 
 impl Scripts {
@@ -50,8 +52,12 @@ impl Scripts {
             // The script names itself in what it says.
             let path = home.join(TOOL);
             std::fs::write(&path, text)?;
-            let from = server.name.clone();
-            all.push(Script { from, path });
+            all.push(Script {
+                from: format!("the script of {}", server.name),
+                path,
+                is_binary: false,
+            });
+            all.extend(link(server, &directory.path().join("binary"))?);
         }
         Ok(Self {
             all,
@@ -68,6 +74,21 @@ impl Scripts {
     }
 }
 
+/// The server's binary under the name of the tool, if its tools are names of one binary.
+fn link(server: &Server, home: &Path) -> Result<Option<Script>> {
+    let Some((program, [_, ..])) = server.ctl.as_ref().and_then(|ctl| ctl.command.split_first()) else {
+        return Ok(None);
+    };
+    std::fs::create_dir_all(home)?;
+    let path = home.join(TOOL);
+    std::os::unix::fs::symlink(std::fs::canonicalize(program)?, &path)?;
+    Ok(Some(Script {
+        from: format!("the binary of {}", server.name),
+        path,
+        is_binary: true,
+    }))
+}
+
 fn needs_script(case: &Case) -> bool {
     case.calls
         .iter()
@@ -79,15 +100,24 @@ impl Script {
     pub(super) fn command(&self, server: &Server, arguments: &[String]) -> Result<Command> {
         let management = server.management.as_ref().context("no management API to talk to")?;
         let (host, port) = management.address().context("no port in the management URL")?;
-        let mut command = Command::new("python3");
-        command.arg(&self.path).args(["-H", host, "-P", port]);
+        let mut command = match self.is_binary {
+            true => Command::new(&self.path),
+            false => Command::new("python3"),
+        };
+        if !self.is_binary {
+            command.arg(&self.path);
+        }
+        command.args(["-H", host, "-P", port]);
         command
             .args(["-u", &server.user, "-p", &server.password])
             .args(arguments);
         command.env_clear();
         command.envs(std::env::vars().filter(|(key, _)| key == "PATH"));
-        // No configuration file of whoever runs this.
-        command.env("HOME", self.path.parent().context("a script lies in a directory")?);
+        // No configuration file of whoever runs this, and files of its own.
+        let home = self.path.parent().context("a script lies in a directory")?;
+        let files = home.join(format!("against-{}", server.name));
+        std::fs::create_dir_all(&files)?;
+        command.env("HOME", home).current_dir(files);
         Ok(command)
     }
 }
