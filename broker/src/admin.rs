@@ -4,6 +4,7 @@
 //! Open to all are probes, which tell the truth: started, ready for clients, alive; and which cluster the node belongs to.
 //! Everything that changes something, or tells of what users have, is behind the proof of the cluster's secret (`proven`).
 
+mod changes;
 mod evacuation;
 mod feature_level;
 mod maintenance;
@@ -43,6 +44,7 @@ pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
     let proven = policies::routes()
         .merge(maintenance::routes())
         .merge(evacuation::routes())
+        .merge(changes::routes())
         .merge(settings::routes())
         .merge(feature_level::routes())
         .route_layer(middleware::from_fn_with_state(door, proven::demand));

@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{Config, Controller};
+use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api_error::said;
 use crate::cluster::counts::Written;
+use crate::cluster::heed::{Heed, Key};
 use crate::cluster::image::Reference;
 use crate::cluster::names::{LABEL_INSTANCE, LABEL_MANAGED_BY, OPERATOR};
 use crate::cluster::reconcile::{Context, on_error, reconcile};
@@ -131,6 +132,7 @@ fn context(client: &Client, options: &Options, leadership: Leadership) -> Contex
     };
     Context {
         written: Written::default(),
+        heed: Heed::default(),
         client: client.clone(),
         recorder: Recorder::new(client.clone(), reporter),
         leadership,
@@ -183,7 +185,7 @@ async fn controllers(client: &Client, namespaces: &[String], context: &Arc<Conte
         named => named.iter().map(|namespace| Some(namespace.as_str())).collect(),
     };
     tracing::info!(?namespaces, "looking after these namespaces; none means all");
-    let clusters = scopes.iter().map(|scope| controller(client, *scope, context, finish));
+    let clusters = scopes.iter().map(|scope| run_clusters(client, *scope, context, finish));
     let policies: Vec<_> = scopes.iter().map(|scope| policy_controller(client, *scope)).collect();
     let context = Arc::new(PolicyContext {
         base: Arc::clone(context),
@@ -203,7 +205,7 @@ fn policy_controller(client: &Client, namespace: Option<&str>) -> Controller<Des
     wake::controller(changes).with_config(Config::default().concurrency(PASSES_MAX).debounce(GATHER))
 }
 
-/// A cluster that changes is a cause to look at its Policies, wherever they are.
+/// A cluster that changes, itself or in its brokers, is a cause to look at its Policies, wherever they are.
 async fn run_policies(
     client: &Client,
     scope: Option<&str>,
@@ -211,12 +213,14 @@ async fn run_policies(
     context: &Arc<PolicyContext>,
     finish: &CancellationToken,
 ) {
-    let stores = context.stores.clone();
+    let (stores, own) = (context.stores.clone(), [watched.store()]);
+    let changed = context.base.heed.wakes();
     let passes = watched
+        .reconcile_on(changed.flat_map(move |cluster| futures::stream::iter(policies_of(&own, &cluster))))
         .watches(
             api::<DeserializeGuard<RabbitCluster>>(client, scope),
             watcher::Config::default(),
-            move |cluster| policies_of(&stores, &cluster),
+            move |cluster| policies_of(&stores, &key_of(&cluster)),
         )
         .graceful_shutdown_on(finish.clone().cancelled_owned())
         .run(
@@ -239,22 +243,22 @@ async fn tell_failures<T, E: std::fmt::Display>(passes: impl Stream<Item = Resul
         .await;
 }
 
-fn policies_of(
-    stores: &[Policies],
-    cluster: &DeserializeGuard<RabbitCluster>,
-) -> Vec<ObjectRef<DeserializeGuard<Policy>>> {
-    let key = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+fn key_of(cluster: &DeserializeGuard<RabbitCluster>) -> Key {
+    (cluster.namespace().unwrap_or_default(), cluster.name_any())
+}
+
+fn policies_of(stores: &[Policies], cluster: &Key) -> Vec<ObjectRef<DeserializeGuard<Policy>>> {
     let all: Vec<_> = stores.iter().flat_map(Policies::state).collect();
     let its = all
         .iter()
         .filter_map(|policy| policy.0.as_ref().ok())
-        .filter(|policy| cluster_of_policy(policy) == key);
+        .filter(|policy| cluster_of_policy(policy) == *cluster);
     let reference =
         |policy: &Policy| ObjectRef::new(&policy.name_any()).within(&policy.namespace().unwrap_or_default());
     its.map(reference).collect()
 }
 
-async fn controller(client: &Client, namespace: Option<&str>, context: &Arc<Context>, finish: &CancellationToken) {
+async fn run_clusters(client: &Client, namespace: Option<&str>, context: &Arc<Context>, finish: &CancellationToken) {
     let ours = watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={OPERATOR}"));
     let changes = watcher(
         api::<DeserializeGuard<RabbitCluster>>(client, namespace),
@@ -269,9 +273,31 @@ async fn controller(client: &Client, namespace: Option<&str>, context: &Arc<Cont
         .owns(api::<PodDisruptionBudget>(client, namespace), ours.clone())
         .owns(api::<NetworkPolicy>(client, namespace), ours.clone())
         .watches(api::<Pod>(client, namespace), ours, |pod| cluster_of(&pod))
+        .reconcile_on(clusters_in(namespace, context.heed.wakes()))
         .graceful_shutdown_on(finish.clone().cancelled_owned())
         .run(reconcile, on_error, Arc::clone(context));
-    tell_failures(passes).await;
+    tell_failures(passes.inspect(|passed| forget_gone(passed, context))).await;
+}
+
+fn clusters_in<S: Stream<Item = Key>>(
+    namespace: Option<&str>,
+    changed: S,
+) -> impl Stream<Item = ObjectRef<DeserializeGuard<RabbitCluster>>> + use<S> {
+    let namespace = namespace.map(str::to_owned);
+    changed.filter_map(move |(within, name)| {
+        let is_there = namespace.as_ref().is_none_or(|namespace| *namespace == within);
+        std::future::ready(is_there.then(|| ObjectRef::new(&name).within(&within)))
+    })
+}
+
+/// No pass comes over a cluster that went at once; what belonged to it wakes us still as it goes.
+fn forget_gone<T, E: std::error::Error, W: std::error::Error>(
+    passed: &Result<T, controller::Error<E, W>>,
+    context: &Context,
+) {
+    if let Err(controller::Error::ObjectNotFound(gone)) = passed {
+        context.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+    }
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>

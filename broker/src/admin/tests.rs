@@ -190,3 +190,56 @@ async fn the_feature_level_is_held_and_let_go_by_whoever_proves_the_secret_and_t
     let (status, body) = ask(&port, &own, "PUT", at, b"{}").await;
     assert!(status == 400 && body.contains("held"), "{body}");
 }
+
+fn queue(node: &Node, name: &str) -> catalog::Command {
+    catalog::Command::DeclareQueue(catalog::QueueSpec {
+        vhost: "/".parse().unwrap(),
+        name: name.parse().unwrap(),
+        durable: true,
+        auto_delete: false,
+        owner: None,
+        arguments: model::Table::default(),
+        leader: node.name().clone(),
+        user: "guest".parse().unwrap(),
+    })
+}
+
+/// The mark that the node tells now, or once it is another than `since`.
+async fn mark(port: &Router, since: &str) -> String {
+    let target = format!("/changes{since}");
+    let (status, body) = ask(port, &cookie("SECRET"), "GET", &target, b"").await;
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str::<api::Changes>(&body).unwrap().mark
+}
+
+#[tokio::test]
+async fn who_waits_for_changes_hears_of_policies_virtual_hosts_alarms_and_maintenance() {
+    let (_folder, node) = started_blank().await;
+    let door = Door::new(|| Ok(vec![cookie("SECRET")]));
+    let (port, own) = (routes(Process::around(node.clone()), door), cookie("SECRET"));
+    let mut last = mark(&port, "").await;
+    for turn in 0..5 {
+        let since = format!("?since={last}");
+        let mut waiting = std::pin::pin!(mark(&port, &since));
+        // A queue that comes is none of its business.
+        node.commit(queue(&node, &format!("q{turn}"))).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(100), waiting.as_mut()).await;
+        assert!(early.is_err(), "answered before anything had changed, in turn {turn}");
+        match turn {
+            0 => drop(ask(&port, &own, "PUT", AT, &policy(json!({"ha-mode": "all"}))).await),
+            1 => drop(ask(&port, &own, "DELETE", AT, b"").await),
+            2 => node.force_memory_alarm(true),
+            3 => drop(ask(&port, &own, "PUT", "/maintenance", b"").await),
+            _ => drop(ask(&port, &own, "DELETE", "/maintenance", b"").await),
+        }
+        let now = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        let now = now.expect("it is told at once");
+        assert_ne!(now, last, "in turn {turn}");
+        last = now;
+    }
+    let stranger = say(&port, "GET", "/changes", b"", None).await;
+    assert_eq!(stranger.status, 401);
+    node.stopping().cancel();
+    let stopped = tokio::time::timeout(Duration::from_secs(10), mark(&port, &format!("?since={last}"))).await;
+    assert_eq!(stopped.expect("a node that stops keeps nobody waiting"), last);
+}

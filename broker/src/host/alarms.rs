@@ -318,6 +318,7 @@ impl Node {
             false => tracing::info!("{what}. Cleared on node {}", self.name()),
         }
         self.alarms().changed.notify_one();
+        self.changes.tell();
         self.tell_alarm(source, now_on);
         self.tell_clients_of_alarms();
     }

@@ -10,6 +10,7 @@ mod by_hand;
 mod cell;
 mod certificate_name;
 pub mod certificates;
+mod changes;
 mod client;
 mod clients;
 mod connection;

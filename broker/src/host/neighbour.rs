@@ -159,6 +159,7 @@ impl Node {
             before.unwrap_or_default() != on
         });
         if has_changed {
+            self.changes.tell();
             self.tell_clients_of_alarms();
         }
     }
@@ -174,6 +175,7 @@ impl Node {
                 others.len() != before
             });
         if has_changed {
+            self.changes.tell();
             self.tell_clients_of_alarms();
         }
     }

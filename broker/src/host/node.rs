@@ -25,6 +25,7 @@ use super::{
     alarms::Alarms,
     attempts::AttemptLog,
     cell::{QueueCell, Work},
+    changes::Changes,
     client::Client,
     clients::Clients,
     content::MessageContent,
@@ -113,6 +114,7 @@ pub struct Node {
     direct_replies: DirectReplies,
     mirrors: Mirrors,
     alarms: Alarms,
+    pub(super) changes: Changes,
     pub(super) events: Events,
     pub(super) ports: Mutex<Vec<Port>>,
     pub(super) plugins: ArcSwap<Plugins>,
@@ -347,6 +349,7 @@ impl Node {
             direct_replies: DirectReplies::default(),
             mirrors: Mirrors::default(),
             alarms: Alarms::new(&config.resources),
+            changes: Changes::default(),
             events: Events::default(),
             ports: Mutex::default(),
             plugins: ArcSwap::from_pointee(config.plugins.clone()),
@@ -566,8 +569,9 @@ impl Node {
 
     /// Everybody sees this state from now on.
     pub(super) fn publish(&self, next: &Snapshot) {
-        self.snapshot.store(Arc::new(next.clone()));
+        let before = self.snapshot.swap(Arc::new(next.clone()));
         self.generation.send_replace(next.generation());
+        self.note_published(&before, next);
     }
 
     /// Waits until this state of the catalogue, or a later one, is published here; false if that takes too long.
@@ -588,6 +592,7 @@ impl Node {
         let mut gone = Vec::new();
         for event in events {
             tracing::debug!(?event, "catalogue");
+            self.changes.heed(&event);
             self.follow_keepers(next, &event);
             next.exchanges.follow(&event);
             match event {

@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod counts;
 pub mod definitions;
 mod drain;
+pub mod heed;
 pub mod holdings;
 pub mod image;
 pub mod keys;

@@ -75,6 +75,14 @@ pub(crate) fn peer_address(pod: &Pod) -> Option<String> {
     at(pod, PORT_PEERS)
 }
 
+/// Whether it takes clients and is not about to go.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let ready =
+        |condition: &k8s_openapi::api::core::v1::PodCondition| condition.type_ == "Ready" && condition.status == "True";
+    pod.metadata.deletion_timestamp.is_none() && conditions.into_iter().flatten().any(ready)
+}
+
 fn at(pod: &Pod, port: i32) -> Option<String> {
     let ip = pod.status.as_ref()?.pod_ip.as_deref().filter(|ip| !ip.is_empty())?;
     let host = if ip.contains(':') {

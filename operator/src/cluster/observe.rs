@@ -84,6 +84,16 @@ pub struct Found {
     pub told: BTreeMap<String, Membership>,
 }
 
+impl Found {
+    /// Where its brokers are asked, those that take clients first, and the secrets that prove that we may.
+    pub fn brokers(&self) -> (Vec<String>, Vec<Cookie>) {
+        let mut pods: Vec<&Pod> = self.pods.iter().collect();
+        pods.sort_by_key(|pod| (!nodes::is_ready(pod), pod.name_any()));
+        let cookies = self.cookie.as_ref().map(cookies).unwrap_or_default();
+        (pods.into_iter().filter_map(nodes::address).collect(), cookies)
+    }
+}
+
 /// Children that not every spec has, by their uids while they exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Optional {

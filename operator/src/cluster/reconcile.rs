@@ -18,6 +18,7 @@ use super::build::monitoring;
 use super::build::{Shape, build};
 use super::counts::{Counted, Written};
 use super::definitions;
+use super::heed::Heed;
 use super::image::Reference;
 use super::leave::{FORCE_REMOVE, TIMED_OUT};
 use super::level::{self, to_hold};
@@ -63,8 +64,19 @@ pub struct Context {
     pub metrics: Metrics,
     /// When each status was written.
     pub written: Written,
+    /// Hears of changes in the brokers.
+    pub heed: Heed,
     /// Image of clusters that name none.
     pub default_image: Reference,
+}
+
+impl Context {
+    /// A cluster is gone.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.metrics.forget(namespace, name);
+        self.written.forget(&format!("{namespace}/{name}"));
+        self.heed.forget(&(namespace.to_owned(), name.to_owned()));
+    }
 }
 
 /// A pass that must be repeated.
@@ -138,12 +150,14 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
         tell_of_deletion(&clusters, going).await?;
     }
     let Some(cluster) = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()) else {
-        context.metrics.forget(namespace, name);
-        context.written.forget(&format!("{namespace}/{name}"));
+        context.forget(namespace, name);
         return Ok(Action::await_change()); // the garbage collector does the rest
     };
     let past = Past::look(&cluster, context).await?;
     let found = observe(&context.client, past.carried_out(&cluster)).await?;
+    let (addresses, cookies) = found.brokers();
+    let key = (namespace.to_owned(), name.to_owned());
+    context.heed.follow(key, addresses, cookies);
     let mut seen = situation(&Names::new(name), &found);
     let (outcome, notes, failure) = match Box::pin(carry_out(&cluster, &past, &found, &seen, context)).await {
         Ok((outcome, None)) => (outcome, Vec::new(), None),

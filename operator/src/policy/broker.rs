@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api::{
-    ApiError, Copies, Evacuation, EvacuationOrder, Maintenance, Membership, Policy, PolicyReport, Settings,
+    ApiError, Changes, Copies, Evacuation, EvacuationOrder, Maintenance, Membership, Policy, PolicyReport, Settings,
     SettingsTaken,
 };
 use http_body_util::{BodyExt, Full, Limited};
@@ -87,6 +87,19 @@ impl Brokers {
         let body = serde_json::to_vec(&order).map_err(|error| Error::Refused(error.to_string()))?;
         let body = self.ask(Method::PUT, "/evacuation", &body).await?;
         serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no evacuation: {error}")))
+    }
+
+    /// Waits until the first of them that answers tells of a change since this mark, or that there is none yet.
+    ///
+    /// # Errors
+    /// None answers.
+    pub async fn changes(&self, since: Option<&str>) -> Result<Changes, Error> {
+        let target = match since {
+            Some(mark) => format!("/changes?since={}", escaped(mark)),
+            None => "/changes".to_owned(),
+        };
+        let body = self.ask(Method::GET, &target, &[]).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no mark: {error}")))
     }
 
     /// How many queues the first of them that answers has copies of.

@@ -99,19 +99,12 @@ async fn brokers(client: &Client, cluster: &RabbitCluster) -> Result<Brokers, Er
     let selector = selector_text(&names.selector(&cluster.uid().unwrap_or_default()));
     let pods = pods.list(&ListParams::default().labels(&selector)).await;
     let mut pods = pods.map_err(|source| failed("the pods".into(), source))?.items;
-    pods.sort_by_key(|pod| (!is_ready(pod), pod.name_any()));
+    pods.sort_by_key(|pod| (!nodes::is_ready(pod), pod.name_any()));
     let addresses = pods.iter().filter_map(nodes::address).collect();
     Ok(Brokers::new(
         addresses,
         secret.as_ref().map(cookies).unwrap_or_default(),
     ))
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let ready =
-        |condition: &k8s_openapi::api::core::v1::PodCondition| condition.type_ == "Ready" && condition.status == "True";
-    pod.metadata.deletion_timestamp.is_none() && conditions.into_iter().flatten().any(ready)
 }
 
 /// What a broker tells of the policy, and which nodes there are.

@@ -32,7 +32,9 @@ pub use definitions::{
 pub use error::ApiError;
 pub use exchange::{Binding, DestinationType, Exchange};
 pub use health::{Alarm, Health, HealthStatus};
-pub use membership::{ClusterMember, Copies, Evacuation, EvacuationOrder, FeatureLevel, Maintenance, Membership};
+pub use membership::{
+    Changes, ClusterMember, Copies, Evacuation, EvacuationOrder, FeatureLevel, Maintenance, Membership,
+};
 pub use message::{GotMessage, Publish, Published};
 pub use node::{Application, Context, Described, Listener, Node, NodeIo};
 pub use overview::{ObjectTotals, Overview, SampleRetention};

@@ -78,6 +78,13 @@ pub struct FeatureLevel {
     pub level: u32,
 }
 
+/// `GET /changes?since=MARK`: answered when something has changed that whoever looks after the cluster would act on, or after a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// To be asked with the next time. Another one than before means that something has changed, or that another process answers.
+    pub mark: String,
+}
+
 /// `GET /copies`: queues of which the node has a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copies {
