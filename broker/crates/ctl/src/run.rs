@@ -59,7 +59,7 @@ impl Tool {
 
 /// Runs a tool with its arguments, the tool's own name left out.
 pub fn main(tool: Tool, arguments: &[String], offline: &Offline) -> ExitCode {
-    match run(tool, arguments, offline) {
+    match run(tool, &named(arguments), offline) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             // Where nobody reads the text, the exit code tells as much.
@@ -67,6 +67,15 @@ pub fn main(tool: Tool, arguments: &[String], offline: &Offline) -> ExitCode {
             ExitCode::from(problem.exit)
         }
     }
+}
+
+/// The line with its command by name: shells' completions call `autocomplete` as if it were an option.
+fn named(line: &[String]) -> Vec<String> {
+    let mut line = line.to_vec();
+    if let Some(first) = line.first_mut().filter(|first| *first == "--auto-complete") {
+        *first = "autocomplete".to_owned();
+    }
+    line
 }
 
 fn run(tool: Tool, line: &[String], offline: &Offline) -> Result<(), Problem> {
@@ -154,7 +163,7 @@ fn first_argument(line: &[String]) -> Option<String> {
 fn local(tool: Tool, name: &str, options: &Options) -> Option<Result<(), Problem>> {
     match name {
         "version" => Some(say(commands::VERSION)),
-        "autocomplete" => Some(complete(tool, options.arguments.get(1).map_or("", String::as_str))),
+        "autocomplete" => Some(complete(tool, &options.arguments)),
         "help" => Some(match options.arguments.get(1) {
             None => say(help::overview(tool)),
             Some(name) => find(tool, name).map(|command| tell!("{}", help::of(tool, command))),
@@ -163,13 +172,24 @@ fn local(tool: Tool, name: &str, options: &Options) -> Option<Result<(), Problem
     }
 }
 
-/// The commands that begin so, for shells.
-fn complete(tool: Tool, prefix: &str) -> Result<(), Problem> {
-    let mut names: Vec<&str> = tool.commands().map(|command| command.name).collect();
-    names.extend(["autocomplete", "help", "version"]);
+/// The commands that begin as the word behind `autocomplete` does, for shells; none for no word.
+fn complete(tool: Tool, arguments: &[String]) -> Result<(), Problem> {
+    let prefix = match arguments {
+        [_] => return Ok(()),
+        [_, prefix] => prefix,
+        more => {
+            let text = format!(
+                "Error (argument validation): too many arguments.\nArguments given:\n\t{}",
+                more.join(" ")
+            );
+            return Err(Problem::plain(USAGE, text));
+        }
+    };
+    let names = tool.commands().map(|command| command.name);
+    let mut names: Vec<&str> = names.chain(["autocomplete", "help", "version"]).collect();
+    names.retain(|name| name.starts_with(prefix.as_str()));
     names.sort_unstable();
-    let matching: Vec<&str> = names.into_iter().filter(|name| name.starts_with(prefix)).collect();
-    say(matching.join("\n"))
+    names.into_iter().try_for_each(say)
 }
 
 fn find(tool: Tool, name: &str) -> Result<&'static Command, Problem> {
