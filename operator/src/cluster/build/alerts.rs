@@ -40,7 +40,7 @@ const fn warning(name: &'static str, minutes: u32, expression: &'static str, sum
     }
 }
 
-const ALERTS: [Alert; 20] = [
+const ALERTS: [Alert; 23] = [
     critical(
         "WarrenClusterDown",
         1,
@@ -118,6 +118,24 @@ const ALERTS: [Alert; 20] = [
         15,
         "sum(warren_mirrors_unsynchronised{SELECTOR}) > 0",
         "Mirrors are not in sync, and have not been for a while.",
+    ),
+    warning(
+        "WarrenSynchronisationStands",
+        15,
+        "sum(warren_messages_to_synchronise{SELECTOR}) > 0 and sum(delta(warren_messages_to_synchronise{SELECTOR}[15m])) >= 0",
+        "Mirrors are being synchronised and do not come closer to their leaders.",
+    ),
+    warning(
+        "WarrenMirrorsLag",
+        5,
+        "max(warren_mirror_lag_operations{SELECTOR}) > 50000",
+        "Mirrors are far behind a leader, and publishers wait for them.",
+    ),
+    warning(
+        "WarrenDefinitionsSlow",
+        5,
+        "sum(rate(warren_definitions_commit_seconds_total{SELECTOR}[5m])) / sum(rate(warren_definitions_commits_total{SELECTOR}[5m])) > 1",
+        "Declares and other changes of definitions take more than a second in the mean.",
     ),
     warning(
         "WarrenDescriptorsRunOut",
