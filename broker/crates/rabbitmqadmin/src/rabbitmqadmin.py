@@ -114,7 +114,7 @@ def typed(key, value):
 def settled(given):
     """Defaults, then the configuration file, then the command line."""
     values = section(given)
-    values.update({key: value for key, value in vars(given).items() if value is not None})
+    values.update({key: value for key, value in vars(given).items() if value is not None and key in DEFAULTS})
     if values.get("base_uri"):
         values.update(of_address(values["base_uri"]))
     values = {key: typed(key, value) for key, value in values.items()}

@@ -61,18 +61,19 @@ fn reason(answer: &Answer) -> String {
 
 async fn exchange(settings: &Settings, request: &Request, path: &str) -> Result<Answer, Problem> {
     let patience = settings.request_timeout;
+    let tls = settings.tls.as_ref().map(tls::config).transpose()?;
     let connected = TcpStream::connect((settings.hostname.as_str(), settings.port));
     let tcp = match tokio::time::timeout(patience, connected).await {
         Ok(tcp) => tcp.map_err(|error| unreachable(&error))?,
         Err(_) => return Err(Problem::Refused("Could not connect: timed out".into())),
     };
     let answered = async {
-        let Some(options) = &settings.tls else {
+        let Some(config) = tls else {
             return converse(tcp, settings, request, path).await;
         };
         let name = ServerName::try_from(settings.hostname.clone());
         let name = name.map_err(|error| unreachable(&io::Error::other(error)))?;
-        let shaken = TlsConnector::from(tls::config(options)?).connect(name, tcp).await;
+        let shaken = TlsConnector::from(config).connect(name, tcp).await;
         converse(shaken.map_err(|error| unreachable(&error))?, settings, request, path).await
     };
     let late = || {

@@ -15,6 +15,9 @@ pub(super) const TOOL: &str = "rabbitmqadmin";
 /// Where servers hand it out.
 const PATH: &str = "/cli/rabbitmqadmin";
 
+/// The configuration file that cases may name.
+const CONFIG: &str = "[short]\nformat = tsv\nverbose = False\nvhost = adm\n";
+
 /// Downloaded scripts and the link to the binary, deleted at the end.
 #[derive(Default)]
 pub(super) struct Scripts {
@@ -117,6 +120,7 @@ impl Script {
         let home = self.path.parent().context("a script lies in a directory")?;
         let files = home.join(format!("against-{}", server.name));
         std::fs::create_dir_all(&files)?;
+        std::fs::write(files.join("rabbitmqadmin.conf"), CONFIG)?;
         command.env("HOME", home).current_dir(files);
         Ok(command)
     }
