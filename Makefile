@@ -46,7 +46,7 @@ dist: image ## charts, install.yaml, image, bill of materials and checksums in D
 
 .PHONY: test lint test-unit test-tidy test-oracle test-deb test-soak test-interop test-page test-fuzz test-image test-e2e
 test: ## run all tests; what CI runs
-	@hack/steps lint test-unit test-tidy image test-oracle test-deb test-soak test-interop test-page test-fuzz test-image test-e2e
+	@hack/steps image+lint,build-tests test-unit test-tidy test-oracle test-deb test-soak test-interop test-page test-fuzz test-image test-e2e
 
 lint: ## format, clippy, shellcheck, charts
 	@hack/need cargo shellcheck
@@ -56,9 +56,15 @@ lint: ## format, clippy, shellcheck, charts
 	@! command -v helm >/dev/null || helm lint --quiet charts/warren-operator charts/warren-cluster
 	shellcheck -x -P SCRIPTDIR $$(grep -L '^#!.*python3' hack/*) .ci/run broker/fuzz/run tests/kube/up tests/kube/check
 
-test-unit: ## tests beside the code
+# What compiles is compiled beside the image, which has no use for two processors all the time; tests have the machine to themselves.
+.PHONY: build-tests
+build-tests:
 	@hack/need cargo cc
-	cargo test --quiet --workspace --exclude tidy --no-fail-fast
+	cargo test --quiet --workspace --no-run
+	@$(BUILD_RUNNERS)
+
+test-unit: ## tests beside the code, several binaries at once
+	@hack/unit
 
 test-tidy: ## the rules of the house
 	cargo test --quiet --workspace --no-fail-fast --test house
