@@ -34,6 +34,7 @@ var tests = []test{
 	{"properties_and_headers_arrive_as_sent", propertiesArrive},
 	{"bodies_of_every_size_arrive_whole", bodiesArriveWhole},
 	{"wrong_password_is_refused", wrongPassword},
+	{"metrics_are_as_promtool_wants_them", metricsAreAsPromtoolWantsThem},
 }
 
 type env struct {

@@ -34,6 +34,9 @@ struct Arguments {
     /// Where the management API of the broker at --url is; for the suites that test it.
     #[arg(long, value_name = "HTTP_URL", requires = "url")]
     management_url: Option<String>,
+    /// Where the metrics of the broker at --url are; for the suite that judges them.
+    #[arg(long, value_name = "HTTP_URL", requires = "url")]
+    metrics_url: Option<String>,
     /// Start this `warren` binary, test it, stop it. Without --url and --start-rabbitmq, WARREN_BIN may name it.
     #[arg(long, value_name = "PATH")]
     start_warren: Option<PathBuf>,
@@ -99,6 +102,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             .as_ref()
             .map(Server::management)
             .or(arguments.management_url.clone()),
+        metrics: server.as_ref().map(Server::metrics).or(arguments.metrics_url.clone()),
         statistics_wait: server.as_ref().map_or(UNKNOWN_STATISTICS, Server::statistics_wait),
     };
     let (begin, mut passed, mut failed) = (Instant::now(), 0, 0);

@@ -34,6 +34,7 @@ pub(crate) struct Server {
     directory: TempDir,
     port: u16,
     management: u16,
+    metrics: u16,
     statistics_wait: Duration,
 }
 
@@ -41,22 +42,24 @@ impl Server {
     /// Starts `warren server` from the binary at `path`.
     pub(crate) fn warren(path: &Path) -> Result<Self> {
         let directory = TempDir::with_prefix("interop-warren-")?;
-        let (port, peers, admin, management) = (free_port()?, free_port()?, free_port()?, free_port()?);
+        let (port, peers, admin) = (free_port()?, free_port()?, free_port()?);
+        let pages = Pages::free()?;
         let config = directory.path().join("rabbitmq.conf");
         let admin = format!("admin.tcp.port = {admin}\nadmin.tcp.ip = 127.0.0.1\n");
-        fs::write(&config, admin + &management_lines(management))?;
+        fs::write(&config, admin + &pages.lines())?;
         let mut command = Command::new(path);
         command.arg("server").arg("--data").arg(directory.path().join("data"));
         common_environment(&mut command, directory.path(), port, peers);
         command.env("RABBITMQ_CONFIG_FILE", &config);
-        Self::start(command, None, directory, port, (management, WARREN_STATISTICS))
+        Self::start(command, None, directory, port, (pages, WARREN_STATISTICS))
     }
 
     /// Starts the RabbitMQ that is installed on this machine.
     pub(crate) fn rabbitmq() -> Result<Self> {
         let directory = TempDir::with_prefix("interop-rabbitmq-")?;
-        let (port, peers, names, management) = (free_port()?, free_port()?, free_port()?, free_port()?);
-        fs::write(directory.path().join("rabbitmq.conf"), management_lines(management))?;
+        let (port, peers, names) = (free_port()?, free_port()?, free_port()?);
+        let pages = Pages::free()?;
+        fs::write(directory.path().join("rabbitmq.conf"), pages.lines())?;
         fs::write(directory.path().join("advanced.config"), SWIFT_STATISTICS)?;
         let epmd = Group::spawn(Command::new("epmd").arg("-port").arg(names.to_string()))
             .context("epmd does not start: install rabbitmq-server (Debian: apt-get install rabbitmq-server)")?;
@@ -70,7 +73,7 @@ impl Server {
                 "RABBITMQ_ADVANCED_CONFIG_FILE",
                 directory.path().join("advanced.config"),
             );
-        Self::start(command, Some(epmd), directory, port, (management, RABBITMQ_STATISTICS))
+        Self::start(command, Some(epmd), directory, port, (pages, RABBITMQ_STATISTICS))
     }
 
     fn start(
@@ -78,10 +81,10 @@ impl Server {
         epmd: Option<Group>,
         directory: TempDir,
         port: u16,
-        (management, statistics_wait): (u16, Duration),
+        (pages, statistics_wait): (Pages, Duration),
     ) -> Result<Self> {
         let plugins = directory.path().join("enabled_plugins");
-        fs::write(&plugins, "[rabbitmq_management].\n")?;
+        fs::write(&plugins, "[rabbitmq_management, rabbitmq_prometheus].\n")?;
         command.env("RABBITMQ_ENABLED_PLUGINS_FILE", plugins);
         let output = File::create(directory.path().join("output"))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -92,7 +95,8 @@ impl Server {
             _epmd: epmd,
             directory,
             port,
-            management,
+            management: pages.management,
+            metrics: pages.metrics,
             statistics_wait,
         };
         server
@@ -103,7 +107,8 @@ impl Server {
 
     fn wait_ready(&mut self) -> Result<()> {
         let end = Instant::now() + START_PATIENCE;
-        while !(greets(self.port) && TcpStream::connect(("127.0.0.1", self.management)).is_ok()) {
+        let answers = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        while !(greets(self.port) && answers(self.management) && answers(self.metrics)) {
             if let Some(status) = self.broker.wait_until(Instant::now())? {
                 bail!("it ended with {status}; its last words:\n{}", self.last_words());
             }
@@ -134,6 +139,11 @@ impl Server {
         format!("http://127.0.0.1:{}", self.management)
     }
 
+    /// Where the metrics are.
+    pub(crate) fn metrics(&self) -> String {
+        format!("http://127.0.0.1:{}", self.metrics)
+    }
+
     /// How long its statistics may lag behind what they count.
     pub(crate) fn statistics_wait(&self) -> Duration {
         self.statistics_wait
@@ -154,9 +164,26 @@ impl Server {
     }
 }
 
-/// Where both brokers serve the management API.
-fn management_lines(port: u16) -> String {
-    format!("management.tcp.port = {port}\nmanagement.tcp.ip = 127.0.0.1\n")
+/// Where a broker serves HTTP.
+#[derive(Clone, Copy)]
+struct Pages {
+    management: u16,
+    metrics: u16,
+}
+
+impl Pages {
+    fn free() -> Result<Self> {
+        Ok(Self {
+            management: free_port()?,
+            metrics: free_port()?,
+        })
+    }
+
+    /// The same for both brokers.
+    fn lines(self) -> String {
+        let line = |name: &str, port| format!("{name}.tcp.port = {port}\n{name}.tcp.ip = 127.0.0.1\n");
+        line("management", self.management) + &line("prometheus", self.metrics)
+    }
 }
 
 fn common_environment(command: &mut Command, directory: &Path, port: u16, peers: u16) {

@@ -1,5 +1,5 @@
 //! The suites: what each is called, what it needs, how it is started, and how its report is read. A suite is a process
-//! that gets the addresses in AMQP_URL and MANAGEMENT_URL and prints the Test Anything Protocol; nothing else passes between us.
+//! that gets the addresses in AMQP_URL, MANAGEMENT_URL and METRICS_URL and prints the Test Anything Protocol; nothing else passes between us.
 
 use crate::environment::Environment;
 use crate::group::Group;
@@ -95,6 +95,8 @@ pub(crate) struct Place {
     pub(crate) url: String,
     /// The address of its management API, if the caller knows one.
     pub(crate) management: Option<String>,
+    /// The address of its metrics, if the caller knows one.
+    pub(crate) metrics: Option<String>,
     /// How long its statistics may lag behind what they count.
     pub(crate) statistics_wait: Duration,
 }
@@ -120,6 +122,9 @@ impl Suite {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?);
+        if let Some(metrics) = &place.metrics {
+            command.env("METRICS_URL", metrics);
+        }
         if self.environment.manages() {
             let address = place.management.as_ref();
             command.env("MANAGEMENT_URL", address.context("the suite needs --management-url")?);
