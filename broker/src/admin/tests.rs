@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{Fixed, ServerArgs, load};
-use crate::host::started_blank;
+use crate::host::{durable_queue, started_blank};
 
 fn cookie(text: &str) -> Cookie {
     Cookie::new(text, "test").unwrap()
@@ -191,19 +191,6 @@ async fn the_feature_level_is_held_and_let_go_by_whoever_proves_the_secret_and_t
     assert!(status == 400 && body.contains("held"), "{body}");
 }
 
-fn queue(node: &Node, name: &str) -> catalog::Command {
-    catalog::Command::DeclareQueue(catalog::QueueSpec {
-        vhost: "/".parse().unwrap(),
-        name: name.parse().unwrap(),
-        durable: true,
-        auto_delete: false,
-        owner: None,
-        arguments: model::Table::default(),
-        leader: node.name().clone(),
-        user: "guest".parse().unwrap(),
-    })
-}
-
 /// The mark that the node tells now, or once it is another than `since`.
 async fn mark(port: &Router, since: &str) -> String {
     let target = format!("/changes{since}");
@@ -222,7 +209,7 @@ async fn who_waits_for_changes_hears_of_policies_virtual_hosts_alarms_and_mainte
         let since = format!("?since={last}");
         let mut waiting = std::pin::pin!(mark(&port, &since));
         // A queue that comes is none of its business.
-        node.commit(queue(&node, &format!("q{turn}"))).await.unwrap();
+        node.commit(durable_queue(&node, &format!("q{turn}"))).await.unwrap();
         let early = tokio::time::timeout(Duration::from_millis(100), waiting.as_mut()).await;
         assert!(early.is_err(), "answered before anything had changed, in turn {turn}");
         match turn {

@@ -424,6 +424,21 @@ pub async fn started_blank() -> (tempfile::TempDir, Arc<Node>) {
     (folder, started(config).await)
 }
 
+/// The declaration, for tests, of a durable queue that this node is to lead.
+#[cfg(test)]
+pub fn durable_queue(node: &Node, name: &str) -> Command {
+    Command::DeclareQueue(catalog::QueueSpec {
+        vhost: "/".parse().unwrap(),
+        name: name.parse().unwrap(),
+        durable: true,
+        auto_delete: false,
+        owner: None,
+        arguments: model::Table::default(),
+        leader: node.name().clone(),
+        user: "guest".parse().unwrap(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,18 +467,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_goes_over_to_further_definitions_by_what_differs() {
         let (_folder, node) = started_blank().await;
-        let queue = |name: &str| {
-            Command::DeclareQueue(catalog::QueueSpec {
-                vhost: "/".parse().unwrap(),
-                name: name.parse().unwrap(),
-                durable: true,
-                auto_delete: false,
-                owner: None,
-                arguments: model::Table::default(),
-                leader: node.name().clone(),
-                user: "guest".parse().unwrap(),
-            })
-        };
+        let queue = |name| durable_queue(&node, name);
         node.commit_all(vec![queue("stays"), queue("goes")]).await.unwrap();
         let (stays, goes) = {
             let snapshot = node.snapshot();

@@ -89,7 +89,7 @@ pub use counters::{
 };
 pub use definitions::kept_queues;
 #[cfg(test)]
-pub use definitions::{started, started_blank};
+pub use definitions::{durable_queue, started, started_blank};
 pub use errands::run as run_errands;
 pub use events::{Events, Followed, Happening, acting, acting_for_cli, acts, run as run_events};
 pub use far_view::{NUMBERS, numbers};

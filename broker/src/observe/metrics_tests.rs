@@ -5,17 +5,8 @@ use std::collections::BTreeMap;
 
 async fn node() -> (tempfile::TempDir, Arc<Node>) {
     let (folder, node) = crate::host::started_blank().await;
-    let spec = catalog::QueueSpec {
-        vhost: "/".parse().unwrap(),
-        name: "q \"1\"".parse().unwrap(),
-        durable: true,
-        auto_delete: false,
-        owner: None,
-        arguments: model::Table::default(),
-        leader: node.name().clone(),
-        user: "guest".parse().unwrap(),
-    };
-    node.commit(catalog::Command::DeclareQueue(spec)).await.unwrap();
+    let queue = crate::host::durable_queue(&node, "q \"1\"");
+    node.commit(queue).await.unwrap();
     (folder, node)
 }
 
