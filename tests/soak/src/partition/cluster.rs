@@ -348,8 +348,9 @@ impl Cluster {
         self.node(first).terminate()?;
         self.node(first).kind = Kind::Warren(old.clone());
         self.launch(first)?;
-        let said = format!("understands feature level {}", release::level(&old)?);
-        self.node(first).wait_refused(&said)?;
+        // Which of the two it comes upon first depends on whether anything was declared since the level was raised.
+        let by_level = format!("this program understands feature level {},", release::level(&old)?);
+        self.node(first).wait_refused(&[&by_level, "start the newer one"])?;
         self.node(first).kind = Kind::Warren(new);
         Ok(())
     }

@@ -214,7 +214,7 @@ impl Node {
     ///
     /// # Errors
     /// It goes on, or ends for another reason.
-    pub(crate) fn wait_refused(&mut self, said: &str) -> Result<()> {
+    pub(crate) fn wait_refused(&mut self, reasons: &[&str]) -> Result<()> {
         let deadline = Instant::now() + START_PATIENCE;
         let mut process = self.process.take().context("it was not started")?;
         let status = loop {
@@ -223,15 +223,15 @@ impl Node {
             }
             if Instant::now() > deadline {
                 self.process = Some(process);
-                bail!("node {} goes on, which should say '{said}'", self.number);
+                bail!("node {} goes on, which should say one of {reasons:?}", self.number);
             }
             std::thread::sleep(Duration::from_millis(20));
         };
+        let words = self.last_words();
         ensure!(
-            !status.success() && self.last_words().contains(said),
-            "node {} ended with {status} and does not say '{said}'; its last words:\n{}",
+            !status.success() && reasons.iter().any(|reason| words.contains(reason)),
+            "node {} ended with {status} and says none of {reasons:?}; its last words:\n{words}",
             self.number,
-            self.last_words()
         );
         Ok(())
     }
