@@ -7,6 +7,7 @@
 mod changes;
 mod evacuation;
 mod feature_level;
+mod leaving;
 mod maintenance;
 mod policies;
 mod policy_report;
@@ -44,6 +45,7 @@ pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
     let proven = policies::routes()
         .merge(maintenance::routes())
         .merge(evacuation::routes())
+        .merge(leaving::routes())
         .merge(changes::routes())
         .merge(settings::routes())
         .merge(feature_level::routes())
@@ -110,6 +112,7 @@ async fn cluster(
         node: process.name().to_owned(),
         serving: status.serving,
         maintenance: app.as_ref().is_some_and(|app| app.node.is_under_maintenance()),
+        leaving: app.as_ref().map(|app| leaving::of(&app.node)),
         alarms: app.as_ref().map(|app| alarms(&app.node)).unwrap_or_default(),
         without_tls: peers.map(|peers| without_tls(&peers, &status)).unwrap_or_default(),
         settings: renewal.and_then(|renewal| renewal.word()),

@@ -36,7 +36,7 @@ impl Changes {
 
     /// They are published; `before` they were others.
     pub(super) fn published(&self, before: &Catalog, now: &Catalog) {
-        let in_service = |catalog: &Catalog| -> Vec<bool> { catalog.nodes().map(|node| !node.maintenance).collect() };
+        let in_service = |catalog: &Catalog| -> Vec<bool> { catalog.nodes().map(|node| node.may_lead()).collect() };
         if self.comes.swap(false, Ordering::Relaxed) || in_service(before) != in_service(now) {
             self.tell();
         }

@@ -142,7 +142,7 @@ fn catching_up(catalog: &Catalog, own: NodeUuid) -> usize {
         .into_iter()
         .map(|transfer| transfer.queue)
         .collect();
-    let runs = |node: NodeUuid| catalog.node(node).is_some_and(|node| node.up && !node.maintenance);
+    let runs = |node: NodeUuid| catalog.node(node).is_some_and(|node| node.up && node.may_lead());
     let is_copied = |queue: &catalog::QueueRecord| {
         let mirrors = queue.replicas.iter().flat_map(|replicas| replicas.mirrors());
         queue.ha().is_some_and(|ha| ha.sync_automatic == Some(true)) && mirrors.into_iter().any(|copy| runs(copy.node))

@@ -35,6 +35,7 @@ mod image;
 mod journal;
 mod keepers;
 mod keeping;
+mod leaving;
 mod legs;
 mod letters;
 mod limits;

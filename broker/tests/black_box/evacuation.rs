@@ -17,11 +17,11 @@ use std::{
 
 impl Machines {
     /// Says something on an admin port, and hears the whole answer.
-    fn say(&self, number: usize, method: &str, body: &str, proof: &str) -> String {
+    fn say(&self, number: usize, (method, target): (&str, &str), body: &str, proof: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.nodes[number - 1].admin)).unwrap();
         let bytes = body.len();
         let head = format!(
-            "{method} /evacuation HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-length: {bytes}\r\n{proof}\r\n"
+            "{method} {target} HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-length: {bytes}\r\n{proof}\r\n"
         );
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
         let mut answer = String::new();
@@ -29,9 +29,9 @@ impl Machines {
         answer
     }
 
-    /// The same with the proof of the cluster's secret; how many queues are left.
-    fn evacuate(&self, number: usize, method: &str, body: &str) -> u64 {
-        let asked = self.say(number, method, "", "");
+    /// The same with the proof of the cluster's secret.
+    pub(crate) fn prove(&self, number: usize, (method, target): (&str, &str), body: &str) -> String {
+        let asked = self.say(number, (method, target), "", "");
         let challenge = asked
             .lines()
             .find_map(|line| line.strip_prefix("www-authenticate: "))
@@ -39,12 +39,17 @@ impl Machines {
         let nonce = link::errand_nonce(challenge).unwrap();
         let errand = Errand {
             method,
-            target: "/evacuation",
+            target,
             body: body.as_bytes(),
         };
         let cookie = Cookie::new("CWQUYERKZHUAGOEQMZZU", "test").unwrap();
         let words = link::errand_proof(&cookie, &nonce, errand);
-        let told = self.say(number, method, body, &format!("authorization: {words}\r\n"));
+        self.say(number, (method, target), body, &format!("authorization: {words}\r\n"))
+    }
+
+    /// Orders it, or asks; how many queues are left.
+    fn evacuate(&self, number: usize, method: &str, body: &str) -> u64 {
+        let told = self.prove(number, (method, "/evacuation"), body);
         let left = told.split_once("{\"left\":").and_then(|(_, rest)| rest.split_once('}'));
         left.unwrap_or_else(|| panic!("{told}")).0.parse().unwrap()
     }
@@ -178,7 +183,7 @@ async fn a_node_that_nobody_meant_gets_nothing() {
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(machines.evacuate(2, "GET", ""), 1);
     machines.shows(1, "stays", "leader", &[ALL[1]]);
-    let refused = machines.say(2, "PUT", r#"{"to":[]}"#, "");
+    let refused = machines.say(2, ("PUT", "/evacuation"), r#"{"to":[]}"#, "");
     assert!(
         refused.starts_with("HTTP/1.1 401 "),
         "who proves nothing orders nothing: {refused}"

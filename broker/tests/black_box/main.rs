@@ -18,6 +18,7 @@ mod evacuation;
 mod events;
 mod external;
 mod hand_over;
+mod leaving;
 mod lifecycle;
 mod logging;
 mod machines;

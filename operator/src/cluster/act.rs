@@ -116,6 +116,7 @@ impl Hand<'_> {
                 let told = self.tell_node(found, pod, &rebalance()).await?;
                 (Vec::from_iter(told), false)
             }
+            (Step::Mark(pod, on), true) => (Vec::from_iter(self.mark_leaving(found, pod, *on).await?), false),
             (Step::Evacuate(pod, to), true) => (Vec::from_iter(self.evacuate(found, pod, to).await?), false),
             (Step::Forget(by, lost), true) => (Vec::from_iter(self.forget(found, by, lost).await?), false),
             (Step::Stop(pod), true) => {

@@ -82,6 +82,25 @@ impl Hand<'_> {
         }))
     }
 
+    /// Marks this very pod's node as one that is to leave, or as one that stays.
+    pub(super) async fn mark_leaving(&self, found: &Found, pod: &PodSeen, on: bool) -> Result<Option<Note>, Error> {
+        let Some(brokers) = self.asks(found, pod).await? else {
+            return Ok(None);
+        };
+        let method = if on { Method::PUT } else { Method::DELETE };
+        Ok(Some(match (brokers.leaving(method).await, on) {
+            (Ok(_), true) => Note::normal(
+                "NodeLeaving",
+                format!(
+                    "{} is to leave: nothing new is placed there, and other nodes get copies of what it has",
+                    pod.name
+                ),
+            ),
+            (Ok(_), false) => Note::normal("NodeStays", format!("{} does not leave after all", pod.name)),
+            (Err(error), _) => refuses(pod, error),
+        }))
+    }
+
     /// Has queues with one copy move from this very pod's node to these. The node does so for a minute: whoever wants it no more asks no more.
     pub(super) async fn evacuate(
         &self,

@@ -1,4 +1,5 @@
-//! How the node of the highest ordinal leaves a cluster that shall have fewer: queues with one copy move to nodes that stay, it is announced in the status,
+//! How the node of the highest ordinal leaves a cluster that shall have fewer: it is marked, so that other nodes get the copies that would go and lead what it
+//! leads, queues with one copy move to nodes that stay, it is announced in the status,
 //! its app is stopped, so that mirrors in sync lead its queues, it leaves and empties its disk, and only then the StatefulSet is asked for fewer pods. Pure.
 //!
 //! Each pass decides from what the nodes tell now, so a crash anywhere is resumed, and more replicas call it off. A queue's only copy never
@@ -20,6 +21,8 @@ pub enum Leave {
     Held(Held),
     /// It will leave; the status must say so before anything is done.
     Announce,
+    /// It is marked as one that is to leave, for all nodes to see.
+    Mark(Box<PodSeen>),
     /// Queues of which it has the only copy move to these nodes first.
     Evacuate(Box<PodSeen>, BTreeSet<String>, Held),
     /// Its app is stopped.
@@ -55,13 +58,22 @@ pub struct Held {
 }
 
 /// Reasons that pass by themselves, within a minute when all is well.
-pub const PASSING_REASONS: [&str; 4] = ["NodesNotReady", "NodeNotReady", "NodesDisagree", "NodesSilent"];
+pub const PASSING_REASONS: [&str; 5] = [
+    "NodesNotReady",
+    "NodeNotReady",
+    "NodesDisagree",
+    "NodesSilent",
+    COPIES_MOVE,
+];
 
 /// Annotation of a RabbitCluster: the pod whose node is given up, with what only it has, when it does not run and shall leave.
 pub const FORCE_REMOVE: &str = "warren.dev/force-remove";
 
 /// It has the only copy of queues.
 pub const ONLY_THERE: &str = "QueuesOnlyThere";
+
+/// Other nodes do not have yet what they get of it.
+pub const COPIES_MOVE: &str = "CopiesMove";
 
 /// It has been held for longer than the user would wait.
 pub const TIMED_OUT: &str = "TimedOut";
@@ -72,6 +84,9 @@ pub(super) fn held(reason: &'static str, message: impl Into<String>) -> Held {
         message: message.into(),
     }
 }
+
+/// As long as this is so, nothing is begun with the node.
+const NO_WAY: [&str; 2] = ["PoliciesNeedNode", "NodesSilent"];
 
 /// What the user wants of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,20 +238,50 @@ fn member(node: &str, pod: Option<&PodSeen>, others: &[&PodSeen], terms: &Terms,
         // Whatever its probe says still.
         (false, true) if seen.app_runs == Some(false) => stopped(pod, others, seen),
         (true, _) if pod.fresh => Leave::Held(held("NodeNotReady", moment(pod))),
-        (true, announced) if pod.ready => match obstacle(pod, terms, seen.holdings.get(&pod.name)) {
-            Some(obstacle) if obstacle.reason == ONLY_THERE => {
-                let stay = others.iter().filter(|other| other.ordinal < terms.replicas);
-                Leave::Evacuate(Box::new(pod.clone()), nodes_of(stay), obstacle)
-            }
-            Some(obstacle) => Leave::Held(obstacle),
-            None if announced => Leave::Stop(Box::new(pod.clone())),
-            None => Leave::Announce,
-        },
+        (true, announced) if pod.ready => prepared(pod, others, terms, announced, seen),
         (true | false, _) => Leave::Held(held(
             "NodeNotReady",
             format!("{} must take clients before it can hand its queues over", pod.name),
         )),
     }
+}
+
+/// It serves, and goes when nobody would miss anything.
+fn prepared(pod: &PodSeen, others: &[&PodSeen], terms: &Terms, announced: bool, seen: &Situation) -> Leave {
+    let obstacle = obstacle(pod, terms, seen.holdings.get(&pod.name));
+    if let Some(obstacle) = obstacle.clone().filter(|obstacle| NO_WAY.contains(&obstacle.reason)) {
+        return Leave::Held(obstacle);
+    }
+    if lacks_mark(pod) {
+        return Leave::Mark(Box::new(pod.clone()));
+    }
+    match obstacle.or_else(|| copies_there(pod)) {
+        Some(obstacle) if obstacle.reason == ONLY_THERE => {
+            let stay = others.iter().filter(|other| other.ordinal < terms.replicas);
+            Leave::Evacuate(Box::new(pod.clone()), nodes_of(stay), obstacle)
+        }
+        Some(obstacle) => Leave::Held(obstacle),
+        None if announced => Leave::Stop(Box::new(pod.clone())),
+        None => Leave::Announce,
+    }
+}
+
+/// Its node knows of the mark and has none.
+pub(super) fn lacks_mark(pod: &PodSeen) -> bool {
+    let leaving = pod.told.as_ref().and_then(|told| told.leaving);
+    leaving.is_some_and(|leaving| !leaving.is_marked)
+}
+
+/// Copies of queues that other nodes are getting instead.
+pub(super) fn copies_there(pod: &PodSeen) -> Option<Held> {
+    let left = pod.told.as_ref()?.leaving?.left;
+    let what = "other nodes get the copies, or lead them";
+    (left > 0).then(|| {
+        held(
+            COPIES_MOVE,
+            format!("{} has copies of {left} queues still: {what}", pod.name),
+        )
+    })
 }
 
 /// Only the user knows whether it comes back.

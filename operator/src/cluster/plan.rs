@@ -60,6 +60,8 @@ pub struct Plan {
     pub held: Option<Held>,
     /// The pod whose node is leaving; written down before anything is done to it.
     pub leaving: Option<String>,
+    /// The pod whose node is to leave, be it announced or not: it alone may be marked so.
+    pub goes: Option<String>,
     /// From this ordinal on volumes are those of nodes that have left.
     pub left_from: Option<u32>,
     /// The pod whose node is taken out of service before it is replaced; written down before that is done, so that it goes back into service
@@ -88,6 +90,8 @@ pub enum Step {
     Rebalance(Box<PodSeen>),
     /// Delete this pod so that it comes back with the new template.
     Replace(Box<PodSeen>, Why),
+    /// Mark this node as one that is to leave, or take the mark away.
+    Mark(Box<PodSeen>, bool),
     /// Have queues with one copy move from this node to these.
     Evacuate(Box<PodSeen>, BTreeSet<String>),
     /// Stop the app of this node, which hands its queues over.
@@ -135,7 +139,7 @@ pub fn plan(wanted: &Wanted, seen: &Situation) -> Plan {
         true => renewed(plan, wanted, seen),
         false => plan,
     };
-    rebalanced(drained(plan, seen), wanted, seen)
+    rebalanced(unmarked(drained(plan, seen), seen), wanted, seen)
 }
 
 /// What holds a node for longer than the user would wait is told in another way, and may be the end of it.
@@ -199,6 +203,27 @@ fn rebalanced(plan: Plan, wanted: &Wanted, seen: &Situation) -> Plan {
     Plan { step, ..plan }
 }
 
+/// A node that was marked as one that is to leave and is not to any more has the mark taken away, when nothing else is to be done.
+fn unmarked(plan: Plan, seen: &Situation) -> Plan {
+    let goes = plan
+        .renewing
+        .as_ref()
+        .map(|renewing| &renewing.pod)
+        .or(plan.goes.as_ref());
+    let is_marked = |pod: &&PodSeen| {
+        let leaving = pod.told.as_ref().and_then(|told| told.leaving);
+        leaving.is_some_and(|leaving| leaving.is_marked) && !pod.terminating && goes != Some(&pod.name)
+    };
+    let idle = matches!(plan.step, Step::Rest | Step::Wait(_) | Step::Later(..));
+    match seen.pods.iter().find(is_marked).filter(|_| idle) {
+        Some(pod) => Plan {
+            step: Step::Mark(Box::new(pod.clone()), false),
+            ..plan
+        },
+        None => plan,
+    }
+}
+
 /// A node that is well is taken out of service before its pod goes; one that was and is not replaced after all goes back into it.
 fn drained(plan: Plan, seen: &Situation) -> Plan {
     let ours = seen.pods.iter().find(|pod| seen.draining.as_ref() == Some(&pod.name));
@@ -243,6 +268,7 @@ fn steady(replicas: u32) -> Plan {
         fewer: None,
         held: None,
         leaving: None,
+        goes: None,
         left_from: None,
         draining: None,
         renewing: None,
@@ -292,18 +318,24 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
         given_up: wanted.given_up.clone(),
     };
     let last = there - 1; // more than the wanted ones, which are at least one
+    let pod = seen
+        .pods
+        .iter()
+        .find(|pod| pod.ordinal == last)
+        .map(|pod| pod.name.clone());
+    let name = || pod.clone().or_else(|| wanted.given_up.clone());
     let plan = Plan {
         fewer: Some(wanted.replicas),
+        goes: name(),
         ..steady(there)
     };
-    let name = || {
-        seen.pods
-            .iter()
-            .find(|pod| pod.ordinal == last)
-            .map(|pod| pod.name.clone())
-            .or_else(|| wanted.given_up.clone())
-    };
     let written = || seen.leaving.clone().filter(|leaving| Some(leaving) == name().as_ref());
+    // One that is written down goes on being so; one that is done something to must be.
+    let steps = |leaving, step| Plan {
+        leaving,
+        step,
+        ..plan.clone()
+    };
     match leave(last, &terms, seen) {
         // Volumes beyond a cluster that runs are nobody's until the nodes have said whose.
         Leave::Held(held) if running > 0 && running < there && held.reason != "NodeNotRunning" => Plan {
@@ -312,36 +344,18 @@ fn fewer(wanted: &Wanted, running: u32, there: u32, seen: &Situation) -> Plan {
             ..plan
         },
         Leave::Held(held) => Plan {
-            leaving: written(),
             held: Some(held),
-            ..plan
+            ..steps(written(), Step::Rest)
         },
+        Leave::Mark(pod) => steps(written(), Step::Mark(pod, true)),
         Leave::Evacuate(pod, to, held) => Plan {
-            leaving: written(),
             held: Some(held),
-            step: Step::Evacuate(pod, to),
-            ..plan
+            ..steps(written(), Step::Evacuate(pod, to))
         },
-        Leave::Announce => Plan {
-            leaving: name(),
-            step: Step::Wait("that a node leaves is written down first".into()),
-            ..plan
-        },
-        Leave::Stop(pod) => Plan {
-            leaving: name(),
-            step: Step::Stop(pod),
-            ..plan
-        },
-        Leave::Forget(by, lost) => Plan {
-            leaving: name(),
-            step: Step::Forget(by, lost),
-            ..plan
-        },
-        Leave::Reset(pod) => Plan {
-            leaving: name(),
-            step: Step::Reset(pod),
-            ..plan
-        },
+        Leave::Announce => steps(name(), Step::Wait("that a node leaves is written down first".into())),
+        Leave::Stop(pod) => steps(name(), Step::Stop(pod)),
+        Leave::Forget(by, lost) => steps(name(), Step::Forget(by, lost)),
+        Leave::Reset(pod) => steps(name(), Step::Reset(pod)),
         Leave::Return(pod, held) => Plan {
             held: Some(held),
             step: Step::Replace(pod, Why::Stays),

@@ -7,7 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use super::leave::{Held, ONLY_THERE, held, is_member, moment, node_of, nodes_of, queues_there};
+use super::leave::{
+    Held, ONLY_THERE, copies_there, held, is_member, lacks_mark, moment, node_of, nodes_of, queues_there,
+};
 use super::pace::Pace;
 use super::plan::{Plan, Step, Wanted, Why};
 use super::situation::{ClaimSeen, PodSeen, Situation};
@@ -294,10 +296,13 @@ fn member(renewing: &Renewing, pod: &PodSeen, others: &[&PodSeen], wanted: &Want
                 format!("{name} must take clients before it can hand its queues over"),
             ),
         )),
-        Some(true) => Some(match obstacle(pod, wanted.non_movable, seen) {
-            Some(why) => hindered(Some(renewing), pod, others, why),
-            None => turn(Some(renewing), Step::Stop(Box::new(pod.clone()))),
-        }),
+        Some(true) if lacks_mark(pod) => Some(turn(Some(renewing), Step::Mark(Box::new(pod.clone()), true))),
+        Some(true) => Some(
+            match obstacle(pod, wanted.non_movable, seen).or_else(|| copies_there(pod)) {
+                Some(why) => hindered(Some(renewing), pod, others, why),
+                None => turn(Some(renewing), Step::Stop(Box::new(pod.clone()))),
+            },
+        ),
         Some(false) if !is_asked => Some(turn(Some(renewing), Step::Replace(Box::new(pod.clone()), Why::Stays))),
         Some(false) => Some(stopped(renewing, pod, others, seen)),
     }

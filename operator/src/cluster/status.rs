@@ -453,6 +453,7 @@ impl View<'_> {
             Step::Discard(renewing, _) => Some(("VolumesReplaced", format!("{} gets another volume", renewing.pod))),
             Step::Rest
             | Step::Rebalance(_)
+            | Step::Mark(..)
             | Step::Evacuate(..)
             | Step::Forget(..)
             | Step::Stop(_)

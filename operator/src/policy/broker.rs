@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api::{
-    ApiError, Changes, Copies, Evacuation, EvacuationOrder, Maintenance, Membership, Policy, PolicyReport, Settings,
-    SettingsTaken,
+    ApiError, Changes, Copies, Evacuation, EvacuationOrder, Leaving, Maintenance, Membership, Policy, PolicyReport,
+    Settings, SettingsTaken,
 };
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -76,6 +76,15 @@ impl Brokers {
     pub async fn maintain(&self, method: Method) -> Result<Maintenance, Error> {
         let body = self.ask(method, "/maintenance", &[]).await?;
         serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no maintenance: {error}")))
+    }
+
+    /// Marks the node of the first of them that answers as one that is to leave (`PUT`), or as one that stays (`DELETE`).
+    ///
+    /// # Errors
+    /// It cannot be, or none answers.
+    pub async fn leaving(&self, method: Method) -> Result<Leaving, Error> {
+        let body = self.ask(method, "/leaving", &[]).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::Silent(format!("its answer is no mark: {error}")))
     }
 
     /// Has the first of them that answers move queues with one copy to these nodes, for a minute.

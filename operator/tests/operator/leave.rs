@@ -1,6 +1,6 @@
 //! A node that shall leave: each reason that holds it, and each step when nothing does.
 
-use api::{ClusterMember, Membership};
+use api::{ClusterMember, Leaving, Membership};
 use operator::cluster::holdings::{Holdings, Placing};
 use operator::cluster::leave::{Leave, Terms, leave};
 use operator::cluster::situation::{PodSeen, SetSeen, Situation};
@@ -124,6 +124,41 @@ fn what_only_it_has_holds_it_by_name() {
         given_up: None,
     };
     assert_eq!(leave(2, &terms, &seen), Leave::Announce);
+}
+
+#[test]
+fn it_is_marked_first_and_goes_when_others_have_its_copies() {
+    let mut seen = three();
+    let marked = |seen: &mut Situation, leaving| seen.pods[2].told.as_mut().unwrap().leaving = leaving;
+    let mark = |is_marked, left| Some(Leaving { is_marked, left });
+    marked(&mut seen, mark(false, 0));
+    assert!(matches!(decide(&seen), Leave::Mark(pod) if pod.ordinal == 2));
+    its(&mut seen).alone.add("q".into());
+    assert!(
+        matches!(decide(&seen), Leave::Mark(_)),
+        "what moves moves off a node that gets nothing new"
+    );
+    *its(&mut seen) = Holdings::default();
+    marked(&mut seen, mark(true, 7));
+    let (reason, message) = held(&seen);
+    assert_eq!(reason, "CopiesMove");
+    assert!(
+        message.starts_with("orders-server-2 has copies of 7 queues still"),
+        "{message}"
+    );
+    marked(&mut seen, mark(true, 0));
+    assert_eq!(decide(&seen), Leave::Announce);
+}
+
+#[test]
+fn a_node_whose_policies_need_it_is_not_marked() {
+    let mut seen = three();
+    seen.pods[2].told.as_mut().unwrap().leaving = Some(Leaving::default());
+    its(&mut seen).policies.push(Placing {
+        name: "'two' in vhost '/'".into(),
+        asked: Asked::Exactly(2),
+    });
+    assert_eq!(held(&seen).0, "PoliciesNeedNode");
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn told(step: &Step) -> String {
         Step::Discard(renewing, _) => format!("{} Discard", renewing.pod),
         Step::Recreate => "recreate".into(),
         Step::Forget(_, lost) => format!("forget {}", lost.pod),
+        Step::Mark(pod, on) => format!("mark {} {on}", pod.name),
         Step::Evacuate(pod, _) => format!("evacuate {}", pod.name),
     }
 }

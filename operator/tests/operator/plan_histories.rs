@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{ClusterMember, Membership};
+use api::{ClusterMember, Leaving, Membership};
 use operator::cluster::holdings::Holdings;
 use operator::cluster::image::Reference;
 use operator::cluster::leave::Lost;
@@ -151,6 +151,8 @@ struct World {
     members: BTreeSet<u32>,
     /// Nodes that hold the only copy of a queue.
     alone: BTreeSet<u32>,
+    /// Members that are marked as ones that are to leave, and whether others have what they get of them.
+    marked: BTreeMap<u32, bool>,
     /// Those of them whose queue a policy ties to them.
     tied: BTreeSet<u32>,
     /// The node that the user gives up.
@@ -209,6 +211,7 @@ impl World {
             volumes: BTreeMap::new(),
             members: BTreeSet::new(),
             alone: BTreeSet::new(),
+            marked: BTreeMap::new(),
             tied: BTreeSet::new(),
             given_up: None,
             behind: BTreeSet::new(),
@@ -281,7 +284,9 @@ impl World {
         }
     }
 
+    /// Time goes by for a node.
     fn kubelet(&mut self, ordinal: u32) {
+        self.marked.entry(ordinal).and_modify(|moved| *moved = true);
         let Some(pod) = self.pods.get_mut(&ordinal) else { return };
         if pod.terminating {
             self.pods.remove(&ordinal);
@@ -353,8 +358,17 @@ impl World {
             node: node(ordinal),
             serving,
             maintenance: self.pods.get(&ordinal).is_some_and(|pod| pod.drained),
+            leaving: Some(self.leaving_of(ordinal)),
             members: self.members.iter().map(member).collect(),
             ..Membership::default()
+        }
+    }
+
+    fn leaving_of(&self, ordinal: u32) -> Leaving {
+        let moved = self.marked.get(&ordinal);
+        Leaving {
+            is_marked: moved.is_some(),
+            left: u64::from(moved == Some(&false)),
         }
     }
 
@@ -560,6 +574,7 @@ impl World {
                 );
             }
             Step::Replace(pod, why) => self.replace(pod.ordinal, *why),
+            Step::Mark(pod, on) => self.mark(pod.ordinal, *on),
             Step::Evacuate(pod, to) => self.evacuate(pod.ordinal, to),
             Step::Forget(by, lost) => self.forget(by.ordinal, lost),
             Step::Stop(pod) => self.stop(pod.ordinal),
@@ -653,6 +668,20 @@ impl World {
         self.delete(ordinal);
     }
 
+    /// The promise: nobody is told that a node leaves which is to stay.
+    fn mark(&mut self, ordinal: u32, on: bool) {
+        if !on {
+            self.marked.remove(&ordinal);
+            return;
+        }
+        let gives_up = self
+            .volumes
+            .get(&ordinal)
+            .is_some_and(|volume| volume.kind != self.kind);
+        assert!(ordinal >= self.wanted || gives_up, "{ordinal} is to stay: {self:?}");
+        self.marked.entry(ordinal).or_insert(false);
+    }
+
     /// A queue with one copy has it elsewhere afterwards. The promise: on a node that serves and stays.
     fn evacuate(&mut self, ordinal: u32, to: &BTreeSet<String>) {
         let stays = |other: &&u32| **other != ordinal && **other < self.wanted.max(1) && to.contains(&node(**other));
@@ -669,6 +698,11 @@ impl World {
         assert!(self.is_named(ordinal), "it is begun before it is written down");
         assert!(!self.alone.contains(&ordinal), "the only copy of a queue is stopped");
         assert!(!self.behind.contains(&ordinal), "the only copy in sync is stopped");
+        assert_eq!(
+            self.marked.get(&ordinal),
+            Some(&true),
+            "copies are still to move: {self:?}"
+        );
         if let Some(pod) = self.pods.get_mut(&ordinal) {
             pod.stopped = true; // its probe says so later
         }
@@ -691,6 +725,7 @@ impl World {
         );
         self.others_serve(ordinal);
         self.members.remove(&ordinal);
+        self.marked.remove(&ordinal);
         self.alone.remove(&ordinal);
     }
 
@@ -700,6 +735,7 @@ impl World {
         assert!(!self.alone.contains(&ordinal), "the only copy of a queue is gone");
         if self.pods[&ordinal].stopped {
             self.members.remove(&ordinal);
+            self.marked.remove(&ordinal);
         } // a node whose app runs refuses
     }
 
@@ -749,6 +785,7 @@ proptest! {
         for pod in world.pods.values() {
             prop_assert!(pod.ready && !pod.drained && !pod.terminating && pod.revision == world.newest());
         }
+        prop_assert!(world.marked.is_empty(), "{:?}", &world);
         prop_assert_eq!(world.decide(0).step, Step::Rest);
     }
 }

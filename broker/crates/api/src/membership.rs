@@ -17,6 +17,9 @@ pub struct Membership {
     /// It was taken out of service, and serves no clients until it is put back or starts anew.
     #[serde(default)]
     pub maintenance: bool,
+    /// Whether it is to leave the cluster; missing while its app is stopped, and from a release that does not know of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Leaving>,
     /// Its alarms, `memory` and `disk`; publishers are blocked while there is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
@@ -52,6 +55,15 @@ pub struct Maintenance {
     pub under_maintenance: bool,
     /// Queues with copies elsewhere that it leads: such as no other node could without a loss, once it is out of service.
     pub leads: u64,
+}
+
+/// `GET`, `PUT` and `DELETE /leaving`: whether the node is to leave the cluster. What is marked gets nothing new, and others get copies of what it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Leaving {
+    /// It is to leave.
+    pub is_marked: bool,
+    /// Queues with copies there of which others come to have the copy, or to lead them.
+    pub left: u64,
 }
 
 /// `PUT /evacuation`: queues with one copy are to move to other nodes. Good for a minute.

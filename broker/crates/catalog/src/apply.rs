@@ -76,6 +76,7 @@ impl Catalog {
             Command::SetNodeKind { node, kind } => change.set_node_kind(node, kind),
             Command::RemoveNode(node) => change.remove_node(node),
             Command::SetMaintenance { node, on } => change.set_maintenance(node, on),
+            Command::SetLeaving { node, on } => change.set_leaving(node, on),
             Command::History(turn) => Ok(change.turn(turn)),
             Command::Mirrors(proposal) => Ok(change.mirrors(&proposal)),
             Command::ForcePromote(queue) => change.force_promote(queue),

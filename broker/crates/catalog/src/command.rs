@@ -276,6 +276,13 @@ pub enum Command {
         /// It is to be left alone.
         on: bool,
     },
+    /// A node is to leave the cluster, or it stays after all.
+    SetLeaving {
+        /// The node.
+        node: NodeUuid,
+        /// It is to leave.
+        on: bool,
+    },
     /// The cluster goes another way than before.
     History(Turn),
 }

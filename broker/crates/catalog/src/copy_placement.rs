@@ -1,12 +1,13 @@
 //! On which nodes the policies want copies of a queue: what is to be added, what is left over, and who should lead.
 //!
 //! Deterministic: where the choice is free, the node with the fewest copies is taken, of equals the first by name. What
-//! is counted goes only when all that are to stay are in sync, and the leader's own copy never does.
+//! is counted goes only when all that are to stay are in sync, and the leader's own copy never does. A node that is to leave gets none, and where a
+//! number is asked for, its copies are beyond it.
 
 use crate::copy_index::CopyIndex;
 use crate::mirrors::MirrorAct;
 use crate::record::NodeRecord;
-use crate::replicas::{CopyRecord, CopyState, Replicas, running};
+use crate::replicas::{CopyRecord, CopyState, Replicas, leaves, may_lead, running};
 use crate::state::Nodes;
 use model::{HaMode, NodeUuid};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ fn rank(replicas: &Replicas, copy: &CopyRecord, nodes: &Nodes) -> u8 {
     let is_up = running(nodes, copy.node).is_some();
     match (copy.state, is_up) {
         _ if copy.node == replicas.leader => 0,
+        _ if leaves(nodes, copy.node) => 6,
         (CopyState::InSync { .. }, true) => 1,
         (CopyState::Disk, true) => 2,
         (CopyState::Syncing, true) => 3,
@@ -54,7 +56,7 @@ impl<'a> Wish<'a> {
 
     /// Nodes that run and could have a copy, in the order in which they are chosen.
     fn candidates(self) -> Vec<&'a Arc<NodeRecord>> {
-        let able = self.nodes.values().filter(|node| node.up && node.mirrors);
+        let able = self.nodes.values().filter(|node| node.may_be_given_copies());
         let mut able: Vec<_> = able.collect();
         able.sort_by_key(|node| (self.index.load(node.uuid), &node.name));
         able
@@ -67,8 +69,9 @@ impl<'a> Wish<'a> {
             Some(HaMode::All) => self.candidates(),
             Some(HaMode::Nodes(names)) => self.named(names),
             Some(HaMode::Exactly(count)) => {
-                let is_up = |copy: &&CopyRecord| running(self.nodes, copy.node).is_some();
-                let there = replicas.copies.iter().filter(is_up).count() as u64;
+                let stays =
+                    |copy: &&CopyRecord| running(self.nodes, copy.node).is_some() && !leaves(self.nodes, copy.node);
+                let there = replicas.copies.iter().filter(stays).count() as u64;
                 let more = usize::try_from(count.saturating_sub(there)).unwrap_or(usize::MAX);
                 let candidates = self.candidates();
                 return candidates
@@ -121,7 +124,9 @@ impl<'a> Wish<'a> {
             Some(HaMode::Exactly(count)) => {
                 let mut ranked: Vec<&CopyRecord> = replicas.copies.iter().collect();
                 ranked.sort_by_key(|copy| rank(replicas, copy, self.nodes));
-                let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                // A leader that is to leave is one more, until another leads.
+                let more = u64::from(leaves(self.nodes, replicas.leader));
+                let count = usize::try_from(count.saturating_add(more)).unwrap_or(usize::MAX);
                 ranked.iter().take(count).map(|copy| copy.node).collect()
             }
         }
@@ -142,7 +147,7 @@ impl<'a> Wish<'a> {
         }
         let in_sync = |node: &&Arc<NodeRecord>| {
             let incarnation = node.incarnation;
-            replicas.copy(node.uuid) == Some(CopyState::InSync { incarnation }) && !node.maintenance
+            replicas.copy(node.uuid) == Some(CopyState::InSync { incarnation }) && may_lead(self.nodes, node.uuid)
         };
         let next = self.named(names).into_iter().find(in_sync)?;
         Some(MirrorAct::HandOver {

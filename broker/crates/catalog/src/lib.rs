@@ -23,6 +23,7 @@ mod fixture;
 mod history;
 mod image;
 mod leadership;
+mod leaving;
 mod mirror_queries;
 mod mirrors;
 #[cfg(test)]

@@ -143,11 +143,12 @@ impl Catalog {
         })
     }
 
-    /// What the leader should propose because the policy names other nodes than its own. Copies that are to be added or
+    /// What the leader should propose because the policy names other nodes than its own, or because its own is to leave. Copies that are to be added or
     /// taken away need no proposal.
     pub fn wanted(&self, queue: &QueueRecord) -> Option<MirrorAct> {
         let replicas = queue.replicas.as_deref()?;
-        self.wish(queue).hand_over(replicas)
+        let named = self.wish(queue).hand_over(replicas);
+        named.or_else(|| self.off_leaver(queue, replicas))
     }
 
     /// How many mirrors of a queue are in sync in the processes that run.

@@ -139,7 +139,7 @@ impl Placing {
 }
 
 /// So many members has a quorum queue that does not say how many, as in RabbitMQ.
-const GROUP_SIZE: u64 = 3;
+pub(crate) const GROUP_SIZE: u64 = 3;
 
 impl Change<'_> {
     /// Judges what a leader proposes, queue by queue.
@@ -182,18 +182,20 @@ impl Change<'_> {
     fn conclude(&mut self, before: &Arc<QueueRecord>, mut replicas: Replicas, placing: Placing) {
         let nodes = &self.catalog.nodes;
         let election = replicas.elect(nodes);
-        if before.is_quorum() {
-            replicas.keep_majority();
-        }
         let is_lost = !before.durable && !replicas.copies.iter().any(|copy| Replicas::is_in_sync(copy, nodes));
         if is_lost {
             self.delete_queue(before.id);
             return;
         }
-        // A quorum queue's members are chosen once, and change by an administrator's word alone.
-        if placing != Placing::Not && !before.is_quorum() && replicas.is_led(nodes) {
-            let wish = self.catalog.wish(before);
+        // A quorum queue's members are chosen once, and change by an administrator's word alone: such as that a node is to leave.
+        let members = self.catalog.members_beside_leavers(before, &replicas);
+        let is_placed = !before.is_quorum() || members.is_some();
+        if placing != Placing::Not && is_placed && replicas.is_led(nodes) {
+            let wish = self.catalog.wish_for(members.as_ref().or(before.ha_mode()));
             wish.place(&mut replicas, placing.spared(), |_| CopyState::Syncing);
+        }
+        if before.is_quorum() {
+            replicas.keep_majority();
         }
         assert!(
             replicas.is_counted(replicas.leader),
@@ -250,7 +252,7 @@ impl Catalog {
         self.wish_for(record.ha_mode())
     }
 
-    fn wish_for<'a>(&'a self, mode: Option<&'a HaMode>) -> Wish<'a> {
+    pub(crate) fn wish_for<'a>(&'a self, mode: Option<&'a HaMode>) -> Wish<'a> {
         Wish {
             mode,
             nodes: &self.nodes,

@@ -59,6 +59,7 @@ impl Change<'_> {
             kind: known.as_ref().map(|known| known.kind).unwrap_or_default(),
             // A process that has just started is ready for all.
             maintenance: known.as_ref().is_some_and(|known| known.maintenance && !is_new),
+            leaving: known.as_ref().is_some_and(|known| known.leaving),
             ..started
         });
         self.put_node(&record);
@@ -119,7 +120,7 @@ impl Change<'_> {
         }
     }
 
-    fn put_node(&mut self, record: &Arc<NodeRecord>) {
+    pub(crate) fn put_node(&mut self, record: &Arc<NodeRecord>) {
         self.catalog.nodes.insert(record.uuid, record.clone());
         // Where a publish goes may depend on who is there.
         self.catalog.touch();
@@ -180,6 +181,7 @@ impl Change<'_> {
             kind,
             mirrors: false,
             maintenance: false,
+            leaving: false,
             has_stopped: false,
         });
         self.put_node(&record);

@@ -82,8 +82,8 @@ pub fn leader(catalog: &Catalog, spec: &QueueSpec, default: Locator, draw: u64) 
     if spec.owner.is_some() {
         return own.clone();
     }
-    let is_left_alone = catalog.node_by_name(own).is_some_and(|node| node.maintenance);
-    let up = catalog.nodes().filter(|node| node.up && !node.maintenance);
+    let is_left_alone = catalog.node_by_name(own).is_some_and(|node| !node.may_lead());
+    let up = catalog.nodes().filter(|node| node.up && node.may_lead());
     let mut up: BTreeMap<&NodeName, u64> = up.map(|node| (&node.name, 0)).collect();
     let policies = policies_for(catalog, spec);
     let are_named = keep_named(&mut up, &policies);

@@ -56,6 +56,9 @@ pub struct NodeRecord {
     /// It serves no clients and is to lead nothing more, until this process is told otherwise or another one starts.
     #[serde(default)]
     pub maintenance: bool,
+    /// It is to leave the cluster: nothing more is placed there, and what has to be there elsewhere moves. Whichever process runs.
+    #[serde(default)]
+    pub leaving: bool,
     /// Its last process is down because it was stopped, and was not lost.
     #[serde(default)]
     pub has_stopped: bool,
@@ -73,8 +76,19 @@ impl NodeRecord {
             kind: NodeKind::default(),
             mirrors,
             maintenance: false,
+            leaving: false,
             has_stopped: false,
         }
+    }
+
+    /// A copy that begins there has come to stay.
+    pub fn may_be_given_copies(&self) -> bool {
+        self.up && self.mirrors && !self.leaving
+    }
+
+    /// It is in service and stays so.
+    pub fn may_lead(&self) -> bool {
+        !self.maintenance && !self.leaving
     }
 }
 

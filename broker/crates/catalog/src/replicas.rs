@@ -74,9 +74,14 @@ pub(crate) fn running(nodes: &Nodes, node: NodeUuid) -> Option<u64> {
     found.map(|found| found.incarnation)
 }
 
-/// False for a node that is under maintenance.
+/// False for a node that is under maintenance, or is to leave.
 pub(crate) fn may_lead(nodes: &Nodes, node: NodeUuid) -> bool {
-    nodes.get(&node).is_some_and(|found| !found.maintenance)
+    nodes.get(&node).is_some_and(|found| found.may_lead())
+}
+
+/// True for a node that is to leave the cluster.
+pub(crate) fn leaves(nodes: &Nodes, node: NodeUuid) -> bool {
+    nodes.get(&node).is_some_and(|found| found.leaving)
 }
 
 impl Replicas {
@@ -165,7 +170,7 @@ impl Replicas {
             return None;
         }
         let in_sync = || self.copies.iter().filter(|copy| Self::is_in_sync(copy, nodes));
-        // One under maintenance leads before nobody does.
+        // One that is to go leads before nobody does.
         let in_sync = in_sync()
             .find(|copy| may_lead(nodes, copy.node))
             .or_else(|| in_sync().next());

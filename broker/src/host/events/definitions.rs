@@ -33,7 +33,11 @@ pub(in crate::host) fn has_changed(answer: &Answer) -> bool {
 pub(in crate::host) fn concerns(command: &Command) -> bool {
     let is_between_nodes = matches!(
         command,
-        Command::Mirrors(_) | Command::ForcePromote(_) | Command::History(_) | Command::SetMaintenance { .. }
+        Command::Mirrors(_)
+            | Command::ForcePromote(_)
+            | Command::History(_)
+            | Command::SetMaintenance { .. }
+            | Command::SetLeaving { .. }
     );
     !is_between_nodes
 }

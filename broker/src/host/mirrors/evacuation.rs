@@ -186,7 +186,7 @@ impl Node {
 
 /// It runs, and is to go on doing so.
 fn may_have(node: &NodeRecord) -> bool {
-    node.up && node.mirrors && !node.maintenance
+    node.may_be_given_copies() && node.may_lead()
 }
 
 fn change(queue: &QueueRecord, act: MirrorAct) -> MirrorChange {

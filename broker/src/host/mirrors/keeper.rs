@@ -3,7 +3,7 @@
 //!
 //! Nothing here waits for an answer: a proposal whose outcome is not known keeps its own queue from the next one alone.
 
-use catalog::{Answer, Command, MirrorAct, MirrorChange, MirrorsProposal, Transfer};
+use catalog::{Answer, Command, MirrorAct, MirrorChange, MirrorsProposal, Replicas, Transfer};
 use mirror::Act;
 use model::{Generation, NodeUuid, QueueId};
 use std::{
@@ -100,6 +100,7 @@ fn make_links(node: &Arc<Node>, all: &[Led]) {
 
 fn look(node: &Arc<Node>, all: Vec<Led>) {
     let now = node.now();
+    synchronise_for_leavers(node, &all);
     let mut changes: Vec<(Led, MirrorChange)> = Vec::new();
     for led in all.into_iter().filter(|led| led.stream.is_busy()) {
         for to in led.stream.unattached() {
@@ -124,6 +125,31 @@ fn look(node: &Arc<Node>, all: Vec<Led>) {
     while !changes.is_empty() {
         let some: Vec<_> = changes.drain(..CHANGES_MAX.min(changes.len())).collect();
         tokio::spawn(propose(node.clone(), some));
+    }
+}
+
+/// A copy that is to take the place of one on a node that is to leave is synchronised whatever the policy says.
+fn synchronise_for_leavers(node: &Node, all: &[Led]) {
+    let snapshot = node.snapshot();
+    let leavers: BTreeSet<NodeUuid> = snapshot
+        .catalog
+        .nodes()
+        .filter(|node| node.leaving)
+        .map(|node| node.uuid)
+        .collect();
+    if leavers.is_empty() {
+        return;
+    }
+    let is_meant = |replicas: &Replicas| {
+        let is_on_leaver = replicas.copies.iter().any(|copy| leavers.contains(&copy.node));
+        is_on_leaver && snapshot.catalog.unsynchronised(replicas).next().is_some()
+    };
+    for led in all {
+        let record = snapshot.catalog.queue_by_id(led.cell.id);
+        let replicas = record.and_then(|record| record.replicas.as_deref());
+        if replicas.is_some_and(is_meant) {
+            led.stream.sync(true);
+        }
     }
 }
 
