@@ -60,4 +60,6 @@ pub struct Formation {
     pub looks_max: u32,
     /// Pause between two looks.
     pub pause: Milliseconds,
+    /// Members that the cluster shall have.
+    pub members_wanted: u32,
 }

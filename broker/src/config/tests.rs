@@ -146,6 +146,8 @@ fn every_kind_of_bad_value_is_refused_with_what_would_be_right() {
             "one of classic_config dns k8s",
         ),
         ("cluster_formation.node_type = disk", "one of disc ram"),
+        ("cluster_formation.target_cluster_size_hint = 0", "at least 1"),
+        ("cluster_formation.target_cluster_size_hint = three", "whole number"),
         ("heartbeat = encrypted:abc", "set config_entry_decoder.passphrase.file"),
         ("config_entry_decoder.hash = md5", "must be one of sha512"),
         ("definitions.import_backend = https", "needs definitions.https.url"),

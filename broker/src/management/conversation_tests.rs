@@ -183,6 +183,7 @@ async fn the_health_checks_of_rabbitmq_4_are_answered() {
         ("is-in-service", "200"),
         ("below-node-connection-limit", "200"),
         ("ready-to-serve-clients", "200"),
+        ("reached-target-cluster-size", "200"),
         ("metadata-store/initialized", "200"),
         ("metadata-store/initialized/with-data", "200"),
         ("quorum-queues-without-elected-leaders/all-vhosts", "200"),

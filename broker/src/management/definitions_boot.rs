@@ -40,7 +40,9 @@ pub async fn import(node: &Arc<Node>) -> anyhow::Result<()> {
         return Ok(());
     }
     let hash = hash(documents.iter().map(|document| document.octets.as_slice()));
-    if config.skip_if_unchanged && is_remembered(node, &hash) {
+    // What is imported before leaves things out, and must not be taken for the whole.
+    let skip_if_unchanged = config.skip_if_unchanged && node.cluster_size().is_reached();
+    if skip_if_unchanged && is_remembered(node, &hash) {
         tracing::info!("the definitions are those that were imported last; nothing is imported");
         return Ok(());
     }
@@ -53,7 +55,7 @@ pub async fn import(node: &Arc<Node>) -> anyhow::Result<()> {
         done.with_context(|| format!("cannot import definitions from {place}"))?;
         tracing::info!("imported definitions from {place}");
     }
-    match config.skip_if_unchanged {
+    match skip_if_unchanged {
         true => remember(node, hash).await,
         false => Ok(()),
     }
@@ -135,8 +137,12 @@ pub async fn import_changed(node: &Node, text: &str, read: Definitions) -> anyho
     if is_remembered(node, &hash) {
         return Ok(());
     }
+    let is_whole = node.cluster_size().is_reached();
     import_whole(node, read).await?;
-    remember(node, hash).await
+    match is_whole {
+        true => remember(node, hash).await,
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +185,28 @@ mod tests {
         delete(&node, "a").await;
         import(&node).await.unwrap();
         assert_eq!(vhosts(&node), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn queues_and_bindings_wait_until_the_cluster_has_its_size_and_unchanged_definitions_count_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "{\"vhosts\": [{\"name\": \"a\"}], \"queues\": [{\"vhost\": \"a\", \"name\": \"q\", \"durable\": true, \
+                    \"auto_delete\": false, \"arguments\": {}}], \"bindings\": [{\"vhost\": \"a\", \"source\": \"amq.fanout\", \
+                    \"destination\": \"q\", \"destination_type\": \"queue\", \"routing_key\": \"\", \"arguments\": {}}]}";
+        fs::write(folder.path().join("definitions.json"), text).unwrap();
+        let size = "cluster_formation.target_cluster_size_hint";
+        let settings = "definitions.skip_if_unchanged = true\n".to_owned();
+        let early = node(folder.path(), &format!("{settings}{size} = 2\n")).await;
+        import(&early).await.unwrap();
+        assert_eq!(vhosts(&early), ["a"]);
+        assert_eq!(early.snapshot().catalog.queues().count(), 0);
+        assert!(early.snapshot().catalog.global_parameter(REMEMBERED).is_none());
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("definitions.json"), text).unwrap();
+        let whole = node(folder.path(), &format!("{settings}{size} = 1\n")).await;
+        import(&whole).await.unwrap();
+        assert_eq!(whole.snapshot().catalog.queues().count(), 1);
+        assert!(whole.snapshot().catalog.global_parameter(REMEMBERED).is_some());
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! A definitions file as commands for the catalogue, names and values checked.
 //!
-//! What RabbitMQ skips is skipped: `amq.*` exchanges, exclusive queues are never in a file.
+//! What RabbitMQ skips is skipped: `amq.*` exchanges, and queues and bindings until the cluster has its size; exclusive queues are never
+//! in a file.
 
 use access::{HashAlgorithm, PasswordHash, PermissionTexts, UserLimits};
 use api::{ApplyTo, Definitions, DestinationType, UserDefinition};
@@ -32,10 +33,28 @@ pub fn commands(node: &Node, user: &UserName, file: Definitions, vhost: Option<&
         file: &file,
         vhost,
     };
-    let definitions = read.definitions()?;
+    let mut definitions = read.definitions()?;
+    leave_out_early(node, &mut definitions);
     let mut commands = definitions.commands(&node.snapshot().catalog, node.name(), user);
     commands.extend(limits);
     Ok(commands)
+}
+
+/// While the cluster has not the size that it shall have, queues and what is bound wait: where their copies are would be decided among
+/// too few. Who joins last, and has the same file, imports them.
+fn leave_out_early(node: &Node, definitions: &mut catalog::Definitions) {
+    let size = node.cluster_size();
+    if size.is_reached() || (definitions.queues.is_empty() && definitions.bindings.is_empty()) {
+        return;
+    }
+    let (queues, bindings) = (definitions.queues.len(), definitions.bindings.len());
+    tracing::warn!(
+        "the cluster has fewer members than cluster_formation.target_cluster_size_hint = {}: {queues} queues and {bindings} bindings of \
+         the definitions are left out",
+        size.target
+    );
+    definitions.queues.clear();
+    definitions.bindings.clear();
 }
 
 struct Reader<'a> {

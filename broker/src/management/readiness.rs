@@ -1,6 +1,7 @@
-//! `/health/checks` of RabbitMQ 4: whether the node serves clients, has room for more, and knows its definitions.
+//! `/health/checks` of RabbitMQ 4: whether the node serves clients, has room for more, knows its definitions, and whether its cluster
+//! has the size that it shall have.
 //!
-//! Each looks at the node as it is now; the last combines three of them.
+//! Each looks at the node as it is now; `ready-to-serve-clients` combines three of them.
 
 use api::Health;
 use axum::{
@@ -26,6 +27,7 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/health/checks/is-in-service", get(in_service))
         .route("/health/checks/below-node-connection-limit", get(below_limit))
         .route("/health/checks/ready-to-serve-clients", get(ready))
+        .route("/health/checks/reached-target-cluster-size", get(target_size))
         .route("/health/checks/metadata-store/initialized", get(initialised))
         .route(
             "/health/checks/metadata-store/initialized/with-data",
@@ -89,6 +91,21 @@ async fn ready(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
             .or_else(|| no_listener(node))
             .or_else(|| over_limit(node)),
     )
+}
+
+async fn target_size(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
+    let size = api.node.cluster_size();
+    let (online, target) = (size.online, size.target);
+    verdict(match size.is_reached() {
+        true => Health::ok(),
+        false => Health {
+            online: Some(online),
+            target: Some(target),
+            ..Health::failed(&format!(
+                "target cluster size not reached: {online} of {target} nodes are online"
+            ))
+        },
+    })
 }
 
 /// Whoever gets here has been let in by the definitions: they are there.

@@ -55,6 +55,36 @@ fn three_machines_become_a_cluster_and_one_leaves_it_again() {
     assert!(!machines.ctl(3, &["-q", "list_users"]).contains("ann"));
 }
 
+const ORDERS: &str = r#"{"vhosts": [{"name": "shop"}], "queues": [{"name": "orders", "vhost": "shop", "durable": true,
+    "auto_delete": false, "arguments": {}}]}"#;
+
+#[test]
+fn queues_of_definitions_are_imported_by_the_node_with_which_the_cluster_has_its_size() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("definitions.json");
+    std::fs::write(&file, ORDERS).unwrap();
+    let settings = format!(
+        "cluster_formation.target_cluster_size_hint = 2\nload_definitions = {}",
+        file.display()
+    );
+    let machines = Machines::start_with(vec![settings; 2]);
+    let check = "has_reached_target_cluster_size";
+    assert!(machines.ctl(1, &["list_vhosts"]).contains("shop"));
+    assert!(!machines.ctl(1, &["list_queues", "-p", "shop"]).contains("orders"));
+    let (exit, said) = machines.refused(1, &[check]);
+    let text = "Target cluster size on node mq1@localhost has not been reached: 1 of 2 nodes are online";
+    assert!(exit == 69 && said.contains(text), "{exit}: {said}");
+    machines.join(2, ALL[0]);
+    machines.becomes(1, "Running Nodes", &ALL[..2]);
+    assert!(machines.ctl(1, &["list_queues", "-p", "shop"]).contains("orders"));
+    let said = machines.tool("rabbitmq-upgrade", 1, &["-q", check]);
+    assert_eq!(said, "Target cluster size has been reached on node mq1@localhost\n");
+    // One that is away has joined all the same.
+    machines.ctl(2, &["stop_app"]);
+    machines.becomes(1, "Running Nodes", &ALL[..1]);
+    machines.ctl(1, &[check]);
+}
+
 /// An AMQP connection to one machine, for one question after the other.
 fn ask<T>(machines: &Machines, number: usize, question: impl AsyncFnOnce(lapin::Channel) -> T) -> T {
     let address = format!("amqp://guest:guest@127.0.0.1:{}/%2f", machines.nodes[number - 1].amqp);

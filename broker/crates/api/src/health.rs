@@ -56,6 +56,12 @@ pub struct Health {
     /// Queues that depend on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<Value>>,
+    /// Nodes of the cluster that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<u32>,
+    /// Nodes that it shall have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<u32>,
 }
 
 impl Health {
@@ -73,6 +79,8 @@ impl Health {
             protocols: None,
             expired: None,
             queues: None,
+            online: None,
+            target: None,
         }
     }
 

@@ -411,6 +411,8 @@ pub enum Request {
     Events { places: Vec<EventPlace> },
     /// What has happened on the node that is asked; answers `node`, `next`, `missed` and `events`.
     OwnEvents { from: Option<u64> },
+    /// Whether the cluster has the size that it shall have; answers `reached`, `online` and `target`.
+    ClusterSize,
 }
 
 /// Why a request is refused, as far as tools tell it apart.

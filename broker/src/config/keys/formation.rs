@@ -41,7 +41,16 @@ pub(super) fn keys() -> Vec<Key> {
         no_effect("cluster_formation.lock_retry_timeout", one_seed),
         no_effect("cluster_formation.internal_lock_retries", one_seed),
         no_effect("cluster_formation.randomized_startup_delay_range.*", one_seed),
-        no_effect("cluster_formation.target_cluster_size_hint", "a cluster grows by the nodes that join it"),
+        key("cluster_formation.target_cluster_size_hint", |c: &mut Config, _, v| c.formation.members_wanted = v)
+            .with(|text| match text.parse() {
+                Ok(0_u32) => Err("must be at least 1".into()),
+                _ => Ok(()),
+            })
+            .default("1")
+            .doc(
+                "Members that the cluster shall have. While it has fewer, an import of definitions leaves out queues and bindings, \
+                 and the health check reached-target-cluster-size fails.",
+            ),
         no_effect("cluster_formation.node_cleanup.*", "members that discovery does not know stay members"),
     ]
 }

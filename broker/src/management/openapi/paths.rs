@@ -180,6 +180,7 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
         "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}/pattern/{pattern}",
         HEALTH,
     ),
+    ("/health/checks/reached-target-cluster-size", HEALTH),
     ("/health/checks/ready-to-serve-clients", HEALTH),
     ("/health/checks/port-listener/{port}", HEALTH),
     ("/health/checks/protocol-listener/{protocol}", HEALTH),

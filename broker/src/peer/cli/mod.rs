@@ -218,6 +218,7 @@ fn answer_question(node: &Node, request: Request) -> Outcome {
         Request::Environment => Ok(environment::environment(node)),
         Request::MirrorSyncCritical => Ok(queues::critical(node, Node::mirror_sync_critical)),
         Request::QuorumCritical => Ok(queues::critical(node, Node::quorum_critical)),
+        Request::ClusterSize => Ok(size(node)),
         Request::Certificates => certificates::certificates(node),
         Request::TlsFeatures => Ok(certificates::features()),
         Request::AuthAttempts { by_source } => Ok(features::auth_attempts(node, by_source)),
@@ -245,6 +246,16 @@ fn answer_question(node: &Node, request: Request) -> Outcome {
         // Answered in many frames, elsewhere, or by the process.
         _ => Err(Failure::Unknown),
     }
+}
+
+/// Nodes that run and that there shall be, and whether that is reached.
+fn size(node: &Node) -> Term {
+    let size = node.cluster_size();
+    map([
+        ("reached", Term::Bool(size.is_reached())),
+        ("online", Term::count(size.online)),
+        ("target", Term::count(size.target)),
+    ])
 }
 
 /// A name out of a request.

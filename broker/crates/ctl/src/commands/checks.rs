@@ -119,6 +119,19 @@ pub(super) const COMMANDS: &[Command] = &[
             )
         })
         .under(CHECKS),
+    Command::new("has_reached_target_cluster_size", has_reached_size)
+        .help(
+            USAGE,
+            "Fails if the cluster has fewer members than cluster_formation.target_cluster_size_hint says",
+        )
+        .of(&[Tool::Ctl, Tool::Diagnostics, Tool::Upgrade])
+        .banner(|target, _, _| {
+            format!(
+                "Checking if target cluster size has been reached on node {} ...",
+                target.name
+            )
+        })
+        .under(CHECKS),
     Command::new("check_virtual_hosts", |session| {
         let name = session.target.name.clone();
         match is_running(session)? {
@@ -256,6 +269,26 @@ fn critical(session: &mut Session<'_>, request: &Request, none: &str, lost: &str
     };
     let lines: Vec<String> = queues.iter().map(line).collect();
     Err(Problem::error(UNAVAILABLE, lines.join("\n")))
+}
+
+fn has_reached_size(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let size = session.ask(&Request::ClusterSize)?;
+    let name = &session.target.name;
+    let number = |key: &str| at(&size, &[key]).map(format::text).unwrap_or_default();
+    match at(&size, &["reached"]) {
+        Some(Term::Bool(true)) => Ok(Output::Both(
+            format!("Target cluster size has been reached on node {name}"),
+            Term::Map(vec![("result".to_owned(), Term::text("ok"))]),
+        )),
+        _ => Err(Problem::error(
+            UNAVAILABLE,
+            format!(
+                "Target cluster size on node {name} has not been reached: {} of {} nodes are online",
+                number("online"),
+                number("target")
+            ),
+        )),
+    }
 }
 
 fn not_running(session: &Session<'_>) -> String {
