@@ -5,10 +5,12 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use operator::cluster::build::monitoring::Apis;
 use operator::cluster::image::Reference;
+use operator::cluster::rollouts::Terms;
 use operator::{check, crd, preview, run};
 use rand::RngExt;
 use rand::distr::Alphanumeric;
@@ -74,6 +76,12 @@ struct Run {
     /// Name of this operator in the lease, to which random letters are added.
     #[arg(long, env = "POD_NAME", default_value = "warren-operator")]
     identity: String,
+    /// So many clusters have their pods replaced at the same time; 0: as many as want to.
+    #[arg(long, env = "WARREN_ROLLOUTS_AT_ONCE", default_value_t = 0)]
+    rollouts_at_once: u32,
+    /// Seconds after all pods of one cluster were replaced before the next cluster begins.
+    #[arg(long, env = "WARREN_ROLLOUT_DELAY", default_value_t = 0)]
+    rollout_delay: u64,
     /// Address of /metrics and /healthz.
     #[arg(long, env = "WARREN_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -167,6 +175,10 @@ fn run_operator(options: Run) -> Result<(), Failure> {
         lease_name: options.lease.lease_name,
         identity: format!("{}_{letters}", options.identity),
         listen: options.listen,
+        rollouts: Terms {
+            at_once: options.rollouts_at_once,
+            delay: Duration::from_secs(options.rollout_delay),
+        },
     };
     Ok(runtime()?.block_on(run::run(options))?)
 }

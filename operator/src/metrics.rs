@@ -88,7 +88,7 @@ impl Metrics {
     }
 
     /// The page.
-    pub fn page(&self, leader: bool) -> String {
+    pub fn page(&self, leader: bool, (rolling, queued): (usize, usize)) -> String {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut page = String::new();
         head(
@@ -136,6 +136,7 @@ impl Metrics {
             "Pods deleted to give them a new template",
         );
         line(&mut page, "warren_operator_pods_replaced_total", read(&self.replaced));
+        Self::rollouts(&mut page, (rolling, queued));
         self.policies(&mut page);
         self.decisions(&mut page);
         self.clusters(&mut page);
@@ -168,6 +169,20 @@ impl Metrics {
                 line(page, &format!("{name}{{{labels}}}"), u8::from(*holds));
             }
         }
+    }
+
+    fn rollouts(page: &mut String, (rolling, queued): (usize, usize)) {
+        let name = "warren_operator_clusters_rolling";
+        head(page, name, "gauge", "Clusters whose pods are being replaced");
+        line(page, name, rolling);
+        let name = "warren_operator_clusters_queued";
+        head(
+            page,
+            name,
+            "gauge",
+            "Clusters whose pods are to be replaced when those of others have been",
+        );
+        line(page, name, queued);
     }
 
     fn policies(&self, page: &mut String) {
@@ -224,7 +239,7 @@ mod tests {
         metrics.cluster("shop", "orders", std::slice::from_ref(&degraded));
         metrics.cluster("shop", "gone", &[degraded]);
         metrics.forget("shop", "gone");
-        let page = metrics.page(true);
+        let page = metrics.page(true, (2, 3));
         assert!(!page.contains("gone"));
         for expected in [
             "warren_operator_pass_duration_seconds_bucket{le=\"0.05\"} 0",

@@ -14,6 +14,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::events::{Recorder, Reporter};
@@ -28,6 +29,7 @@ use crate::cluster::heed::{Heed, Key};
 use crate::cluster::image::Reference;
 use crate::cluster::names::{LABEL_INSTANCE, LABEL_MANAGED_BY, OPERATOR};
 use crate::cluster::reconcile::{Context, on_error, reconcile};
+use crate::cluster::rollouts::{Rollouts, Terms};
 use crate::crd::{Policy, RabbitCluster};
 use crate::lease::{Election, Leadership};
 use crate::metrics::Metrics;
@@ -50,6 +52,8 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// Image of clusters that name none.
     pub default_image: Reference,
+    /// How many clusters are rolled at once.
+    pub rollouts: Terms,
     /// Where the Lease is.
     pub lease_namespace: String,
     /// Name of the Lease.
@@ -107,6 +111,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         election.release().await;
         return Ok(());
     }
+    suppose(&client, &options.namespaces, &context).await;
     let finish = CancellationToken::new();
     let work = controllers(&client, &options.namespaces, &context, &finish);
     tokio::pin!(work);
@@ -125,6 +130,26 @@ pub async fn run(options: Options) -> Result<(), Error> {
     Ok(())
 }
 
+/// Who was being rolled when the last operator ended. Who cannot be read is found out about by the first pass.
+async fn suppose(client: &Client, namespaces: &[String], context: &Context) {
+    for scope in scopes(namespaces) {
+        let clusters = api::<DeserializeGuard<RabbitCluster>>(client, scope);
+        match clusters.list(&ListParams::default()).await {
+            Ok(list) => context
+                .rollouts
+                .suppose(list.iter().filter_map(|cluster| cluster.0.as_ref().ok())),
+            Err(error) => tracing::warn!("who is being rolled is not known yet: {}", said(&error)),
+        }
+    }
+}
+
+fn scopes(namespaces: &[String]) -> Vec<Option<&str>> {
+    match namespaces {
+        [] => vec![None],
+        named => named.iter().map(|namespace| Some(namespace.as_str())).collect(),
+    }
+}
+
 fn context(client: &Client, options: &Options, leadership: Leadership) -> Context {
     let reporter = Reporter {
         controller: OPERATOR.into(),
@@ -133,6 +158,7 @@ fn context(client: &Client, options: &Options, leadership: Leadership) -> Contex
     Context {
         written: Written::default(),
         heed: Heed::default(),
+        rollouts: Rollouts::new(options.rollouts),
         client: client.clone(),
         recorder: Recorder::new(client.clone(), reporter),
         leadership,
@@ -164,7 +190,7 @@ async fn serve(options: &Options, context: Arc<Context>) -> Result<(), Error> {
     let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(failed)?;
     let page = Arc::clone(&context);
     let metrics = move || {
-        let text = page.metrics.page(page.leadership.holds());
+        let text = page.metrics.page(page.leadership.holds(), page.rollouts.counts());
         std::future::ready(text)
     };
     // An operator that waits for the lease is well, and ready to take over.
@@ -180,10 +206,7 @@ async fn serve(options: &Options, context: Arc<Context>) -> Result<(), Error> {
 }
 
 async fn controllers(client: &Client, namespaces: &[String], context: &Arc<Context>, finish: &CancellationToken) {
-    let scopes: Vec<Option<&str>> = match namespaces {
-        [] => vec![None],
-        named => named.iter().map(|namespace| Some(namespace.as_str())).collect(),
-    };
+    let scopes = scopes(namespaces);
     tracing::info!(?namespaces, "looking after these namespaces; none means all");
     let clusters = scopes.iter().map(|scope| run_clusters(client, *scope, context, finish));
     let policies: Vec<_> = scopes.iter().map(|scope| policy_controller(client, *scope)).collect();

@@ -99,6 +99,20 @@ impl Heed {
         waiters.remove(cluster);
     }
 
+    /// These are a cause as well, after so long.
+    pub fn wake(&self, clusters: Vec<Key>, after: Duration) {
+        if clusters.is_empty() {
+            return;
+        }
+        let wakes = self.wakes.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            for cluster in clusters {
+                let _ = wakes.send(cluster); // nobody may be there to be woken
+            }
+        });
+    }
+
     /// The clusters that change, each time that one does.
     pub fn wakes(&self) -> impl Stream<Item = Key> + Send + use<> {
         futures::stream::unfold(self.wakes.subscribe(), |mut wakes| async move {

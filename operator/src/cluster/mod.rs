@@ -27,6 +27,7 @@ pub mod pod_overrides;
 pub mod reconcile;
 pub mod renew;
 pub mod rollback;
+pub mod rollouts;
 pub mod rotation;
 pub mod secrets;
 pub mod settings;

@@ -20,6 +20,8 @@ pub enum Pace {
     Window,
     /// The first nodes are watched.
     Canary,
+    /// Other clusters are rolled.
+    Queued,
 }
 
 /// What holds the next node, of these that there are, `new` of the newest template.
@@ -31,6 +33,9 @@ pub fn holds(wanted: &Wanted, new: &[&PodSeen], old: &[&PodSeen]) -> Option<(Pac
     }
     if let Some(closed) = &wanted.closed {
         return Some((Pace::Window, closed.clone()));
+    }
+    if let Some(queued) = &wanted.queued {
+        return Some((Pace::Queued, queued.clone()));
     }
     if let (UpdateStrategy::Supervised, [last]) = (update.strategy, old) {
         let told = format!(

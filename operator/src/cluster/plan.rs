@@ -30,6 +30,8 @@ pub struct Wanted {
     pub update: Update,
     /// Why no node that is well may be replaced at this time, if so.
     pub closed: Option<String>,
+    /// Why no node that is well may be the first that is replaced, for the sake of other clusters, if so.
+    pub queued: Option<String>,
     /// What becomes of queues that cannot move from a node that leaves.
     pub non_movable: NonMovable,
     /// What is done about a node that could not leave for as long as the user would wait, if that is so.
@@ -425,7 +427,9 @@ fn paced<'a>(
     let (pace, told) = pace::holds(wanted, &new, &old)?;
     let holds = match pace {
         Pace::OnDelete => true,
-        Pace::Supervised | Pace::Window | Pace::Canary => why == Why::Turn && !seen.is_drained(candidate),
+        Pace::Supervised | Pace::Window | Pace::Canary | Pace::Queued => {
+            why == Why::Turn && !seen.is_drained(candidate)
+        }
     };
     holds.then_some((pace, told))
 }

@@ -18,7 +18,7 @@ use super::build::monitoring;
 use super::build::{Shape, build};
 use super::counts::{Counted, Written};
 use super::definitions;
-use super::heed::Heed;
+use super::heed::{Heed, Key};
 use super::image::Reference;
 use super::leave::{FORCE_REMOVE, TIMED_OUT};
 use super::level::{self, to_hold};
@@ -27,6 +27,7 @@ use super::observe::{self, Found, Monitoring, Place, Taken, observe};
 use super::pace::{self, Pace};
 use super::past::Past;
 use super::plan::{Overdue, Plan, Step, Wanted, plan};
+use super::rollouts::{Rollouts, key_of};
 use super::rotation::{self, Asked, Turn, turn};
 use super::secrets::{Verdicts, given_problem, judge, tls_problem};
 use super::settings;
@@ -66,6 +67,8 @@ pub struct Context {
     pub written: Written,
     /// Hears of changes in the brokers.
     pub heed: Heed,
+    /// Who rolls.
+    pub rollouts: Rollouts,
     /// Image of clusters that name none.
     pub default_image: Reference,
 }
@@ -75,7 +78,9 @@ impl Context {
     pub fn forget(&self, namespace: &str, name: &str) {
         self.metrics.forget(namespace, name);
         self.written.forget(&format!("{namespace}/{name}"));
-        self.heed.forget(&(namespace.to_owned(), name.to_owned()));
+        let key = (namespace.to_owned(), name.to_owned());
+        self.heed.forget(&key);
+        self.rollouts.forget(&key);
     }
 }
 
@@ -157,7 +162,7 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
     let found = observe(&context.client, past.carried_out(&cluster)).await?;
     let (addresses, cookies) = found.brokers();
     let key = (namespace.to_owned(), name.to_owned());
-    context.heed.follow(key, addresses, cookies);
+    context.heed.follow(key.clone(), addresses, cookies);
     let mut seen = situation(&Names::new(name), &found);
     let (outcome, notes, failure) = match Box::pin(carry_out(&cluster, &past, &found, &seen, context)).await {
         Ok((outcome, None)) => (outcome, Vec::new(), None),
@@ -176,6 +181,7 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
         ),
     };
     let known = cluster.status.as_ref().and_then(|status| status.rolled_back.clone());
+    let_others_in(&key, &outcome, &seen, context);
     let now = status(past.carried_out(&cluster), &seen, &outcome, Timestamp::now());
     tell(&cluster, &now, notes, context).await;
     let moved = write(&clusters, &cluster, &now, &context.written).await?;
@@ -183,6 +189,17 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
         Some(error) => Err(error.into()),
         None if moved => Ok(Action::requeue(GO_ON)),
         None => Ok(Action::requeue(next_look(&outcome, &seen, known.as_ref()))),
+    }
+}
+
+/// Those who wait for the cluster to be rolled are looked at when it has been.
+fn let_others_in(key: &Key, outcome: &Outcome, seen: &Situation, context: &Context) {
+    let plan = match outcome {
+        Outcome::Done(carried) => Some(&carried.plan),
+        Outcome::Paused | Outcome::Failed(..) => None,
+    };
+    if let Some(freed) = context.rollouts.settle(key, plan, seen, Instant::now()) {
+        context.heed.wake(freed.waiting, freed.after);
     }
 }
 
@@ -217,7 +234,7 @@ async fn carry_out(
         Ok(usable) => usable,
         Err(outcome) => return Ok((outcome, None)),
     };
-    let (secrets, plan) = decide(cluster, &valid, found, seen);
+    let (secrets, plan) = decide(cluster, &valid, found, seen, context);
     if let Some(problem) = given_problem(&valid.spec, &secrets, &found.given) {
         return Ok((Outcome::Failed("SecretMissing".into(), problem), None));
     }
@@ -381,7 +398,13 @@ fn monitored(valid: &ValidCluster, found: &Found, refused: Option<&String>) -> M
     }
 }
 
-fn decide(cluster: &RabbitCluster, valid: &ValidCluster, found: &Found, seen: &Situation) -> (Verdicts, Plan) {
+fn decide(
+    cluster: &RabbitCluster,
+    valid: &ValidCluster,
+    found: &Found,
+    seen: &Situation,
+    context: &Context,
+) -> (Verdicts, Plan) {
     let lived = seen.set.is_some() || seen.held > 0;
     let secrets = judge(&valid.names, found.cookie.as_ref(), found.default_user.as_ref(), lived);
     let wanted = Wanted {
@@ -389,6 +412,7 @@ fn decide(cluster: &RabbitCluster, valid: &ValidCluster, found: &Found, seen: &S
         secrets: secrets.to_restore().is_none(),
         update: valid.spec.update.clone(),
         closed: pace::closed(&valid.spec.update.maintenance_windows, found.at),
+        queued: context.rollouts.ask(&key_of(cluster), seen, Instant::now()),
         non_movable: valid.spec.scale_down.on_non_movable,
         overdue: overdue(cluster, found),
         given_up: cluster.annotations().get(FORCE_REMOVE).cloned(),
@@ -435,7 +459,7 @@ fn next_look(outcome: &Outcome, seen: &Situation, rolled_back: Option<&RolledBac
         Outcome::Done(carried) => {
             !matches!(
                 carried.plan.step,
-                Step::Rest | Step::Later(Pace::OnDelete | Pace::Supervised | Pace::Window, _)
+                Step::Rest | Step::Later(Pace::OnDelete | Pace::Supervised | Pace::Window | Pace::Queued, _)
             ) || carried.plan.fewer.is_some()
                 || carried.rotation != Turn::Rest
                 || carried.between.waits.is_some()

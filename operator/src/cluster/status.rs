@@ -16,6 +16,7 @@ use super::members;
 use super::names::{Names, selector_text};
 use super::pace::Pace;
 use super::plan::{Plan, Step};
+use super::rollouts::QUEUED;
 use super::rotation::Turn;
 use super::settings::{HandedOver, Late};
 use super::situation::{PodSeen, Situation};
@@ -256,6 +257,7 @@ fn reason(pace: Pace) -> &'static str {
         Pace::Supervised => "LastPodLeftToYou",
         Pace::Window => "WindowClosed",
         Pace::Canary => "CanaryWatched",
+        Pace::Queued => QUEUED,
     }
 }
 

@@ -243,7 +243,7 @@ fn prometheus_and_grafana_find_what_they_look_for() {
         assert!(page.contains(&row), "docs/monitoring.md has no row {row}");
     }
     let all = [dashboard, &serde_yaml::to_string(rules).unwrap()].concat();
-    let told = operator::metrics::Metrics::default().page(true);
+    let told = operator::metrics::Metrics::default().page(true, (0, 0));
     let words = all.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     for name in words.filter(|word| word.starts_with("warren_operator_")) {
         assert!(

@@ -327,6 +327,19 @@ fn outside_of_every_window_only_what_is_broken_or_has_begun_is_replaced() {
     assert_eq!(step(&situation(3, Some("b"), "0b+ 1b+ 2b+")), "rest");
 }
 
+#[test]
+fn a_cluster_that_waits_for_others_to_be_rolled_replaces_only_what_is_broken_or_has_begun() {
+    let wanted = Wanted {
+        queued: Some("the operator rolls 1 clusters at once".into()),
+        ..updating(Update::default())
+    };
+    let step = |seen: &Situation| told(&plan(&wanted, seen).step);
+    assert_eq!(step(&situation(3, Some("b"), "0a+ 1a+ 2a+")), "later Queued");
+    assert_eq!(step(&situation(3, Some("b"), "0a+ 1a- 2a+")), "1 Down");
+    assert_eq!(step(&out_of_service("0a+ 1a+ 2a+", 1)), "1 Turn");
+    assert_eq!(step(&situation(3, Some("b"), "0b+ 1b+ 2b+")), "rest");
+}
+
 /// Three nodes of revision a that know each other, where this one is the newest.
 fn three_members(newest: &str) -> Situation {
     let mut seen = situation(3, Some(newest), "0a+ 1a+ 2a+");
