@@ -189,7 +189,7 @@ impl Pages {
 fn common_environment(command: &mut Command, directory: &Path, port: u16, peers: u16) {
     command
         .env("HOME", directory) // the secret of the cluster lives here
-        .env("RABBITMQ_NODENAME", "interop@localhost")
+        .env("RABBITMQ_NODENAME", "rabbit@localhost")
         .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
         .env("RABBITMQ_NODE_PORT", port.to_string())
         .env("RABBITMQ_DIST_PORT", peers.to_string())
