@@ -24,6 +24,8 @@ pub(crate) enum Environment {
     Java,
     /// The tests of rabbit-hole, as one binary.
     RabbitHole,
+    /// The tests of Rust's client of the management API, as a binary, and one that runs them.
+    RustHttp,
     /// Nothing beyond this program.
     Rust,
 }
@@ -57,6 +59,11 @@ const GO: Tool = Tool {
     program: "go",
     version: &["version"],
     advice: "Go 1.24 or newer (https://go.dev/dl)",
+};
+const CARGO: Tool = Tool {
+    program: "cargo",
+    version: &["--version"],
+    advice: "Rust 1.95 or newer (https://rustup.rs)",
 };
 const JAVA: Tool = Tool {
     program: "javac",
@@ -96,7 +103,7 @@ impl Environment {
 
     /// True of what tests the management API.
     pub(crate) fn manages(self) -> bool {
-        self == Self::RabbitHole
+        matches!(self, Self::RabbitHole | Self::RustHttp)
     }
 
     fn name(self) -> &'static str {
@@ -107,6 +114,7 @@ impl Environment {
             Self::Go => "go",
             Self::Java => "java",
             Self::RabbitHole => "rabbit-hole",
+            Self::RustHttp => "rust-http",
             Self::Rust => "rust",
         }
     }
@@ -117,6 +125,7 @@ impl Environment {
             Self::Node => &[NODE, NPM],
             Self::Go | Self::RabbitHole => &[GO],
             Self::Java => &[JAVA, MAVEN],
+            Self::RustHttp => &[CARGO],
             Self::Rust => &[],
         }
     }
@@ -129,6 +138,7 @@ impl Environment {
             Self::Node => &["node"],
             Self::Go => &["go"],
             Self::RabbitHole => &["rabbit-hole", "src/own_tests.rs"],
+            Self::RustHttp => &["rust-http", "src/own_tests.rs"],
             Self::Java => &["java/pom.xml", "java/src"],
             Self::Rust => &[],
         }
@@ -171,6 +181,7 @@ impl Environment {
                 finish(maven.arg(format!("-Dbuild.dir={}", directory.display())).arg("compile"))
             }
             Self::RabbitHole => own_tests::rabbit_hole(&sources.join("rabbit-hole"), directory),
+            Self::RustHttp => own_tests::rust_http(&sources.join("rust-http"), directory),
             Self::Rust => Ok(()),
         }
     }
@@ -232,6 +243,11 @@ fn node(sources: &Path, directory: &Path) -> Result<()> {
 
 /// Runs a build step to its end; an error shows what it printed.
 pub(crate) fn finish(command: &mut Command) -> Result<()> {
+    answer(command).map(drop)
+}
+
+/// What a build step prints, once it has ended well.
+pub(crate) fn answer(command: &mut Command) -> Result<Vec<u8>> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -244,5 +260,5 @@ pub(crate) fn finish(command: &mut Command) -> Result<()> {
             String::from_utf8_lossy(&said)
         );
     }
-    Ok(())
+    Ok(output.stdout)
 }

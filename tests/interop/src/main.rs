@@ -44,7 +44,7 @@ struct Arguments {
     #[arg(long)]
     start_rabbitmq: bool,
     /// Run only the suites whose name begins so; may be repeated. Suites: pika-handbook, pika-0.10-handbook, pika,
-    /// aio-pika, kombu, celery, amqplib, amqp091-go, java, lapin, rabbit-hole.
+    /// aio-pika, kombu, celery, amqplib, amqp091-go, java, lapin, rabbit-hole, rabbitmq_http_client.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Leave out the suites whose name begins so; may be repeated. The only way to pass without a suite's toolchain.

@@ -1,10 +1,12 @@
 //! Clients whose own tests are run: the sources of a pinned version are copied beside the environment, the places where the tests name a broker on
-//! its usual ports are pointed at ours, and the suite's main file is replaced by one that reports as we read it. What a test asserts is never touched.
+//! its usual ports are pointed at ours, and what runs them is replaced by what reports as we read it. What a test asserts is never touched.
 
+use crate::environment::{answer, finish};
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// A text that the tests must hold exactly so often, and what stands there afterwards.
 struct Pointed {
@@ -53,6 +55,82 @@ const RABBIT_HOLE: [Pointed; 6] = [
     },
 ];
 
+const RUST_HTTP: [Pointed; 12] = [
+    Pointed {
+        file: "test_helpers.rs",
+        times: 1,
+        from: "    ENDPOINT.to_owned()",
+        to: "    broker::endpoint()",
+    },
+    Pointed {
+        file: "test_helpers.rs",
+        times: 1,
+        from: "\"localhost\".to_owned()",
+        to: "broker::host()",
+    },
+    Pointed {
+        file: "test_helpers.rs",
+        times: 1,
+        from: "AMQP_ENDPOINT.to_owned()",
+        to: "broker::amqp_endpoint()",
+    },
+    Pointed {
+        file: "test_helpers.rs",
+        times: 1,
+        from: "\"{AMQP_ENDPOINT}/{name}\"",
+        to: "\"{}/{name}\", broker::amqp_endpoint()",
+    },
+    Pointed {
+        file: "test_helpers.rs",
+        times: 1,
+        from: "\"{AMQP_ENDPOINT}?hostname='vhost:{name}'\"",
+        to: "\"{}?hostname='vhost:{name}'\", broker::amqp_endpoint()",
+    },
+    Pointed {
+        file: "test_helpers.rs",
+        times: 1,
+        from: "&hostname(), 5672,",
+        to: "&hostname(), broker::amqp_port(),",
+    },
+    Pointed {
+        file: "async_channel_tests.rs",
+        times: 4,
+        from: "&hostname(), 5672,",
+        to: "&hostname(), broker::amqp_port(),",
+    },
+    Pointed {
+        file: "async_connection_tests.rs",
+        times: 2,
+        from: "&hostname(), 5672,",
+        to: "&hostname(), broker::amqp_port(),",
+    },
+    Pointed {
+        file: "async_health_checks_tests.rs",
+        times: 1,
+        from: "health_check_port_listener(15672)",
+        to: "health_check_port_listener(broker::management_port())",
+    },
+    Pointed {
+        file: "blocking_health_checks_tests.rs",
+        times: 1,
+        from: "health_check_port_listener(15672)",
+        to: "health_check_port_listener(broker::management_port())",
+    },
+    // They want certificates and a library for TLS; the client's authors leave them out of a run as well.
+    Pointed {
+        file: "main.rs",
+        times: 1,
+        from: "mod async_tls_tests;\n",
+        to: "",
+    },
+    Pointed {
+        file: "main.rs",
+        times: 1,
+        from: "mod blocking_tls_tests;\n",
+        to: "",
+    },
+];
+
 /// Builds rabbit-hole's tests as `directory/suite`.
 pub(crate) fn rabbit_hole(sources: &Path, directory: &Path) -> Result<()> {
     let module = go_module(sources, "github.com/michaelklishin/rabbit-hole/v2")?;
@@ -65,20 +143,74 @@ pub(crate) fn rabbit_hole(sources: &Path, directory: &Path) -> Result<()> {
         .args(["test", "-c", "-mod=readonly", "-o"])
         .arg(directory.join("suite"))
         .arg(".");
-    crate::environment::finish(build.current_dir(&copy))
+    finish(build.current_dir(&copy))
+}
+
+/// Builds the tests of Rust's rabbitmq_http_client as `directory/tests`, and what runs them as `directory/suite`.
+pub(crate) fn rust_http(sources: &Path, directory: &Path) -> Result<()> {
+    let copy = directory.join("source");
+    let tests = copy.join("tests/integration");
+    copy_flat(sources, &copy)?;
+    copy_flat(
+        &cargo_package(&copy, "rabbitmq_http_client")?.join("tests/integration"),
+        &tests,
+    )?;
+    point(&tests, &RUST_HTTP)?;
+    finish(cargo_test().current_dir(&copy))?;
+    // Now that nothing is left to say about the sources, where the programs are.
+    let said = answer(cargo_test().args(["--message-format", "json"]).current_dir(&copy))?;
+    fs::copy(executable(&said, "integration")?, directory.join("tests"))?;
+    fs::copy(executable(&said, "suite")?, directory.join("suite"))?;
+    fs::copy(copy.join("lacking.txt"), directory.join("lacking.txt"))?;
+    // The programs are all that is run; what they were made of is a hundred times as much.
+    fs::remove_dir_all(copy.join("target")).context("cannot remove what the compiler left")
+}
+
+/// Compiles the tests and what runs them.
+fn cargo_test() -> Command {
+    let mut build = Command::new("cargo");
+    build.args(["test", "--no-run", "--locked", "--quiet", "--test", "integration"]);
+    build.args(["--target-dir", "target"]);
+    build
+}
+
+/// Where cargo keeps the sources of a package that `copy/Cargo.lock` pins, after it has proven their hash.
+fn cargo_package(copy: &Path, name: &str) -> Result<PathBuf> {
+    let mut metadata = Command::new("cargo");
+    metadata.args(["metadata", "--locked", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_slice(&answer(metadata.current_dir(copy))?)?;
+    let packages = metadata["packages"].as_array().context("cargo names no packages")?;
+    let package = packages.iter().find(|package| package["name"] == name);
+    let manifest = package.and_then(|package| package["manifest_path"].as_str());
+    let manifest = PathBuf::from(manifest.with_context(|| format!("cargo does not say where {name} is"))?);
+    Ok(manifest.parent().context("a manifest is in a directory")?.to_owned())
+}
+
+/// The program that the compiler made of a target, by what it said.
+fn executable(said: &[u8], target: &str) -> Result<PathBuf> {
+    let messages = said.split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
+    for message in messages {
+        let message: Value = serde_json::from_slice(message)?;
+        if let Some(path) = message["executable"]
+            .as_str()
+            .filter(|_| message["target"]["name"] == target)
+        {
+            return Ok(PathBuf::from(path));
+        }
+    }
+    anyhow::bail!("cargo does not say where it has put {target}")
 }
 
 /// Where Go keeps the module that `sources/go.mod` pins, after it has proven its hash.
 fn go_module(sources: &Path, module: &str) -> Result<PathBuf> {
-    crate::environment::finish(
+    finish(
         Command::new("go")
             .args(["mod", "download", module])
             .current_dir(sources),
     )?;
     let mut list = Command::new("go");
     list.args(["list", "-m", "-f", "{{.Dir}}", module]);
-    let output = list.current_dir(sources).stdin(Stdio::null()).output()?;
-    let path = PathBuf::from(String::from_utf8(output.stdout)?.trim());
+    let path = PathBuf::from(String::from_utf8(answer(list.current_dir(sources))?)?.trim());
     ensure!(path.is_dir(), "go does not say where {module} is");
     Ok(path)
 }
@@ -147,5 +279,17 @@ mod tests {
         fs::write(directory.path().join("a"), "localhost:5672 localhost:5672").unwrap();
         let refusal = point(directory.path(), &ONE).unwrap_err().to_string();
         assert_eq!(refusal, "a has 2 times 'localhost:5672', not 1");
+    }
+    #[test]
+    fn the_program_of_a_target_is_where_the_compiler_says() {
+        let said = br#"{"reason":"compiler-artifact","target":{"name":"suite"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"integration"},"executable":"/t/integration-1"}
+{"reason":"compiler-artifact","target":{"name":"suite"},"executable":"/t/suite"}
+{"reason":"build-finished","success":true}
+"#;
+        assert_eq!(executable(said, "suite").unwrap(), Path::new("/t/suite"));
+        assert_eq!(executable(said, "integration").unwrap(), Path::new("/t/integration-1"));
+        let refusal = executable(said, "broker").unwrap_err().to_string();
+        assert_eq!(refusal, "cargo does not say where it has put broker");
     }
 }

@@ -12,7 +12,7 @@ use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// No suite needs a quarter of this.
+/// No suite needs half of this.
 const SUITE_PATIENCE: Duration = Duration::from_secs(150);
 
 /// One foreign client and the tests written with it.
@@ -26,7 +26,7 @@ pub(crate) struct Suite {
 }
 
 /// Every suite, in the order they run.
-pub(crate) const SUITES: [Suite; 11] = [
+pub(crate) const SUITES: [Suite; 12] = [
     Suite {
         name: "pika-handbook",
         environment: Environment::PythonClients,
@@ -80,6 +80,11 @@ pub(crate) const SUITES: [Suite; 11] = [
     Suite {
         name: "rabbit-hole",
         environment: Environment::RabbitHole,
+        script: "",
+    },
+    Suite {
+        name: "rabbitmq_http_client",
+        environment: Environment::RustHttp,
         script: "",
     },
 ];
@@ -153,7 +158,7 @@ impl Suite {
                 command
             }
             Environment::Node => Command::new("node"),
-            Environment::Go | Environment::RabbitHole => Command::new(directory.join("suite")),
+            Environment::Go | Environment::RabbitHole | Environment::RustHttp => Command::new(directory.join("suite")),
             Environment::Java => Command::new("java"),
             Environment::Rust => Command::new(std::env::current_exe()?),
         };
@@ -169,7 +174,7 @@ impl Suite {
                 command.args(["-cp", &classes, "Tap"]);
             }
             Environment::Rust => drop(command.arg("--as-lapin-suite")),
-            Environment::PythonClients | Environment::Go | Environment::RabbitHole => {}
+            Environment::PythonClients | Environment::Go | Environment::RabbitHole | Environment::RustHttp => {}
         }
         Ok(command)
     }
