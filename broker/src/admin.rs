@@ -7,11 +7,14 @@
 mod changes;
 mod evacuation;
 mod feature_level;
+mod health;
 mod leaving;
 mod maintenance;
+mod members;
 mod policies;
 mod policy_report;
 mod proven;
+mod queues;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -47,6 +50,9 @@ pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
         .merge(evacuation::routes())
         .merge(leaving::routes())
         .merge(changes::routes())
+        .merge(queues::routes())
+        .merge(health::routes())
+        .merge(members::routes())
         .merge(settings::routes())
         .merge(feature_level::routes())
         .route_layer(middleware::from_fn_with_state(door, proven::demand));

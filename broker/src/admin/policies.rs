@@ -148,6 +148,6 @@ pub(super) fn wrong(reason: String) -> Response {
     failed(StatusCode::BAD_REQUEST, "bad_request", reason.trim_end())
 }
 
-fn failed(status: StatusCode, error: &str, reason: &str) -> Response {
+pub(super) fn failed(status: StatusCode, error: &str, reason: &str) -> Response {
     (status, Json(ApiError::new(error, reason))).into_response()
 }

@@ -1,6 +1,6 @@
 //! Conversations with the admin port of a running node, as the operator has them.
 
-use api::{ApplyTo, FeatureLevel, Policy, PolicyReport};
+use api::{ApplyTo, FeatureLevel, Policy, PolicyReport, QueueCopy};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -229,4 +229,58 @@ async fn who_waits_for_changes_hears_of_policies_virtual_hosts_alarms_and_mainte
     node.stopping().cancel();
     let stopped = tokio::time::timeout(Duration::from_secs(10), mark(&port, &format!("?since={last}"))).await;
     assert_eq!(stopped.expect("a node that stops keeps nobody waiting"), last);
+}
+
+#[tokio::test]
+async fn copies_are_listed_moved_and_synchronised_by_word_and_what_cannot_be_is_refused_with_a_reason() {
+    let (_folder, node) = started_blank().await;
+    node.commit(durable_queue(&node, "orders")).await.unwrap();
+    let own = cookie("SECRET");
+    let port = routes(Process::around(node.clone()), Door::new(|| Ok(vec![cookie("SECRET")])));
+    let (status, body) = ask(&port, &own, "GET", "/queues", b"").await;
+    let told: Vec<QueueCopy> = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, told.len()), (200, 1));
+    assert_eq!((told[0].queue.name.as_str(), told[0].messages), ("orders", Some(0)));
+    let none = json!({"moves": []}).to_string();
+    assert_eq!(
+        ask(&port, &own, "POST", "/rebalance", br#"{"dry_run": true}"#).await,
+        (200, none.clone())
+    );
+    assert_eq!(ask(&port, &own, "POST", "/rebalance", b"").await, (200, none));
+    let stays = json!({"moved": 0, "stay": 0}).to_string();
+    assert_eq!(ask(&port, &own, "POST", "/transfers", b"").await, (200, stays));
+    for (method, target, body, status, word) in [
+        ("POST", "/transfers", r#"{"too": []}"#, 400, "unknown field `too`"),
+        (
+            "POST",
+            "/rebalance",
+            r#"{"queue_pattern": "("}"#,
+            400,
+            "Opening parenthesis",
+        ),
+        ("POST", "/queues/%2F/orders/sync", "", 409, "not_mirrored"),
+        ("DELETE", "/queues/%2F/orders/sync", "", 409, "not_mirrored"),
+        ("POST", "/queues/%2F/none/sync", "", 404, "there is no such queue"),
+        (
+            "PUT",
+            "/queues/%2F/orders/copies/rabbit@none",
+            "",
+            409,
+            "there is no node 'rabbit@none'",
+        ),
+        ("DELETE", "/members/rabbit@none", "", 404, ""),
+        ("GET", "/health/checks/none", "", 404, "there is no such check"),
+    ] {
+        let told = ask(&port, &own, method, target, body.as_bytes()).await;
+        assert!(told.0 == status && told.1.contains(word), "{method} {target}: {told:?}");
+    }
+    for name in [
+        "alarms",
+        "local-alarms",
+        "node-is-quorum-critical",
+        "reached-target-cluster-size",
+    ] {
+        let (status, body) = ask(&port, &own, "GET", &format!("/health/checks/{name}"), b"").await;
+        assert!(status == 200 && body.contains("\"ok\""), "{name}: {body}");
+    }
 }

@@ -11,7 +11,7 @@ use axum::{
 use serde_json::Value;
 use std::sync::Arc;
 
-use super::{Api, answer::Outcome, caller::Caller, failure::Failure};
+use super::{Api, answer::Outcome, caller::Caller, failure::Failure, readiness::target_size};
 use crate::host::{AlarmsOn, Node, certificates};
 
 /// The routes of this resource.
@@ -40,16 +40,36 @@ pub(super) fn verdict(health: Health) -> Outcome {
     Ok((status, Json(health)).into_response())
 }
 
+/// The checks that need no more than a name, such as `node-is-quorum-critical`; `None` if there is no such.
+pub fn check(node: &Node, name: &str) -> Option<Health> {
+    Some(match name {
+        "alarms" => alarms_of_all(node),
+        "local-alarms" => own_alarms(node),
+        "node-is-mirror-sync-critical" => mirrors_depend_on(node),
+        "node-is-quorum-critical" => majorities_depend_on(node),
+        "reached-target-cluster-size" => target_size(node),
+        _ => return None,
+    })
+}
+
 async fn alarms(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
-    judge_alarms(api.node.alarms_of_all(), "There are alarms in effect in the cluster")
+    verdict(alarms_of_all(&api.node))
 }
 
 async fn local_alarms(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
-    let own = (api.node.name().clone(), api.node.alarms().own());
+    verdict(own_alarms(&api.node))
+}
+
+fn alarms_of_all(node: &Node) -> Health {
+    judge_alarms(node.alarms_of_all(), "There are alarms in effect in the cluster")
+}
+
+fn own_alarms(node: &Node) -> Health {
+    let own = (node.name().clone(), node.alarms().own());
     judge_alarms(vec![own], "There are alarms in effect on the node")
 }
 
-fn judge_alarms(on: Vec<(catalog::NodeName, AlarmsOn)>, reason: &str) -> Outcome {
+fn judge_alarms(on: Vec<(catalog::NodeName, AlarmsOn)>, reason: &str) -> Health {
     let raised = on.iter().flat_map(|(node, on)| {
         let alarm = |resource: &str| Alarm {
             node: node.to_string(),
@@ -59,13 +79,13 @@ fn judge_alarms(on: Vec<(catalog::NodeName, AlarmsOn)>, reason: &str) -> Outcome
         memory.into_iter().chain(on.disk.then(|| alarm("disk")))
     });
     let raised: Vec<Alarm> = raised.collect();
-    verdict(match raised.is_empty() {
+    match raised.is_empty() {
         true => Health::ok(),
         false => Health {
             alarms: Some(raised),
             ..Health::failed(reason)
         },
-    })
+    }
 }
 
 /// Every virtual host of the catalogue is served; there is no state between.
@@ -74,36 +94,44 @@ async fn virtual_hosts(_: Caller) -> Outcome {
 }
 
 /// Nothing depends on a node that is alone.
-fn single_node() -> Outcome {
-    verdict(Health {
+fn single_node() -> Health {
+    Health {
         reason: Some("single node cluster".to_owned()),
         ..Health::ok()
-    })
+    }
 }
 
 async fn mirror_sync_critical(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
-    let reason = "There are classic mirrored queues without online synchronised mirrors";
-    critical(&api, Node::mirror_sync_critical, reason)
+    verdict(mirrors_depend_on(&api.node))
 }
 
 async fn quorum_critical(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
+    verdict(majorities_depend_on(&api.node))
+}
+
+fn mirrors_depend_on(node: &Node) -> Health {
+    let reason = "There are classic mirrored queues without online synchronised mirrors";
+    critical(node, Node::mirror_sync_critical, reason)
+}
+
+fn majorities_depend_on(node: &Node) -> Health {
     let reason = "There are quorum queues that would lose their quorum if the target node is shut down";
-    critical(&api, Node::quorum_critical, reason)
+    critical(node, Node::quorum_critical, reason)
 }
 
 /// Fails if queues depend on the node.
-fn critical(api: &Api, which: fn(&Node) -> Vec<Arc<catalog::QueueRecord>>, reason: &str) -> Outcome {
-    if api.node.is_alone() {
+fn critical(node: &Node, which: fn(&Node) -> Vec<Arc<catalog::QueueRecord>>, reason: &str) -> Health {
+    if node.is_alone() {
         return single_node();
     }
-    let queues: Vec<Value> = which(&api.node).iter().map(|queue| named(queue)).collect();
-    verdict(match queues.is_empty() {
+    let queues: Vec<Value> = which(node).iter().map(|queue| named(queue)).collect();
+    match queues.is_empty() {
         true => Health::ok(),
         false => Health {
             queues: Some(queues),
             ..Health::failed(reason)
         },
-    })
+    }
 }
 
 pub(super) fn named(queue: &catalog::QueueRecord) -> Value {

@@ -27,7 +27,7 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/health/checks/is-in-service", get(in_service))
         .route("/health/checks/below-node-connection-limit", get(below_limit))
         .route("/health/checks/ready-to-serve-clients", get(ready))
-        .route("/health/checks/reached-target-cluster-size", get(target_size))
+        .route("/health/checks/reached-target-cluster-size", get(reached_target_size))
         .route("/health/checks/metadata-store/initialized", get(initialised))
         .route(
             "/health/checks/metadata-store/initialized/with-data",
@@ -93,10 +93,14 @@ async fn ready(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
     )
 }
 
-async fn target_size(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
-    let size = api.node.cluster_size();
+async fn reached_target_size(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
+    verdict(target_size(&api.node))
+}
+
+pub(super) fn target_size(node: &Node) -> Health {
+    let size = node.cluster_size();
     let (online, target) = (size.online, size.target);
-    verdict(match size.is_reached() {
+    match size.is_reached() {
         true => Health::ok(),
         false => Health {
             online: Some(online),
@@ -105,7 +109,7 @@ async fn target_size(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
                 "target cluster size not reached: {online} of {target} nodes are online"
             ))
         },
-    })
+    }
 }
 
 /// Whoever gets here has been let in by the definitions: they are there.

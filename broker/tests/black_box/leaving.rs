@@ -91,3 +91,35 @@ async fn nothing_new_is_placed_on_it_until_it_is_told_to_stay_and_a_restart_does
     assert_eq!(machines.leaving(2, "DELETE")["is_marked"], false);
     machines.shows(1, "all.new", "slave_pids", &[ALL[1]]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_and_leaders_of_queues_go_where_they_are_told_to() {
+    let machines = Machines::cluster(3);
+    machines.ctl(1, &["set_policy", "two", "^two", TWO]);
+    declare(&machines, 3, "two.led").await;
+    fill(&machines, 3, "two.led", 200).await;
+    let put = |node: &str| machines.prove(3, ("PUT", &format!("/queues/%2F/two.led/copies/{node}")), "");
+    for node in [ALL[0], ALL[1]] {
+        assert!(put(node).starts_with("HTTP/1.1 204"));
+    }
+    let synchronise = machines.prove(1, ("POST", "/queues/%2F/two.led/sync"), "");
+    assert!(
+        synchronise.starts_with("HTTP/1.1 204"),
+        "whoever is asked: {synchronise}"
+    );
+    machines.shows_mirrors(1, "two.led", 2);
+    let order = format!(
+        r#"{{"queues": [{{"vhost": "/", "name": "two.led"}}], "to": ["{}"]}}"#,
+        ALL[1]
+    );
+    let moved = machines.prove(3, ("POST", "/transfers"), &order);
+    assert!(moved.ends_with(r#"{"moved":1,"stay":0}"#), "{moved}");
+    machines.shows(1, "two.led", "leader", &[ALL[1]]);
+    let elsewhere = machines.prove(3, ("DELETE", &format!("/queues/%2F/two.led/copies/{}", ALL[0])), "");
+    assert!(
+        elsewhere.contains("409") && elsewhere.contains(&format!("is led by {}", ALL[1])),
+        "{elsewhere}"
+    );
+    let expected: Vec<u32> = (0..200).collect();
+    assert_eq!(drain(&machines, 1, "two.led").await, expected);
+}

@@ -39,11 +39,21 @@ impl Loads {
 impl Catalog {
     /// Who could lead the mirrored queues that the node leads: of those in sync the one that would lead the fewest then.
     pub fn successors(&self, node: NodeUuid) -> Vec<Transfer> {
+        self.successors_among(node, |_| true, |_| true)
+    }
+
+    /// The same for some of the queues, and some of the nodes that could lead them.
+    pub fn successors_among(
+        &self,
+        node: NodeUuid,
+        is_meant: impl Fn(&QueueRecord) -> bool,
+        may_have: impl Fn(NodeUuid) -> bool,
+    ) -> Vec<Transfer> {
         let led = self.nodes.keys().map(|node| (*node, self.leads(*node).count()));
         let mut loads = Loads(led.collect());
         let mut transfers = Vec::new();
-        for queue in self.leads(node) {
-            if let Some(to) = self.idlest_in_sync(queue, &loads) {
+        for queue in self.leads(node).filter(|queue| is_meant(queue)) {
+            if let Some(to) = self.idlest_in_sync(queue, &loads, &may_have) {
                 let (queue, from) = (queue.id, node);
                 loads.shift(Transfer { queue, from, to });
                 transfers.push(Transfer { queue, from, to });
@@ -53,11 +63,17 @@ impl Catalog {
     }
 
     /// Of the mirrors in sync the one that leads the fewest; of equals the oldest.
-    fn idlest_in_sync(&self, queue: &QueueRecord, loads: &Loads) -> Option<NodeUuid> {
+    fn idlest_in_sync(
+        &self,
+        queue: &QueueRecord,
+        loads: &Loads,
+        may_have: impl Fn(NodeUuid) -> bool,
+    ) -> Option<NodeUuid> {
         let mirrors = queue.replicas.iter().flat_map(|replicas| replicas.mirrors());
         let in_sync =
             mirrors.filter(|copy| Replicas::is_in_sync(copy, &self.nodes) && may_lead(&self.nodes, copy.node));
-        in_sync.map(|copy| copy.node).min_by_key(|node| loads.of(*node))
+        let able = in_sync.map(|copy| copy.node).filter(|node| may_have(*node));
+        able.min_by_key(|node| loads.of(*node))
     }
 
     /// What would make every node lead about as many of these mirrored queues. A queue moves once at most.
@@ -73,7 +89,7 @@ impl Catalog {
         let mut transfers = Vec::new();
         for (from, queues) in led {
             for queue in queues {
-                let to = self.idlest_in_sync(&queue, &loads);
+                let to = self.idlest_in_sync(&queue, &loads, |_| true);
                 if let Some(to) = to.filter(|to| loads.of(*to) + 1 < loads.of(from)) {
                     let transfer = Transfer {
                         queue: queue.id,
@@ -115,6 +131,25 @@ mod tests {
         let cluster = cluster("aaab");
         let successors = cluster.fixture.catalog.successors(uuid('a'));
         assert_eq!(targets(&successors), "bbcc", "the fixture's own queue is one more");
+    }
+
+    #[test]
+    fn some_queues_go_to_some_nodes_and_what_none_of_these_has_in_sync_stays() {
+        let mut cluster = cluster("aaa");
+        cluster.propose(MirrorAct::Evict(uuid('c'))).unwrap();
+        let to_c = |is_meant: fn(&QueueRecord) -> bool| {
+            let successors = cluster
+                .fixture
+                .catalog
+                .successors_among(uuid('a'), is_meant, |node| node == uuid('c'));
+            targets(&successors)
+        };
+        assert_eq!(
+            to_c(|_| true),
+            "ccc",
+            "the fixture's own queue has no mirror in sync there"
+        );
+        assert_eq!(to_c(|queue| queue.name.as_str() == "q1"), "c");
     }
 
     #[test]

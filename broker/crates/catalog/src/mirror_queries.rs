@@ -4,7 +4,7 @@
 
 use crate::mirrors::MirrorAct;
 use crate::record::{NodeName, QueueRecord};
-use crate::replicas::{CopyRecord, Replicas, running};
+use crate::replicas::{CopyRecord, Replicas, may_lead, running};
 use crate::state::Catalog;
 use model::{NodeUuid, Promote};
 use std::sync::Arc;
@@ -197,11 +197,15 @@ impl Catalog {
             let incarnation = running(&self.nodes, copy.node)?;
             Some((copy, copy.node, incarnation))
         });
-        let (mut on_disk, mut oldest) = (None, None);
+        let (mut in_sync, mut on_disk, mut oldest) = (None, None, None);
         for (copy, node, incarnation) in &mut mirrors {
             if Replicas::is_in_sync(copy, &self.nodes) {
-                let (node, incarnation) = (node, incarnation);
-                return OnShutdown::HandOver { node, incarnation };
+                let hand_over = OnShutdown::HandOver { node, incarnation };
+                // One that is to go leads before nobody does.
+                if may_lead(&self.nodes, node) {
+                    return hand_over;
+                }
+                in_sync = in_sync.or(Some(hand_over));
             }
             if copy.state.is_counted() {
                 on_disk = on_disk.or(Some(node));
@@ -211,7 +215,7 @@ impl Catalog {
         let may_force =
             replicas.min_counted <= 1 && queue.ha().and_then(|ha| ha.promote_on_shutdown) == Some(Promote::Always);
         let forced = oldest.filter(|_| may_force).map_or(OnShutdown::Wait, OnShutdown::Force);
-        on_disk.map_or(forced, OnShutdown::Elected)
+        in_sync.unwrap_or(on_disk.map_or(forced, OnShutdown::Elected))
     }
 }
 

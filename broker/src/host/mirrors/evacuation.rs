@@ -189,7 +189,8 @@ fn may_have(node: &NodeRecord) -> bool {
     node.may_be_given_copies() && node.may_lead()
 }
 
-fn change(queue: &QueueRecord, act: MirrorAct) -> MirrorChange {
+/// On the record as it is; it begins with its leader's copy where there is none.
+pub(super) fn change(queue: &QueueRecord, act: MirrorAct) -> MirrorChange {
     let known = queue
         .replicas
         .as_ref()

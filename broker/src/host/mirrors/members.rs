@@ -4,15 +4,14 @@
 //! every mirror is, and counts when it has everything; a majority of the members stays counted.
 
 use access::Pattern;
-use catalog::{
-    Answer, Command, MirrorAct, MirrorChange, MirrorRefusal, MirrorsProposal, OnShutdown, QueueRecord, Transfer,
-};
+use catalog::{Answer, Command, MirrorAct, MirrorRefusal, MirrorsProposal, OnShutdown, QueueRecord, Transfer};
 use link::{Failure, Request, Term};
 use model::{NodeUuid, QueueId};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::super::node::Node;
+use super::evacuation::change;
 
 /// How long another member may take to lead in the place of one that goes.
 const HAND_OVER_PATIENCE: Duration = Duration::from_secs(10);
@@ -203,6 +202,32 @@ impl Node {
         }
     }
 
+    /// Gives a node a copy of a queue that is led here, or takes it away, by name. What its policy wants is looked at again when a policy or a node
+    /// changes.
+    ///
+    /// # Errors
+    /// In whose words there are that it cannot be.
+    pub async fn change_copies(&self, record: &QueueRecord, on: &str, what: Membership) -> Result<(), Failure> {
+        if record.is_quorum() {
+            return self.change_members(record, on, what).await;
+        }
+        if self.snapshot().is_remote(record) {
+            return Err(Failure::Refused(format!(
+                "{} is led by {}: ask that node",
+                record.title(),
+                record.leader
+            )));
+        }
+        let found = self.snapshot().catalog.node_by_name(on).map(|node| node.uuid);
+        let node = found.ok_or_else(|| Failure::Refused(format!("there is no node '{on}'")))?;
+        let has_one = record.replicas.as_ref().is_some_and(|all| all.copy(node).is_some());
+        match what {
+            Membership::Add if !has_one => self.propose_member(record.id, MirrorAct::AddCopy(node)).await,
+            Membership::Delete if has_one => self.propose_member(record.id, MirrorAct::RemoveCopy(node)).await,
+            Membership::Add | Membership::Delete => Ok(()),
+        }
+    }
+
     /// The leader's own copy goes once another leads: that one proposes it.
     async fn leave_to_another(&self, record: &QueueRecord, on: &str) -> Result<(), Failure> {
         let stays = || refused("the member leads the queue, and no other member is in sync that could");
@@ -228,17 +253,11 @@ impl Node {
         let identity = self.identity();
         for _ in 0..ATTEMPTS_MAX {
             let record = self.snapshot().catalog.queue_by_id(queue).cloned();
-            let replicas = record.and_then(|record| record.replicas.clone());
-            let replicas = replicas.ok_or(Failure::NotFound)?;
+            let record = record.ok_or(Failure::NotFound)?;
             let proposal = MirrorsProposal {
                 node: identity.node,
                 incarnation: identity.incarnation,
-                changes: vec![MirrorChange {
-                    queue,
-                    epoch: replicas.epoch,
-                    version: replicas.version,
-                    act,
-                }],
+                changes: vec![change(&record, act)],
             };
             match self.commit(Command::Mirrors(proposal)).await {
                 Ok(Answer::Mirrors(outcomes)) => match outcomes.into_iter().next() {

@@ -67,7 +67,8 @@ impl Selection {
 }
 
 impl Node {
-    fn rebalancing(&self, selection: &Selection) -> Vec<Transfer> {
+    /// What would make all nodes lead about as many of these queues.
+    pub fn rebalancing(&self, selection: &Selection) -> Vec<Transfer> {
         self.snapshot().catalog.rebalancing(|queue| selection.has(queue))
     }
 
@@ -109,6 +110,21 @@ impl Node {
             }
         }
         Ok(self.led_of(selection))
+    }
+
+    /// Hands over queues that are led here, to nodes among these; how many there were, and how many others lead now.
+    pub async fn transfer(
+        &self,
+        is_meant: impl Fn(&QueueRecord) -> bool,
+        may_have: impl Fn(&str) -> bool,
+    ) -> (usize, usize) {
+        let snapshot = self.snapshot().clone();
+        let own = self.identity().node;
+        let name_fits = |node| snapshot.catalog.node(node).is_some_and(|node| may_have(&node.name));
+        let meant = snapshot.catalog.leads(own).filter(|queue| is_meant(queue)).count();
+        let transfers = snapshot.catalog.successors_among(own, &is_meant, name_fits);
+        let moved = self.hand_over(&transfers, Instant::now() + PATIENCE).await;
+        (meant, moved)
     }
 
     fn led_of(&self, selection: &Selection) -> BTreeMap<NodeName, Led> {

@@ -1,0 +1,34 @@
+//! `GET /health/checks/NAME`: RabbitMQ's checks of the management API for whoever has proven the cluster's secret, without a user and with the
+//! plugin off. Behind the proof, since some name queues.
+
+use api::HealthStatus;
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use std::sync::Arc;
+
+use super::policies::{failed, on_app};
+use crate::{management::health_check, process::Process};
+
+/// The routes of this resource.
+pub fn routes() -> Router<Arc<Process>> {
+    Router::new().route("/health/checks/{name}", get(check))
+}
+
+async fn check(State(process): State<Arc<Process>>, Path(name): Path<String>) -> Response {
+    on_app(&process, |node| async move {
+        let Some(health) = health_check(&node, &name) else {
+            return failed(StatusCode::NOT_FOUND, "not_found", "there is no such check");
+        };
+        let status = match health.status {
+            HealthStatus::Ok => StatusCode::OK,
+            HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, Json(health)).into_response()
+    })
+    .await
+}
