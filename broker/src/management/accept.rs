@@ -1,4 +1,5 @@
-//! Whether who asks takes what the API answers in, which is JSON and nothing else: the header `Accept` as RabbitMQ's HTTP server reads it.
+//! Whether who asks takes what the API answers in, which is JSON but for a page or two: the header `Accept` as RabbitMQ's HTTP server
+//! reads it.
 //!
 //! A quality counts for nothing there, be it 0; a parameter of the type makes it another type.
 
@@ -6,38 +7,46 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::failure::Failure;
 
-/// Judges a request that has logged in.
+/// What an answer is written in: type and subtype.
+pub type Media = (&'static str, &'static str);
+
+/// What nearly everything is answered in.
+pub const JSON: Media = ("application", "json");
+/// Text for people.
+pub const TEXT: Media = ("text", "plain");
+
+/// Judges a request that has logged in and would be answered in `media`.
 ///
 /// # Errors
-/// 406 if JSON is not among what is taken, 400 if the header is none; both without a body.
-pub fn judge(headers: &HeaderMap) -> Result<(), Failure> {
+/// 406 if that is not among what is taken, 400 if the header is none; both without a body.
+pub fn judge(headers: &HeaderMap, media: Media) -> Result<(), Failure> {
     let mut values = headers.get_all(header::ACCEPT).iter().peekable();
     if values.peek().is_none() {
         return Ok(());
     }
     let ranges = values.map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
     let ranges = ranges.map_err(|_| Failure::malformed())?.join(",");
-    let mut takes_json = false;
+    let mut is_taken = false;
     for range in ranges.split(',').map(str::trim).filter(|range| !range.is_empty()) {
-        takes_json |= is_json(range).ok_or_else(Failure::malformed)?;
+        is_taken |= holds(range, media).ok_or_else(Failure::malformed)?;
     }
-    takes_json.then_some(()).ok_or_else(Failure::not_acceptable)
+    is_taken.then_some(()).ok_or_else(Failure::not_acceptable)
 }
 
-/// Whether one range of types holds JSON; none if it is no range.
-fn is_json(range: &str) -> Option<bool> {
+/// Whether one range of types holds this one; none if it is no range.
+fn holds(range: &str, media: Media) -> Option<bool> {
     let mut parts = range.split(';').map(str::trim);
     let (kind, subtype) = parts.next()?.split_once('/')?;
     if kind.is_empty() || subtype.is_empty() {
         return None;
     }
     let is_type = |wanted: &str, word: &str| word == "*" || word.eq_ignore_ascii_case(wanted);
-    let is_json = is_type("application", kind) && is_type("json", subtype);
+    let is_within = is_type(media.0, kind) && is_type(media.1, subtype);
     // What comes behind the quality is no parameter of the type.
     let is_plain = parts
         .next()
         .is_none_or(|first| first.get(..2).is_some_and(|name| name.eq_ignore_ascii_case("q=")));
-    Some(is_json && is_plain)
+    Some(is_within && is_plain)
 }
 
 #[cfg(test)]
@@ -49,7 +58,7 @@ mod tests {
         for value in values {
             headers.append(header::ACCEPT, value.parse().unwrap());
         }
-        judge(&headers)
+        judge(&headers, JSON)
     }
 
     #[test]
@@ -65,6 +74,16 @@ mod tests {
         takers
             .iter()
             .for_each(|value| assert!(judged(&[value]).is_ok(), "{value}"));
+    }
+
+    #[test]
+    fn a_text_is_answered_to_who_takes_texts() {
+        let judged = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(value))]);
+            judge(&headers, TEXT)
+        };
+        assert!(judged("text/plain").is_ok() && judged("text/*;q=0.5").is_ok() && judged("*/*").is_ok());
+        assert_eq!(judged("application/json"), Err(Failure::not_acceptable()));
     }
 
     #[test]

@@ -38,6 +38,10 @@ pub struct Policymaker(pub Caller);
 #[derive(Clone, Debug)]
 pub struct Administrator(pub Caller);
 
+/// The same of one who is answered in text.
+#[derive(Clone, Debug)]
+pub struct ReadingAdministrator;
+
 impl Caller {
     fn has_any(&self, tags: &[&str]) -> bool {
         tags.iter().any(|tag| self.user.has_tag(tag))
@@ -166,18 +170,23 @@ fn introduced(api: &Api, name: &str) -> Result<Caller, Failure> {
     })
 }
 
+/// Who is to be answered in `media`.
+async fn reader(parts: &Parts, api: &Api, media: accept::Media) -> Result<Caller, Failure> {
+    if let Some(OnBehalf(name)) = parts.extensions.get() {
+        return introduced(api, name);
+    }
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    // The service always says whom it serves; if it did not, nobody would pass for local.
+    let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
+    let caller = authenticate(&parts.headers, from, api).await?;
+    accept::judge(&parts.headers, media)?;
+    Ok(caller)
+}
+
 impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
-        if let Some(OnBehalf(name)) = parts.extensions.get() {
-            return introduced(api, name);
-        }
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        // The service always says whom it serves; if it did not, nobody would pass for local.
-        let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
-        let caller = authenticate(&parts.headers, from, api).await?;
-        accept::judge(&parts.headers)?;
-        Ok(caller)
+        reader(parts, api, accept::JSON).await
     }
 }
 
@@ -203,14 +212,25 @@ impl FromRequestParts<Arc<Api>> for Policymaker {
     }
 }
 
+fn administrator(caller: Caller) -> Result<Administrator, Failure> {
+    match caller.is_administrator() {
+        true => Ok(Administrator(caller)),
+        false => Err(Failure::not_authorised("Not administrator user")),
+    }
+}
+
 impl FromRequestParts<Arc<Api>> for Administrator {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
-        let caller = Caller::from_request_parts(parts, api).await?;
-        match caller.is_administrator() {
-            true => Ok(Administrator(caller)),
-            false => Err(Failure::not_authorised("Not administrator user")),
-        }
+        administrator(Caller::from_request_parts(parts, api).await?)
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for ReadingAdministrator {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
+        let caller = reader(parts, api, accept::TEXT).await?;
+        administrator(caller).map(|_| ReadingAdministrator)
     }
 }
 

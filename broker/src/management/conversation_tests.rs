@@ -203,6 +203,41 @@ async fn the_health_checks_of_rabbitmq_4_are_answered() {
 }
 
 #[tokio::test]
+async fn a_node_tells_what_of_its_memory_are_bodies_of_messages_when_it_is_asked() {
+    let at = serve().await;
+    let ask = async |method: &str, path: &str, body: &str| ask(at, "guest:guest", method, path, body).await;
+    ask("PUT", "/queues/%2F/held", "{}").await;
+    let message =
+        r#"{"properties": {}, "routing_key": "held", "payload": "twelve bytes", "payload_encoding": "string"}"#;
+    let (status, _) = ask("POST", "/exchanges/%2F/amq.default/publish", message).await;
+    assert_eq!(status, "200");
+    let (_, nodes) = ask("GET", "/nodes?columns=name", "").await;
+    let nodes: serde_json::Value = serde_json::from_str(&nodes).unwrap();
+    let name = nodes[0]["name"].as_str().unwrap();
+    let path = format!("/nodes/{name}");
+    assert!(!ask("GET", &path, "").await.1.contains("binary"));
+    let (_, node) = ask("GET", &format!("{path}?binary=true"), "").await;
+    let node: serde_json::Value = serde_json::from_str(&node).unwrap();
+    assert_eq!(node["binary"]["queue_procs"], 12, "{node}");
+}
+
+#[tokio::test]
+async fn the_version_is_told_to_everybody_and_settings_to_administrators_without_secrets() {
+    let at = serve().await;
+    let version = ask(at, "", "GET", "/version", "").await;
+    let expected = format!("\"{}\"", crate::host::RABBITMQ_VERSION);
+    assert_eq!(version, ("200".to_owned(), expected));
+    let (status, settings) = ask(at, "guest:guest", "GET", "/config/effective", "").await;
+    assert_eq!(status, "200", "{settings}");
+    assert!(
+        settings.starts_with("[{rabbit,") && settings.contains("{heartbeat,60}"),
+        "{settings}"
+    );
+    assert!(!settings.contains("default_pass"), "{settings}");
+    assert_eq!(ask(at, "", "GET", "/config/effective", "").await.0, "401");
+}
+
+#[tokio::test]
 async fn a_protected_virtual_host_is_not_deleted_until_it_is_no_more_protected() {
     let at = serve().await;
     let ask = async |method: &str, path: &str, body: &str| ask(at, "guest:guest", method, path, body).await;

@@ -68,13 +68,13 @@ impl FromRequestParts<Arc<Api>> for Elsewhere {
     }
 }
 
-/// Which parts of the past, and whether memory, are asked for. Pages, order and columns are made of all that is answered.
+/// Which parts of the past, and what of memory, are asked for. Pages, order and columns are made of all that is answered.
 fn asked_of_others(query: &str) -> String {
     let is_age = |pair: &&str| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (name.ends_with("_age") || name.ends_with("_incr")) && value.bytes().all(|octet| octet.is_ascii_digit())
     };
-    let is_kept = |pair: &&str| is_age(pair) || *pair == "memory=true";
+    let is_kept = |pair: &&str| is_age(pair) || ["memory=true", "binary=true"].contains(pair);
     let kept: Vec<&str> = query.split('&').filter(is_kept).collect();
     match kept.is_empty() {
         true => String::new(),
@@ -288,7 +288,7 @@ mod tests {
     fn other_nodes_are_asked_for_the_same_past_for_memory_and_for_whole_lists() {
         assert_eq!(
             asked_of_others("page=2&lengths_age=60&lengths_incr=5&columns=name&x_age=a%26b&memory=true&binary=true"),
-            "?lengths_age=60&lengths_incr=5&memory=true"
+            "?lengths_age=60&lengths_incr=5&memory=true&binary=true"
         );
         assert_eq!(asked_of_others("sort=name"), "");
         assert_eq!(asked_of_others(""), "");

@@ -221,6 +221,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         contexts: contexts(api).into_iter().map(own_context).collect(),
         cluster_links: Vec::new(),
         memory: None,
+        binary: None,
         io: io(&files, &course),
         counts: counts(api, &files, &course),
     }
@@ -281,8 +282,12 @@ async fn one(
 ) -> Outcome {
     if is_this(&api, &node).is_ok() {
         let memory = query.is_true("memory").then(|| in_octets(&observe::memory(&api.node)));
+        let binary = query
+            .is_true("binary")
+            .then(|| named(observe::bodies(&api.node).into()));
         return query.one(Node {
             memory,
+            binary: binary.map(Value::Object),
             ..shape(&api, Asked::of(&query)?.node)
         });
     }

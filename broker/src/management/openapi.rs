@@ -25,6 +25,8 @@ struct Operation {
     answers: Option<Shape>,
     /// Answers a part of the list when a page is asked for.
     has_pages: bool,
+    /// In what it answers.
+    media: &'static str,
 }
 
 impl Operation {
@@ -35,12 +37,19 @@ impl Operation {
             takes: None,
             answers,
             has_pages: false,
+            media: "application/json",
         }
     }
 
     /// The shape of its body.
     const fn takes(mut self, shape: Shape) -> Self {
         self.takes = Some(shape);
+        self
+    }
+
+    /// It answers in text.
+    const fn in_text(mut self) -> Self {
+        self.media = "text/plain";
         self
     }
 }
@@ -127,18 +136,20 @@ fn path_item(path: &str, operations: &[Operation], generator: &mut SchemaGenerat
 }
 
 fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
-    let content = |schema: Schema| json!({"application/json": {"schema": schema}});
+    let content = |media: &str, schema: Schema| json!({media: {"schema": schema}});
     let success = match (operation.method, operation.answers) {
-        (_, Some(shape)) => json!({"200": {"description": "The answer", "content": content(shape(generator))}}),
+        (_, Some(shape)) => {
+            json!({"200": {"description": "The answer", "content": content(operation.media, shape(generator))}})
+        }
         ("put", None) => json!({"201": {"description": "It is new"}, "204": {"description": "It was there"}}),
         (_, None) => json!({"204": {"description": "Done"}}),
     };
     let mut described = json!({"summary": operation.summary, "responses": success});
     described["responses"]["default"] = json!({"description": "Refused, with error and reason"});
     if let Some(shape) = operation.takes {
-        described["requestBody"] = json!({"content": content(shape(generator))});
+        described["requestBody"] = json!({"content": content("application/json", shape(generator))});
     }
-    if operation.method == "get" {
+    if operation.method == "get" && operation.media == "application/json" {
         described["parameters"] = queries(operation.has_pages);
     }
     described

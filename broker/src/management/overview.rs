@@ -1,4 +1,6 @@
-//! `/overview`: what this broker is and how much goes through it, as far as the caller may see.
+//! `/overview`: what this broker is and how much goes through it, as far as the caller may see. Its version and its settings beside that.
+
+mod effective;
 
 use api::{Context, Described, Listener, ObjectTotals, Overview, Rates, SampleRetention};
 use axum::{Router, extract::State, routing::get};
@@ -25,7 +27,10 @@ use crate::{
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
-    Router::new().route("/overview", get(read))
+    Router::new()
+        .route("/overview", get(read))
+        .route("/version", get(effective::version))
+        .route("/config/effective", get(effective::settings))
 }
 
 /// The exchange types that can be declared.

@@ -74,7 +74,7 @@ fn operations() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(&openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let mut all = Vec::new();
-    let is_open = |path: &str| ["/auth", "/openapi.json"].contains(&path);
+    let is_open = |path: &str| ["/auth", "/openapi.json", "/version"].contains(&path);
     for (path, operations) in paths.iter().filter(|(path, _)| !is_open(path)) {
         let parts = path.split('/').map(|part| match part {
             "{vhost}" => "%2F",

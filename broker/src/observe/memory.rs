@@ -58,9 +58,8 @@ impl Memory {
 pub fn memory(node: &Node) -> Memory {
     let total = alarms::memory_used().unwrap_or_default();
     let heap = memory::heap();
-    let [classic, quorum] = queues(node);
+    let [classic, quorum] = queues(node, QueueReading::memory_bytes);
     let copies = node.mirrors().all_copies();
-    let clients = node.open_clients();
     let parts = [
         (
             "code",
@@ -72,26 +71,39 @@ pub fn memory(node: &Node) -> Memory {
             "queue_slave_procs",
             copies.iter().map(|copy| copy.hold().copy.resident_bytes()).sum(),
         ),
-        (
-            "connection_writers",
-            clients
-                .iter()
-                .map(|client| client.outbox().waiting_bytes() as u64)
-                .sum(),
-        ),
+        ("connection_writers", waiting(node)),
         ("allocated_unused", heap.unused),
     ];
     Memory::of(parts, total, heap.used)
 }
 
+/// What of that are bodies of messages, which Erlang calls binaries: in queues that this node leads, and on their way to clients.
+pub fn bodies(node: &Node) -> [(&'static str, u64); 3] {
+    let [classic, quorum] = queues(node, QueueReading::body_bytes);
+    [
+        ("queue_procs", classic),
+        ("quorum_queue_procs", quorum),
+        ("connection_writers", waiting(node)),
+    ]
+}
+
+/// What clients have not taken yet.
+fn waiting(node: &Node) -> u64 {
+    let clients = node.open_clients();
+    clients
+        .iter()
+        .map(|client| client.outbox().waiting_bytes() as u64)
+        .sum()
+}
+
 /// Of classic queues and of quorum queues that this node leads.
-fn queues(node: &Node) -> [u64; 2] {
+fn queues(node: &Node, octets: fn(&QueueReading) -> u64) -> [u64; 2] {
     let mut of_kind = [0; 2];
     for cell in node.snapshot().cells() {
         let held = cell.hold();
         let (counts, counters) = (held.queue.counts(), *held.queue.counters());
         drop(held);
-        of_kind[usize::from(cell.is_quorum)] += QueueReading { counts, counters }.memory_bytes();
+        of_kind[usize::from(cell.is_quorum)] += octets(&QueueReading { counts, counters });
     }
     of_kind
 }

@@ -3,6 +3,7 @@
 //! Reads state and never changes it; nothing here decides anything about messages.
 
 mod client_metrics;
+mod environment;
 mod exposition;
 mod history;
 mod log;
@@ -16,10 +17,11 @@ mod queue_metrics;
 mod reading;
 mod samples;
 
+pub use environment::{environment, variables};
 pub use history::{Past, Span};
 pub use log::{LogError, LogFiles, publish_log, renew_log_levels, set_log_level, start as start_log, timestamp};
 pub use machine::{Machine, look};
-pub use memory::{Memory, memory};
+pub use memory::{Memory, bodies, memory};
 pub use prometheus::{bind as bind_scrapes, routes as scrape_routes};
 pub use reading::{ChannelId, QueueReading, Reading};
 pub use samples::{Change, Samples, WholeReading, sample};

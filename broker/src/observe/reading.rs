@@ -48,6 +48,14 @@ pub struct Everything {
 }
 
 impl QueueReading {
+    /// Octets of the bodies that are in memory.
+    pub fn body_bytes(&self) -> u64 {
+        let Counts {
+            ready, unacked, paged, ..
+        } = &self.counts;
+        (ready.bytes + unacked.bytes).saturating_sub(paged.bytes)
+    }
+
     /// Octets of memory that a queue takes: bodies in memory, and so much for each message and consumer.
     pub fn memory_bytes(&self) -> u64 {
         let Counts {
@@ -56,7 +64,7 @@ impl QueueReading {
             paged,
             consumers,
         } = &self.counts;
-        let bytes = (ready.bytes + unacked.bytes).saturating_sub(paged.bytes);
+        let bytes = self.body_bytes();
         let messages = (ready.messages + unacked.messages).saturating_sub(paged.messages);
         bytes + 100 * messages + 500 * *consumers as u64 + 1_000
     }

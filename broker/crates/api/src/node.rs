@@ -170,6 +170,9 @@ pub struct Node {
     /// What the memory is used for, in octets; with `memory=true` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Value>,
+    /// What of it are bodies of messages, in octets; with `binary=true` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<Value>,
     /// How long the messages' files take to be read, written and synced.
     #[serde(flatten)]
     pub io: NodeIo,

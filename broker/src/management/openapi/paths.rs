@@ -90,6 +90,14 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
         "/consumers/{vhost}",
         &[get("The consumers of a virtual host", list::<Consumer>)],
     ),
+    (
+        "/config/effective",
+        &[get(
+            "The settings that are in force, as a text that is an Erlang term",
+            one::<String>,
+        )
+        .in_text()],
+    ),
     ("/definitions", DEFINITIONS),
     (
         "/definitions/{vhost}",
@@ -405,6 +413,13 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
         &[get(
             "Who may use which topics of a virtual host",
             list::<TopicPermission>,
+        )],
+    ),
+    (
+        "/version",
+        &[get(
+            "The version of RabbitMQ that the node is compatible with; needs no login",
+            one::<String>,
         )],
     ),
     ("/whoami", &[get("Who is logged in", one::<WhoAmI>)]),

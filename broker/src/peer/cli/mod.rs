@@ -10,7 +10,6 @@ mod certificates;
 mod clients;
 mod cluster;
 mod definitions;
-mod environment;
 mod events;
 mod features;
 mod leaders;
@@ -215,7 +214,7 @@ fn answer_question(node: &Node, request: Request) -> Outcome {
         Request::NetworkInterfaces => machine::interfaces(),
         Request::Resolver => Ok(machine::resolver()),
         Request::DiscoverPeers => cluster::discovered(node),
-        Request::Environment => Ok(environment::environment(node)),
+        Request::Environment => Ok(crate::observe::environment(node)),
         Request::MirrorSyncCritical => Ok(queues::critical(node, Node::mirror_sync_critical)),
         Request::QuorumCritical => Ok(queues::critical(node, Node::quorum_critical)),
         Request::ClusterSize => Ok(size(node)),
@@ -236,7 +235,7 @@ fn answer_question(node: &Node, request: Request) -> Outcome {
             Ok(Term::none())
         }
         Request::ReclaimMemory => Ok(Term::Bool(node.reclaim_memory())),
-        Request::Variables => Ok(environment::variables(node)),
+        Request::Variables => Ok(crate::observe::variables(node)),
         Request::Resolve { host, family } => features::resolve(&host, family),
         Request::SetChannelMax { channels } => {
             node.set_channel_max(channels);

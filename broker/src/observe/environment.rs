@@ -4,14 +4,17 @@
 
 use link::Term;
 
-use super::map;
 use crate::{
     config::{Config, ListenAddress, Watermark},
     host::Node,
 };
 
+fn map<const N: usize>(pairs: [(&str, Term); N]) -> Term {
+    Term::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
 /// All applications with their settings.
-pub(super) fn environment(node: &Node) -> Term {
+pub fn environment(node: &Node) -> Term {
     let config = node.config();
     map([
         ("rabbit", rabbit(node, &config)),
@@ -29,7 +32,7 @@ pub(super) fn environment(node: &Node) -> Term {
 }
 
 /// The variables that the node was started with.
-pub(super) fn variables(node: &Node) -> Term {
+pub fn variables(node: &Node) -> Term {
     let config = node.config();
     let variables = config.node.variables.iter();
     Term::Map(
@@ -51,6 +54,10 @@ fn rabbit(node: &Node, config: &Config) -> Term {
             texts(&mut access.mechanisms.values().map(|one| one.word().to_owned())),
         ),
         ("channel_max", Term::count(node.limits().channel_max)),
+        (
+            "cluster_formation",
+            map([("target_cluster_size_hint", Term::count(config.formation.members_wanted))]),
+        ),
         ("consumer_timeout", Term::count(config.queues.ack_timeout.0)),
         ("data_dir", Term::text(config.node.data.as_path().display().to_string())),
         ("default_user", Term::text(access.default_user.to_string())),
