@@ -9,7 +9,7 @@ use std::{cell::OnceCell, collections::BTreeSet, sync::Arc};
 use super::{
     client_metrics as clients,
     exposition::Page,
-    mirror_metrics, node_metrics as node, queue_metrics as queues,
+    memory_metrics, mirror_metrics, node_metrics as node, queue_metrics as queues,
     reading::{QueueReading, Reading},
 };
 use crate::host::{ChannelView, Client, Node, NodeCounts, Reign, sum_counters};
@@ -246,6 +246,13 @@ pub async fn detailed(node: &Node, groups: &[&str], vhosts: Option<BTreeSet<Stri
         page.go_under(prefix);
         write(&mut page, &scrape);
     }
+    page.finish()
+}
+
+/// What the node's memory is used for. The parts add up to what the process holds.
+pub fn memory(node: &Node) -> String {
+    let mut page = page(&Scrape::new(node, false, None));
+    memory_metrics::parts(&mut page, &super::memory(node));
     page.finish()
 }
 

@@ -78,8 +78,9 @@ async fn every_page_is_well_formed() {
         per_object(&node).await,
         detailed(&node, &all_groups(), None).await,
         detailed(&node, &[], None).await,
+        memory(&node),
     ];
-    let [whole, each, detailed, none] = pages.map(|page| check(&page));
+    let [whole, each, detailed, none, memory] = pages.map(|page| check(&page));
     assert!(each["rabbitmq_queue_messages"].series[0].contains("{vhost=\"/\",queue=\"q \\\"1\\\"\"}"));
     assert_eq!(whole["rabbitmq_queue_messages"].series, ["rabbitmq_queue_messages"]);
     assert_eq!(detailed["rabbitmq_detailed_queue_messages"].series.len(), 1);
@@ -88,6 +89,7 @@ async fn every_page_is_well_formed() {
             .keys()
             .any(|name| whole.contains_key(name) && !name.ends_with("_info"))
     );
+    assert!(memory.contains_key("rabbitmq_identity_info") && memory.contains_key("rabbitmq_memory_code_module_bytes"));
     assert_eq!(
         none.keys().collect::<Vec<_>>(),
         ["rabbitmq_build_info", "rabbitmq_identity_info"]

@@ -9,6 +9,7 @@ mod history;
 mod log;
 mod machine;
 mod memory;
+mod memory_metrics;
 mod metrics;
 mod mirror_metrics;
 mod node_metrics;

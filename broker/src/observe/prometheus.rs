@@ -37,6 +37,7 @@ pub fn routes(node: Arc<Node>) -> Router {
         .route(&path, get(whole))
         .route(&format!("{path}/per-object"), get(per_object))
         .route(&format!("{path}/detailed"), get(detailed))
+        .route(&format!("{path}/memory-breakdown"), get(memory))
         .fallback(|| async { StatusCode::NOT_FOUND })
         .with_state(node)
 }
@@ -59,6 +60,10 @@ async fn detailed(State(node): State<Arc<Node>>, Query(pairs): Query<Vec<(String
     let groups: Vec<&str> = of("family").collect();
     let page = metrics::detailed(&node, &groups, Some(vhosts).filter(|some| !some.is_empty())).await;
     ([(header::CONTENT_TYPE, TEXT)], page)
+}
+
+async fn memory(State(node): State<Arc<Node>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, TEXT)], metrics::memory(&node))
 }
 
 async fn per_object(State(node): State<Arc<Node>>) -> impl IntoResponse {

@@ -12,6 +12,8 @@ import (
 // RabbitMQ's own names, which dashboards ask for, whatever the tool says of them.
 const peers = "rabbitmq_unreachable_cluster_peers_count"
 
+const memoryPage = "/metrics/memory-breakdown"
+
 func metricsAreAsPromtoolWantsThem(e *env) {
 	address := os.Getenv("METRICS_URL")
 	if address == "" {
@@ -22,6 +24,10 @@ func metricsAreAsPromtoolWantsThem(e *env) {
 	publish(ch, exclusiveQueue(ch), "counted")
 	for _, page := range []string{"", "/per-object", "/detailed?family=queue_coarse_metrics&family=channel_metrics"} {
 		lint(address + "/metrics" + page)
+	}
+	// A page that RabbitMQ has since 4.0.
+	if answer := value(http.Get(address + memoryPage)); answer.StatusCode == http.StatusOK {
+		lint(address + memoryPage)
 	}
 }
 
