@@ -304,9 +304,12 @@ impl QueueCell {
     }
 
     /// Dead letters have arrived: the store and the mirrors hear that they are gone. Nobody does of a queue that is deleted,
-    /// or that another node leads by now and sees to itself.
-    pub fn forget_letters(&self, arrived: impl IntoIterator<Item = Seq>) {
+    /// or that another node leads by now and sees to itself. So many of them are in other queues; no queue took the rest.
+    pub fn forget_letters(&self, arrived: impl IntoIterator<Item = Seq>, taken: u64) {
         let mut held = self.hold();
+        if !held.dead {
+            self.letters.have_arrived(taken);
+        }
         self.letters.let_go(arrived.into_iter().inspect(|seq| {
             if !held.dead {
                 held.journal.removed(*seq, *seq, true);

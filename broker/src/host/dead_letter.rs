@@ -251,7 +251,7 @@ impl Node {
 fn arrival_of(from: &Arc<QueueCell>, stored: Option<Seq>, line: Option<Arc<Line>>) -> Arc<Arrival> {
     let from = from.clone();
     Arrival::with(Box::new(move |has_arrived| match (has_arrived, line) {
-        (true, _) => from.forget_letters(stored),
+        (true, _) => from.forget_letters(stored, stored.map_or(0, |_| 1)),
         (false, Some(line)) => line.send_again(stored.map(|seq| (from, seq)).into_iter().collect()),
         (false, None) => from.letters.let_go(stored),
     }))

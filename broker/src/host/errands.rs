@@ -8,18 +8,14 @@
 use model::Seq;
 use parking_lot::Mutex;
 use queue::Retire;
-use std::{
-    collections::VecDeque,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use super::{
     cell::QueueCell,
     client::Client,
     dead_letter::{Landed, Routed},
-    letters::{Dead, Letters, Sent, Slice},
+    letters::{AllLetters, Assured, Dead, Letters, Sent, Slice},
     node::Node,
     trace::Sighting,
 };
@@ -50,14 +46,19 @@ pub enum Errand {
 pub struct Line {
     cells: Mutex<VecDeque<Arc<QueueCell>>>,
     came: Notify,
-    /// Octets of all letters.
-    octets: Arc<AtomicU64>,
+    /// What concerns all letters.
+    all: Arc<AllLetters>,
 }
 
 impl Line {
     /// A place for the letters of a queue.
     pub fn letters(&self) -> Letters {
-        Letters::new(self.octets.clone())
+        Letters::new(self.all.clone())
+    }
+
+    /// Letters of queues that assure them.
+    pub fn assured(&self) -> Assured {
+        self.all.assured()
     }
 
     /// A queue joins, unless it stands here.
@@ -99,17 +100,20 @@ impl Line {
 #[derive(Default)]
 struct Moved {
     /// ... when the slice is over, ...
-    now: Vec<(Arc<QueueCell>, Seq)>,
+    now: Vec<Gone>,
     /// ... or when they are safe there.
-    later: Vec<(Arc<QueueCell>, Seq)>,
+    later: Vec<Gone>,
     landed: Landed,
 }
+
+/// One of them: where it was, and whether a queue has taken it.
+type Gone = (Arc<QueueCell>, Seq, bool);
 
 impl Moved {
     /// One of a queue that is here alone goes behind its letter in the log: there is no moment in which it is in neither
     /// queue. Mirrors are not told so by the log.
-    fn add(&mut self, from: &Arc<QueueCell>, dead: &Dead, landed: Landed, is_mirrored: bool) {
-        let moved = dead.stored.map(|seq| (from.clone(), seq));
+    fn add(&mut self, from: &Arc<QueueCell>, dead: &Dead, (copies, landed): (usize, Landed), is_mirrored: bool) {
+        let moved = dead.stored.map(|seq| (from.clone(), seq, copies > 0));
         if landed.is_waited_for(is_mirrored) {
             self.later.extend(moved);
             self.landed.and(landed);
@@ -125,16 +129,19 @@ impl Moved {
             tokio::spawn(async move {
                 match self.landed.settle(&keeping).await {
                     true => forget(&self.later),
-                    false => line.send_again(self.later),
+                    false => line.send_again(self.later.into_iter().map(|(from, seq, _)| (from, seq)).collect()),
                 }
             });
         }
     }
 }
 
-fn forget(moved: &[(Arc<QueueCell>, Seq)]) {
-    for run in moved.chunk_by(|(a, _), (b, _)| Arc::ptr_eq(a, b)) {
-        run[0].0.forget_letters(run.iter().map(|(_, seq)| *seq));
+fn forget(moved: &[Gone]) {
+    for run in moved.chunk_by(|(a, ..), (b, ..)| Arc::ptr_eq(a, b)) {
+        let taken = run.iter().filter(|(.., is_taken)| *is_taken).count();
+        run[0]
+            .0
+            .forget_letters(run.iter().map(|(_, seq, _)| *seq), taken as u64);
     }
 }
 
@@ -209,7 +216,7 @@ impl Node {
             let copies = match routed {
                 Routed::NotNow => return Sent::NotNow,
                 Routed::Here(copies, landed) => {
-                    moved.add(from, dead, landed, is_mirrored);
+                    moved.add(from, dead, (copies, landed), is_mirrored);
                     copies
                 }
                 // Taken out when it has arrived there.

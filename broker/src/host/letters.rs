@@ -11,11 +11,11 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use super::message::Message;
+use super::{counters::Counter, message::Message};
 
 /// Letters of one queue beyond which nothing more dies in it ...
 const LETTERS_MAX: usize = 8_192;
@@ -105,13 +105,62 @@ struct Waiting {
     held_up: bool,
 }
 
+/// What concerns all letters of the node.
+#[derive(Debug, Default)]
+pub struct AllLetters {
+    /// Octets of those that wait.
+    octets: AtomicU64,
+    /// Those that there ever were of queues that assure them, by why they died ...
+    rejected: Counter,
+    expired: Counter,
+    limited: Counter,
+    /// ... and those of them that a queue took and has safely.
+    arrived: Counter,
+}
+
+/// Letters of queues that assure them, ever since the node began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Assured {
+    /// Rejected by a client.
+    pub rejected: u64,
+    /// Dead by age.
+    pub expired: u64,
+    /// Returned too often.
+    pub limited: u64,
+    /// Safe in another queue.
+    pub arrived: u64,
+}
+
+impl AllLetters {
+    /// The numbers now.
+    pub fn assured(&self) -> Assured {
+        Assured {
+            rejected: self.rejected.get(),
+            expired: self.expired.get(),
+            limited: self.limited.get(),
+            arrived: self.arrived.get(),
+        }
+    }
+
+    fn note(&self, why: Death) {
+        match why {
+            Death::Rejected => self.rejected.add(1),
+            Death::Expired => self.expired.add(1),
+            Death::DeliveryLimit => self.limited.add(1),
+            // A queue that assures its letters drops nothing.
+            Death::MaxLen => {}
+        }
+    }
+}
+
 /// The letters of one queue.
 #[derive(Debug, Default)]
 pub struct Letters {
     waiting: Mutex<Waiting>,
     turn: Mutex<()>,
-    /// Octets of all letters of the node.
-    of_node: Arc<AtomicU64>,
+    /// They are counted as letters that arrive at least once.
+    are_assured: AtomicBool,
+    of_node: Arc<AllLetters>,
 }
 
 impl Waiting {
@@ -136,12 +185,25 @@ impl Letters {
         stored.into_iter()
     }
 
-    /// Of a queue; all count their octets together, too.
-    pub fn new(of_node: Arc<AtomicU64>) -> Self {
+    /// Of a queue; all are counted together, too.
+    pub fn new(of_node: Arc<AllLetters>) -> Self {
         Letters {
             waiting: Mutex::default(),
             turn: Mutex::default(),
+            are_assured: AtomicBool::new(false),
             of_node,
+        }
+    }
+
+    /// Whether the queue's settings assure them.
+    pub fn assure(&self, are_assured: bool) {
+        self.are_assured.store(are_assured, Ordering::Relaxed);
+    }
+
+    /// So many are safe in queues that took them.
+    pub fn have_arrived(&self, count: u64) {
+        if self.are_assured.load(Ordering::Relaxed) {
+            self.of_node.arrived.add(count);
         }
     }
 
@@ -149,7 +211,10 @@ impl Letters {
     pub fn push(&self, dead: Dead) {
         let mut waiting = self.waiting.lock();
         waiting.octets += dead.octets();
-        self.of_node.fetch_add(dead.octets(), Ordering::Relaxed);
+        self.of_node.octets.fetch_add(dead.octets(), Ordering::Relaxed);
+        if self.are_assured.load(Ordering::Relaxed) {
+            self.of_node.note(dead.why);
+        }
         waiting.dead.push_back(dead);
     }
 
@@ -158,7 +223,7 @@ impl Letters {
         let mut waiting = self.waiting.lock();
         let has_room = waiting.count() < LETTERS_MAX
             && waiting.octets < LETTER_BYTES_MAX
-            && self.of_node.load(Ordering::Relaxed) < NODE_BYTES_MAX;
+            && self.of_node.octets.load(Ordering::Relaxed) < NODE_BYTES_MAX;
         waiting.held_up |= is_enough || !has_room;
         has_room && !is_enough
     }
@@ -195,7 +260,7 @@ impl Letters {
 
     fn lighten(&self, waiting: &mut Waiting, dead: &Dead) {
         waiting.octets -= dead.octets();
-        self.of_node.fetch_sub(dead.octets(), Ordering::Relaxed);
+        self.of_node.octets.fetch_sub(dead.octets(), Ordering::Relaxed);
     }
 
     /// Nobody will ever know whether one is safe where it went: it is sent once more.
@@ -219,7 +284,7 @@ impl Letters {
     /// True if the queue was held up and there is room again: it must be told.
     pub fn may_go_on(&self) -> bool {
         let mut waiting = self.waiting.lock();
-        let is_low = waiting.count() <= LOW && self.of_node.load(Ordering::Relaxed) < NODE_BYTES_MAX;
+        let is_low = waiting.count() <= LOW && self.of_node.octets.load(Ordering::Relaxed) < NODE_BYTES_MAX;
         is_low && std::mem::take(&mut waiting.held_up)
     }
 
@@ -232,7 +297,7 @@ impl Letters {
     /// True if so many wait that whoever causes them has to help.
     pub fn are_many(&self) -> bool {
         let waiting = self.waiting.lock();
-        let is_node_laden = self.of_node.load(Ordering::Relaxed) >= NODE_BYTES_MAX / 2;
+        let is_node_laden = self.of_node.octets.load(Ordering::Relaxed) >= NODE_BYTES_MAX / 2;
         waiting.dead.len() > MANY || (is_node_laden && !waiting.dead.is_empty())
     }
 
@@ -250,7 +315,7 @@ impl Letters {
 impl Drop for Letters {
     fn drop(&mut self) {
         let left = self.waiting.get_mut().octets;
-        self.of_node.fetch_sub(left, Ordering::Relaxed);
+        self.of_node.octets.fetch_sub(left, Ordering::Relaxed);
     }
 }
 
@@ -279,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_letter_is_in_its_place_until_it_is_known_to_be_safe_where_it_went() {
-        let (of_node, mut sent) = (Arc::new(AtomicU64::new(0)), Vec::new());
+        let (of_node, mut sent) = (Arc::new(AllLetters::default()), Vec::new());
         let letters = Letters::new(of_node.clone());
         for dead in [dead(Some(1)), dead(None), dead(Some(2))] {
             letters.push(dead);
@@ -301,8 +366,31 @@ mod tests {
         assert_eq!(in_their_places(&letters), [Seq(2)], "sent twice, and safe nowhere");
         letters.let_go([Seq(2), Seq(3)]);
         assert_eq!(
-            (in_their_places(&letters), of_node.load(Ordering::Relaxed)),
+            (in_their_places(&letters), of_node.octets.load(Ordering::Relaxed)),
             (vec![], 0)
         );
+    }
+
+    #[test]
+    fn letters_of_a_queue_that_assures_them_are_counted_with_those_of_all_such_queues() {
+        let of_node = Arc::new(AllLetters::default());
+        let [assured, other] = [true, false].map(|are_assured| {
+            let letters = Letters::new(of_node.clone());
+            letters.assure(are_assured);
+            letters
+        });
+        for letters in [&assured, &other] {
+            for why in [Death::Rejected, Death::Expired, Death::Expired, Death::DeliveryLimit] {
+                letters.push(Dead { why, ..dead(Some(1)) });
+            }
+            letters.have_arrived(3);
+        }
+        let counted = Assured {
+            rejected: 1,
+            expired: 2,
+            limited: 1,
+            arrived: 3,
+        };
+        assert_eq!(of_node.assured(), counted);
     }
 }

@@ -100,6 +100,7 @@ pub use gate::{Gate, Gated};
 pub use image::{Image, ImageFile};
 pub use keeping::Keeping;
 pub use legs::{Dial, Opening as LegOpening, serve as serve_leg};
+pub use letters::Assured;
 pub use limits::check_password;
 pub use loads::run as run_loads;
 pub use log_exchange::LogMessage;

@@ -29,7 +29,7 @@ use super::{
     client::Client,
     clients::Clients,
     content::MessageContent,
-    counters::{NodeCounters, sum},
+    counters::NodeCounters,
     delayed::Delayed,
     direct_reply::{DirectReplies, PREFIX, home_of},
     errands::{Errand, Line},
@@ -661,6 +661,7 @@ impl Node {
         ));
         let mut held = cell.hold();
         held.dead_letter = record.settings.dead_letter.clone();
+        cell.letters.assure(record.settings.assures_letters);
         let wake = cell.wants_waking(&held);
         drop(held);
         if let Some(at) = wake {
@@ -672,6 +673,7 @@ impl Node {
     pub(super) fn adjust(&self, cell: &Arc<QueueCell>, record: &QueueRecord) {
         let (mut touched, mut errands) = (Vec::new(), Vec::new());
         cell.hold().dead_letter = record.settings.dead_letter.clone();
+        cell.letters.assure(record.settings.assures_letters);
         self.on_cell(cell, &mut touched, &mut errands, |work| {
             work.queue.set_settings(work.now, settings(record), &mut work.sink);
         });
@@ -703,8 +705,7 @@ impl Node {
         held.journal.forget();
         drop(held);
         self.timers.forget(cell.id);
-        let retired = &mut self.retired.lock()[usize::from(cell.is_quorum)];
-        *retired = sum(retired, &did);
+        self.count_on(cell, &did);
     }
 
     pub(super) fn expel(&self, reason: &str, whom: impl Fn(&super::client::Profile) -> bool) {

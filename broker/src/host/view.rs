@@ -14,9 +14,10 @@ use std::{
 };
 
 use super::{
-    cell::Consumer,
+    cell::{Consumer, QueueCell},
     client::Client,
     counters::{ChannelCounts, ExchangeCounts, Traffic, VhostCounters, VhostCounts, sum},
+    letters::Assured,
     mirrors::Reign,
     node::{Node, Snapshot},
 };
@@ -165,7 +166,7 @@ impl Node {
         self.mirrors().led(queue).map(|led| led.stream.reign())
     }
 
-    /// What the queues did that are gone.
+    /// What the queues did that are gone from this node.
     pub fn retired(&self) -> Counters {
         let [classic, quorum] = *self.retired.lock();
         sum(&classic, &quorum)
@@ -200,6 +201,17 @@ impl Node {
             true => self.far_counts().of(record),
             false => self.queue_numbers(record),
         }
+    }
+
+    /// A queue is led here no more: what it did counts on with what all did that were.
+    pub(super) fn count_on(&self, cell: &QueueCell, did: &Counters) {
+        let retired = &mut self.retired.lock()[usize::from(cell.is_quorum)];
+        *retired = sum(retired, did);
+    }
+
+    /// Dead letters of queues that assure them, ever since this node began.
+    pub fn assured_letters(&self) -> Assured {
+        self.line().assured()
     }
 
     /// A queue's numbers alone; all zero for one that another node leads, which tells them itself.

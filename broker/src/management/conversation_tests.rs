@@ -7,6 +7,8 @@ use crate::{
     host::listener::Port,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::{
@@ -15,6 +17,10 @@ use tokio::{
 };
 
 async fn serve() -> SocketAddr {
+    serve_node().await.0
+}
+
+async fn serve_node() -> (SocketAddr, Arc<Node>) {
     let world = Fixed::new()
         .set("RABBITMQ_ENABLED_PLUGINS_FILE", "/plugins")
         .file("/plugins", "[rabbitmq_management].")
@@ -37,8 +43,8 @@ async fn serve() -> SocketAddr {
         address: ([127, 0, 0, 1], 5672).into(),
     });
     let stopping = node.stopping().clone();
-    tokio::spawn(bound.run(routes(node, Arc::default()), stopping));
-    port.address
+    tokio::spawn(bound.run(routes(node.clone(), Arc::default()), stopping));
+    (port.address, node)
 }
 
 async fn ask(at: SocketAddr, user: &str, method: &str, path: &str, body: &str) -> (String, String) {
@@ -235,6 +241,72 @@ async fn the_version_is_told_to_everybody_and_settings_to_administrators_without
     );
     assert!(!settings.contains("default_pass"), "{settings}");
     assert_eq!(ask(at, "", "GET", "/config/effective", "").await.0, "401");
+}
+
+/// What the node tells Prometheus of dead letters by a strategy, but what is zero.
+async fn letters(node: &Arc<Node>, strategy: &str) -> Vec<String> {
+    let request = Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
+    let service = TowerToHyperService::new(crate::observe::scrape_routes(node.clone()));
+    let answer = service.call(request).await.unwrap();
+    let octets = axum::body::to_bytes(answer.into_body(), 1 << 24).await.unwrap();
+    let page = String::from_utf8(octets.into()).unwrap();
+    let family = |line: &str| {
+        line.strip_prefix("rabbitmq_global_messages_dead_lettered_")
+            .map(str::to_owned)
+    };
+    let lines = page.lines().filter_map(family);
+    lines
+        .filter(|line| line.contains(strategy) && !line.ends_with(" 0"))
+        .collect()
+}
+
+/// RabbitMQ 3.10.8 tells the same numbers.
+#[tokio::test]
+async fn letters_of_a_quorum_queue_are_counted_by_strategy_and_confirmed_where_a_queue_took_them() {
+    let (at, node) = serve_node().await;
+    let ask = async |method: &str, path: &str, body: &str| ask(at, "guest:guest", method, path, body).await;
+    ask("PUT", "/queues/%2F/target", "{}").await;
+    let once = r#""x-dead-letter-strategy": "at-least-once""#;
+    let rejects = r#""x-overflow": "reject-publish""#;
+    for (name, key, more) in [
+        ("kept", "target", format!("{once}, {rejects}")),
+        ("astray", "nowhere", format!("{once}, {rejects}")),
+        ("dropping", "target", once.to_owned()),
+    ] {
+        let arguments = format!(
+            r#"{{"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "{key}", {more}}}"#
+        );
+        let (status, said) = ask(
+            "PUT",
+            &format!("/queues/%2F/{name}"),
+            &format!("{{\"durable\": true, \"arguments\": {arguments}}}"),
+        )
+        .await;
+        assert_eq!(status, "201", "{said}");
+        let message =
+            format!(r#"{{"properties": {{}}, "routing_key": "{name}", "payload": "x", "payload_encoding": "string"}}"#);
+        ask("POST", "/exchanges/%2F/amq.default/publish", &message).await;
+        let get = r#"{"count": 1, "ackmode": "reject_requeue_false", "encoding": "auto"}"#;
+        let (_, got) = ask("POST", &format!("/queues/%2F/{name}/get"), get).await;
+        assert!(got.contains("payload"), "{name}: {got}");
+    }
+    let labels = |strategy: &str| format!("{{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"{strategy}\"}}");
+    let assured = labels("at_least_once");
+    let expected = [
+        format!("rejected_total{assured} 2"),
+        format!("confirmed_total{assured} 1"),
+    ];
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while letters(&node, "at_least_once").await != expected {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{:?}",
+            letters(&node, "at_least_once").await
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let other = format!("rejected_total{} 1", labels("at_most_once"));
+    assert_eq!(letters(&node, "at_most_once").await, [other]);
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ async fn the_overview_dashboards_find_every_family_that_they_query() {
 
 /// The series, with their labels, that the queries of RabbitMQ's dashboards of quorum queues and of dead letters select
 /// by, and what its overview joins or groups by.
-const SELECTED: [&str; 12] = [
+const SELECTED: [&str; 16] = [
     "rabbitmq_raft_term_total",
     "rabbitmq_raft_log_commit_index",
     "rabbitmq_raft_log_last_applied_index",
@@ -171,6 +171,10 @@ const SELECTED: [&str; 12] = [
     "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_classic_queue\",dead_letter_strategy=\"disabled\"}",
     "rabbitmq_global_messages_dead_lettered_rejected_total{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"at_most_once\"}",
     "rabbitmq_global_messages_dead_lettered_delivery_limit_total{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"disabled\"}",
+    "rabbitmq_global_messages_dead_lettered_expired_total{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"at_least_once\"}",
+    "rabbitmq_global_messages_dead_lettered_rejected_total{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"at_least_once\"}",
+    "rabbitmq_global_messages_dead_lettered_delivery_limit_total{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"at_least_once\"}",
+    "rabbitmq_global_messages_dead_lettered_confirmed_total{queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"at_least_once\"}",
 ];
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::{
     look,
     metrics::Scrape,
 };
-use crate::host::{Attempts, Node, NodeCounts, RABBITMQ_VERSION, Way, alarms};
+use crate::host::{Assured, Attempts, Node, NodeCounts, RABBITMQ_VERSION, Way, alarms};
 
 const PROTOCOL: Labels<'static> = &[("protocol", "amqp091")];
 /// RabbitMQ's names of the types of queues; the place says whether it is quorum queues.
@@ -159,32 +159,37 @@ const DELIVERY: [OfCounters; 8] = [
     ),
 ];
 
-type OfDeaths = (&'static str, fn(&Counters) -> u64, fn(&Counters) -> u64, &'static str);
+type OfDeaths = (
+    &'static str,
+    fn(&Counters) -> [u64; 2],
+    Option<fn(&Assured) -> u64>,
+    &'static str,
+);
 
-/// How messages died: those of them that were dead-lettered, and those that were not.
+/// How messages died: all that did and those of them that were dead-lettered, and of these those that are assured to arrive.
 const DEATHS: [OfDeaths; 4] = [
     (
         "delivery_limit",
-        |c| c.lettered_limited,
-        |c| c.delivery_limited.saturating_sub(c.lettered_limited),
+        |c| [c.delivery_limited, c.lettered_limited],
+        Some(|assured| assured.limited),
         "Total number of messages dead-lettered due to delivery-limit exceeded",
     ),
     (
         "expired",
-        |c| c.lettered_expired,
-        |c| c.expired.saturating_sub(c.lettered_expired),
+        |c| [c.expired, c.lettered_expired],
+        Some(|assured| assured.expired),
         "Total number of messages dead-lettered due to message TTL exceeded",
     ),
     (
         "maxlen",
-        |c| c.lettered_dropped + c.lettered_refused,
-        |c| c.dropped.saturating_sub(c.lettered_dropped),
+        |c| [c.dropped, c.lettered_dropped].map(|died| died + c.lettered_refused),
+        None,
         "Total number of messages dead-lettered due to overflow drop-head or reject-publish-dlx",
     ),
     (
         "rejected",
-        |c| c.lettered_rejected,
-        |c| c.rejected.saturating_sub(c.lettered_rejected),
+        |c| [c.rejected, c.lettered_rejected],
+        Some(|assured| assured.rejected),
         "Total number of messages dead-lettered due to basic.reject or basic.nack",
     ),
 ];
@@ -434,19 +439,39 @@ fn delivered(page: &mut Page, scrape: &Scrape<'_>) {
     }
 }
 
-/// Messages that died in queues of each type: those that became dead letters, and those for which no exchange was named.
+/// Messages that died in queues of each type and became dead letters, those for which no exchange was named, and letters that arrived.
 fn dead_lettered(page: &mut Page, scrape: &Scrape<'_>) {
-    let by_type = TYPES.map(|(is_quorum, title)| (title, scrape.did_of(is_quorum)));
-    for (name, letters, forgotten, help) in DEATHS {
+    let by_type = TYPES.map(|(is_quorum, title)| (is_quorum, title, scrape.did_of(is_quorum)));
+    let all_assured = scrape.node.assured_letters();
+    for (name, numbers, assured_of, help) in DEATHS {
         let name = format!("global_messages_dead_lettered_{name}_total");
         page.family(&name, Counter, help);
-        for (title, did) in &by_type {
-            for (strategy, number) in [("at_most_once", letters), ("disabled", forgotten)] {
+        for (is_quorum, title, did) in &by_type {
+            let [died, letters] = numbers(did);
+            let assured = assured_of.filter(|_| *is_quorum).map(|of| of(&all_assured));
+            let series = [
+                (
+                    "at_most_once",
+                    Some(letters.saturating_sub(assured.unwrap_or_default())),
+                ),
+                ("disabled", Some(died.saturating_sub(letters))),
+                ("at_least_once", assured),
+            ];
+            for (strategy, number) in series {
                 let labels: Labels<'_> = &[("queue_type", title), ("dead_letter_strategy", strategy)];
-                page.series(&name, labels, number(did));
+                number.into_iter().for_each(|number| page.series(&name, labels, number));
             }
         }
     }
+    let (name, help) = (
+        "global_messages_dead_lettered_confirmed_total",
+        "Total number of messages dead-lettered and confirmed by target queues",
+    );
+    let labels: Labels<'_> = &[
+        ("queue_type", "rabbit_quorum_queue"),
+        ("dead_letter_strategy", "at_least_once"),
+    ];
+    page.one(name, Counter, help, labels, all_assured.arrived);
 }
 
 /// How many of each kind of thing there are.

@@ -2,7 +2,7 @@
 //!
 //! Of an argument and a policy the smaller number wins; where there is no smaller, the argument does.
 
-use crate::{ExchangeName, Millis, Overflow, PolicyDefinition, QueueArgs, QueueKind};
+use crate::{ExchangeName, Millis, Overflow, PolicyDefinition, QueueArgs, QueueKind, Value};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub struct QueueSettings {
     pub overflow: Overflow,
     /// Where dead messages go.
     pub dead_letter: Option<DeadLetter>,
+    /// The strategy is at-least-once, and nothing is in its way. How letters travel is the same with either; they are counted apart.
+    pub assures_letters: bool,
     /// Highest priority; fixed by the declaration.
     pub max_priority: Option<u8>,
     /// One consumer at a time; fixed by the declaration.
@@ -46,13 +48,17 @@ impl QueueSettings {
     /// Combines a declaration with the policies that match the queue.
     pub fn merge(args: &QueueArgs, user: Option<&PolicyDefinition>, operator: Option<&PolicyDefinition>) -> Self {
         let policy = PolicyDefinition::merged(user, operator);
+        let (overflow, dead_letter) = (overflow(args, &policy), dead_letter(args, &policy));
         QueueSettings {
             message_ttl: smaller(args.message_ttl, policy.message_ttl),
             expires: smaller(args.expires, policy.expires),
             max_length: smaller(args.max_length, policy.max_length),
             max_length_bytes: smaller(args.max_length_bytes, policy.max_length_bytes),
-            overflow: args.overflow.or(policy.overflow).unwrap_or_default(),
-            dead_letter: dead_letter(args, &policy),
+            assures_letters: asks_for_assurance(args, &policy)
+                && dead_letter.is_some()
+                && overflow == Overflow::RejectPublish,
+            overflow,
+            dead_letter,
             max_priority: args.max_priority,
             single_active_consumer: args.single_active_consumer,
             consumer_timeout: smaller(args.consumer_timeout, policy.consumer_timeout),
@@ -75,6 +81,17 @@ fn delivery_limit(args: &QueueArgs, policy: &PolicyDefinition) -> Option<u64> {
         QueueKind::Quorum => smaller(args.delivery_limit, policy.delivery_limit),
         QueueKind::Classic | QueueKind::Stream => None,
     }
+}
+
+fn overflow(args: &QueueArgs, policy: &PolicyDefinition) -> Overflow {
+    args.overflow.or(policy.overflow).unwrap_or_default()
+}
+
+/// Whether a quorum queue is asked to dead-letter at least once.
+fn asks_for_assurance(args: &QueueArgs, policy: &PolicyDefinition) -> bool {
+    let own = args.table.get("x-dead-letter-strategy");
+    let strategy = own.or_else(|| policy.table.get("dead-letter-strategy"));
+    args.kind == QueueKind::Quorum && strategy.and_then(Value::as_text) == Some("at-least-once")
 }
 
 fn dead_letter(args: &QueueArgs, policy: &PolicyDefinition) -> Option<DeadLetter> {
@@ -102,6 +119,38 @@ mod tests {
 
     fn policy(table: Table) -> PolicyDefinition {
         PolicyDefinition::parse(PolicyLevel::User, table).unwrap()
+    }
+
+    #[test]
+    fn letters_are_assured_where_a_quorum_queue_asks_for_it_and_drops_nothing() {
+        let text = |text: &str| Value::from(text);
+        let quorum = |more: &[(&str, Value)]| {
+            let mut table = Table::from([
+                ("x-queue-type", text("quorum")),
+                ("x-dead-letter-exchange", text("dlx")),
+            ]);
+            more.iter().for_each(|(key, value)| table.set(key, value.clone()));
+            args(table)
+        };
+        let assures = |args: &QueueArgs, policy: Option<&PolicyDefinition>| {
+            QueueSettings::merge(args, policy, None).assures_letters
+        };
+        let (strategy, overflow) = ("x-dead-letter-strategy", "x-overflow");
+        let at_least_once = (strategy, text("at-least-once"));
+        let rejects = (overflow, text("reject-publish"));
+        assert!(assures(&quorum(&[at_least_once.clone(), rejects.clone()]), None));
+        assert!(
+            !assures(&quorum(&[at_least_once]), None),
+            "what is dropped at the head is not assured"
+        );
+        assert!(!assures(&quorum(std::slice::from_ref(&rejects)), None));
+        let asks = policy([("dead-letter-strategy", text("at-least-once"))].into());
+        assert!(assures(&quorum(std::slice::from_ref(&rejects)), Some(&asks)));
+        let at_most_once = (strategy, text("at-most-once"));
+        assert!(
+            !assures(&quorum(&[rejects, at_most_once]), Some(&asks)),
+            "the declaration wins"
+        );
     }
 
     #[test]

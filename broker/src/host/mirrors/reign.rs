@@ -185,6 +185,7 @@ impl Node {
         if let Some(stream) = held.journal.lead(None) {
             stream.end();
         }
+        self.count_on(cell, held.queue.counters());
         let empty = Queue::new(settings(record), record.auto_delete, self.now());
         let (mut copy, consumers) = std::mem::replace(&mut held.queue, empty).demote();
         // What died and has not arrived lives again: this copy may lead again.
