@@ -89,6 +89,9 @@ impl Services {
     /// None yet.
     pub fn new(node: Arc<Node>) -> Arc<Self> {
         let samples = Arc::new(observe::Samples::default());
+        let observer = samples.clone();
+        node.far_counts()
+            .observed_by(move |queue| observer.queue_is_idle_since(queue));
         Arc::new(Services {
             pages: management::pages(node.clone(), samples.clone()),
             node,

@@ -5,11 +5,12 @@
 
 use catalog::{NodeName, QueueRecord};
 use link::{Listing, Reply, Request, Term};
-use model::{QueueId, VhostName};
-use parking_lot::Mutex;
+use model::{Millis, QueueId, VhostName};
+use parking_lot::{Mutex, RwLock};
 use queue::{Counters, Counts, Tally};
 use std::{
     collections::BTreeMap,
+    fmt,
     time::{Duration, Instant},
 };
 use tokio::sync::{Notify, mpsc};
@@ -26,11 +27,49 @@ const FRAMES_MAX: usize = 4;
 /// What a queue holds, and what it did.
 type Numbers = (Counts, Counters);
 
-/// What leaders told: the numbers of their queues, and how many messages the mirrors have of those that are synchronised.
+/// What leaders told: the numbers of their queues, how many messages the mirrors have of those that are synchronised, and since when
+/// nothing happens in those that are idle.
 #[derive(Debug, Default)]
 struct All {
     numbers: BTreeMap<QueueId, Numbers>,
     synchronised: BTreeMap<QueueId, u64>,
+    idle: BTreeMap<QueueId, Millis>,
+}
+
+/// What a leader told of one queue.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    numbers: Numbers,
+    synchronised: Option<u64>,
+    idle_since: Option<Millis>,
+}
+
+impl All {
+    fn add(&mut self, id: QueueId, told: Told) {
+        self.numbers.insert(id, told.numbers);
+        self.synchronised
+            .extend(told.synchronised.map(|messages| (id, messages)));
+        self.idle.extend(told.idle_since.map(|at| (id, at)));
+    }
+
+    fn join(&mut self, other: All) {
+        self.numbers.extend(other.numbers);
+        self.synchronised.extend(other.synchronised);
+        self.idle.extend(other.idle);
+    }
+}
+
+/// Who knows since when nothing happens in a queue of this node.
+type IdleSince = Box<dyn Fn(QueueId) -> Option<Millis> + Send + Sync>;
+
+/// That one, once it is there.
+#[derive(Default)]
+struct Observer(RwLock<Option<IdleSince>>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observer").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +89,8 @@ pub struct FarCounts {
     state: Mutex<State>,
     /// Others have told.
     told: Notify,
+    /// For what this node tells others.
+    observer: Observer,
 }
 
 impl FarCounts {
@@ -62,6 +103,21 @@ impl FarCounts {
     /// How many messages all mirrors have of a queue that is being synchronised.
     pub fn synchronised(&self, record: &QueueRecord) -> Option<u64> {
         self.state.lock().all.synchronised.get(&record.id).copied()
+    }
+
+    /// Since when nothing happens in a queue of another node, if that is so.
+    pub fn idle_since(&self, record: &QueueRecord) -> Option<Millis> {
+        self.state.lock().all.idle.get(&record.id).copied()
+    }
+
+    /// Says who knows that of this node's own queues. The last word counts.
+    pub fn observed_by(&self, idle_since: impl Fn(QueueId) -> Option<Millis> + Send + Sync + 'static) {
+        *self.observer.0.write() = Some(Box::new(idle_since));
+    }
+
+    /// The same of a queue of this node.
+    pub fn idle_here_since(&self, id: QueueId) -> Option<Millis> {
+        self.observer.0.read().as_ref().and_then(|idle_since| idle_since(id))
     }
 
     /// What a queue showed the last two times, and how long lies between.
@@ -142,10 +198,7 @@ impl Node {
         let asked = others.iter().map(|other| self.look_at(other, &vhosts));
         let told = futures::future::join_all(asked).await;
         let mut all = All::default();
-        for one in told {
-            all.numbers.extend(one.numbers);
-            all.synchronised.extend(one.synchronised);
-        }
+        told.into_iter().for_each(|one| all.join(one));
         self.far_counts().tell(all);
     }
 
@@ -161,14 +214,12 @@ impl Node {
                 while let Some(reply) = heard.recv().await {
                     let Reply::Rows(rows) = reply else { continue };
                     let snapshot = self.snapshot();
-                    for (name, numbers, synchronised) in rows.iter().filter_map(|row| read(row)) {
+                    for (name, told) in rows.iter().filter_map(|row| read(row)) {
                         let known = snapshot.catalog.queue(vhost.as_str(), name);
                         let Some(record) = known.filter(|record| snapshot.is_remote(record)) else {
                             continue;
                         };
-                        all.numbers.insert(record.id, numbers);
-                        all.synchronised
-                            .extend(synchronised.map(|messages| (record.id, messages)));
+                        all.add(record.id, told);
                     }
                 }
             };
@@ -222,6 +273,7 @@ pub fn numbers(view: &QueueView) -> Term {
         did.lettered_refused,
         did.written,
         did.read,
+        view.idle_since.map_or(0, |at| at.0),
     ];
     let all = tallies
         .chain([consumers as u64])
@@ -232,7 +284,7 @@ pub fn numbers(view: &QueueView) -> Term {
 }
 
 /// One row of the list. What a neighbouring release does not tell is zero.
-fn read(row: &[Term]) -> Option<(&str, Numbers, Option<u64>)> {
+fn read(row: &[Term]) -> Option<(&str, Told)> {
     let [Term::Binary(name), Term::List(numbers)] = row else {
         return None;
     };
@@ -280,6 +332,47 @@ fn read(row: &[Term]) -> Option<(&str, Numbers, Option<u64>)> {
     counters.lettered_refused = next();
     counters.written = next();
     counters.read = next();
-    let synchronised = is_synchronising.then_some(synchronised);
-    Some((name, (counts, counters), synchronised))
+    let told = Told {
+        numbers: (counts, counters),
+        synchronised: is_synchronising.then_some(synchronised),
+        idle_since: Some(Millis(next())).filter(|at| at.0 > 0),
+    };
+    Some((name, told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_row_tells_all_of_a_queue_and_one_of_an_older_release_what_that_knew() {
+        let (_folder, node) = crate::host::started_blank().await;
+        node.commit(crate::host::durable_queue(&node, "q")).await.unwrap();
+        node.far_counts().observed_by(|_| Some(Millis(1_700_000_000_000)));
+        let record = node.snapshot().catalog.queue("/", "q").unwrap().clone();
+        let mut view = node.queue_view(&record);
+        assert_eq!(view.idle_since, Some(Millis(1_700_000_000_000)));
+        view.counters.read = 7;
+        view.synchronised = Some(3);
+        let Term::List(mut row) = numbers(&view) else {
+            panic!("no row")
+        };
+        let told = |row: &[Term]| {
+            let row = [Term::text("q"), Term::List(row.to_vec())];
+            read(&row).map(|(name, told)| (name.to_owned(), told)).unwrap()
+        };
+        let mut expected = Told {
+            numbers: (view.counts, view.counters),
+            synchronised: Some(3),
+            idle_since: view.idle_since,
+        };
+        assert_eq!(told(&row), ("q".to_owned(), expected));
+        row.pop();
+        expected = Told {
+            numbers: (view.counts, view.counters),
+            synchronised: Some(3),
+            idle_since: None,
+        };
+        assert_eq!(told(&row), ("q".to_owned(), expected));
+    }
 }

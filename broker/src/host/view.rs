@@ -4,7 +4,7 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use catalog::{ExchangeRecord, QueueRecord};
-use model::{ExchangeName, QueueId, VhostName};
+use model::{ExchangeName, Millis, QueueId, VhostName};
 use queue::{Counters, Counts};
 use session::ChannelFacts;
 use std::{
@@ -42,6 +42,8 @@ pub struct QueueView {
     pub active_consumer: Option<String>,
     /// How many messages all mirrors have, while they are being synchronised.
     pub synchronised: Option<u64>,
+    /// Since when nothing happens in it, if that is so and its leader's numbers are observed.
+    pub idle_since: Option<Millis>,
 }
 
 /// A consumer of a queue.
@@ -140,14 +142,17 @@ impl Node {
             exclusive_consumer: None,
             active_consumer: None,
             synchronised: self.synchronising(record).map(|sync| sync.done),
+            idle_since: None,
         };
         let Some(cell) = snapshot.cell(record.id) else {
             if snapshot.is_remote(record) {
                 (view.counts, view.counters) = self.far_counts().of(record);
                 view.synchronised = self.far_counts().synchronised(record);
+                view.idle_since = self.far_counts().idle_since(record);
             }
             return view;
         };
+        view.idle_since = self.far_counts().idle_here_since(record.id);
         let held = cell.hold();
         view.counts = held.queue.counts();
         view.counters = *held.queue.counters();

@@ -163,7 +163,7 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         exclusive_consumer_tag: view.exclusive_consumer.clone(),
         single_active_consumer_tag: view.active_consumer.clone(),
         memory: reading(&view).memory_bytes(),
-        idle_since: api.samples.queue_is_idle_since(record.id).map(observe::timestamp),
+        idle_since: view.idle_since.map(observe::timestamp),
         head_message_timestamp: None,
         owner_pid_details: owner(api, record),
         slave_nodes: mirrors.as_ref().map(|mirrors| names(&mirrors.running)),

@@ -646,11 +646,14 @@ async fn lists_of_any_node_are_those_of_all_and_an_administrator_reaches_every_q
             .map(|one| (std::str::from_utf8(&one.body).unwrap(), one.redelivered, one.left));
         assert_eq!(seen.collect::<Vec<_>>(), expected);
     }
+    let idle_since = Some(model::Millis(1_700_000_000_000));
+    pair.leader.node.far_counts().observed_by(move |_| idle_since);
     pair.edge.node.look_around().await;
     let view = pair.edge.node.queue_view(&record);
     let leaders = pair.leader.node.queue_view(&record);
     assert_eq!((view.counts, view.counters), (leaders.counts, leaders.counters));
     assert_eq!((view.counts.ready.messages, view.counters.published), (2, 2));
+    assert_eq!(view.idle_since, idle_since);
     let _consumer = consume(&channel, "q", "c", false).await;
     assert_eq!(
         listed(&pair.edge, Listing::Consumers("/".into()), &["consumer_tag"])
