@@ -167,11 +167,12 @@ fn old(seen: &Situation) -> impl Iterator<Item = &PodSeen> {
     seen.pods.iter().filter(is_old)
 }
 
-/// A pod is of the newest template already, or was taken out of service to become so.
+/// A pod is of the newest template already, or is on its way out, or was taken out of service for that.
 fn has_begun(seen: &Situation) -> bool {
+    let goes = old(seen).any(|pod| pod.terminating);
     let old = old(seen).count();
     let is_mixed = old > 0 && old < seen.pods.len();
-    seen.draining.is_some() || is_mixed || seen.rolled && old == 0
+    seen.draining.is_some() || is_mixed || goes || seen.rolled && old == 0
 }
 
 /// A pod is replaced, or follows by itself. What is left to the user or to an hour holds up nobody else.
@@ -179,7 +180,8 @@ fn goes_on(plan: &Plan, seen: &Situation) -> bool {
     match &plan.step {
         Step::Replace(..) => true,
         Step::Later(Pace::OnDelete | Pace::Supervised | Pace::Window | Pace::Queued, _) => false,
-        Step::Rest => has_begun(seen) && !seen.pods.iter().all(PodSeen::serves),
+        // One that is to come is not there for a moment.
+        Step::Rest => has_begun(seen) && seen.pods.iter().filter(|pod| pod.serves()).count() < plan.replicas as usize,
         _ => has_begun(seen),
     }
 }
@@ -268,6 +270,35 @@ mod tests {
         let freed = rollouts.settle(&key("a"), Some(&plan(Step::Rest)), &over, now).unwrap();
         assert_eq!((freed.after, freed.waiting), (Duration::ZERO, vec![key("b")]));
         assert_eq!(rollouts.ask(&key("b"), &seen("aaa"), now), None);
+    }
+
+    #[test]
+    fn the_only_pod_of_a_cluster_has_begun_when_it_goes_and_has_ended_when_the_next_one_serves() {
+        let (rollouts, now) = (rollouts(1, 60 * SECOND), Instant::now());
+        let waits = || plan(Step::Wait("for a pod".into()));
+        let one = |step| Plan {
+            replicas: 1,
+            ..plan(step)
+        };
+        assert_eq!(rollouts.ask(&key("a"), &seen("a"), now), None);
+        assert_eq!(rollouts.settle(&key("a"), Some(&replace()), &seen("a"), now), None);
+        let mut going = seen("a");
+        going.pods[0].terminating = true;
+        assert_eq!(rollouts.settle(&key("a"), Some(&waits()), &going, now), None);
+        let between = Situation {
+            rolled: true,
+            ..seen("")
+        };
+        assert_eq!(rollouts.settle(&key("a"), Some(&one(Step::Rest)), &between, now), None);
+        let mut comes = Situation {
+            rolled: true,
+            ..seen("b")
+        };
+        comes.pods[0].ready = false;
+        assert_eq!(rollouts.settle(&key("a"), Some(&one(Step::Rest)), &comes, now), None);
+        comes.pods[0].ready = true;
+        let freed = rollouts.settle(&key("a"), Some(&one(Step::Rest)), &comes, now).unwrap();
+        assert_eq!(freed.after, 60 * SECOND);
     }
 
     #[test]
