@@ -46,7 +46,7 @@ dist: image ## charts, install.yaml, image, bill of materials and checksums in D
 
 .PHONY: test lint test-unit test-tidy test-oracle test-deb test-soak test-interop test-page test-fuzz test-image test-e2e
 test: ## run all tests; what CI runs
-	@hack/steps image+lint,build-tests test-unit test-tidy test-oracle test-deb test-soak test-interop test-page test-fuzz test-image test-e2e
+	@hack/steps image+lint,build-tests test-unit test-tidy test-oracle test-deb test-soak test-interop+test-page,test-image test-fuzz test-e2e
 
 lint: ## format, clippy, shellcheck, charts
 	@hack/need cargo shellcheck
