@@ -220,6 +220,7 @@ pub(super) fn carry_out(operation: Operation, word: &str, options: &Options) -> 
         Operation::DeleteLeader => lose(leader()?, &[])?,
         Operation::KillPod(ordinal) => lose(ordinal, &["--grace-period=0", "--force"])?,
         Operation::Evict(ordinal) => evict(ordinal)?,
+        Operation::DrainNode(ordinal) => trouble::drain_node(ordinal)?,
         Operation::Restart => restart()?,
         Operation::Configure => configure()?,
         Operation::ScaleUp => {
@@ -240,6 +241,7 @@ pub(super) fn carry_out(operation: Operation, word: &str, options: &Options) -> 
         Operation::BadImage => bad_image()?,
         Operation::Rollback => renew::roll_back()?,
         Operation::ReplaceVolumes => renew::replace_volumes()?,
+        Operation::GrowVolumes => renew::grow_volumes()?,
         Operation::Recreate => recreate()?,
         Operation::Upgrade => upgrade::to_the_next(&options.releases)?,
         Operation::CutNode(ordinal) => trouble::cut_node(options.local.as_deref(), ordinal)?,

@@ -19,6 +19,8 @@ pub(super) enum Operation {
     KillPod(u32),
     /// As `kubectl drain` asks for it.
     Evict(u32),
+    /// `kubectl drain` of the Kubernetes node under a pod, with all that is on it, which takes pods again afterwards.
+    DrainNode(u32),
     /// `kubectl rollout restart`.
     Restart,
     /// Another configuration.
@@ -41,6 +43,8 @@ pub(super) enum Operation {
     Rollback,
     /// Smaller volumes, for which each node leaves and joins again.
     ReplaceVolumes,
+    /// Larger volumes, under pods that go on.
+    GrowVolumes,
     /// The RabbitCluster is deleted and applied again.
     Recreate,
     /// The image of the next release, back to the one before, and the next one for good.
@@ -64,11 +68,12 @@ pub(super) struct Means {
 
 impl Operation {
     /// All kinds; the ordinals are drawn anew.
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::DeletePod(0),
         Self::DeleteLeader,
         Self::KillPod(0),
         Self::Evict(0),
+        Self::DrainNode(0),
         Self::Restart,
         Self::Configure,
         Self::ScaleUp,
@@ -80,6 +85,7 @@ impl Operation {
         Self::BadImage,
         Self::Rollback,
         Self::ReplaceVolumes,
+        Self::GrowVolumes,
         Self::Recreate,
         Self::Upgrade,
         Self::CutNode(0),
@@ -94,6 +100,7 @@ impl Operation {
             Self::DeleteLeader => "delete-leader",
             Self::KillPod(_) => "kill-pod",
             Self::Evict(_) => "evict",
+            Self::DrainNode(_) => "drain-node",
             Self::Restart => "rollout-restart",
             Self::Configure => "configure",
             Self::ScaleUp => "scale-up",
@@ -105,6 +112,7 @@ impl Operation {
             Self::BadImage => "bad-image",
             Self::Rollback => "rollback",
             Self::ReplaceVolumes => "replace-volumes",
+            Self::GrowVolumes => "grow-volumes",
             Self::Recreate => "recreate",
             Self::Upgrade => "upgrade",
             Self::CutNode(_) => "cut-node",
@@ -116,7 +124,7 @@ impl Operation {
     fn can_be(self, means: Means) -> bool {
         match self {
             Self::Upgrade => means.releases,
-            Self::CutNode(_) | Self::RestartApi => means.is_local,
+            Self::CutNode(_) | Self::DrainNode(_) | Self::RestartApi => means.is_local,
             _ => true,
         }
     }
@@ -126,6 +134,7 @@ impl Operation {
             Self::DeletePod(_) => Self::DeletePod(ordinal),
             Self::KillPod(_) => Self::KillPod(ordinal),
             Self::Evict(_) => Self::Evict(ordinal),
+            Self::DrainNode(_) => Self::DrainNode(ordinal),
             Self::LoseVolume(_) => Self::LoseVolume(ordinal),
             Self::CutNode(_) => Self::CutNode(ordinal),
             other => other,
@@ -139,6 +148,7 @@ impl Operation {
             | Self::DeleteLeader
             | Self::KillPod(_)
             | Self::Evict(_)
+            | Self::DrainNode(_)
             | Self::Restart
             | Self::Configure
             | Self::RotateSecret
@@ -147,6 +157,7 @@ impl Operation {
             | Self::BadImage
             | Self::Rollback
             | Self::ReplaceVolumes
+            | Self::GrowVolumes
             | Self::Upgrade
             | Self::CutNode(_)
             | Self::RestartApi
@@ -162,6 +173,7 @@ impl fmt::Display for Operation {
             Self::DeletePod(ordinal)
             | Self::KillPod(ordinal)
             | Self::Evict(ordinal)
+            | Self::DrainNode(ordinal)
             | Self::LoseVolume(ordinal)
             | Self::CutNode(ordinal) => write!(f, "{} {ordinal}", self.name()),
             _ => f.write_str(self.name()),
@@ -227,10 +239,10 @@ mod tests {
 
     #[test]
     fn every_kind_comes_once_before_any_comes_again_and_a_seed_says_the_same_every_time() {
-        let plans = |seed: u64| -> Vec<Plan> { (0..40).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
-        for half in plans(7).chunks(20) {
+        let plans = |seed: u64| -> Vec<Plan> { (0..44).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
+        for half in plans(7).chunks(22) {
             let names: BTreeSet<&str> = half.iter().map(|plan| plan.operation.name()).collect();
-            assert_eq!(names.len(), 20);
+            assert_eq!(names.len(), 22);
         }
         assert_eq!(plans(7), plans(7));
         assert_ne!(plans(7), plans(8));

@@ -1,4 +1,5 @@
-//! What an operator does by itself: nodes go back from what they cannot run with, and get other volumes for which they leave and join again.
+//! What an operator does by itself: nodes go back from what they cannot run with, and get other volumes for which they leave and join again, or
+//! larger ones for which they do not.
 
 use super::cluster::{CHANGED, NAME, condition, patch, pod, uid};
 use super::kube::{get, within};
@@ -8,6 +9,8 @@ use serde_json::{Value, json};
 
 /// Every volume becomes so much smaller each time.
 const SMALLER_BY_MI: u64 = 64;
+/// Or so much larger.
+const LARGER_BY_MI: u64 = 32;
 
 fn revisions() -> Result<Vec<Value>> {
     let of = |ordinal| Ok(get("pod", &pod(ordinal))?["metadata"]["labels"]["controller-revision-hash"].clone());
@@ -67,11 +70,44 @@ pub(super) fn replace_volumes() -> Result<()> {
     patch(&json!({"persistence": {"shrinkPolicy": null}}))
 }
 
+/// More room for each node, in the same pods.
+pub(super) fn grow_volumes() -> Result<()> {
+    let storage = get("rmq", NAME)?["spec"]["persistence"]["storage"].clone();
+    let larger = larger(storage.as_str().unwrap_or_default())?;
+    let pods = (0..NODES).map(uid).collect::<Result<Vec<_>>>()?;
+    patch(&json!({"persistence": {"storage": larger}}))?;
+    within(2 * CHANGED, || {
+        let claims = (0..NODES).map(|ordinal| get("pvc", &format!("data-{}", pod(ordinal))));
+        let mut kept = claims
+            .filter_map(Result::ok)
+            .filter(|claim| claim["status"]["capacity"]["storage"] != larger);
+        let told = condition(&get("rmq", NAME)?, "VolumesSized");
+        let why = kept
+            .next()
+            .map(|claim| format!("{} has not {larger}: {told}", claim["metadata"]["name"]));
+        Ok(why.or_else(|| (told["status"] != "True").then(|| told.to_string())))
+    })?;
+    let now = (0..NODES).map(uid).collect::<Result<Vec<_>>>()?;
+    ensure!(now == pods, "pods were replaced for volumes that have grown under them");
+    Ok(())
+}
+
+fn mi(storage: &str) -> Option<u64> {
+    let number = |unit| storage.strip_suffix(unit).and_then(|digits| digits.parse::<u64>().ok());
+    number("Mi").or_else(|| Some(number("Gi")? * 1024))
+}
+
+/// A size that is a little more.
+fn larger(storage: &str) -> Result<String> {
+    let mi = mi(storage).with_context(|| format!("volumes of {storage} cannot be larger"))?;
+    Ok(format!("{}Mi", mi + LARGER_BY_MI))
+}
+
 /// A size that is a little less.
 fn smaller(storage: &str) -> Result<String> {
-    let number = |unit| storage.strip_suffix(unit).and_then(|digits| digits.parse::<u64>().ok());
-    let mi = number("Mi").or_else(|| Some(number("Gi")? * 1024));
-    let left = mi.and_then(|mi| mi.checked_sub(SMALLER_BY_MI)).filter(|left| *left > 0);
+    let left = mi(storage)
+        .and_then(|mi| mi.checked_sub(SMALLER_BY_MI))
+        .filter(|left| *left > 0);
     Ok(format!(
         "{}Mi",
         left.with_context(|| format!("volumes of {storage} cannot be smaller"))?
@@ -83,10 +119,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn volumes_become_a_little_smaller_each_time_and_never_nothing() {
+    fn volumes_become_a_little_smaller_or_larger_each_time_and_never_nothing() {
         assert_eq!(smaller("1Gi").unwrap(), "960Mi");
         assert_eq!(smaller("960Mi").unwrap(), "896Mi");
         assert!(smaller("64Mi").is_err());
         assert!(smaller("1").is_err());
+        assert_eq!(larger("1Gi").unwrap(), "1056Mi");
+        assert_eq!(larger("960Mi").unwrap(), "992Mi");
     }
 }

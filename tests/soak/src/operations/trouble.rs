@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// A node that is off for so long is given up by the others; Kubernetes has not yet.
 const OFF: Duration = Duration::from_secs(15);
+/// A node that was drained stays empty for so long.
+const EMPTY: Duration = Duration::from_secs(5);
 /// The API server is away for longer than an operator may go on without it.
 const AWAY_SECONDS: &str = "15";
 /// The second operator, and where it lives.
@@ -62,6 +64,23 @@ pub(super) fn cut_node(local: Option<&Path>, ordinal: u32) -> Result<()> {
     run(local, &["cut", &node])?;
     sleep(OFF);
     run(local, &["mend", &node])
+}
+
+/// Has the Kubernetes node under a pod drained of all that runs on it, operator and all, as before it is upgraded; then it takes pods again. A
+/// volume keeps its node, so that the pod waits for it.
+pub(super) fn drain_node(ordinal: u32) -> Result<()> {
+    let node = format!("node-{}", node_to_cut(ordinal)?);
+    let drained = kubectl(&[
+        "drain",
+        &node,
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        "--force",
+        "--timeout=180s",
+    ]);
+    sleep(EMPTY);
+    let back = kubectl(&["uncordon", &node]);
+    drained.and(back).map(drop)
 }
 
 /// Stops the API server and starts it again.
