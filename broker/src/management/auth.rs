@@ -1,18 +1,22 @@
 //! `/auth` and what is below it: what ways of logging in there are, how often they were tried over AMQP, and passwords as they
-//! are kept.
+//! are kept. `/login` tells whether name and password are right; it gives nothing to come back with, each request brings its own.
 
 use axum::{
-    Router,
-    extract::{Path, State},
-    routing::get,
+    Json, Router,
+    extract::{FromRequest, Path, Query, Request, State},
+    http::Uri,
+    response::IntoResponse,
+    routing::{get, post},
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Api,
     answer::{self, Outcome},
-    caller::{Administrator, Monitor},
+    body::Octets,
+    caller::{self, Administrator, Monitor},
+    failure::Failure,
     list::Parameters,
     nodes,
 };
@@ -28,6 +32,22 @@ pub fn routes() -> Router<Arc<Api>> {
             get(attempts_by_source).delete(reset_attempts),
         )
         .route("/auth/hash_password/{password}", get(hash))
+        .route("/login", post(log_in))
+}
+
+/// Name and password as a form has them, whatever type the body claims to be of.
+fn form(octets: &[u8]) -> Option<(String, String)> {
+    let uri: Uri = format!("/?{}", std::str::from_utf8(octets).ok()?).parse().ok()?;
+    let Query(mut fields) = Query::<BTreeMap<String, String>>::try_from_uri(&uri).ok()?;
+    Some((fields.remove("username")?, fields.remove("password")?))
+}
+
+async fn log_in(State(api): State<Arc<Api>>, request: Request) -> Outcome {
+    let from = caller::address(request.extensions());
+    let Octets(octets) = Octets::from_request(request, &api).await?;
+    let (name, password) = form(&octets).ok_or_else(Failure::login_failed)?;
+    caller::log_in((&name, password.as_bytes()), from, &api).await?;
+    Ok(Json("ok").into_response())
 }
 
 /// Open to everybody: the page asks before anybody has logged in.

@@ -5,7 +5,7 @@
 use access::User;
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, header, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use model::VhostName;
@@ -142,14 +142,22 @@ async fn authenticate(headers: &HeaderMap, from: IpAddr, api: &Api) -> Result<Ca
         return Err(Failure::anonymous());
     }
     let (name, password) = credentials(headers).ok_or_else(Failure::login_failed)?;
-    match api.guesses.turn(from, &name, &password, Instant::now()) {
+    log_in((&name, &password), from, api).await
+}
+
+/// The user of this name and password, who is kept waiting after wrong ones.
+///
+/// # Errors
+/// 401, and 429 for who guesses on and on.
+pub async fn log_in((name, password): (&str, &[u8]), from: IpAddr, api: &Api) -> Result<Caller, Failure> {
+    match api.guesses.turn(from, name, password, Instant::now()) {
         Turn::Never => return Err(Failure::too_many_guesses()),
         Turn::After(Duration::ZERO) => {}
         Turn::After(wait) => tokio::time::sleep(wait).await,
     }
-    let user = api.node.log_in(&name, &password, from);
-    api.node.note_attempt(Way::Http, (&name, from), user.is_ok());
-    api.guesses.judged(from, &name, &password, user.is_ok(), Instant::now());
+    let user = api.node.log_in(name, password, from);
+    api.node.note_attempt(Way::Http, (name, from), user.is_ok());
+    api.guesses.judged(from, name, password, user.is_ok(), Instant::now());
     let user = user.map_err(|reason| {
         tracing::warn!("HTTP access denied: {reason}");
         Failure::login_failed()
@@ -170,15 +178,19 @@ fn introduced(api: &Api, name: &str) -> Result<Caller, Failure> {
     })
 }
 
+/// Where a request comes from.
+pub fn address(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    // The service always says whom it serves; if it did not, nobody would pass for local.
+    peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical())
+}
+
 /// Who is to be answered in `media`.
 async fn reader(parts: &Parts, api: &Api, media: accept::Media) -> Result<Caller, Failure> {
     if let Some(OnBehalf(name)) = parts.extensions.get() {
         return introduced(api, name);
     }
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    // The service always says whom it serves; if it did not, nobody would pass for local.
-    let from = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
-    let caller = authenticate(&parts.headers, from, api).await?;
+    let caller = authenticate(&parts.headers, address(&parts.extensions), api).await?;
     accept::judge(&parts.headers, media)?;
     Ok(caller)
 }

@@ -5,7 +5,7 @@ use api::TopicPermission;
 use axum::{
     Router,
     extract::{Path, State},
-    routing::{delete, get},
+    routing::get,
 };
 use catalog::Command;
 use model::{ExchangeName, UserName, VhostName};
@@ -26,7 +26,10 @@ pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/topic-permissions", get(list))
         .route("/topic-permissions/{vhost}/{user}", get(of_both).put(put).delete(clear))
-        .route("/topic-permissions/{vhost}/{user}/{exchange}", delete(clear_one))
+        .route(
+            "/topic-permissions/{vhost}/{user}/{exchange}",
+            get(of_one).delete(clear_one),
+        )
 }
 
 fn shape(vhost: &VhostName, user: &UserName, exchange: &ExchangeName, own: &TopicPermissions) -> TopicPermission {
@@ -84,7 +87,22 @@ async fn of_both(
     Path((vhost, user)): Path<(String, String)>,
     query: Parameters,
 ) -> Outcome {
-    let found = rows(&api, |v, u| v.as_str() == vhost && u.as_str() == user);
+    some(rows(&api, |v, u| v.as_str() == vhost && u.as_str() == user), &query)
+}
+
+/// A list all the same, as RabbitMQ answers it.
+async fn of_one(
+    State(api): State<Arc<Api>>,
+    _: Administrator,
+    Path((vhost, user, exchange)): Path<(String, String, String)>,
+    query: Parameters,
+) -> Outcome {
+    let mut found = rows(&api, |v, u| v.as_str() == vhost && u.as_str() == user);
+    found.retain(|own| own.exchange == exchange);
+    some(found, &query)
+}
+
+fn some(found: Vec<TopicPermission>, query: &Parameters) -> Outcome {
     match found.is_empty() {
         true => Err(Failure::not_found()),
         false => query.all(found),

@@ -195,6 +195,13 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     ("/health/checks/virtual-hosts", HEALTH),
     ("/healthchecks/node", HEALTH),
     ("/healthchecks/node/{node}", HEALTH),
+    (
+        "/login",
+        &[post(
+            "Whether the `username` and `password` of a form are right; needs no login",
+            Some(|generator| generator.subschema_for::<String>()),
+        )],
+    ),
     ("/nodes", &[get("All nodes", list::<Node>)]),
     ("/nodes/{node}", &[get("A node", one::<Node>)]),
     (
@@ -322,7 +329,10 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     ),
     (
         "/topic-permissions/{vhost}/{user}/{exchange}",
-        &[delete("Takes a user's topic permissions on an exchange away")],
+        &[
+            get("A user's topic permissions on an exchange", list::<TopicPermission>),
+            delete("Takes a user's topic permissions on an exchange away"),
+        ],
     ),
     ("/user-limits", &[get("All limits of users", list::<UserLimits>)]),
     (
