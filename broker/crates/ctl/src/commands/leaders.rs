@@ -44,7 +44,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .of(&[Tool::Upgrade])
         .under(MAINTENANCE),
     Command::new("await_online_synchronized_mirror", |session| {
-        await_none(session, &Request::CountUnmirrored)
+        await_none(session, &Request::MirrorSyncCritical, &Request::CountUnmirrored)
     })
     .help(
         "",
@@ -60,7 +60,7 @@ pub(super) const COMMANDS: &[Command] = &[
     .of(&[Tool::Upgrade])
     .under(MAINTENANCE),
     Command::new("await_online_quorum_plus_one", |session| {
-        await_none(session, &Request::CountCritical)
+        await_none(session, &Request::QuorumCritical, &Request::CountCritical)
     })
     .help(
         "",
@@ -103,12 +103,27 @@ fn maintain(session: &mut Session<'_>, on: bool) -> Result<Output, Problem> {
     session.ask(&Request::Maintenance { on }).map(|_| Output::Nothing)
 }
 
-/// Until the command's time is over.
-fn await_none(session: &mut Session<'_>, count: &Request) -> Result<Output, Problem> {
+/// Until the command's time is over; a node that no other could miss is not waited for, which is told by what answers no list then.
+fn await_none(session: &mut Session<'_>, critical: &Request, count: &Request) -> Result<Output, Problem> {
+    if !matches!(session.ask(critical)?, Term::List(_)) {
+        return Ok(alone(session));
+    }
     while session.ask(count)? != Term::Integer(0) {
         std::thread::sleep(LOOK_AGAIN_AFTER);
     }
     Ok(Output::Nothing)
+}
+
+fn alone(session: &Session<'_>) -> Output {
+    if session.options.quiet() {
+        return Output::Nothing;
+    }
+    let said = |check: &str| {
+        format!("Target node seems to be the only one in a single node cluster, the {check} does not apply")
+    };
+    let json = [("message", said("check")), ("result", "ok".to_owned())];
+    let json = json.map(|(key, value)| (key.to_owned(), Term::text(value)));
+    Output::Both(said("command"), Term::Map(json.into()))
 }
 
 fn kind(word: &str) -> Result<QueueKind, Problem> {
