@@ -36,6 +36,9 @@ pub fn main(args: &ServerArgs) -> ExitCode {
         print_page(&management::openapi());
         return ExitCode::SUCCESS;
     }
+    if args.check_config {
+        return check(config::load(args, &config::Process));
+    }
     if args.session
         && let Err(error) = rustix::process::setsid()
     {
@@ -57,6 +60,21 @@ pub fn main(args: &ServerArgs) -> ExitCode {
     }
 }
 
+/// Says what is wrong with a configuration, or what of it has no effect. Nothing is started.
+fn check(loaded: Result<Loaded, config::Problems>) -> ExitCode {
+    match loaded {
+        Ok(loaded) => {
+            let lines = loaded.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+            print_page(&format!("{}the configuration can be used\n", lines.collect::<String>()));
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            say(&problems.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// A page goes to standard output, to be read or redirected.
 #[expect(clippy::print_stdout, reason = "the page is what was asked for")]
 fn print_page(page: &str) {
@@ -64,9 +82,13 @@ fn print_page(page: &str) {
 }
 
 /// What keeps a node from starting goes to standard error: the log may not be up.
-#[expect(clippy::print_stderr, reason = "there may be no log yet")]
 fn complain(what: &str) {
-    eprintln!("BOOT FAILED\n===========\n{what}");
+    say(&format!("BOOT FAILED\n===========\n{what}"));
+}
+
+#[expect(clippy::print_stderr, reason = "there may be no log yet")]
+fn say(what: &str) {
+    eprintln!("{what}");
 }
 
 fn start(args: &ServerArgs, loaded: Loaded) -> anyhow::Result<()> {

@@ -18,6 +18,9 @@ pub struct ServerArgs {
     /// Run in a session of its own; `rabbitmq-server -detached` does.
     #[arg(long, hide = true)]
     pub session: bool,
+    /// Tell whether a node could start with this configuration, and exit: 0 if so. Files that it names are not opened.
+    #[arg(long)]
+    pub check_config: bool,
     /// Print the reference of all settings and exit.
     #[arg(long)]
     pub print_config_reference: bool,

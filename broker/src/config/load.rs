@@ -41,6 +41,7 @@ pub struct Loaded {
 pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, Problems> {
     let mut loader = Loader::default();
     let variables = Variables::of(environment, &mut loader.problems);
+    loader.warnings = variables.without_effect();
     let mut settings = loader.settings(args, environment, &variables);
     loader.open(&mut settings, environment);
     loader.apply(&settings);

@@ -2,7 +2,7 @@
 //! It knows no key itself.
 
 use super::keys::{Effect, Key, keys};
-use super::variables::KNOWN;
+use super::variables::{KNOWN, WITHOUT_EFFECT};
 use std::fmt::Write as _;
 
 /// The page, in Markdown.
@@ -31,6 +31,11 @@ pub fn page() -> String {
     page.push_str(VARIABLES);
     for (name, doc) in KNOWN {
         let _ = writeln!(page, "| `{}` | {} |", full(name), cell(doc));
+    }
+    page.push_str(IGNORED);
+    for (names, why) in WITHOUT_EFFECT {
+        let names = names.iter().map(|name| format!("`{}`", full(name)));
+        let _ = writeln!(page, "| {} | {} |", names.collect::<Vec<_>>().join(", "), cell(why));
     }
     page
 }
@@ -69,7 +74,8 @@ const HEAD: &str = "# Settings
 Printed by `warren server --print-config-reference`; do not edit.
 
 Settings are lines `key = value` in `rabbitmq.conf` and in the files of `conf.d`, read in this order; a later line wins. An unknown key, or a value
-of the wrong type, keeps the node from starting, and all that is wrong is said at once. In a key, `$name` stands for any name.
+of the wrong type, keeps the node from starting, and all that is wrong is said at once; `warren server --check-config` says it without starting one,
+with the same flags and variables. In a key, `$name` stands for any name.
 
 ## Keys that are honoured
 
@@ -94,5 +100,12 @@ const VARIABLES: &str = "
 Also without `RABBITMQ_`, and in `rabbitmq-env.conf`; the environment wins over the file, the longer name over the shorter.
 
 | variable | meaning |
+| --- | --- |
+";
+
+const IGNORED: &str = "
+RabbitMQ's others are named in the log and do nothing:
+
+| variables | reason |
 | --- | --- |
 ";

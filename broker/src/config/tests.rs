@@ -89,6 +89,21 @@ fn the_main_file_is_found_with_and_without_its_extension() {
 }
 
 #[test]
+fn a_variable_that_does_nothing_here_is_named_and_its_value_kept_quiet() {
+    let world = Fixed::new()
+        .set("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-setcookie hush")
+        .set("PRODUCT_NAME", "of something else")
+        .file("/etc/rabbitmq/rabbitmq-env.conf", "QUORUM_DIR=/fast\n");
+    assert_eq!(
+        loaded(&world).warnings,
+        [
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS has no effect: there is no Erlang here; settings and the secret have variables of their own",
+            "RABBITMQ_QUORUM_DIR has no effect: everything is kept in the node's own directory",
+        ]
+    );
+}
+
+#[test]
 fn a_missing_file_is_refused_when_the_command_line_names_it_and_mentioned_when_a_variable_does() {
     let args = ServerArgs {
         config: Some("/nope.conf".into()),

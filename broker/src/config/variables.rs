@@ -74,6 +74,52 @@ pub const KNOWN: [(&str, &str); 22] = [
     ),
 ];
 
+/// Variables that RabbitMQ or its image knows and that do nothing here, by why.
+pub const WITHOUT_EFFECT: [(&[&str], &str); 6] = [
+    (
+        &[
+            "SERVER_ERL_ARGS",
+            "SERVER_ADDITIONAL_ERL_ARGS",
+            "SERVER_START_ARGS",
+            "SERVER_CODE_PATH",
+            "CTL_ERL_ARGS",
+            "CTL_DIST_PORT_MIN",
+            "CTL_DIST_PORT_MAX",
+            "DISTRIBUTION_BUFFER_SIZE",
+            "MAX_NUMBER_OF_PROCESSES",
+            "MAX_NUMBER_OF_ATOMS",
+            "SCHEDULER_BIND_TYPE",
+            "DEFAULT_ALLOC_ARGS",
+        ],
+        "there is no Erlang here; settings and the secret have variables of their own",
+    ),
+    (
+        &["PLUGINS_DIR", "PLUGINS_EXPAND_DIR", "ENABLED_PLUGINS"],
+        "plugins are part of the broker, and RABBITMQ_ENABLED_PLUGINS_FILE names those that run",
+    ),
+    (
+        &["FEATURE_FLAGS", "FEATURE_FLAGS_FILE"],
+        "all feature flags are enabled",
+    ),
+    (
+        &["QUORUM_DIR", "STREAM_DIR"],
+        "everything is kept in the node's own directory",
+    ),
+    (
+        &["MOTD_FILE", "PRODUCT_NAME", "PRODUCT_VERSION"],
+        "the node announces its own product name",
+    ),
+    (
+        &[
+            "VM_MEMORY_HIGH_WATERMARK",
+            "HIPE_COMPILE",
+            "DEFAULT_USER_FILE",
+            "DEFAULT_PASS_FILE",
+        ],
+        "RabbitMQ's image no longer takes it either; settings are written into files",
+    ),
+];
+
 /// Those that are never shown.
 const SECRET: [&str; 2] = ["DEFAULT_PASS", "ERLANG_COOKIE"];
 
@@ -109,6 +155,19 @@ impl<'a> Variables<'a> {
         let value = |name| self.environment.variable(&format!("RABBITMQ_{name}"));
         shown
             .filter_map(|name| Some((format!("RABBITMQ_{name}"), value(name)?)))
+            .collect()
+    }
+
+    /// Those that are set and do nothing here: a sentence each, without the value, which may hold a secret.
+    pub fn without_effect(&self) -> Vec<String> {
+        let all = WITHOUT_EFFECT.iter();
+        let all = all.flat_map(|(names, why)| names.iter().map(move |name| (name, format!("RABBITMQ_{name}"), why)));
+        // The short names are too common to be meant for a broker, but for those in its own file.
+        let is_set = |name: &str, full: &str| {
+            self.environment.variable(full).is_some() || self.file.contains_key(name) || self.file.contains_key(full)
+        };
+        all.filter(|(name, full, _)| is_set(name, full))
+            .map(|(_, full, why)| format!("{full} has no effect: {why}"))
             .collect()
     }
 

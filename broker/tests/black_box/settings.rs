@@ -35,6 +35,37 @@ fn named(key: &str, path: &Path) -> String {
     format!("{key} = {}", path.display())
 }
 
+#[test]
+fn a_configuration_is_checked_without_a_node() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |text: &str| {
+        let file = directory.path().join("rabbitmq.conf");
+        fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_warren"));
+        command.args(["server", "--check-config", "--config"]).arg(&file);
+        let output = command
+            .env("HOME", directory.path())
+            .env("RABBITMQ_MNESIA_BASE", directory.path());
+        let output = output.output().unwrap();
+        let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, said, wrong) = check("heartbeat = 20\nhipe_compile = false\n");
+    assert_eq!((code, wrong.as_str()), (Some(0), ""));
+    assert!(
+        said.contains("hipe_compile has no effect") && said.ends_with("the configuration can be used\n"),
+        "{said}"
+    );
+    let (code, said, wrong) = check("heartbeet = 20\nframe_max = x\n");
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert!(
+        wrong.contains("Did you mean heartbeat?") && wrong.contains("frame_max"),
+        "{wrong}"
+    );
+    // Nothing was made, not even a directory.
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
 #[tokio::test]
 async fn definitions_are_imported_at_the_start_and_replace_the_default_user() {
     for key in [
