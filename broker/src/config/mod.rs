@@ -40,10 +40,10 @@ pub use plugins::Plugins;
 pub use reference::page as reference_page;
 pub use renew::Renewed;
 pub use settings::{
-    Access, Amqp, BetweenNodes, CertificateName, Config, Console, CredentialValidator, FileTarget, HttpBounds,
-    LeaderLocator, LevelFormat, Listener, Listeners, Log, LogExchange, LogFile, LogFormat, LogLevel, LogShape,
-    Management, Mechanism, NameService, Node, PasswordHashing, Prometheus, Queues, RatesMode, Resources, Rotation,
-    RotationDate, SanType, SocketOptions, Stream, TimeFormat, TlsOptions, TlsVersion, Verify,
+    Access, Amqp, BetweenNodes, CertificateName, Config, Console, CredentialValidator, DefaultQueueType, FileTarget,
+    HttpBounds, LeaderLocator, LevelFormat, Listener, Listeners, Log, LogExchange, LogFile, LogFormat, LogLevel,
+    LogShape, Management, Mechanism, NameService, Node, PasswordHashing, Prometheus, Queues, RatesMode, Resources,
+    Rotation, RotationDate, SanType, SocketOptions, Stream, TimeFormat, TlsOptions, TlsVersion, Verify,
 };
 pub use syslog::{Syslog, SyslogProtocol, SyslogTransport};
 pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Value, Watermark};

@@ -362,10 +362,22 @@ pub struct Queues {
     pub ack_timeout: Milliseconds,
     /// How often deliveries over that time are looked for.
     pub ack_look: Milliseconds,
+    /// The type of queues in new virtual hosts that are declared without one.
+    pub default_type: DefaultQueueType,
     /// Where the leader of a new queue is placed.
     pub leader_locator: LeaderLocator,
     /// Most queues.
     pub queues_max: Limit<u64>,
+}
+
+words! {
+    /// The type that queues have unless they ask for another.
+    DefaultQueueType {
+        /// On one node, or mirrored by policies.
+        Classic = "classic",
+        /// With members on a majority of which everything is.
+        Quorum = "quorum",
+    }
 }
 
 words! {

@@ -3,10 +3,10 @@
 use access::{HashAlgorithm, PasswordHash, PermissionTexts, User, UserLimits};
 use anyhow::Context;
 use catalog::{Command, VhostMetadata};
-use model::{UserName, VhostName};
+use model::{QueueKind, UserName, VhostName};
 
 use super::node::Node;
-use crate::config::{Access, PasswordHashing};
+use crate::config::{Access, Config, DefaultQueueType, PasswordHashing};
 
 /// The algorithm that new passwords are hashed with.
 pub fn algorithm(hashing: PasswordHashing) -> HashAlgorithm {
@@ -14,6 +14,14 @@ pub fn algorithm(hashing: PasswordHashing) -> HashAlgorithm {
         PasswordHashing::Sha256 => HashAlgorithm::Sha256,
         PasswordHashing::Sha512 => HashAlgorithm::Sha512,
         PasswordHashing::Md5 => HashAlgorithm::Md5,
+    }
+}
+
+/// The type that queues have in a virtual host that is created without one of its own: classic ones say nothing of it.
+pub fn type_of_new_vhosts(config: &Config) -> Option<QueueKind> {
+    match config.queues.default_type {
+        DefaultQueueType::Classic => None,
+        DefaultQueueType::Quorum => Some(QueueKind::Quorum),
     }
 }
 
@@ -25,6 +33,7 @@ pub async fn define(node: &Node) -> anyhow::Result<()> {
     let user: UserName = access.default_user.parse().context("default_user")?;
     let metadata = VhostMetadata {
         description: "Default virtual host".into(),
+        default_queue_type: type_of_new_vhosts(&config),
         ..VhostMetadata::default()
     };
     let permissions = PermissionTexts {

@@ -94,7 +94,7 @@ pub use definitions::{durable_queue, started, started_blank};
 pub use errands::run as run_errands;
 pub use events::{Events, Followed, Happening, acting, acting_for_cli, acts, run as run_events};
 pub use far_view::{NUMBERS, numbers};
-pub use first_start::algorithm as hash_algorithm;
+pub use first_start::{algorithm as hash_algorithm, type_of_new_vhosts};
 pub use flows::Flow;
 pub use gate::{Gate, Gated};
 pub use image::{Image, ImageFile};

@@ -210,6 +210,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn new_virtual_hosts_have_the_type_of_queues_that_the_configuration_says_unless_they_say_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"vhosts": [{"name": "a"}, {"name": "b", "default_queue_type": "classic"}]}"#;
+        fs::write(folder.path().join("definitions.json"), text).unwrap();
+        let node = node(folder.path(), "default_queue_type = quorum\n").await;
+        import(&node).await.unwrap();
+        let snapshot = node.snapshot();
+        let kind = |vhost| snapshot.catalog.vhost(vhost).unwrap().metadata().default_queue_type;
+        use model::QueueKind::{Classic, Quorum};
+        assert_eq!((kind("a"), kind("b")), (Some(Quorum), Some(Classic)));
+    }
+
+    #[tokio::test]
     async fn unless_what_is_unchanged_is_to_be_skipped() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a");

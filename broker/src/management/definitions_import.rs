@@ -18,7 +18,7 @@ use super::{
     permissions::{bad_name, check_pattern},
     users, vhosts,
 };
-use crate::host::{Node, hash_algorithm};
+use crate::host::{Node, hash_algorithm, type_of_new_vhosts};
 
 type Read<T> = Result<T, Failure>;
 
@@ -163,6 +163,9 @@ impl Reader<'_> {
         let snapshot = self.node.snapshot();
         let before = snapshot.catalog.vhost(&own.name);
         read.metadata.tracing = before.is_some_and(|before| before.metadata().tracing);
+        let is_new = before.is_none() && own.default_queue_type.is_none();
+        let kind = || type_of_new_vhosts(&self.node.config());
+        read.metadata.default_queue_type = read.metadata.default_queue_type.or_else(|| is_new.then(kind)?);
         Ok(read)
     }
 

@@ -24,6 +24,7 @@ use super::{
     stats::{self, Asked, Sum},
     topic_permissions,
 };
+use crate::host::type_of_new_vhosts;
 
 /// The field that says that a virtual host cannot be deleted.
 pub const PROTECTED: &str = "protected_from_deletion";
@@ -213,7 +214,11 @@ async fn put(
         .catalog
         .vhost(&vhost)
         .map(|found| found.metadata().clone());
-    let metadata = metadata(&body, before.unwrap_or_default())?;
+    let new = || VhostMetadata {
+        default_queue_type: type_of_new_vhosts(&api.node.config()),
+        ..VhostMetadata::default()
+    };
+    let metadata = metadata(&body, before.unwrap_or_else(new))?;
     let command = Command::PutVhost {
         name: name.clone(),
         metadata,

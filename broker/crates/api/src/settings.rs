@@ -4,15 +4,17 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys that a running node takes over; a segment that starts with `$` stands for any name.
-pub const TAKEN_OVER_AT_ONCE: [&str; 54] = [
+pub const TAKEN_OVER_AT_ONCE: [&str; 57] = [
     "handshake_timeout",
     "heartbeat",
     "frame_max",
     "initial_frame_max",
     "channel_max",
+    "max_channels_per_connection",
     "channel_max_per_node",
     "consumer_max_per_channel",
     "connection_max",
+    "max_connections",
     "max_message_size",
     "loopback_users",
     "loopback_users.$user",
@@ -28,6 +30,7 @@ pub const TAKEN_OVER_AT_ONCE: [&str; 54] = [
     "vm_memory_high_watermark_paging_ratio",
     "consumer_timeout",
     "channel_tick_interval",
+    "default_queue_type",
     "queue_leader_locator",
     "queue_master_locator",
     "cluster_queue_limit",

@@ -2,7 +2,7 @@
 //! What a cluster does by itself is not set by keys; those that would are accepted, and say what is done instead.
 
 use super::sockets::tls;
-use super::{Key, key, no_effect, only, refused};
+use super::{Key, key, no_effect, refused};
 use crate::config::settings::Config;
 use crate::config::value::{ByteSize, ListenAddress, Milliseconds, Share};
 use std::path::PathBuf;
@@ -77,11 +77,10 @@ fn queues() -> Vec<Key> {
             .default("60000")
             .hot(|c, now| c.queues.ack_look = now.queues.ack_look)
             .doc("How often channels are searched for deliveries that stay unacknowledged too long."),
-        only(
-            "default_queue_type",
-            &["classic"],
-            "other types of queues are not part of this broker",
-        ),
+        key("default_queue_type", |c: &mut Config, _, v| c.queues.default_type = v)
+            .default("classic")
+            .hot(|c, now| c.queues.default_type = now.queues.default_type)
+            .doc("Type of queues that ask for none, in virtual hosts that are created from now on without one of their own."),
         key("queue_leader_locator", |c: &mut Config, _, v| {
             c.queues.leader_locator = v
         })

@@ -94,6 +94,11 @@ fn limits() -> Vec<Key> {
             .default("2047")
             .hot(|c, now| c.amqp.channels_max = now.amqp.channels_max)
             .doc("Most channels of a connection; 0 is without limit."),
+        key("max_channels_per_connection", |c: &mut Config, _, v: u16| {
+            c.amqp.channels_max = v
+        })
+        .hot(|c, now| c.amqp.channels_max = now.amqp.channels_max)
+        .doc("Newer name of channel_max."),
         key("channel_max_per_node", |c: &mut Config, _, v| {
             c.amqp.node_channels_max = v
         })
@@ -110,6 +115,9 @@ fn limits() -> Vec<Key> {
             .default("infinity")
             .hot(|c, now| c.amqp.connections_max = now.amqp.connections_max)
             .doc("Most client connections of this node."),
+        key("max_connections", |c: &mut Config, _, v| c.amqp.connections_max = v)
+            .hot(|c, now| c.amqp.connections_max = now.amqp.connections_max)
+            .doc("Newer name of connection_max."),
         refused(
             "ranch_connection_max",
             "accepted sockets are not counted per listener; use connection_max",

@@ -6,7 +6,7 @@ use catalog::{Command, VhostMetadata};
 use link::{Failure, Request};
 
 use super::{Outcome, commit, existing_vhost, name};
-use crate::host::Node;
+use crate::host::{Node, type_of_new_vhosts};
 
 pub(super) fn execute(node: &Node, request: Request) -> Outcome {
     match request {
@@ -19,7 +19,7 @@ pub(super) fn execute(node: &Node, request: Request) -> Outcome {
             let metadata = VhostMetadata {
                 description,
                 tags,
-                default_queue_type: queue_type(default_queue_type)?,
+                default_queue_type: queue_type(default_queue_type)?.or_else(|| type_of_new_vhosts(&node.config())),
                 ..VhostMetadata::default()
             };
             add(node, &name, metadata)
