@@ -170,6 +170,7 @@ fn keep_going(node: &Arc<Node>) {
     tokio::spawn(host::run_forced_promotions(node.clone()));
     tokio::spawn(host::run_timers(node.clone()));
     tokio::spawn(host::run_errands(node.clone()));
+    tokio::spawn(host::run_rounds(node.clone()));
     tokio::spawn(host::run_retirements(node.clone()));
     tokio::spawn(host::run_strayed(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));

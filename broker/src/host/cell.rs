@@ -298,6 +298,14 @@ impl QueueCell {
         Held(self.state.lock_arc())
     }
 
+    /// What the queue holds, dead letters among it.
+    pub fn counts(&self, held: &Held) -> queue::Counts {
+        queue::Counts {
+            letters: self.letters.tally(),
+            ..held.queue.counts()
+        }
+    }
+
     /// Whether whoever holds the queue lets go of it in time.
     pub fn answers_within(&self, patience: std::time::Duration) -> bool {
         self.state.try_lock_for(patience).is_some()
@@ -349,8 +357,8 @@ const DEATHS_AT_ONCE_MAX: usize = 512;
 
 impl CellSink<'_> {
     fn write(&mut self, to: &Arc<Consumer>, message: &Parts<'_>, delivery: Delivery) -> Taken {
-        if self.cell.leads() != Leads::Here {
-            // All are offered what there is when it turns out that the queue stays.
+        if self.cell.leads() != Leads::Here || self.cell.letters.are_full() {
+            // All are offered what there is when it turns out that the queue stays, or more letters can be kept.
             return Taken::Blocked;
         }
         let counted = self.cell.counted(message.properties, &delivery);

@@ -359,6 +359,8 @@ impl Task {
             came.as_mut().enable();
             let fetched = self.batch.on_cell(cell, |work| match cell.leads() {
                 Leads::Leaving => Fetched::Loading,
+                // A queue whose letters nobody takes hands out nothing.
+                Leads::Here | Leads::Elsewhere if cell.letters.are_full() => Fetched::Empty,
                 Leads::Here | Leads::Elsewhere => work.queue.get(work.now, no_ack, &mut work.sink),
             });
             match fetched {

@@ -32,8 +32,16 @@ type Cells = SmallVec<[Arc<QueueCell>; 1]>;
 struct Enqueued {
     /// Queues that are here.
     queues: usize,
+    /// Those of them that refused it.
+    refused: usize,
     /// Those of which it is not known who leads them.
     strayed: SmallVec<[QueueId; 1]>,
+}
+
+impl Enqueued {
+    fn is_refused_by_all(&self) -> bool {
+        self.queues == self.refused && self.strayed.is_empty()
+    }
 }
 
 /// What became of a dead letter, with the queues that it met.
@@ -43,6 +51,8 @@ pub enum Routed {
     Here(usize, Landed),
     /// It goes to other nodes too, and is taken out of the store when it has arrived there.
     Far(usize),
+    /// No queue is bound where it went, or all that are refused it.
+    Nowhere,
     /// It would become several while there is no disk space for more.
     NotNow,
 }
@@ -137,10 +147,14 @@ impl Node {
             // It is not known yet who leads it.
             return Routed::NotNow;
         }
-        self.keep_or_drop(&route, &publication);
+        let is_delayed = self.keep_or_drop(&route, &publication);
         let is_cycle = |name: &str| why != Death::Rejected && session::is_cycle(&letter.headers, name);
         let mut landed = Landed::default();
-        let strayed = self.enqueue_letter(&route, &publication, is_cycle, &mut landed, (touched, caused));
+        let enqueued = self.enqueue_letter(&route, &publication, is_cycle, &mut landed, (touched, caused));
+        if !is_delayed && route.remotes.is_empty() && enqueued.is_refused_by_all() {
+            return Routed::Nowhere;
+        }
+        let strayed = enqueued.strayed;
         let remotes = route.remotes.iter().filter_map(|remote| remote.without(is_cycle));
         let remotes: Vec<Remote> = remotes.collect();
         if remotes.is_empty() && strayed.is_empty() {
@@ -154,7 +168,7 @@ impl Node {
         Routed::Far(route.cells.len() + remotes.len())
     }
 
-    /// Puts a letter into the queues of this node. Those of which it is not known who leads them are returned.
+    /// Puts a letter into the queues of this node. One to which it comes round counts as one that has it: it is dropped there.
     fn enqueue_letter(
         &self,
         route: &Route,
@@ -162,14 +176,18 @@ impl Node {
         is_cycle: impl Fn(&str) -> bool,
         landed: &mut Landed,
         left: Left<'_>,
-    ) -> SmallVec<[QueueId; 1]> {
+    ) -> Enqueued {
         let (round, rest): (Cells, Cells) = route
             .cells
             .iter()
             .cloned()
             .partition(|cell| is_cycle(cell.name.as_str()));
         round.iter().for_each(|cell| cell.tell_of_cycle());
-        self.enqueue(&rest, publication, landed, left).strayed
+        let enqueued = self.enqueue(&rest, publication, landed, left);
+        Enqueued {
+            queues: enqueued.queues + round.len(),
+            ..enqueued
+        }
     }
 
     /// It has arrived at other nodes and here only when it is safe here as well.
@@ -204,7 +222,11 @@ impl Node {
             match taking {
                 Taking::Gone => {}
                 Taking::Strayed => enqueued.strayed.push(cell.id),
-                Taking::Taken | Taking::TakenBefore | Taking::Refused => enqueued.queues += 1,
+                Taking::Taken | Taking::TakenBefore => enqueued.queues += 1,
+                Taking::Refused => {
+                    enqueued.queues += 1;
+                    enqueued.refused += 1;
+                }
             }
         }
         enqueued

@@ -17,6 +17,7 @@ use super::{
     dead_letter::{Landed, Routed},
     letters::{AllLetters, Assured, Dead, Letters, Sent, Slice},
     node::Node,
+    nowhere::Rounds,
     trace::Sighting,
 };
 
@@ -48,6 +49,8 @@ pub struct Line {
     came: Notify,
     /// What concerns all letters.
     all: Arc<AllLetters>,
+    /// Queues that keep letters which no queue takes.
+    pub(super) rounds: Rounds,
 }
 
 impl Line {
@@ -62,7 +65,7 @@ impl Line {
     }
 
     /// A queue joins, unless it stands here.
-    fn join(&self, cell: Arc<QueueCell>) {
+    pub(super) fn join(&self, cell: Arc<QueueCell>) {
         if cell.letters.join_line() {
             self.cells.lock().push_back(cell);
             self.came.notify_one();
@@ -215,6 +218,14 @@ impl Node {
             let routed = self.route_dead_letter((from, target.as_ref(), is_mirrored), dead, touched, caused);
             let copies = match routed {
                 Routed::NotNow => return Sent::NotNow,
+                Routed::Nowhere if from.letters.are_assured() => {
+                    slice.spend(0, 0);
+                    return Sent::Nowhere;
+                }
+                Routed::Nowhere => {
+                    moved.add(from, dead, (0, Landed::default()), is_mirrored);
+                    0
+                }
                 Routed::Here(copies, landed) => {
                     moved.add(from, dead, (copies, landed), is_mirrored);
                     copies
@@ -225,6 +236,10 @@ impl Node {
             slice.spend(copies, dead.message.body().len());
             Sent::Done
         });
+        self.line().rounds.include(from);
+        if from.letters.hand_out_again() {
+            self.offer_again(from, touched, caused);
+        }
         if from.letters.may_go_on() {
             self.on_cell(from, touched, caused, |work| work.queue.go_on(work.now, &mut work.sink));
             // Whoever found an expired head looks again.

@@ -239,6 +239,7 @@ pub fn numbers(view: &QueueView) -> Term {
         paged,
         unacked,
         consumers,
+        letters,
     } = view.counts;
     let tally = |tally: Tally| [tally.messages, tally.bytes, tally.persistent, tally.persistent_bytes];
     let did = &view.counters;
@@ -279,8 +280,18 @@ pub fn numbers(view: &QueueView) -> Term {
         .chain([consumers as u64])
         .chain(counters)
         .chain(sync)
-        .chain(younger);
+        .chain(younger)
+        .chain(tally(letters));
     Term::List(all.map(Term::count).collect())
+}
+
+fn read_tally(next: &mut impl FnMut() -> u64) -> Tally {
+    Tally {
+        messages: next(),
+        bytes: next(),
+        persistent: next(),
+        persistent_bytes: next(),
+    }
 }
 
 /// One row of the list. What a neighbouring release does not tell is zero.
@@ -293,18 +304,13 @@ fn read(row: &[Term]) -> Option<(&str, Told)> {
         _ => 0,
     });
     let mut next = || numbers.next().unwrap_or(0);
-    let mut tally = || Tally {
-        messages: next(),
-        bytes: next(),
-        persistent: next(),
-        persistent_bytes: next(),
-    };
-    let (ready, paged, unacked) = (tally(), tally(), tally());
-    let counts = Counts {
+    let [ready, paged, unacked] = [(); 3].map(|()| read_tally(&mut next));
+    let mut counts = Counts {
         ready,
         paged,
         unacked,
         consumers: usize::try_from(next()).unwrap_or(usize::MAX),
+        letters: Tally::default(),
     };
     let mut counters = Counters {
         published: next(),
@@ -332,10 +338,12 @@ fn read(row: &[Term]) -> Option<(&str, Told)> {
     counters.lettered_refused = next();
     counters.written = next();
     counters.read = next();
+    let idle_since = Some(Millis(next())).filter(|at| at.0 > 0);
+    counts.letters = read_tally(&mut next);
     let told = Told {
         numbers: (counts, counters),
         synchronised: is_synchronising.then_some(synchronised),
-        idle_since: Some(Millis(next())).filter(|at| at.0 > 0),
+        idle_since,
     };
     Some((name, told))
 }
@@ -353,6 +361,7 @@ mod tests {
         let mut view = node.queue_view(&record);
         assert_eq!(view.idle_since, Some(Millis(1_700_000_000_000)));
         view.counters.read = 7;
+        view.counts.letters.messages = 2;
         view.synchronised = Some(3);
         let Term::List(mut row) = numbers(&view) else {
             panic!("no row")
@@ -367,7 +376,9 @@ mod tests {
             idle_since: view.idle_since,
         };
         assert_eq!(told(&row), ("q".to_owned(), expected));
-        row.pop();
+        // It knew of no letters, and not since when a queue is idle.
+        row.truncate(row.len() - 5);
+        view.counts.letters.messages = 0;
         expected = Told {
             numbers: (view.counts, view.counters),
             synchronised: Some(3),

@@ -127,10 +127,11 @@ impl Node {
     }
 
     /// As `keep`, where nobody is there to be told of a refusal.
-    pub(super) fn keep_or_drop(&self, route: &Route, publication: &Publication<'_>) {
-        if let Err(refusal) = self.keep(route, publication) {
+    pub(super) fn keep_or_drop(&self, route: &Route, publication: &Publication<'_>) -> bool {
+        self.keep(route, publication).unwrap_or_else(|refusal| {
             tracing::warn!("message dropped: {}", refusal.text);
-        }
+            false
+        })
     }
 
     /// Keepers begin and end with the catalogue, and a new binding gets what its source remembers. The catalogue is

@@ -2,11 +2,13 @@
 //!
 //! Whoever routes them takes its turn, so that they keep that order, whatever task they died in. Beyond the limits no
 //! message dies by its time or a length limit: it waits in its queue, where it may leave memory (I7). One that a client
-//! rejects is taken always, and its client is held (`Batch::help`).
+//! rejects is taken always, and its client is held (`Batch::help`). Those of a queue that assures them stay here while no
+//! queue takes them (`nowhere`), beside the others and with bounds of their own: when these are reached, the queue hands
+//! nothing out, so that nothing more can be rejected.
 
 use model::Seq;
 use parking_lot::Mutex;
-use queue::Death;
+use queue::{Death, Tally};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -15,7 +17,7 @@ use std::{
     },
 };
 
-use super::{counters::Counter, message::Message};
+use super::{counters::Counter, message::Message, nowhere::Kept};
 
 /// Letters of one queue beyond which nothing more dies in it ...
 const LETTERS_MAX: usize = 8_192;
@@ -40,7 +42,8 @@ pub struct Dead {
 }
 
 impl Dead {
-    fn octets(&self) -> u64 {
+    /// Memory that it takes.
+    pub(super) fn octets(&self) -> u64 {
         queue::Message::resident_bytes(&self.message)
     }
 }
@@ -90,6 +93,8 @@ pub enum Sent {
     Done,
     /// It cannot go now, and nothing behind it either.
     NotNow,
+    /// No queue takes it; it is to be kept.
+    Nowhere,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +104,8 @@ struct Waiting {
     leaving: BTreeMap<Seq, Dead>,
     /// Of both.
     octets: u64,
+    /// Those that no queue takes.
+    kept: Kept,
     /// The queue stands in the node's line.
     in_line: bool,
     /// The queue was told that there is no room.
@@ -108,8 +115,10 @@ struct Waiting {
 /// What concerns all letters of the node.
 #[derive(Debug, Default)]
 pub struct AllLetters {
-    /// Octets of those that wait.
+    /// Octets of those that wait ...
     octets: AtomicU64,
+    /// ... and of those that no queue takes.
+    pub(super) kept_octets: AtomicU64,
     /// Those that there ever were of queues that assure them, by why they died ...
     rejected: Counter,
     expired: Counter,
@@ -158,8 +167,10 @@ impl AllLetters {
 pub struct Letters {
     waiting: Mutex<Waiting>,
     turn: Mutex<()>,
-    /// They are counted as letters that arrive at least once.
+    /// They are to arrive at least once.
     are_assured: AtomicBool,
+    /// No more can be kept.
+    are_full: AtomicBool,
     of_node: Arc<AllLetters>,
 }
 
@@ -167,13 +178,17 @@ impl Waiting {
     fn count(&self) -> usize {
         self.dead.len() + self.leaving.len()
     }
+
+    fn all(&self) -> impl Iterator<Item = &Dead> {
+        self.leaving.values().chain(&self.dead).chain(self.kept.iter())
+    }
 }
 
 impl Letters {
     /// Looks at those that the store or mirrors still have in their places.
     pub fn each_stored(&self, mut each: impl FnMut(Seq, &Dead)) {
         let waiting = self.waiting.lock();
-        for dead in waiting.leaving.values().chain(&waiting.dead) {
+        for dead in waiting.all() {
             dead.stored.into_iter().for_each(|seq| each(seq, dead));
         }
     }
@@ -191,6 +206,7 @@ impl Letters {
             waiting: Mutex::default(),
             turn: Mutex::default(),
             are_assured: AtomicBool::new(false),
+            are_full: AtomicBool::new(false),
             of_node,
         }
     }
@@ -198,6 +214,27 @@ impl Letters {
     /// Whether the queue's settings assure them.
     pub fn assure(&self, are_assured: bool) {
         self.are_assured.store(are_assured, Ordering::Relaxed);
+    }
+
+    /// Whether they are kept until a queue takes them.
+    pub fn are_assured(&self) -> bool {
+        self.are_assured.load(Ordering::Relaxed)
+    }
+
+    /// How many there are, as RabbitMQ counts them: those that are assured.
+    pub fn tally(&self) -> Tally {
+        if !self.are_assured() {
+            return Tally::default();
+        }
+        let waiting = self.waiting.lock();
+        let bodies = waiting.all().map(|dead| dead.message.body().len() as u64);
+        let (messages, bytes) = bodies.fold((0, 0), |(messages, bytes), body| (messages + 1, bytes + body));
+        Tally {
+            messages,
+            bytes,
+            persistent: messages,
+            persistent_bytes: bytes,
+        }
     }
 
     /// So many are safe in queues that took them.
@@ -210,8 +247,7 @@ impl Letters {
     /// A message has died. The queue is locked, so they come in order.
     pub fn push(&self, dead: Dead) {
         let mut waiting = self.waiting.lock();
-        waiting.octets += dead.octets();
-        self.of_node.octets.fetch_add(dead.octets(), Ordering::Relaxed);
+        self.weigh(&mut waiting, &dead);
         if self.are_assured.load(Ordering::Relaxed) {
             self.of_node.note(dead.why);
         }
@@ -222,6 +258,7 @@ impl Letters {
     pub fn has_room(&self, is_enough: bool) -> bool {
         let mut waiting = self.waiting.lock();
         let has_room = waiting.count() < LETTERS_MAX
+            && !self.are_full()
             && waiting.octets < LETTER_BYTES_MAX
             && self.of_node.octets.load(Ordering::Relaxed) < NODE_BYTES_MAX;
         waiting.held_up |= is_enough || !has_room;
@@ -236,16 +273,59 @@ impl Letters {
         {
             match each(&dead, slice) {
                 Sent::NotNow => return self.put_back(dead),
-                Sent::Done if dead.stored.is_none() => self.lighten(&mut self.waiting.lock(), &dead),
-                Sent::Done => {}
+                Sent::Nowhere if dead.stored.is_some() => self.keep(dead),
+                Sent::Done | Sent::Nowhere if dead.stored.is_none() => self.lighten(&mut self.waiting.lock(), &dead),
+                Sent::Done | Sent::Nowhere => {}
             }
         }
     }
 
-    /// The next one, which may arrive before it is known to be sent.
+    fn keep(&self, dead: Dead) {
+        let mut waiting = self.waiting.lock();
+        dead.stored.and_then(|seq| waiting.leaving.remove(&seq));
+        self.lighten(&mut waiting, &dead);
+        waiting.kept.push(dead, &self.of_node);
+        if waiting.kept.are_full(&self.of_node) {
+            self.are_full.store(true, Ordering::Release);
+        }
+    }
+
+    /// All that are kept are tried once more; false if there are none, and the queue leaves the round.
+    pub fn try_kept(&self) -> bool {
+        self.waiting.lock().kept.begin_round()
+    }
+
+    /// The queue takes part in rounds from now on; false if it does, or keeps nothing.
+    pub fn join_rounds(&self) -> bool {
+        self.waiting.lock().kept.join()
+    }
+
+    /// No more can be kept: nothing dies, and nothing is handed out.
+    pub fn are_full(&self) -> bool {
+        self.are_full.load(Ordering::Acquire)
+    }
+
+    /// True if more can be kept again: what the queue has is to be offered.
+    pub fn hand_out_again(&self) -> bool {
+        let waiting = self.waiting.lock();
+        let is_over = self.are_full() && !waiting.kept.are_full(&self.of_node);
+        if is_over {
+            self.are_full.store(false, Ordering::Release);
+        }
+        is_over
+    }
+
+    /// The next one, which may arrive before it is known to be sent. Those that are tried once more come last.
     fn next(&self) -> Option<Dead> {
         let mut waiting = self.waiting.lock();
-        let dead = waiting.dead.pop_front()?;
+        let dead = match waiting.dead.pop_front() {
+            Some(dead) => dead,
+            None => {
+                let dead = waiting.kept.next(&self.of_node)?;
+                self.weigh(&mut waiting, &dead);
+                dead
+            }
+        };
         if let Some(seq) = dead.stored {
             waiting.leaving.insert(seq, dead.clone());
         }
@@ -258,15 +338,27 @@ impl Letters {
         waiting.dead.push_front(dead);
     }
 
+    fn weigh(&self, waiting: &mut Waiting, dead: &Dead) {
+        waiting.octets += dead.octets();
+        self.of_node.octets.fetch_add(dead.octets(), Ordering::Relaxed);
+    }
+
     fn lighten(&self, waiting: &mut Waiting, dead: &Dead) {
         waiting.octets -= dead.octets();
         self.of_node.octets.fetch_sub(dead.octets(), Ordering::Relaxed);
     }
 
-    /// Nobody will ever know whether one is safe where it went: it is sent once more.
+    /// Nobody will ever know whether one is safe where it went: it is sent once more. One that is assured is kept until the
+    /// next round, since a queue elsewhere may refuse it for long.
     pub fn send_again(&self, seq: Seq) {
         let mut waiting = self.waiting.lock();
-        if let Some(dead) = waiting.leaving.remove(&seq) {
+        let Some(dead) = waiting.leaving.remove(&seq) else {
+            return;
+        };
+        if self.are_assured() {
+            drop(waiting);
+            self.keep(dead);
+        } else {
             waiting.dead.push_back(dead);
         }
     }
@@ -284,14 +376,16 @@ impl Letters {
     /// True if the queue was held up and there is room again: it must be told.
     pub fn may_go_on(&self) -> bool {
         let mut waiting = self.waiting.lock();
-        let is_low = waiting.count() <= LOW && self.of_node.octets.load(Ordering::Relaxed) < NODE_BYTES_MAX;
+        let is_low =
+            waiting.count() <= LOW && !self.are_full() && self.of_node.octets.load(Ordering::Relaxed) < NODE_BYTES_MAX;
         is_low && std::mem::take(&mut waiting.held_up)
     }
 
     /// True if something is left to be done for this queue.
     pub fn are_waiting(&self) -> bool {
         let waiting = self.waiting.lock();
-        waiting.held_up || !waiting.dead.is_empty()
+        let may_go_on = waiting.held_up && !self.are_full();
+        may_go_on || !waiting.dead.is_empty() || waiting.kept.has_next()
     }
 
     /// True if so many wait that whoever causes them has to help.
@@ -316,6 +410,7 @@ impl Drop for Letters {
     fn drop(&mut self) {
         let left = self.waiting.get_mut().octets;
         self.of_node.octets.fetch_sub(left, Ordering::Relaxed);
+        self.waiting.get_mut().kept.clear(&self.of_node);
     }
 }
 
@@ -369,6 +464,92 @@ mod tests {
             (in_their_places(&letters), of_node.octets.load(Ordering::Relaxed)),
             (vec![], 0)
         );
+    }
+
+    fn assured(of_node: &Arc<AllLetters>) -> Letters {
+        let letters = Letters::new(of_node.clone());
+        letters.assure(true);
+        letters
+    }
+
+    /// Routes all; these go nowhere, the others arrive. Returns which were tried.
+    fn tried(letters: &Letters, nowhere: impl Fn(Seq) -> bool) -> Vec<Seq> {
+        let (mut tried, mut arrived) = (Vec::new(), Vec::new());
+        while letters.are_waiting() {
+            letters.route(&mut Slice::new(), |dead, slice| {
+                let seq = dead.stored.unwrap();
+                slice.spend(0, 0);
+                tried.push(seq);
+                if nowhere(seq) {
+                    return Sent::Nowhere;
+                }
+                arrived.push(seq);
+                Sent::Done
+            });
+        }
+        letters.let_go(arrived);
+        tried
+    }
+
+    #[test]
+    fn a_letter_that_no_queue_takes_is_kept_and_tried_once_in_each_round() {
+        let of_node = Arc::new(AllLetters::default());
+        let letters = assured(&of_node);
+        for seq in 1..=3 {
+            letters.push(dead(Some(seq)));
+        }
+        assert_eq!(tried(&letters, |seq| seq != Seq(2)), [Seq(1), Seq(2), Seq(3)]);
+        assert_eq!(in_their_places(&letters), [Seq(1), Seq(3)]);
+        let tally = letters.tally();
+        assert_eq!((tally.messages, tally.bytes), (2, 12));
+        assert!(tried(&letters, |_| true).is_empty(), "no round has begun");
+        assert!(letters.join_rounds() && !letters.join_rounds());
+        assert!(letters.try_kept());
+        letters.push(dead(Some(4)));
+        assert_eq!(
+            tried(&letters, |seq| seq == Seq(3)),
+            [Seq(4), Seq(1), Seq(3)],
+            "what died just now comes first"
+        );
+        assert!(letters.try_kept());
+        assert_eq!(tried(&letters, |_| false), [Seq(3)]);
+        assert!(!letters.try_kept() && !letters.join_rounds(), "nothing is kept");
+        let octets = [&of_node.octets, &of_node.kept_octets].map(|octets| octets.load(Ordering::Relaxed));
+        assert_eq!((in_their_places(&letters), octets), (vec![], [0, 0]));
+    }
+
+    #[test]
+    fn one_of_which_it_is_never_known_whether_it_arrived_is_kept_until_the_next_round() {
+        let letters = assured(&Arc::default());
+        letters.push(dead(Some(1)));
+        letters.route(&mut Slice::new(), |_, _| Sent::Done);
+        letters.send_again(Seq(1));
+        assert_eq!(tried(&letters, |_| true), []);
+        assert!(letters.join_rounds() && letters.try_kept());
+        assert_eq!(tried(&letters, |_| false), [Seq(1)]);
+    }
+
+    #[test]
+    fn a_queue_that_can_keep_no_more_lets_nothing_die_until_a_letter_is_taken() {
+        let of_node = Arc::new(AllLetters::default());
+        let letters = assured(&of_node);
+        for seq in 1..=8_192 {
+            assert!(!letters.are_full() && letters.has_room(false), "{seq}");
+            letters.push(dead(Some(seq)));
+            tried(&letters, |_| true);
+        }
+        assert!(letters.are_full() && !letters.has_room(false));
+        assert!(!letters.may_go_on() && !letters.hand_out_again());
+        assert!(!letters.are_waiting(), "nothing can be done until the next round");
+        assert!(letters.try_kept());
+        assert_eq!(tried(&letters, |_| true).len(), 8_192);
+        assert!(letters.are_full() && !letters.hand_out_again(), "all are here still");
+        assert!(letters.try_kept());
+        tried(&letters, |seq| seq != Seq(5));
+        assert!(letters.hand_out_again() && !letters.hand_out_again(), "told once");
+        assert!(letters.may_go_on() && letters.has_room(false));
+        drop(letters);
+        assert_eq!(of_node.kept_octets.load(Ordering::Relaxed), 0);
     }
 
     #[test]

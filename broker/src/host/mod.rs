@@ -52,6 +52,7 @@ mod names;
 mod neighbour;
 mod node;
 mod notes;
+mod nowhere;
 mod offers;
 mod operate;
 mod outbox;
@@ -111,6 +112,7 @@ pub use mirrors::{
 };
 pub use neighbour::{AlarmsOn, run as run_neighbours};
 pub use node::{Node, RABBITMQ_VERSION, Snapshot};
+pub use nowhere::run as run_rounds;
 pub use operate::{Afterwards, Post, Taken};
 pub use pause::run as run_pauses;
 pub use peek::Seen;

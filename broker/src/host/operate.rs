@@ -279,6 +279,9 @@ impl Node {
                 if cell.leads() == Leads::Leaving {
                     return Next::Page;
                 }
+                if cell.letters.are_full() {
+                    return Next::Over;
+                }
                 let got = match work
                     .queue
                     .get(work.now, afterwards == Afterwards::Acked, &mut work.sink)

@@ -95,7 +95,7 @@ impl Snapshot {
     pub fn all_numbers(&self) -> impl Iterator<Item = (QueueId, Counts, Counters)> {
         self.cells().map(|cell| {
             let held = cell.hold();
-            (cell.id, held.queue.counts(), *held.queue.counters())
+            (cell.id, cell.counts(&held), *held.queue.counters())
         })
     }
 }
@@ -154,7 +154,7 @@ impl Node {
         };
         view.idle_since = self.far_counts().idle_here_since(record.id);
         let held = cell.hold();
-        view.counts = held.queue.counts();
+        view.counts = cell.counts(&held);
         view.counters = *held.queue.counters();
         if held.queue.has_exclusive_consumer() {
             view.exclusive_consumer = held.queue.consumers().next().map(|first| first.handle.tag.to_string());
@@ -226,7 +226,7 @@ impl Node {
             return Default::default();
         };
         let held = cell.hold();
-        (held.queue.counts(), *held.queue.counters())
+        (cell.counts(&held), *held.queue.counters())
     }
 
     /// A connection's channels, by number; none when it ends meanwhile. Its own task is asked, since it alone knows.

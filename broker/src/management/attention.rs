@@ -127,7 +127,7 @@ fn led_here(api: &Api) -> Vec<Found> {
     let readings = api.samples.readings();
     let found = readings.iter().flat_map(|(id, reading)| {
         let gained = growing.get(id).copied();
-        let (ready, unacked) = (reading.counts.ready.messages, reading.counts.unacked.messages);
+        let (ready, all) = (reading.counts.ready.messages, reading.counts.all().messages);
         let concerns = judge(ready, reading.counts.consumers, gained);
         let snapshot = &snapshot;
         concerns.filter_map(move |concern| {
@@ -136,7 +136,7 @@ fn led_here(api: &Api) -> Vec<Found> {
             Some(Found {
                 concern,
                 record: record.clone(),
-                messages: ready + unacked,
+                messages: all,
                 gained: gained.filter(|_| concern == Growing),
             })
         })
@@ -162,7 +162,7 @@ fn defined(api: &Api) -> Vec<Found> {
         Some(Found {
             concern,
             record: record.clone(),
-            messages: counts.ready.messages + counts.unacked.messages,
+            messages: counts.all().messages,
             gained: None,
         })
     });

@@ -81,21 +81,25 @@ fn totals(view: &QueueView, detail: Detail) -> Totals {
         return Totals::default();
     }
     let (ready, unacked, paged) = (view.counts.ready, view.counts.unacked, view.counts.paged);
+    let (all, in_memory) = (view.counts.all(), view.counts.in_memory());
+    let letters = view.record.is_quorum().then_some(view.counts.letters);
     Totals {
-        messages: ready.messages + unacked.messages,
+        messages: all.messages,
         messages_ready: ready.messages,
         messages_unacknowledged: unacked.messages,
-        messages_ram: (ready.messages + unacked.messages).saturating_sub(paged.messages),
+        messages_ram: in_memory.0,
         messages_ready_ram: ready.messages.saturating_sub(paged.messages),
         messages_unacknowledged_ram: unacked.messages,
         messages_paged_out: paged.messages,
-        messages_persistent: ready.persistent + unacked.persistent,
-        message_bytes: ready.bytes + unacked.bytes,
+        messages_persistent: all.persistent,
+        messages_dlx: letters.map(|letters| letters.messages),
+        message_bytes: all.bytes,
         message_bytes_ready: ready.bytes,
         message_bytes_unacknowledged: unacked.bytes,
-        message_bytes_ram: (ready.bytes + unacked.bytes).saturating_sub(paged.bytes),
+        message_bytes_ram: in_memory.1,
         message_bytes_paged_out: paged.bytes,
-        message_bytes_persistent: ready.persistent_bytes + unacked.persistent_bytes,
+        message_bytes_persistent: all.persistent_bytes,
+        message_bytes_dlx: letters.map(|letters| letters.bytes),
         ..Totals::default()
     }
 }

@@ -159,7 +159,7 @@ pub fn keeps_rates(api: &Api) -> bool {
 }
 
 fn messages(reading: &QueueReading) -> u64 {
-    reading.counts.ready.messages + reading.counts.unacked.messages
+    reading.counts.all().messages
 }
 
 /// What happened to messages; `change` is none when rates are not kept.

@@ -34,7 +34,7 @@ const COARSE: [OfQueue; 3] = [
     ),
     (
         "queue_messages",
-        |c| c.ready.messages + c.unacked.messages,
+        |c| c.all().messages,
         "Sum of ready and unacknowledged messages - total queue depth",
     ),
 ];
@@ -43,7 +43,7 @@ const COARSE: [OfQueue; 3] = [
 const HELD: [OfQueue; 13] = [
     (
         "queue_messages_bytes",
-        |c| c.ready.bytes + c.unacked.bytes,
+        |c| c.all().bytes,
         "Size in bytes of ready and unacknowledged messages",
     ),
     (
@@ -58,22 +58,22 @@ const HELD: [OfQueue; 13] = [
     ),
     (
         "queue_messages_persistent",
-        |c| c.ready.persistent + c.unacked.persistent,
+        |c| c.all().persistent,
         "Persistent messages",
     ),
     (
         "queue_messages_persistent_bytes",
-        |c| c.ready.persistent_bytes + c.unacked.persistent_bytes,
+        |c| c.all().persistent_bytes,
         "Size in bytes of persistent messages",
     ),
     (
         "queue_messages_ram",
-        |c| (c.ready.messages + c.unacked.messages).saturating_sub(c.paged.messages),
+        |c| c.in_memory().0,
         "Ready and unacknowledged messages stored in memory",
     ),
     (
         "queue_messages_ram_bytes",
-        |c| (c.ready.bytes + c.unacked.bytes).saturating_sub(c.paged.bytes),
+        |c| c.in_memory().1,
         "Size of ready and unacknowledged messages stored in memory",
     ),
     (
@@ -191,11 +191,7 @@ const RAFT: [OfReign; 5] = [
     (
         "raft_log_snapshot_index",
         Gauge,
-        |reign, counts| {
-            reign
-                .applied
-                .saturating_sub(counts.ready.messages + counts.unacked.messages)
-        },
+        |reign, counts| reign.applied.saturating_sub(counts.all().messages),
         "Raft log snapshot index",
     ),
 ];

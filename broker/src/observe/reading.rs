@@ -50,23 +50,13 @@ pub struct Everything {
 impl QueueReading {
     /// Octets of the bodies that are in memory.
     pub fn body_bytes(&self) -> u64 {
-        let Counts {
-            ready, unacked, paged, ..
-        } = &self.counts;
-        (ready.bytes + unacked.bytes).saturating_sub(paged.bytes)
+        self.counts.in_memory().1
     }
 
     /// Octets of memory that a queue takes: bodies in memory, and so much for each message and consumer.
     pub fn memory_bytes(&self) -> u64 {
-        let Counts {
-            ready,
-            unacked,
-            paged,
-            consumers,
-        } = &self.counts;
-        let bytes = self.body_bytes();
-        let messages = (ready.messages + unacked.messages).saturating_sub(paged.messages);
-        bytes + 100 * messages + 500 * *consumers as u64 + 1_000
+        let (messages, bytes) = self.counts.in_memory();
+        bytes + 100 * messages + 500 * self.counts.consumers as u64 + 1_000
     }
 }
 
@@ -88,6 +78,7 @@ impl Reading for QueueReading {
                 paged: each_tally(self.counts.paged, other.counts.paged, add),
                 unacked: each_tally(self.counts.unacked, other.counts.unacked, add),
                 consumers: self.counts.consumers + other.counts.consumers,
+                letters: each_tally(self.counts.letters, other.counts.letters, add),
             },
             counters: sum_counters(&self.counters, &other.counters),
         }
@@ -100,6 +91,7 @@ impl Reading for QueueReading {
                 paged: each_tally(self.counts.paged, one.counts.paged, u64::saturating_sub),
                 unacked: each_tally(self.counts.unacked, one.counts.unacked, u64::saturating_sub),
                 consumers: self.counts.consumers.saturating_sub(one.counts.consumers),
+                letters: each_tally(self.counts.letters, one.counts.letters, u64::saturating_sub),
             },
             counters: self.counters.each(&one.counters, u64::saturating_sub),
         }

@@ -329,7 +329,7 @@ impl Samples {
 
 /// Messages that a queue holds.
 pub(super) fn held(reading: &QueueReading) -> u64 {
-    reading.counts.ready.messages + reading.counts.unacked.messages
+    reading.counts.all().messages
 }
 
 /// Reads until the node stops.

@@ -85,6 +85,7 @@ async fn serve(node: Arc<Node>, addresses: Arc<Addresses>, port: TcpListener) ->
     tokio::spawn(host::run_retirements(node.clone()));
     tokio::spawn(host::run_strayed(node.clone()));
     tokio::spawn(host::run_errands(node.clone()));
+    tokio::spawn(host::run_rounds(node.clone()));
     tokio::spawn(host::run_loads(node.clone()));
     tokio::spawn(peer::serve(port, peers.clone(), Process::around(node.clone())));
     let bound = listener::bind_all(&node.config().listeners).unwrap().remove(0);

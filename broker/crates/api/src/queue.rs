@@ -197,4 +197,10 @@ pub struct Totals {
     /// Octets of persistent bodies.
     #[serde(default)]
     pub message_bytes_persistent: u64,
+    /// Of a quorum queue that dead-letters at least once: dead, and in no other queue yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_dlx: Option<u64>,
+    /// Octets of the bodies of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_bytes_dlx: Option<u64>,
 }

@@ -30,7 +30,7 @@ pub struct QueueSettings {
     pub overflow: Overflow,
     /// Where dead messages go.
     pub dead_letter: Option<DeadLetter>,
-    /// The strategy is at-least-once, and nothing is in its way. How letters travel is the same with either; they are counted apart.
+    /// The strategy is at-least-once, and nothing is in its way: letters are kept until another queue takes them.
     pub assures_letters: bool,
     /// Highest priority; fixed by the declaration.
     pub max_priority: Option<u8>,

@@ -70,6 +70,27 @@ pub struct Counts {
     pub unacked: Tally,
     /// Consumers, waiting ones of a single-active-consumer queue included.
     pub consumers: usize,
+    /// Dead, and kept until another queue has taken them. The host has them, and tells; the queue knows of none.
+    pub letters: Tally,
+}
+
+impl Counts {
+    /// All messages: ready, handed out, and dead but kept.
+    pub fn all(&self) -> Tally {
+        let mut all = self.ready;
+        all.add_all(&self.unacked);
+        all.add_all(&self.letters);
+        all
+    }
+
+    /// Those of them that are in memory, and octets of their bodies.
+    pub fn in_memory(&self) -> (u64, u64) {
+        let (all, paged) = (self.all(), self.paged);
+        (
+            all.messages.saturating_sub(paged.messages),
+            all.bytes.saturating_sub(paged.bytes),
+        )
+    }
 }
 
 macro_rules! counters {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::backlog::Backlog;
 use crate::consumers::Consumers;
-use crate::counts::{Counters, Counts};
+use crate::counts::{Counters, Counts, Tally};
 use crate::message::Message;
 use crate::settings::Settings;
 use crate::sink::Sink;
@@ -97,6 +97,7 @@ impl<M: Message, C> Queue<M, C> {
             paged: self.backlog.paged(),
             unacked: *self.unacked.tally(),
             consumers: self.consumers.len(),
+            letters: Tally::default(),
         }
     }
 

@@ -194,15 +194,9 @@ impl Node {
             return;
         }
         cell.set_leads(Leads::Here, &mut held);
-        let consumers: Vec<_> = held.queue.consumers().map(|consumer| consumer.id).collect();
         drop(held);
         let (mut touched, mut errands): (Vec<Arc<Client>>, _) = (Vec::new(), Vec::new());
-        self.on_cell(cell, &mut touched, &mut errands, |work| {
-            for consumer in consumers {
-                work.queue.consumer_ready(work.now, consumer, &mut work.sink);
-            }
-        });
-        cell.page_came.notify_waiters();
+        self.offer_again(cell, &mut touched, &mut errands);
         self.timers().leave_errands(errands, touched);
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn queues(
 
 fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
     let (record, counts) = (&view.record, &view.counts);
-    let (ready, unacked) = (counts.ready, counts.unacked);
+    let (ready, unacked, all) = (counts.ready, counts.unacked, counts.all());
     Some(match column {
         "name" => Term::text(record.name.as_str()),
         "durable" => Term::Bool(record.durable),
@@ -109,14 +109,14 @@ fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
         "type" => Term::text(record.args.kind.as_str()),
         "state" => Term::atom("running"),
         "exclusive_consumer_tag" => view.exclusive_consumer.as_ref().map_or_else(Term::none, Term::text),
-        "messages" => Term::count(ready.messages + unacked.messages),
+        "messages" => Term::count(all.messages),
         "messages_ready" => Term::count(ready.messages),
         "messages_unacknowledged" => Term::count(unacked.messages),
-        "messages_persistent" => Term::count(ready.persistent + unacked.persistent),
-        "message_bytes" => Term::count(ready.bytes + unacked.bytes),
+        "messages_persistent" => Term::count(all.persistent),
+        "message_bytes" => Term::count(all.bytes),
         "message_bytes_ready" => Term::count(ready.bytes),
         "message_bytes_unacknowledged" => Term::count(unacked.bytes),
-        "message_bytes_persistent" => Term::count(ready.persistent_bytes + unacked.persistent_bytes),
+        "message_bytes_persistent" => Term::count(all.persistent_bytes),
         "consumers" => Term::count(counts.consumers),
         host::NUMBERS => host::numbers(view),
         _ => return None,
@@ -133,8 +133,8 @@ fn in_memory(view: &QueueView, column: &str) -> Option<Term> {
     Some(match column {
         "messages_ready_ram" => Term::count(ready.messages.saturating_sub(paged.messages)),
         "messages_unacknowledged_ram" => Term::count(unacked.messages),
-        "messages_ram" => Term::count((ready.messages + unacked.messages).saturating_sub(paged.messages)),
-        "message_bytes_ram" => Term::count((ready.bytes + unacked.bytes).saturating_sub(paged.bytes)),
+        "messages_ram" => Term::count(view.counts.in_memory().0),
+        "message_bytes_ram" => Term::count(view.counts.in_memory().1),
         "memory" => Term::count(reading.memory_bytes()),
         "consumer_utilisation" | "consumer_capacity" => match view.counts.consumers {
             0 => Term::Integer(0),
