@@ -240,3 +240,47 @@ async fn a_backlog_that_does_not_fit_into_memory_comes_back_whole_and_in_order()
     }
     assert!(get(&channel, "q").await.is_none());
 }
+
+#[tokio::test]
+async fn a_letter_that_no_queue_takes_outlives_a_kill() {
+    let mut broker = Broker::start("");
+    let channel = confirming(&broker).await;
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let assured = |more: &[(&'static str, AMQPValue)]| {
+        let mut all = vec![
+            ("x-queue-type", text("quorum")),
+            ("x-overflow", text("reject-publish")),
+            ("x-dead-letter-strategy", text("at-least-once")),
+            ("x-dead-letter-exchange", text("")),
+            ("x-dead-letter-routing-key", text("late")),
+        ];
+        all.extend_from_slice(more);
+        all
+    };
+    declare(&channel, "rejects", &assured(&[])).await;
+    declare(
+        &channel,
+        "expires",
+        &assured(&[("x-message-ttl", AMQPValue::LongInt(50))]),
+    )
+    .await;
+    for queue in ["rejects", "expires"] {
+        publish(&channel, "", queue, queue.as_bytes(), persistent()).await;
+    }
+    let message = get(&channel, "rejects").await.unwrap();
+    message.reject(BasicRejectOptions { requeue: false }).await.unwrap();
+    assert_eq!(drain(&broker, "rejects").await, [""; 0]);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    broker.kill_and_restart();
+    // Nobody wrote down why it had died.
+    assert_eq!(drain(&broker, "rejects").await, ["rejects*"]);
+    assert_eq!(drain(&broker, "expires").await, [""; 0]);
+    declare(&confirming(&broker).await, "late", &[]).await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let mut arrived = Vec::new();
+    while arrived.is_empty() && std::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        arrived = drain(&broker, "late").await;
+    }
+    assert_eq!(arrived, ["expires"]);
+}

@@ -175,3 +175,60 @@ fn a_flood_into_a_full_queue_goes_on_at_the_pace_of_its_letters() {
         broker.memory()
     );
 }
+
+const KEPT_MAX: u32 = 8_192;
+
+/// Gets so many without acknowledging, fewer if there are none, and rejects them; returns how many.
+fn reject(client: &mut Client, queue: &str, count: u32) -> u32 {
+    let mut got = 0;
+    while got < count {
+        client.send(&frames::get(1, queue, false));
+        match client.next().expect("an answer to basic.get").ids() {
+            (60, 71) => client.body(),
+            _ => break,
+        };
+        got += 1;
+    }
+    client.send(&frames::method(1, 60, 120, &[&0u64.to_be_bytes(), &[1]]));
+    got
+}
+
+#[test]
+fn a_queue_whose_letters_nobody_takes_keeps_so_many_and_hands_out_nothing_until_somebody_does() {
+    const MESSAGES: u32 = KEPT_MAX + 2_000;
+    let broker = Broker::start();
+    let mut client = connected(&broker);
+    let arguments = [
+        pair("x-queue-type", &text("quorum")),
+        pair("x-overflow", &text("reject-publish")),
+        pair("x-dead-letter-strategy", &text("at-least-once")),
+        dying_into("late"),
+    ];
+    client.send(&frames::declare_queue(1, "source", 2, &arguments.concat()));
+    client.expect((50, 11));
+    for number in 0..MESSAGES {
+        client.publish(1, "", "source", &number.to_be_bytes());
+    }
+    let mut rejected = 0;
+    until("no more can be kept", || {
+        let some = reject(&mut client, "source", 100);
+        rejected += some;
+        rejected >= KEPT_MAX && some == 0
+    });
+    assert!(rejected < MESSAGES, "{rejected}");
+    client.send(&frames::consume(1, "source", "c", 0));
+    client.expect((60, 21));
+    broker.serves_others();
+    let mut other = connected(&broker);
+    assert_eq!(other.get(1, "source"), None);
+    assert_eq!(other.declare(1, "late"), 0);
+    until("all letters have arrived", || other.declare(1, "late") == rejected);
+    for number in rejected..MESSAGES {
+        client.expect((60, 60));
+        assert_eq!(client.body(), number.to_be_bytes(), "what waited is handed out");
+    }
+    let mut arrived: Vec<_> = std::iter::from_fn(|| other.get(1, "late")).collect();
+    arrived.sort_unstable();
+    let expected: Vec<_> = (0..rejected).map(|number| number.to_be_bytes().to_vec()).collect();
+    assert_eq!(arrived, expected);
+}
