@@ -2,7 +2,7 @@
 //! exit code when it is not 0, `@` a line of AMQP played before, `#` a comment.
 //!
 //! `$~` is a call whose lines may come in any order. `\t` is a tab, `\e` the escape octet, NODE the node's name. A call
-//! for one server alone is marked `$warren` or `$rabbitmq`.
+//! for one server alone is marked `$warren` or `$rabbitmq`. In a line of output `…` is any text, and alone any lines.
 
 use anyhow::{Context as _, Result, bail};
 
