@@ -150,7 +150,12 @@ pub(crate) fn text(term: &Term) -> String {
         Term::Bool(yes) => yes.to_string(),
         Term::List(items) => format!("[{}]", items.iter().map(text).collect::<Vec<_>>().join(", ")),
         Term::Table(_) => inner(term),
-        Term::Map(_) => json(term),
+        Term::Map(pairs) => {
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| format!("{{{}, {}}}", atom(key), text(value)));
+            format!("[{}]", pairs.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -278,10 +283,16 @@ pub(crate) fn pretty(columns: &[String], rows: &[Vec<Term>]) -> String {
     lines.join("\n")
 }
 
-/// Lists of words stand without brackets in a box.
+/// Lists of words, and of words with values, stand without brackets in a box.
 fn plain(term: &Term) -> String {
     match term {
         Term::List(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        Term::Map(pairs) => {
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| format!("{{{},{}}}", atom(key), text(value)));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
         other => text(other),
     }
 }
@@ -319,6 +330,12 @@ mod tests {
                 "[{<<\"x-max-length\">>,long,10},\n {<<\"x-dead-letter-exchange\">>,longstr,<<\"dlx\">>}]",
             ),
             (Term::Bool(true), "true", "true", "true"),
+            (
+                Term::Map(vec![("a@b".to_owned(), Term::atom("running"))]),
+                "[{a@b, running}]",
+                "{\"a@b\":\"running\"}",
+                "[{a@b,running}]",
+            ),
         ] {
             assert_eq!(
                 (text(&term).as_str(), json(&term).as_str(), erlang(&term).as_str()),

@@ -201,11 +201,7 @@ fn vhost_column(node: &Node, vhost: &Vhost, column: &str) -> Option<Term> {
         "cluster_state" => {
             let others = node.snapshot().other_nodes();
             let names = std::iter::once(node.name().to_string()).chain(others.iter().map(ToString::to_string));
-            Some(Term::List(
-                names
-                    .map(|name| Term::text(format!("{{{}, running}}", link::atom_text(&name))))
-                    .collect(),
-            ))
+            Some(Term::Map(names.map(|name| (name, Term::atom("running"))).collect()))
         }
         _ => None,
     }

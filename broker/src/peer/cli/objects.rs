@@ -89,6 +89,7 @@ pub(super) fn queues(
             "state" if is_away => Some(Term::atom("down")),
             _ => queue_column(&view, column)
                 .or_else(|| in_memory(&view, column))
+                .or_else(|| on_disk(&view, column))
                 .or_else(|| queue_place(node, &view, column)),
         })
     })
@@ -106,7 +107,7 @@ fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
         "operator_policy" => policy_name(record.operator_policy.as_ref()),
         "effective_policy_definition" => Term::text(json_object(&record.effective_policy().table)),
         "exclusive" => Term::Bool(record.owner.is_some()),
-        "type" => Term::text(record.args.kind.as_str()),
+        "type" => Term::atom(record.args.kind.as_str()),
         "state" => Term::atom("running"),
         "exclusive_consumer_tag" => view.exclusive_consumer.as_ref().map_or_else(Term::none, Term::text),
         "messages" => Term::count(all.messages),
@@ -141,6 +142,19 @@ fn in_memory(view: &QueueView, column: &str) -> Option<Term> {
             _ => Term::Float(if ready.messages == 0 { 1.0 } else { 0.0 }),
         },
         _ => return None,
+    })
+}
+
+/// What a classic queue wrote to the disk and read back; of quorum queues RabbitMQ has no such numbers.
+fn on_disk(view: &QueueView, column: &str) -> Option<Term> {
+    let number = match column {
+        "disk_reads" => view.counters.read,
+        "disk_writes" => view.counters.written,
+        _ => return None,
+    };
+    Some(match view.record.is_quorum() {
+        true => Term::none(),
+        false => Term::count(number),
     })
 }
 

@@ -35,6 +35,8 @@ const QUEUES: &[&str] = &[
     "consumer_utilisation",
     "consumer_capacity",
     "memory",
+    "disk_reads",
+    "disk_writes",
     "slave_pids",
     "mirror_pids",
     "synchronised_slave_pids",
