@@ -19,7 +19,7 @@ use super::{
 use crate::host::Node;
 
 /// Features of RabbitMQ 3.13 that are always on here.
-pub const ENABLED: [(&str, &str); 6] = [
+pub const ENABLED: [(&str, &str); 8] = [
     (
         "classic_mirrored_queue_version",
         "Support setting version for classic mirrored queues",
@@ -36,6 +36,8 @@ pub const ENABLED: [(&str, &str); 6] = [
         "implicit_default_bindings",
         "Default bindings are implicit, instead of being stored in the database",
     ),
+    ("maintenance_mode_status", "Maintenance mode status"),
+    ("quorum_queue", "Support queues of type `quorum`"),
     ("user_limits", "Configure connection and channel limits for a user"),
     (
         "virtual_host_metadata",
