@@ -53,9 +53,11 @@ pub(super) fn status(node: &Node) -> Term {
         ),
         ("log_files", log_files(node)),
         ("memory", memory(node)),
+        ("net_ticktime", Term::count(config.node.down_after)),
         ("node", Term::atom(&**node.name())),
         ("os", Term::text("Linux")),
         ("pid", Term::count(std::process::id())),
+        ("processes", threads()),
         ("product_name", Term::text("Warren")),
         ("product_version", Term::text(env!("CARGO_PKG_VERSION"))),
         ("rabbitmq_version", Term::text(RABBITMQ_VERSION)),
@@ -111,6 +113,15 @@ fn file_descriptors(node: &Node) -> Term {
         ("total_limit", Term::count(limit.unwrap_or(u64::MAX))),
         ("total_used", Term::count(used)),
         ("sockets_used", Term::count(node.clients().count())),
+    ])
+}
+
+/// Threads stand for Erlang's processes, as in the management API.
+fn threads() -> Term {
+    let machine = observe::look();
+    map([
+        ("limit", Term::count(machine.threads_max)),
+        ("used", Term::count(machine.threads)),
     ])
 }
 
