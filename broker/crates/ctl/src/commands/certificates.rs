@@ -1,9 +1,10 @@
 //! What a node's TLS shows and can: certificates and until when they are valid, versions, cipher suites.
 
-use crate::command::{Command, Output, Session, number, text};
+use crate::command::{Command, Output, Session, flag, number, text};
 use crate::commands::status::{at, items, shown};
+use crate::commands::suites;
 use crate::format;
-use crate::problem::{Problem, UNAVAILABLE, USAGE};
+use crate::problem::{DATA, Problem, UNAVAILABLE, USAGE};
 use link::{Request, Term};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -67,14 +68,24 @@ pub(super) const COMMANDS: &[Command] = &[
     .under(MONITORING),
     Command::new("cipher_suites", |session| {
         let features = session.ask(&Request::TlsFeatures)?;
-        Ok(lines_of(items(&features, "suites")))
+        let shape = session.options.text("format").unwrap_or(suites::DEFAULT);
+        Ok(suites::shown(items(&features, "suites"), shape))
     })
     .help(
-        "",
-        "Lists the cipher suites that TLS listeners accept, by their IANA names",
+        "[--format <openssl | erlang | map>] [--all] [--timeout <timeout>]",
+        "Lists cipher suites enabled by default. To list all available cipher suites, add the --all argument.",
     )
+    // All that are available are enabled.
+    .with(&[text("format"), flag("all")])
+    .checked(|options, _| match suites::banner(options) {
+        Some(_) => Ok(()),
+        None => Err(Problem::arguments(
+            DATA,
+            "Bad argument: Format should be either openssl, erlang or map",
+        )),
+    })
     .in_diagnostics()
-    .banner(|_, _, _| "Listing available cipher suites in IANA format".to_owned())
+    .banner(|_, options, _| suites::banner(options).unwrap_or_default().to_owned())
     .under(MONITORING),
 ];
 

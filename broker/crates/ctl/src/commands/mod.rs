@@ -29,6 +29,7 @@ mod policies;
 mod rename;
 mod report;
 mod status;
+mod suites;
 mod upkeep;
 mod users;
 mod vhosts;
