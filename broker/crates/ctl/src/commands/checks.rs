@@ -2,12 +2,12 @@
 //!
 //! A check that would always succeed without looking is not here.
 
-use crate::command::{App, Command, Output, Session};
+use crate::command::{App, Command, Output, Session, flag};
 use crate::commands::status::{alarm_lines, at, listeners, of_listeners};
 use crate::format;
 use crate::problem::{DATA, Problem, UNAVAILABLE};
 use crate::run::Tool;
-use link::{Request, Term};
+use link::{Listing, Request, Term, Which};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -119,6 +119,59 @@ pub(super) const COMMANDS: &[Command] = &[
             )
         })
         .under(CHECKS),
+    Command::new("check_for_quorum_queues_without_an_elected_leader", all_are_led)
+        .help(
+            "[--vhost <vhost>] [--across-all-vhosts] <pattern>",
+            "Fails if nobody leads a quorum queue whose name matches",
+        )
+        .takes(1, 1)
+        .with(&[flag("across-all-vhosts")])
+        .checked(|_, args| match regex::Regex::new(&args[0]) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Problem::arguments(
+                DATA,
+                "Bad argument: pattern is no regular expression",
+            )),
+        })
+        .of(&[Tool::Diagnostics, Tool::Queues])
+        .banner(|_, options, args| {
+            let place = match options.flag("across-all-vhosts") {
+                true => "all vhosts".to_owned(),
+                false => format!("vhost '{}'", options.vhost()),
+            };
+            format!(
+                "Checking leaders of quorum queues that match '{}' in {place} ...",
+                args[0]
+            )
+        })
+        .under(CHECKS),
+    Command::new("check_if_metadata_store_is_initialized", |session| {
+        let is = is_running(session)?;
+        definitions_are_there(session, is)
+    })
+    .help(USAGE, "Fails if the node does not know the definitions yet")
+    .app(App::Either)
+    .in_diagnostics()
+    .banner(|target, _, _| {
+        let name = &target.name;
+        format!("Checking if metadata store on node {name} has completed its initialization...")
+    })
+    .under(CHECKS),
+    Command::new("check_if_metadata_store_is_initialized_with_data", |session| {
+        let is = is_running(session)? && has_vhosts(session)?;
+        definitions_are_there(session, is)
+    })
+    .help(
+        USAGE,
+        "Fails if the node does not know the definitions yet, or there is no virtual host in them",
+    )
+    .app(App::Either)
+    .in_diagnostics()
+    .banner(|target, _, _| {
+        let name = &target.name;
+        format!("Checking if metadata store on node {name} has completed its initialization with data...")
+    })
+    .under(CHECKS),
     Command::new("has_reached_target_cluster_size", has_reached_size)
         .help(
             USAGE,
@@ -269,6 +322,69 @@ fn critical(session: &mut Session<'_>, request: &Request, none: &str, lost: &str
     };
     let lines: Vec<String> = queues.iter().map(line).collect();
     Err(Problem::error(UNAVAILABLE, lines.join("\n")))
+}
+
+/// Whoever serves knows the definitions.
+fn definitions_are_there(session: &Session<'_>, are: bool) -> Result<Output, Problem> {
+    let name = &session.target.name;
+    match are {
+        true => Ok(Output::Both(
+            format!("Metadata store on node {name} has completed its initialization"),
+            Term::Map(vec![("result".to_owned(), Term::text("ok"))]),
+        )),
+        false => {
+            let text = format!("Metadata store on node {name} reports to not yet have finished initialization");
+            Err(Problem::error(UNAVAILABLE, text))
+        }
+    }
+}
+
+fn has_vhosts(session: &mut Session<'_>) -> Result<bool, Problem> {
+    Ok(!rows(session, Listing::Vhosts, &["name"])?.is_empty())
+}
+
+/// The rows of a list, as texts.
+fn rows(session: &mut Session<'_>, what: Listing, columns: &[&str]) -> Result<Vec<Vec<String>>, Problem> {
+    let columns = columns.iter().map(|&name| name.to_owned()).collect();
+    let mut rows = Vec::new();
+    session.list(&Request::List { what, columns }, |row| {
+        rows.push(row.iter().map(format::text).collect());
+        Ok(())
+    })??;
+    Ok(rows)
+}
+
+/// Queues that nobody leads are those that the node lists as offline.
+fn all_are_led(session: &mut Session<'_>) -> Result<Output, Problem> {
+    let pattern = session.argument(0);
+    let wrong = |error| Problem::error(DATA, format!("invalid pattern {pattern}: {error}"));
+    let wanted = regex::Regex::new(&pattern).map_err(wrong)?;
+    let vhosts = match session.options.flag("across-all-vhosts") {
+        true => rows(session, Listing::Vhosts, &["name"])?.concat(),
+        false => vec![session.vhost()],
+    };
+    let mut lost = Vec::new();
+    for vhost in vhosts {
+        let offline = rows(
+            session,
+            Listing::QueuesThat(vhost.clone(), Which::Offline),
+            &["name", "type"],
+        )?;
+        let quorum = offline
+            .iter()
+            .filter(|row| row[1] == "quorum" && wanted.is_match(&row[0]));
+        lost.extend(quorum.map(|row| format!("quorum queue '{}' in vhost '{vhost}' has no elected leader", row[0])));
+    }
+    match lost.is_empty() {
+        true => Ok(Output::Both(
+            format!(
+                "Node {} reported that all of these quorum queues have a leader",
+                session.target.name
+            ),
+            Term::Map(vec![("result".to_owned(), Term::text("ok"))]),
+        )),
+        false => Err(Problem::error(UNAVAILABLE, sorted(lost).join("\n"))),
+    }
 }
 
 fn has_reached_size(session: &mut Session<'_>) -> Result<Output, Problem> {
