@@ -158,6 +158,17 @@ pub(crate) struct Scene<'a> {
     /// Arguments after the command's name.
     pub(crate) arguments: &'a [String],
     pub(crate) format: Format,
+    /// The command's informational line.
+    pub(crate) banner: String,
+}
+
+impl Scene<'_> {
+    /// Says what is going to happen, unless that is not wanted.
+    pub(crate) fn begin(&self) {
+        if !self.banner.is_empty() && !self.options.quiet() && !self.format.is_for_machines() {
+            tell!("{}", self.banner);
+        }
+    }
 }
 
 /// What such a command does.

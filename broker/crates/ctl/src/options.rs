@@ -46,7 +46,7 @@ pub(crate) const fn short(name: &'static str, short: char, kind: Kind) -> Switch
 }
 
 /// Options of every command.
-const GLOBAL: [Switch; 12] = [
+const GLOBAL: [Switch; 14] = [
     short("node", 'n', Kind::Text),
     short("quiet", 'q', Kind::Flag),
     short("silent", 's', Kind::Flag),
@@ -59,6 +59,9 @@ const GLOBAL: [Switch; 12] = [
     switch("erlang-cookie", Kind::Text),
     switch("version", Kind::Flag),
     switch("print-reference", Kind::Flag),
+    switch("dry-run", Kind::Flag),
+    // RabbitMQ's tools show where in them an exception was raised; these have no exceptions to show.
+    switch("print-stacktrace", Kind::Flag),
 ];
 
 /// What was given.
@@ -157,6 +160,11 @@ impl Options {
         let mut options = self.clone();
         options.values.insert("vhost", vhost.to_owned());
         options
+    }
+
+    /// Only what would be done is said.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.flag("dry-run")
     }
 
     /// No informational lines.

@@ -108,7 +108,7 @@ fn run(tool: Tool, line: &[String], offline: &Offline) -> Result<(), Problem> {
         .filter(|_| command.by_itself_with.is_none_or(|option| options.flag(option)));
     let done = check(command, &options, &arguments).and_then(|()| match (command.offline, by_itself) {
         (Some(run), _) => execute_offline(command, run, (&options, &arguments), offline),
-        (None, Some(run)) => execute_by_itself(run, (&options, &arguments), offline),
+        (None, Some(run)) => execute_by_itself(command, run, (&options, &arguments), offline),
         (None, None) => execute(command, &options, &arguments),
     });
     done.map_err(|problem| with_usage(problem, tool, command, line))
@@ -126,6 +126,9 @@ fn execute_offline(
     if !banner.is_empty() && !options.quiet() && !format.is_for_machines() {
         tell!("{banner}");
     }
+    if options.is_dry_run() {
+        return Ok(());
+    }
     let output = run(offline, arguments)?;
     show(output, format, &target);
     Ok(())
@@ -133,17 +136,24 @@ fn execute_offline(
 
 /// A command that finds out for itself whether there is a node to ask.
 fn execute_by_itself(
+    command: &'static Command,
     run: ByItself,
     (options, arguments): (&Options, &[String]),
     offline: &Offline,
 ) -> Result<(), Problem> {
+    let target = Target::of(options).map_err(|why| Problem::plain(CONFIG, why))?;
     let scene = Scene {
         offline,
-        target: &Target::of(options).map_err(|why| Problem::plain(CONFIG, why))?,
+        target: &target,
         options,
         arguments,
         format: Format::of(options)?,
+        banner: (command.banner)(&target, options, arguments),
     };
+    if options.is_dry_run() {
+        scene.begin();
+        return Ok(());
+    }
     show(run(&scene)?, scene.format, scene.target);
     Ok(())
 }
@@ -259,7 +269,7 @@ fn execute(command: &'static Command, options: &Options, arguments: &[String]) -
     let target = Target::of(options).map_err(|why| Problem::plain(CONFIG, why))?;
     let deadline = deadline(command, options).map_err(|()| timeout(command, &target, options))?;
     let cookie = client::cookie(options.text("erlang-cookie"))?;
-    if let Some(alone) = command.alone
+    if let Some(alone) = command.alone.filter(|_| !options.is_dry_run())
         && let Some(output) = alone(&target, &cookie, options, arguments)?
     {
         show(output, format, &target);
@@ -271,6 +281,9 @@ fn execute(command: &'static Command, options: &Options, arguments: &[String]) -
     let banner = (command.banner)(&target, options, arguments);
     if !banner.is_empty() && !options.quiet() && !format.is_for_machines() {
         tell!("{banner}");
+    }
+    if options.is_dry_run() {
+        return Ok(());
     }
     let mut session = Session {
         client: &mut client,

@@ -1,9 +1,9 @@
-//! `encode`, `decode`, `list_ciphers`, `list_hashes`: values of a configuration that are encrypted with a passphrase.
+//! `encode` (`encrypt_conf_value`), `decode`, `list_ciphers`, `list_hashes`: values of a configuration that are encrypted with a passphrase.
 //!
 //! No node is asked, and nothing is kept. What is not an argument is read from standard input.
 
 use crate::command::{Command, Output, Scene, number, text};
-use crate::options::Options;
+use crate::options::{Options, Switch};
 use crate::problem::{DATA, Problem, UNAVAILABLE};
 use erlang::{Cipher, Erlang, Hash, Salts, Sealing};
 
@@ -12,18 +12,27 @@ use super::{plugins::never, users::ask};
 const CONFIGURATION: &str = "Configuration and Environment";
 const USAGE: &str = "value passphrase [--cipher <cipher>] [--hash <hash>] [--iterations <iterations>]";
 
-pub(super) const COMMANDS: &[Command] = &[
-    Command::new("encode", never)
+const HOW: &[Switch] = &[text("cipher"), text("hash"), number("iterations")];
+
+const fn sealed(name: &'static str) -> Command {
+    Command::new(name, never)
         .help(USAGE, "Encrypts a value of the configuration with a passphrase")
         .takes(0, 2)
-        .with(&[text("cipher"), text("hash"), number("iterations")])
+        .with(HOW)
         .checked(|options, _| sealing(options).map(|_| ()))
+        .banner(|_, _, _| "Encrypting value ...".to_owned())
         .by_itself(encode)
-        .under(CONFIGURATION),
+        .under(CONFIGURATION)
+}
+
+pub(super) const COMMANDS: &[Command] = &[
+    sealed("encode"),
+    // The name of RabbitMQ 4.
+    sealed("encrypt_conf_value"),
     Command::new("decode", never)
         .help(USAGE, "Decrypts such a value")
         .takes(0, 2)
-        .with(&[text("cipher"), text("hash"), number("iterations")])
+        .with(HOW)
         .checked(|options, args| match args {
             [] => Err(Problem::arguments(
                 crate::problem::USAGE,
@@ -31,31 +40,28 @@ pub(super) const COMMANDS: &[Command] = &[
             )),
             _ => sealing(options).map(|_| ()),
         })
+        .banner(|_, _, _| "Decrypting value...".to_owned())
         .by_itself(decode)
         .under(CONFIGURATION),
     Command::new("list_ciphers", never)
         .help("", "Lists the ciphers that encode and decode know")
+        .banner(|_, _, _| "Listing supported ciphers ...".to_owned())
         .by_itself(|scene| {
-            say(scene, "Listing supported ciphers ...");
+            scene.begin();
             Ok(words(&Cipher::ALL.map(|(name, _)| name)))
         })
         .in_both()
         .under(CONFIGURATION),
     Command::new("list_hashes", never)
         .help("", "Lists the hashes that encode and decode know")
+        .banner(|_, _, _| "Listing supported hash algorithms ...".to_owned())
         .by_itself(|scene| {
-            say(scene, "Listing supported hash algorithms ...");
+            scene.begin();
             Ok(words(&Hash::ALL.map(|(name, _)| name)))
         })
         .in_both()
         .under(CONFIGURATION),
 ];
-
-fn say(scene: &Scene<'_>, text: &str) {
-    if !scene.options.quiet() && !scene.format.is_for_machines() {
-        tell!("{text}");
-    }
-}
 
 fn words(names: &[&str]) -> Output {
     Output::Text(format!("[{}]", names.join(",")))
@@ -93,7 +99,7 @@ fn given(scene: &Scene<'_>, what: &str) -> Result<(String, String), Problem> {
 }
 
 fn encode(scene: &Scene<'_>) -> Result<Output, Problem> {
-    say(scene, "Encrypting value ...");
+    scene.begin();
     let (value, passphrase) = given(scene, "Value to encode: ")?;
     let failed = |_| Problem::error(UNAVAILABLE, "Error during cipher operation");
     let term = erlang::expression(&value).map_err(failed)?;
@@ -106,7 +112,7 @@ fn encode(scene: &Scene<'_>) -> Result<Output, Problem> {
 }
 
 fn decode(scene: &Scene<'_>) -> Result<Output, Problem> {
-    say(scene, "Decrypting value...");
+    scene.begin();
     let (value, passphrase) = given(scene, "Value to decode: ")?;
     let sealed = value.strip_prefix("encrypted:").unwrap_or(&value);
     let (sealing, sealed) = (sealing(scene.options)?, inside(sealed));

@@ -7,10 +7,12 @@ use crate::command::{ANY, Command, Output, Plugin, Plugins, Scene, Session, flag
 use crate::commands::VERSION;
 use crate::commands::status::{at, items, shown};
 use crate::format::{self, Format};
+use crate::node::Target;
 use crate::options::{Kind, Options, short};
 use crate::problem::{DATA, Problem, SOFTWARE, UNAVAILABLE, USAGE};
 use crate::run::Tool;
 use link::{Failure, Request, Term};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 const MANAGEMENT: &str = "Plugin Management";
@@ -25,6 +27,10 @@ pub(super) const COMMANDS: &[Command] = &[
             "Displays plugin directory and enabled plugin file paths",
         )
         .with(&[flag("offline"), flag("online")])
+        .banner(|target, options, _| match options.flag("offline") {
+            true => "Listing plugin directories inferred from local environment...".to_owned(),
+            false => format!("Listing plugin directories used by node {}", target.name),
+        })
         .by_itself(directories)
         .of(TOOLS)
         .under(MONITORING),
@@ -35,6 +41,7 @@ pub(super) const COMMANDS: &[Command] = &[
         )
         .takes(1, ANY)
         .with(&[flag("offline"), flag("online")])
+        .banner(asking)
         .by_itself(is_enabled)
         .of(TOOLS)
         .under(MONITORING),
@@ -43,6 +50,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .takes(0, ANY)
         .with(&[flag("offline"), flag("online"), flag("all")])
         .checked(names_or_all)
+        .banner(|target, options, names| changing("Disabling", target, options, names))
         .by_itself(disable)
         .of(TOOLS)
         .under(MANAGEMENT),
@@ -51,6 +59,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .takes(0, ANY)
         .with(&[flag("offline"), flag("online"), flag("all")])
         .checked(names_or_all)
+        .banner(|target, options, names| changing("Enabling", target, options, names))
         .by_itself(enable)
         .of(TOOLS)
         .under(MANAGEMENT),
@@ -73,6 +82,7 @@ pub(super) const COMMANDS: &[Command] = &[
             )),
             false => Ok(()),
         })
+        .banner(|_, _, args| format!("Listing plugins with pattern \"{}\" ...", pattern(args)))
         .by_itself(list)
         .of(TOOLS)
         .under(MANAGEMENT),
@@ -83,10 +93,35 @@ pub(super) const COMMANDS: &[Command] = &[
         )
         .takes(0, ANY)
         .with(&[flag("offline"), flag("online")])
+        .banner(|target, options, names| changing("Enabling", target, options, names))
         .by_itself(set)
         .of(TOOLS)
         .under(MANAGEMENT),
 ];
+
+/// `Enabling plugins on node …`, with their names.
+fn changing(what: &str, target: &Target, options: &Options, names: &[String]) -> String {
+    let node = &target.name;
+    match options.flag("all") {
+        true => format!("{what} ALL plugins on node {node}"),
+        false => format!("{what} plugins on node {node}:\n{}", names.join("\n")),
+    }
+}
+
+/// `Asking node … if plugins … are enabled...`
+fn asking(target: &Target, options: &Options, names: &[String]) -> String {
+    let (noun, verb) = plural(names.len());
+    let (noun, names) = (noun.to_lowercase(), names.join(", "));
+    match options.flag("offline") {
+        true => format!("Inferring if {noun} {names} {verb} from local environment..."),
+        false => format!("Asking node {} if {noun} {names} {verb} enabled...", target.name),
+    }
+}
+
+/// Which plugins are to be listed.
+fn pattern(arguments: &[String]) -> &str {
+    arguments.first().map_or(".*", String::as_str)
+}
 
 /// These commands are done by themselves and never come to this.
 pub(super) fn never(session: &mut Session<'_>) -> Result<Output, Problem> {
@@ -271,17 +306,6 @@ impl Change {
     }
 }
 
-/// `Enabling plugins on node …`, with their names.
-fn begin(scene: &Scene<'_>, what: &str) {
-    if !scene.options.quiet() && !scene.format.is_for_machines() {
-        let node = &scene.target.name;
-        match scene.options.flag("all") {
-            true => tell!("{what} ALL plugins on node {node}"),
-            false => tell!("{what} plugins on node {node}:\n{}", scene.arguments.join("\n")),
-        }
-    }
-}
-
 fn configured(scene: &Scene<'_>, change: &Change) -> Vec<String> {
     let mut lines = Vec::new();
     match change.set.is_empty() {
@@ -312,7 +336,7 @@ fn unknown<'a>(world: &World, names: &'a [String]) -> Vec<&'a str> {
 
 fn enable(scene: &Scene<'_>) -> Result<Output, Problem> {
     let mut world = World::look(scene)?;
-    begin(scene, "Enabling");
+    scene.begin();
     let missing = unknown(&world, scene.arguments);
     if !missing.is_empty() {
         let missing: Vec<String> = missing.iter().map(|name| format!(":{name}")).collect();
@@ -332,7 +356,7 @@ fn enable(scene: &Scene<'_>) -> Result<Output, Problem> {
 /// With a plugin go those that need it. What is not there is not enabled either.
 fn disable(scene: &Scene<'_>) -> Result<Output, Problem> {
     let mut world = World::look(scene)?;
-    begin(scene, "Disabling");
+    scene.begin();
     let gone: BTreeSet<&str> = scene
         .arguments
         .iter()
@@ -347,7 +371,7 @@ fn disable(scene: &Scene<'_>) -> Result<Output, Problem> {
 
 fn set(scene: &Scene<'_>) -> Result<Output, Problem> {
     let mut world = World::look(scene)?;
-    begin(scene, "Enabling");
+    scene.begin();
     let missing = unknown(&world, scene.arguments);
     if !missing.is_empty() {
         let text = format!("The following plugins were not found: {}", missing.join(", "));
@@ -372,13 +396,7 @@ fn is_enabled(scene: &Scene<'_>) -> Result<Output, Problem> {
     } else {
         format!(" on node {node}")
     };
-    if !scene.options.quiet() && !scene.format.is_for_machines() {
-        let noun = noun.to_lowercase();
-        match is_offline {
-            true => tell!("Inferring if {noun} {names} {verb} from local environment..."),
-            false => tell!("Asking node {node} if {noun} {names} {verb} enabled..."),
-        }
-    }
+    scene.begin();
     let enabled = world.closure(&world.plugins.explicit);
     let missing: Vec<&str> = scene.arguments.iter().map(String::as_str).collect();
     let missing: Vec<&str> = missing.into_iter().filter(|name| !enabled.contains(*name)).collect();
@@ -406,12 +424,7 @@ fn plural(count: usize) -> (&'static str, &'static str) {
 
 fn directories(scene: &Scene<'_>) -> Result<Output, Problem> {
     let world = World::look(scene)?;
-    if !scene.options.quiet() && !scene.format.is_for_machines() {
-        match scene.options.flag("offline") {
-            true => tell!("Listing plugin directories inferred from local environment..."),
-            false => tell!("Listing plugin directories used by node {}", scene.target.name),
-        }
-    }
+    scene.begin();
     let none = "none, plugins are part of the broker";
     let file = world.plugins.file;
     let pairs = [
@@ -433,7 +446,7 @@ struct Row<'a> {
 }
 
 fn list(scene: &Scene<'_>) -> Result<Output, Problem> {
-    let pattern = scene.arguments.first().map_or(".*", String::as_str);
+    let pattern = pattern(scene.arguments);
     let wanted = regex::Regex::new(pattern);
     let wanted = wanted.map_err(|error| Problem::error(UNAVAILABLE, format!("invalid pattern {pattern}: {error}")))?;
     let world = World::look(scene)?;
@@ -459,20 +472,20 @@ fn list(scene: &Scene<'_>) -> Result<Output, Problem> {
     };
     let rows: Vec<Row<'_>> = rows.filter(only).collect();
     match scene.format {
-        Format::Json => tell!("{}", format::json(&as_json(scene, &rows, world.node.is_some()))),
+        Format::Json => tell!("{}", as_json(scene, &rows, world.node.is_some())),
         _ => {
-            let lines = page(scene, pattern, &rows, world.node.is_some());
+            let lines = page(scene, &rows, world.node.is_some());
             lines.iter().for_each(|line| tell!("{line}"));
         }
     }
     Ok(Output::Printed)
 }
 
-fn page(scene: &Scene<'_>, pattern: &str, rows: &[Row<'_>], has_node: bool) -> Vec<String> {
+fn page(scene: &Scene<'_>, rows: &[Row<'_>], has_node: bool) -> Vec<String> {
     let (quiet, minimal) = (scene.options.quiet(), scene.options.flag("minimal"));
     let mut lines = Vec::new();
     if !quiet {
-        lines.push(format!("Listing plugins with pattern \"{pattern}\" ..."));
+        lines.push(scene.banner.clone());
     }
     if !quiet && !minimal {
         let node = &scene.target.name;
@@ -506,21 +519,11 @@ fn page(scene: &Scene<'_>, pattern: &str, rows: &[Row<'_>], has_node: bool) -> V
     lines
 }
 
-fn as_json(scene: &Scene<'_>, rows: &[Row<'_>], has_node: bool) -> Term {
-    let map =
-        |pairs: Vec<(&str, Term)>| Term::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
+/// What runs has the version that is there; nothing else runs.
+fn as_json(scene: &Scene<'_>, rows: &[Row<'_>], has_node: bool) -> serde_json::Value {
     let row = |Row { plugin, state }: &Row<'_>| {
-        let mut pairs = vec![
-            ("enabled", Term::text(*state)),
-            ("name", Term::text(&plugin.name)),
-            ("running", Term::Bool(plugin.is_running)),
-            ("running_version", Term::text(VERSION)),
-            ("version", Term::text(VERSION)),
-        ];
-        if !plugin.is_running {
-            pairs.remove(3);
-        }
-        map(pairs)
+        json!({"enabled": state, "name": plugin.name, "running": plugin.is_running,
+            "running_version": plugin.is_running.then_some(VERSION), "version": VERSION})
     };
     let format = match (scene.options.flag("minimal"), scene.options.flag("verbose")) {
         (true, _) => "minimal",
@@ -528,9 +531,5 @@ fn as_json(scene: &Scene<'_>, rows: &[Row<'_>], has_node: bool) -> Term {
         (false, false) => "normal",
     };
     let status = if has_node { "running" } else { "node_down" };
-    map(vec![
-        ("format", Term::text(format)),
-        ("plugins", Term::List(rows.iter().map(row).collect())),
-        ("status", Term::text(status)),
-    ])
+    json!({"format": format, "plugins": rows.iter().map(row).collect::<Vec<_>>(), "status": status})
 }

@@ -89,6 +89,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "",
             "Displays where tools look for the cluster's secret, and what is there",
         )
+        .banner(|_, _, _| "Listing Erlang cookie sources used by CLI tools...".to_owned())
         .by_itself(cookie_sources)
         .in_diagnostics()
         .under(CONFIGURATION),
@@ -155,9 +156,7 @@ fn access(path: &Path) -> &'static str {
 }
 
 fn cookie_sources(scene: &Scene<'_>) -> Result<Output, Problem> {
-    if !scene.options.quiet() && !scene.format.is_for_machines() {
-        tell!("Listing Erlang cookie sources used by CLI tools...");
-    }
+    scene.begin();
     let home = std::env::var("HOME").unwrap_or_default();
     let cookie = Cookie::at(Path::new(&home).join(".erlang.cookie"));
     let switch = scene.options.text("erlang-cookie").map(str::len);
