@@ -94,6 +94,9 @@ fn main() -> ExitCode {
     if let Some(tool) = ctl::Tool::called(&called) {
         return ctl::main(tool, &arguments[1..], &OFFLINE);
     }
+    if let Some(refused) = ctl::refused(&called) {
+        return refused;
+    }
     match called.as_str() {
         "rabbitmq-server" => detached::rabbitmq_server(&arguments[1..]),
         _ => match Command::parse_from(arguments) {

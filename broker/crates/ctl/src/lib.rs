@@ -35,4 +35,4 @@ mod run;
 pub use command::{Members, Offline, Plugin, Plugins, Told};
 pub use image::{NoCopy, NodeChoice, Piece, copy_node};
 pub use node::know_variables;
-pub use run::{Tool, main};
+pub use run::{Tool, main, refused};

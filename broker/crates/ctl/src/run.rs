@@ -57,6 +57,19 @@ impl Tool {
     }
 }
 
+/// Refuses by name a tool of RabbitMQ's that is not here; nothing for any other name.
+pub fn refused(called: &str) -> Option<ExitCode> {
+    let why = match called {
+        "rabbitmq-streams" => "there are no streams, only classic and quorum queues",
+        _ => return None,
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!("Tool '{called}' is not implemented by Warren {version}: {why}.");
+    // Where nobody reads the text, the exit code tells as much.
+    let _ = writeln!(std::io::stderr(), "{text}");
+    Some(ExitCode::from(USAGE))
+}
+
 /// Runs a tool with its arguments, the tool's own name left out.
 pub fn main(tool: Tool, arguments: &[String], offline: &Offline) -> ExitCode {
     match run(tool, &named(arguments), offline) {
