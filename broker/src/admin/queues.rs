@@ -3,11 +3,11 @@
 //!
 //! Nothing is decided here. A change of copies is the leader's to propose, so only the node that leads a queue takes it.
 
-use api::{Move, QueueCopy, QueueName, RebalanceOrder, Rebalanced, TransferOrder, Transferred};
+use api::{Move, QueueCopies, QueueCopy, QueueName, RebalanceOrder, Rebalanced, TransferOrder, Transferred};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -15,7 +15,7 @@ use axum::{
 use catalog::{QueueRecord, Transfer};
 use link::{Failure, QueueKind};
 use model::HaMode;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use super::policies::{failed, on_app, wrong};
@@ -23,6 +23,9 @@ use crate::{
     host::{Membership, Node, Selection, Snapshot},
     process::Process,
 };
+
+/// Queues in one answer: it has a bound (I7).
+const PART: usize = 10_000;
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Process>> {
@@ -37,7 +40,15 @@ pub fn routes() -> Router<Arc<Process>> {
 type Key = Path<(String, String)>;
 type CopyKey = Path<(String, String, String)>;
 
-async fn list(State(process): State<Arc<Process>>) -> Response {
+/// Where a part begins: queues are numbered as they were declared.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct From {
+    #[serde(default)]
+    from: u64,
+}
+
+async fn list(State(process): State<Arc<Process>>, Query(From { from }): Query<From>) -> Response {
     on_app(&process, |node| async move {
         let snapshot = node.snapshot().clone();
         let own = node.identity().node;
@@ -45,13 +56,14 @@ async fn list(State(process): State<Arc<Process>>) -> Response {
             let replicas = queue.replicas.as_ref();
             !snapshot.is_remote(queue) || replicas.is_some_and(|replicas| replicas.copy(own).is_some())
         };
-        let all: Vec<QueueCopy> = snapshot
+        let mut there = snapshot
             .catalog
             .queues()
-            .filter(has_copy)
-            .map(|queue| told(&snapshot, queue))
-            .collect();
-        Json(all).into_response()
+            .filter(|queue| queue.id.0 >= from)
+            .filter(has_copy);
+        let queues = there.by_ref().take(PART).map(|queue| told(&snapshot, queue)).collect();
+        let next = there.next().map(|queue| queue.id.0);
+        Json(QueueCopies { queues, next }).into_response()
     })
     .await
 }
@@ -149,29 +161,32 @@ async fn rebalance(State(process): State<Arc<Process>>, body: Bytes) -> Response
         Err(error) => return wrong(error.to_string()),
     };
     on_app(&process, |node| async move {
-        let moves = moves(&node, &node.rebalancing(&selection));
+        let planned = planned(&node, &node.rebalancing(&selection));
         if order.dry_run {
-            return Json(Rebalanced { moves }).into_response();
+            return Json(planned).into_response();
         }
         match node.rebalance(&selection).await {
-            Ok(_) => Json(Rebalanced { moves }).into_response(),
+            Ok(_) => Json(planned).into_response(),
             Err(failure) => refused(&failure),
         }
     })
     .await
 }
 
-fn moves(node: &Node, plan: &[Transfer]) -> Vec<Move> {
+fn planned(node: &Node, plan: &[Transfer]) -> Rebalanced {
     let snapshot = node.snapshot();
     let name = |node| snapshot.catalog.node(node).map(|node| node.name.to_string());
-    let told = plan.iter().filter_map(|transfer| {
+    let told = plan.iter().take(PART).filter_map(|transfer| {
         Some(Move {
             queue: named(snapshot.catalog.queue_by_id(transfer.queue)?),
             from: name(transfer.from)?,
             to: name(transfer.to)?,
         })
     });
-    told.collect()
+    Rebalanced {
+        count: plan.len() as u64,
+        moves: told.collect(),
+    }
 }
 
 fn find(node: &Node, vhost: &str, name: &str) -> Option<Arc<QueueRecord>> {

@@ -1,6 +1,6 @@
 //! Conversations with the admin port of a running node, as the operator has them.
 
-use api::{ApplyTo, FeatureLevel, Policy, PolicyReport, QueueCopy};
+use api::{ApplyTo, FeatureLevel, Policy, PolicyReport, QueueCopies};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -238,10 +238,18 @@ async fn copies_are_listed_moved_and_synchronised_by_word_and_what_cannot_be_is_
     let own = cookie("SECRET");
     let port = routes(Process::around(node.clone()), Door::new(|| Ok(vec![cookie("SECRET")])));
     let (status, body) = ask(&port, &own, "GET", "/queues", b"").await;
-    let told: Vec<QueueCopy> = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, told.len()), (200, 1));
-    assert_eq!((told[0].queue.name.as_str(), told[0].messages), ("orders", Some(0)));
-    let none = json!({"moves": []}).to_string();
+    let told: QueueCopies = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, told.queues.len(), told.next), (200, 1, None));
+    assert_eq!(
+        (told.queues[0].queue.name.as_str(), told.queues[0].messages),
+        ("orders", Some(0))
+    );
+    let (_, body) = ask(&port, &own, "GET", "/queues?from=1000000", b"").await;
+    assert_eq!(
+        serde_json::from_str::<QueueCopies>(&body).unwrap(),
+        QueueCopies::default()
+    );
+    let none = r#"{"count":0,"moves":[]}"#.to_owned();
     assert_eq!(
         ask(&port, &own, "POST", "/rebalance", br#"{"dry_run": true}"#).await,
         (200, none.clone())

@@ -12,7 +12,17 @@ pub struct QueueName {
     pub name: String,
 }
 
-/// `GET /queues`: a queue of which the node has a copy.
+/// `GET /queues?from=N`: the queues of which the node has a copy, a part of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueCopies {
+    /// Some, in an order that stays.
+    pub queues: Vec<QueueCopy>,
+    /// What `from` is for those that follow, if there are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// A queue of which the node has a copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueCopy {
     /// Which one.
@@ -94,6 +104,8 @@ pub struct Move {
 /// What is done, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rebalanced {
-    /// Queue by queue.
+    /// How many queues.
+    pub count: u64,
+    /// Queue by queue, the first 10,000 of them.
     pub moves: Vec<Move>,
 }

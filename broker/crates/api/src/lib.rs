@@ -27,7 +27,7 @@ pub use access::{Limits, Permission, TopicPermission, User, UserLimits, WhoAmI};
 pub use arguments::{Arguments, ArgumentsError, from_json, to_json};
 pub use attention::{Attention, Concern, Severity, Troubled};
 pub use client::{Channel, ChannelDetails, Connection, ConnectionDetails, Consumer};
-pub use copies::{Move, QueueCopy, QueueName, RebalanceOrder, Rebalanced, TransferOrder, Transferred};
+pub use copies::{Move, QueueCopies, QueueCopy, QueueName, RebalanceOrder, Rebalanced, TransferOrder, Transferred};
 pub use definitions::{
     BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition, UserDefinition, VhostDefinition,
 };
