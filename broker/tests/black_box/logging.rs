@@ -91,13 +91,11 @@ async fn the_life_of_a_connection_is_logged_in_rabbitmqs_words() {
     let connection = named_client(&broker).await;
     fail_on_channel(&connection).await;
     connection.close(200, "bye".into()).await.unwrap();
+    let closed = |count| move |log: &str| log.matches("closing AMQP connection").count() == count;
+    // A client hears of it before the line is written.
+    until("the first is closed", || broker.log(), closed(1)).await;
     assert!(connect(broker.amqp, "guest:wrong@").await.is_err());
-    let log = until(
-        "both are closed",
-        || broker.log(),
-        |log| log.matches("closing AMQP connection").count() == 2,
-    )
-    .await;
+    let log = until("both are closed", || broker.log(), closed(2)).await;
     let expected = [
         "info: accepting AMQP connection PID (HOST -> HOST)",
         "info: connection PID (HOST -> HOST) has a client-provided name: my app",
