@@ -207,43 +207,17 @@ fn json_text(text: &str) -> String {
 
 /// A value as an Erlang term, as RabbitMQ's tools print it.
 pub(crate) fn erlang(term: &Term) -> String {
-    printed(term).pretty()
-}
-
-/// A word.
-pub(crate) fn word(text: &str) -> Printed {
-    Printed::Atom(atom(text))
-}
-
-/// A name and its value.
-pub(crate) fn pair(name: &str, value: Printed) -> Printed {
-    Printed::Tuple(vec![word(name), value])
-}
-
-/// A value before it is printed.
-pub(crate) fn printed(term: &Term) -> Printed {
-    match term {
-        Term::Atom(text) => word(text),
-        Term::Binary(text) => Printed::binary(text),
-        Term::Pid(text) => Printed::Plain(text.clone()),
-        Term::Integer(number) => Printed::Plain(number.to_string()),
-        Term::Float(number) => Printed::Plain(format!("{number:?}")),
-        Term::Bool(yes) => Printed::Atom(yes.to_string()),
-        Term::List(items) => Printed::List(items.iter().map(printed).collect()),
-        Term::Map(pairs) => Printed::List(pairs.iter().map(|(key, value)| pair(key, printed(value))).collect()),
-        Term::Table(rows) => {
-            let triple = |(key, kind, value): &(String, String, Term)| {
-                Printed::Tuple(vec![Printed::binary(key), word(kind), printed(value)])
-            };
-            Printed::List(rows.iter().map(triple).collect())
-        }
-    }
+    Printed::from(term).pretty()
 }
 
 fn erlang_rows(columns: &[String], rows: &[Vec<Term>]) -> String {
     let row = |row: &Vec<Term>| {
         let pairs = columns.iter().zip(row);
-        Printed::List(pairs.map(|(name, value)| pair(name, printed(value))).collect())
+        Printed::List(
+            pairs
+                .map(|(name, value)| Printed::pair(name, Printed::from(value)))
+                .collect(),
+        )
     };
     Printed::List(rows.iter().map(row).collect()).pretty()
 }

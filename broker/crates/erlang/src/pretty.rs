@@ -1,6 +1,7 @@
 //! Terms as Erlang's `~p` prints them: on one line if that has room, else broken at commas by the rules of OTP's `io_lib_pretty`. Scripts read
 //! what RabbitMQ's tools print so, line by line.
 
+use link::Term;
 use std::fmt::Write as _;
 
 use crate::term::Erlang;
@@ -37,7 +38,42 @@ impl From<&Erlang> for Printed {
     }
 }
 
+/// What a node tells.
+impl From<&Term> for Printed {
+    fn from(term: &Term) -> Self {
+        match term {
+            Term::Atom(text) => Printed::word(text),
+            Term::Binary(text) => Printed::binary(text),
+            Term::Pid(text) => Printed::Plain(text.clone()),
+            Term::Integer(number) => Printed::Plain(number.to_string()),
+            Term::Float(number) => Printed::Plain(format!("{number:?}")),
+            Term::Bool(yes) => Printed::Atom(yes.to_string()),
+            Term::List(items) => Printed::List(items.iter().map(Printed::from).collect()),
+            Term::Map(pairs) => {
+                let pair = |(name, value): &(String, Term)| Printed::pair(name, value.into());
+                Printed::List(pairs.iter().map(pair).collect())
+            }
+            Term::Table(rows) => {
+                let triple = |(key, kind, value): &(String, String, Term)| {
+                    Printed::Tuple(vec![Printed::binary(key), Printed::word(kind), value.into()])
+                };
+                Printed::List(rows.iter().map(triple).collect())
+            }
+        }
+    }
+}
+
 impl Printed {
+    /// A word.
+    pub fn word(text: &str) -> Self {
+        Printed::Atom(link::atom_text(text))
+    }
+
+    /// A name and its value.
+    pub fn pair(name: &str, value: Printed) -> Self {
+        Printed::Tuple(vec![Printed::word(name), value])
+    }
+
     /// A text that is a list of characters.
     pub fn characters(text: &str) -> Self {
         match text {

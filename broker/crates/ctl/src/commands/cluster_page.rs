@@ -6,7 +6,6 @@
 use super::erlang_page;
 use super::status::{at, items, shown};
 use crate::command::Output;
-use crate::format::{pair, printed, word};
 use erlang::Printed;
 use link::Term;
 
@@ -150,18 +149,18 @@ fn json(cluster: &Term, reports: &[Term]) -> Term {
 fn erlang(cluster: &Term, reports: &[Term]) -> String {
     let kinds = [("disc", of_kind(cluster, "disc")), ("ram", of_kind(cluster, "ram"))];
     let kinds = kinds.into_iter().filter(|(_, names)| !names.is_empty());
-    let kinds = kinds.map(|(kind, names)| pair(kind, printed(&atoms(names))));
+    let kinds = kinds.map(|(kind, names)| Printed::pair(kind, Printed::from(&atoms(names))));
     let each = |entry: &dyn Fn(&Term) -> Printed| {
-        let pair = |report: &Term| pair(&shown(report, &["node"]), entry(report));
+        let pair = |report: &Term| Printed::pair(&shown(report, &["node"]), entry(report));
         Printed::List(reports.iter().map(pair).collect())
     };
     let flags = items(cluster, "feature_flags").iter().map(flag);
     let pairs = [
         ("nodes", Printed::List(kinds.collect())),
-        ("running_nodes", printed(&atoms(running(cluster)))),
+        ("running_nodes", Printed::from(&atoms(running(cluster)))),
         (
             "cluster_name",
-            printed(&Term::Binary(shown(cluster, &["cluster_name"]))),
+            Printed::from(&Term::Binary(shown(cluster, &["cluster_name"]))),
         ),
         ("partitions", Printed::List(Vec::new())),
         ("alarms", each(&erlang_page::alarms)),
@@ -169,18 +168,23 @@ fn erlang(cluster: &Term, reports: &[Term]) -> String {
         ("versions", each(&version_map)),
         (
             "maintenance_status",
-            each(&|report| printed(&Term::text(maintenance(report)))),
+            each(&|report| Printed::from(&Term::text(maintenance(report)))),
         ),
         ("feature_flags", Printed::List(flags.collect())),
     ];
-    Printed::List(pairs.map(|(key, value)| pair(key, value)).into()).pretty()
+    Printed::List(pairs.map(|(key, value)| Printed::pair(key, value)).into()).pretty()
 }
 
 /// A map: everything else is lists of pairs.
 fn version_map(report: &Term) -> Printed {
     match versions(report) {
-        Term::Map(pairs) => Printed::Map(pairs.iter().map(|(key, value)| (word(key), printed(value))).collect()),
-        other => printed(&other),
+        Term::Map(pairs) => Printed::Map(
+            pairs
+                .iter()
+                .map(|(key, value)| (Printed::word(key), Printed::from(value)))
+                .collect(),
+        ),
+        other => Printed::from(&other),
     }
 }
 
@@ -189,7 +193,7 @@ fn flag(flag: &Term) -> Printed {
     let keys = ["name", "desc", "doc_url", "state", "stability", "provided_by"];
     let pairs = keys
         .iter()
-        .filter_map(|key| Some(pair(key, printed(at(flag, &[key])?))));
+        .filter_map(|key| Some(Printed::pair(key, Printed::from(at(flag, &[key])?))));
     Printed::List(pairs.collect())
 }
 

@@ -1,14 +1,14 @@
 //! `status` as an Erlang term: RabbitMQ's names and order, as scripts read them. What only Erlang has is left out rather than made up.
 
 use super::status::{at, items, shown};
-use crate::format::{self, pair, printed, word};
+use crate::format;
 use erlang::Printed;
 use link::Term;
 use std::net::IpAddr;
 
 /// The whole term.
 pub(super) fn status(status: &Term) -> String {
-    let same = |key: &str| at(status, &[key]).map(printed);
+    let same = |key: &str| at(status, &[key]).map(Printed::from);
     let text = |key: &str| Some(Printed::characters(&shown(status, &[key])));
     let texts = |key: &str| {
         let texts = items(status, key).iter().map(format::text);
@@ -40,7 +40,9 @@ pub(super) fn status(status: &Term) -> String {
         ("product_name", text("product_name")),
         ("product_version", text("product_version")),
     ];
-    let told = pairs.into_iter().filter_map(|(key, value)| Some(pair(key, value?)));
+    let told = pairs
+        .into_iter()
+        .filter_map(|(key, value)| Some(Printed::pair(key, value?)));
     Printed::List(told.collect()).pretty()
 }
 
@@ -48,28 +50,28 @@ pub(super) fn status(status: &Term) -> String {
 fn applications(status: &Term) -> Printed {
     let version = Printed::characters(&shown(status, &["rabbitmq_version"]));
     Printed::List(vec![Printed::Tuple(vec![
-        word("rabbit"),
+        Printed::word("rabbit"),
         Printed::characters("RabbitMQ"),
         version,
     ])])
 }
 
 fn system(name: &str) -> Printed {
-    Printed::Tuple(vec![word("unix"), word(&name.to_lowercase())])
+    Printed::Tuple(vec![Printed::word("unix"), Printed::word(&name.to_lowercase())])
 }
 
 fn watermark(status: &Term) -> Printed {
-    let setting = |kind| at(status, &["vm_memory_high_watermark_setting", kind]).map(printed);
-    let absolute = || setting("absolute").map(|octets| pair("absolute", octets));
+    let setting = |kind| at(status, &["vm_memory_high_watermark_setting", kind]).map(Printed::from);
+    let absolute = || setting("absolute").map(|octets| Printed::pair("absolute", octets));
     setting("relative")
         .or_else(absolute)
-        .unwrap_or_else(|| word("undefined"))
+        .unwrap_or_else(|| Printed::word("undefined"))
 }
 
 /// `{{resource_limit,memory,Node},[]}`
 pub(super) fn alarms(report: &Term) -> Printed {
     let alarm = |alarm: &Term| {
-        let parts = ["type", "resource", "node"].map(|key| word(&shown(alarm, &[key])));
+        let parts = ["type", "resource", "node"].map(|key| Printed::word(&shown(alarm, &[key])));
         Printed::Tuple(vec![Printed::Tuple(parts.into()), Printed::List(Vec::new())])
     };
     Printed::List(items(report, "alarms").iter().map(alarm).collect())
@@ -97,9 +99,9 @@ fn listener(listener: &Term) -> Printed {
         None => Vec::new(),
     };
     Printed::Tuple(vec![
-        word("listener"),
-        word(&node),
-        word(&text("protocol")),
+        Printed::word("listener"),
+        Printed::word(&node),
+        Printed::word(&text("protocol")),
         Printed::characters(&host),
         Printed::Tuple(numbers),
         Printed::Plain(text("port")),
