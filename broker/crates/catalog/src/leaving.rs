@@ -10,15 +10,13 @@ use crate::mirrors::{GROUP_SIZE, MirrorAct};
 use crate::record::{NodeRecord, QueueRecord};
 use crate::replicas::{Replicas, leaves, may_lead, running};
 use crate::state::Catalog;
-use crate::texts;
 use model::{HaMode, NodeUuid, QueueId};
 use std::sync::Arc;
 
 impl Change<'_> {
     /// A node is to leave, or stays after all: copies are placed anew.
     pub(crate) fn set_leaving(&mut self, uuid: NodeUuid, on: bool) -> Applied {
-        let known = self.catalog.nodes.get(&uuid).cloned();
-        let known = known.ok_or_else(|| texts::not_found("The node selected is not in the cluster."))?;
+        let known = self.member(uuid)?;
         if known.leaving != on {
             let record = NodeRecord {
                 leaving: on,

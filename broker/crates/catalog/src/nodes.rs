@@ -194,10 +194,15 @@ impl Change<'_> {
         discs.map(|node| node.uuid).eq([uuid])
     }
 
+    /// A node of the cluster, whether it runs or not.
+    pub(crate) fn member(&self, uuid: NodeUuid) -> Result<Arc<NodeRecord>, Refusal> {
+        let known = self.catalog.nodes.get(&uuid).cloned();
+        known.ok_or_else(|| texts::not_found("The node selected is not in the cluster."))
+    }
+
     /// A node may decide, or only listen.
     pub(crate) fn set_node_kind(&mut self, uuid: NodeUuid, kind: NodeKind) -> Applied {
-        let known = self.catalog.nodes.get(&uuid).cloned();
-        let known = known.ok_or_else(|| texts::not_found("The node selected is not in the cluster."))?;
+        let known = self.member(uuid)?;
         if kind == NodeKind::Ram && self.is_only_disc(uuid) {
             let text = "You cannot change the node type of the only disc node in a cluster. Please convert another \
                         node of the cluster to a disc node first.";
@@ -213,8 +218,7 @@ impl Change<'_> {
 
     /// A node is taken out of service, or put back. What it leads moves by its own proposals.
     pub(crate) fn set_maintenance(&mut self, uuid: NodeUuid, on: bool) -> Applied {
-        let known = self.catalog.nodes.get(&uuid).cloned();
-        let known = known.ok_or_else(|| texts::not_found("The node selected is not in the cluster."))?;
+        let known = self.member(uuid)?;
         if known.maintenance != on {
             let record = NodeRecord {
                 maintenance: on,
