@@ -1,12 +1,11 @@
 //! `GET /health/checks/NAME`: RabbitMQ's checks of the management API for whoever has proven the cluster's secret, without a user and with the
 //! plugin off. Behind the proof, since some name queues.
 
-use api::HealthStatus;
 use axum::{
-    Json, Router,
+    Router,
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::get,
 };
 use std::sync::Arc;
@@ -21,14 +20,8 @@ pub fn routes() -> Router<Arc<Process>> {
 
 async fn check(State(process): State<Arc<Process>>, Path(name): Path<String>) -> Response {
     on_app(&process, |node| async move {
-        let Some(health) = health_check(&node, &name) else {
-            return failed(StatusCode::NOT_FOUND, "not_found", "there is no such check");
-        };
-        let status = match health.status {
-            HealthStatus::Ok => StatusCode::OK,
-            HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        (status, Json(health)).into_response()
+        let unknown = || failed(StatusCode::NOT_FOUND, "not_found", "there is no such check");
+        health_check(&node, &name).unwrap_or_else(unknown)
     })
     .await
 }

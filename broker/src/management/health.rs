@@ -5,7 +5,7 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::Value;
@@ -33,23 +33,27 @@ pub fn routes() -> Router<Arc<Api>> {
 }
 
 pub(super) fn verdict(health: Health) -> Outcome {
+    Ok(answered(health))
+}
+
+fn answered(health: Health) -> Response {
     let status = match health.status {
         HealthStatus::Ok => StatusCode::OK,
         HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
     };
-    Ok((status, Json(health)).into_response())
+    (status, Json(health)).into_response()
 }
 
 /// The checks that need no more than a name, such as `node-is-quorum-critical`; `None` if there is no such.
-pub fn check(node: &Node, name: &str) -> Option<Health> {
-    Some(match name {
+pub fn check(node: &Node, name: &str) -> Option<Response> {
+    Some(answered(match name {
         "alarms" => alarms_of_all(node),
         "local-alarms" => own_alarms(node),
         "node-is-mirror-sync-critical" => mirrors_depend_on(node),
         "node-is-quorum-critical" => majorities_depend_on(node),
         "reached-target-cluster-size" => target_size(node),
         _ => return None,
-    })
+    }))
 }
 
 async fn alarms(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
