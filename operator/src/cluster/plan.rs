@@ -264,7 +264,8 @@ fn first(rolling: Step, leaving: Step) -> Step {
     }
 }
 
-fn steady(replicas: u32) -> Plan {
+/// So many nodes, and nothing to be done.
+pub(super) fn steady(replicas: u32) -> Plan {
     Plan {
         replicas,
         fewer: None,

@@ -162,9 +162,7 @@ fn may_have_begun(cluster: &RabbitCluster) -> bool {
 }
 
 fn old(seen: &Situation) -> impl Iterator<Item = &PodSeen> {
-    let newest = seen.set.as_ref().and_then(|set| set.revision.as_ref());
-    let is_old = move |pod: &&PodSeen| newest.is_some_and(|newest| pod.revision != *newest);
-    seen.pods.iter().filter(is_old)
+    seen.pods.iter().filter(|pod| seen.is_old(pod))
 }
 
 /// A pod is of the newest template already, or is on its way out, or was taken out of service for that.
@@ -189,6 +187,7 @@ fn goes_on(plan: &Plan, seen: &Situation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::plan::{Why, steady};
     use crate::cluster::situation::SetSeen;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -217,22 +216,11 @@ mod tests {
     }
 
     fn plan(step: Step) -> Plan {
-        Plan {
-            replicas: 3,
-            fewer: None,
-            held: None,
-            leaving: None,
-            goes: None,
-            left_from: None,
-            draining: None,
-            renewing: None,
-            kept: None,
-            step,
-        }
+        Plan { step, ..steady(3) }
     }
 
     fn replace() -> Plan {
-        plan(Step::Replace(Box::default(), super::super::plan::Why::Turn))
+        plan(Step::Replace(Box::default(), Why::Turn))
     }
 
     fn rollouts(at_once: u32, delay: Duration) -> Rollouts {

@@ -62,6 +62,12 @@ impl Situation {
         self.draining.as_ref() == Some(&pod.name) && told.is_some_and(|told| told.maintenance)
     }
 
+    /// It runs another template than the newest.
+    pub fn is_old(&self, pod: &PodSeen) -> bool {
+        let newest = self.set.as_ref().and_then(|set| set.revision.as_ref());
+        newest.is_some_and(|newest| pod.revision != *newest)
+    }
+
     /// Whether others could do without any one of so many nodes: all serve, and none alone has what policies mirror. One node has no others.
     pub fn can_spare_one(&self, replicas: u32) -> bool {
         let serves = |ordinal| {

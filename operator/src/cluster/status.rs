@@ -465,9 +465,7 @@ impl View<'_> {
     }
 
     fn old(&self) -> impl Iterator<Item = &PodSeen> {
-        let revision = self.seen.set.as_ref().and_then(|set| set.revision.clone());
-        self.pods()
-            .filter(move |pod| revision.as_ref().is_some_and(|revision| pod.revision != *revision))
+        self.pods().filter(|pod| self.seen.is_old(pod))
     }
 
     fn is_leaving(&self, pod: &PodSeen) -> bool {
