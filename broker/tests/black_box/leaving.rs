@@ -3,6 +3,7 @@
 
 use crate::{
     broker::PATIENCE,
+    evacuation::is_not_missed,
     hand_over::Clients,
     machines::{ALL, Machines},
     mirroring::{declare, drain, fill},
@@ -64,13 +65,7 @@ async fn other_nodes_have_what_a_leaving_node_had_before_it_goes_and_clients_go_
             "{row}"
         );
     }
-    clients.go_on(50);
-    machines.ctl(3, &["stop_app"]);
-    machines.ctl(3, &["reset"]);
-    clients.go_on(50);
-    clients.end(&machines).await;
-    let expected: Vec<u32> = (0..3_000).collect();
-    assert_eq!(drain(&machines, 1, "two.led").await, expected);
+    is_not_missed(&machines, clients, "two.led", 3_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
