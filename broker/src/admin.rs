@@ -5,6 +5,7 @@
 //! Everything that changes something, or tells of what users have, is behind the proof of the cluster's secret (`proven`).
 
 mod changes;
+mod definitions;
 mod evacuation;
 mod feature_level;
 mod health;
@@ -45,7 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The routes of the admin port.
 pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
+    let files = definitions::files().route_layer(middleware::from_fn_with_state(door.clone(), proven::demand_file));
     let proven = policies::routes()
+        .merge(definitions::routes())
         .merge(maintenance::routes())
         .merge(evacuation::routes())
         .merge(leaving::routes())
@@ -62,6 +65,7 @@ pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
         .route("/live", get(live))
         .route("/cluster", get(cluster))
         .merge(proven)
+        .merge(files)
         .with_state(process)
 }
 

@@ -1,7 +1,8 @@
 //! The door to what the operator may do on the admin port: whoever proves the cluster's secret over a nonce of ours is let
 //! through, and gets an answer that proves the same of us.
 //!
-//! It knows no path. A stranger costs one nonce, which is kept nowhere, and learns nothing.
+//! It knows no path. A stranger costs one nonce, which is kept nowhere, and learns nothing. A body is read before it can be judged, so bodies are short;
+//! one at a time may be a whole file (`demand_file`), so that strangers cannot fill the memory.
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -12,10 +13,18 @@ use axum::{
 };
 use link::{Cookie, CookieError, ERRAND_BYTES_MAX, ERRAND_PROOF_HEADER, Errand, Nonces, Unproven};
 use parking_lot::Mutex;
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The longest answer; a report grows with the number of policies, not with that of queues.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// The longest body that is a file.
+pub const FILE_BYTES_MAX: usize = 16 << 20;
+/// How long a file may be on its way, since others wait for it.
+const FILE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads the secrets that are accepted now.
 type Secrets = dyn Fn() -> Result<Vec<Cookie>, CookieError> + Send + Sync;
@@ -24,6 +33,8 @@ type Secrets = dyn Fn() -> Result<Vec<Cookie>, CookieError> + Send + Sync;
 pub struct Door {
     secrets: Box<Secrets>,
     nonces: Mutex<Nonces>,
+    /// Held while a file is read.
+    file: tokio::sync::Mutex<()>,
     began: Instant,
 }
 
@@ -41,6 +52,7 @@ impl Door {
         Arc::new(Door {
             secrets: Box::new(secrets),
             nonces: Mutex::default(),
+            file: tokio::sync::Mutex::default(),
             began: Instant::now(),
         })
     }
@@ -93,12 +105,41 @@ pub async fn demand(State(door): State<Arc<Door>>, request: Request, next: Next)
     if authorization(&parts.headers).is_none() {
         return door.challenge(); // before a body of a stranger is read
     }
-    let Ok(body) = to_bytes(body, ERRAND_BYTES_MAX).await else {
-        return refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            &format_args!("at most {ERRAND_BYTES_MAX} bytes"),
-        );
+    match to_bytes(body, ERRAND_BYTES_MAX).await {
+        Ok(body) => pass(&door, parts, body, next).await,
+        Err(_) => too_large(ERRAND_BYTES_MAX),
+    }
+}
+
+/// As `demand`, for a body that may be a file.
+pub async fn demand_file(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    if authorization(&parts.headers).is_none() {
+        return door.challenge();
+    }
+    let Ok(turn) = door.file.try_lock() else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, &"another file is on its way");
     };
+    let read = tokio::time::timeout(FILE_PATIENCE, to_bytes(body, FILE_BYTES_MAX)).await;
+    drop(turn);
+    match read {
+        Ok(Ok(body)) => pass(&door, parts, body, next).await,
+        Ok(Err(_)) => too_large(FILE_BYTES_MAX),
+        Err(_) => refuse(
+            StatusCode::REQUEST_TIMEOUT,
+            &format_args!("no file within {FILE_PATIENCE:?}"),
+        ),
+    }
+}
+
+fn too_large(bytes_max: usize) -> Response {
+    refuse(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        &format_args!("at most {bytes_max} bytes"),
+    )
+}
+
+async fn pass(door: &Door, parts: Parts, body: Bytes, next: Next) -> Response {
     let (cookie, nonce) = match door.judge(&parts, &body) {
         Ok(proven) => proven,
         Err(refusal) => return *refusal,

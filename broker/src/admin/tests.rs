@@ -6,6 +6,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, header},
 };
+use catalog::Command;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use link::{Cookie, Errand};
@@ -291,4 +292,64 @@ async fn copies_are_listed_moved_and_synchronised_by_word_and_what_cannot_be_is_
         let (status, body) = ask(&port, &own, "GET", &format!("/health/checks/{name}"), b"").await;
         assert!(status == 200 && body.contains("\"ok\""), "{name}: {body}");
     }
+}
+
+#[tokio::test]
+async fn definitions_are_saved_judged_and_loaded_whole_or_for_one_virtual_host() {
+    let (_folder, node) = started_blank().await;
+    node.commit(durable_queue(&node, "orders")).await.unwrap();
+    let own = cookie("SECRET");
+    let port = routes(Process::around(node.clone()), Door::new(|| Ok(vec![cookie("SECRET")])));
+    let at = "/definitions";
+    let (status, whole) = ask(&port, &own, "GET", at, b"").await;
+    let saved: api::Definitions = serde_json::from_str(&whole).unwrap();
+    assert_eq!((status, saved.queues.len()), (200, 1));
+    assert!(
+        saved
+            .users
+            .is_some_and(|users| users.iter().all(|user| user.password_hash.is_some()))
+    );
+    let (status, part) = ask(&port, &own, "GET", "/definitions?vhost=%2F", b"").await;
+    let saved: api::Definitions = serde_json::from_str(&part).unwrap();
+    assert_eq!(
+        (status, saved.queues[0].vhost.as_deref(), saved.users),
+        (200, None, None)
+    );
+    let empty = || node.snapshot().catalog.queues().count() == 0;
+    let vhost = "/".parse().unwrap();
+    node.commit(Command::DeleteVhost(vhost)).await.unwrap();
+    assert!(empty());
+    let load = async |target: &str, file: &str| ask(&port, &own, "POST", target, file.as_bytes()).await;
+    assert_eq!(load("/definitions?dry_run=true", &whole).await.0, 204);
+    assert!(empty(), "a file was judged and not loaded");
+    let (status, body) = load("/definitions?vhost=%2F", &part).await;
+    assert!(status == 404 && body.contains("Object Not Found"), "{body}");
+    assert_eq!(load(at, &whole).await, (204, String::new()));
+    assert!(!empty());
+    assert_eq!(load("/definitions?vhost=%2F", &part).await.0, 204);
+}
+
+#[tokio::test]
+async fn definitions_that_cannot_be_are_refused_in_the_words_of_the_management_api_dry_or_not() {
+    let ((_folder, port), own) = (port().await, cookie("SECRET"));
+    let unknown =
+        r#"{"queues": [{"name": "q", "vhost": "nowhere", "durable": true, "auto_delete": false, "arguments": {}}]}"#;
+    let key = r#"{"vhosts": 1}"#;
+    for (file, status, word) in [
+        ("[", 400, "not_json"),
+        (key, 400, "bad_request"),
+        (unknown, 400, "nowhere"),
+    ] {
+        for target in ["/definitions", "/definitions?dry_run=true"] {
+            let told = ask(&port, &own, "POST", target, file.as_bytes()).await;
+            assert!(told.0 == status && told.1.contains(word), "{file}: {told:?}");
+        }
+    }
+    assert_eq!(ask(&port, &own, "GET", "/definitions?vhost=none", b"").await.0, 404);
+    assert_eq!(ask(&port, &own, "GET", "/definitions?vhosts=none", b"").await.0, 400);
+    let large = format!("{{\"users\": [], \"product_name\": \"{}\"}}", "x".repeat(3 << 20));
+    assert_eq!(ask(&port, &own, "POST", "/definitions", large.as_bytes()).await.0, 204);
+    assert_eq!(ask(&port, &cookie("OTHER"), "POST", "/definitions", b"{}").await.0, 403);
+    assert_eq!(say(&port, "POST", "/definitions", b"{}", Some("x")).await.proof, None);
+    assert_eq!(say(&port, "GET", "/definitions", b"", Some("x")).await.proof, None);
 }

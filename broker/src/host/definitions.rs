@@ -275,6 +275,14 @@ impl Node {
         refusal.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 
+    /// Whether `commit_all` would refuse one of them; nothing is committed.
+    ///
+    /// # Errors
+    /// Why the first cannot be that cannot.
+    pub fn would_commit_all(&self, commands: &[Command]) -> Result<(), Refusal> {
+        self.first_refusal(commands).map_or(Ok(()), |(_, refusal)| Err(refusal))
+    }
+
     /// Tries commands on a copy of the definitions: the first that would be refused, and its place.
     fn first_refusal(&self, commands: &[Command]) -> Option<(usize, Refusal)> {
         let mut copy = self.snapshot().catalog.clone();

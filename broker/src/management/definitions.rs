@@ -6,22 +6,27 @@
 use api::Definitions;
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use model::UserName;
 use std::sync::Arc;
 
 use super::{
     Api,
     answer::{self, Outcome},
     body::Octets,
-    caller::Administrator,
+    caller::{Administrator, Caller},
+    definitions_boot::IMPORTER,
     definitions_export, definitions_import,
     failure::{self, Failure},
     list::Parameters,
+    permissions::bad_name,
 };
+use crate::host::Node;
 
 /// The routes of this resource.
 pub fn routes() -> Router<Arc<Api>> {
@@ -47,8 +52,35 @@ fn file(definitions: Definitions, query: &Parameters) -> Outcome {
     Ok(response)
 }
 
+/// All that is defined, or what is in one virtual host.
+fn found(node: &Node, vhost: Option<&str>) -> Result<Definitions, Failure> {
+    let snapshot = node.snapshot();
+    match vhost {
+        None => Ok(definitions_export::whole(&snapshot.catalog)),
+        Some(name) => {
+            let vhost = snapshot.catalog.vhost(name).ok_or_else(Failure::not_found)?;
+            Ok(definitions_export::of_vhost(vhost))
+        }
+    }
+}
+
+/// What a `GET` answers to whoever may see everything.
+pub fn answer(node: &Node, vhost: Option<&str>) -> Response {
+    found(node, vhost).map_or_else(Failure::into_response, |definitions| Json(definitions).into_response())
+}
+
+/// What a `POST` does and answers for whoever may do everything; with `dry_run` nothing is done, and the answer is the same.
+pub async fn load_for_operator(node: &Node, octets: &Bytes, vhost: Option<&str>, dry_run: bool) -> Response {
+    let done = async {
+        vhost.map_or(Ok(()), |name| exists(node, name))?;
+        let importer = IMPORTER.parse().map_err(bad_name)?;
+        load(node, &importer, &Octets(octets.clone()), vhost, dry_run).await
+    };
+    done.await.unwrap_or_else(Failure::into_response)
+}
+
 async fn export(State(api): State<Arc<Api>>, _: Administrator, query: Parameters) -> Outcome {
-    file(definitions_export::whole(&api.node.snapshot().catalog), &query)
+    file(found(&api.node, None)?, &query)
 }
 
 async fn export_vhost(
@@ -57,9 +89,7 @@ async fn export_vhost(
     Path(vhost): Path<String>,
     query: Parameters,
 ) -> Outcome {
-    let snapshot = api.node.snapshot();
-    let found = snapshot.catalog.vhost(&vhost).ok_or_else(Failure::not_found)?;
-    file(definitions_export::of_vhost(found), &query)
+    file(found(&api.node, Some(&vhost))?, &query)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -67,23 +97,29 @@ fn is_json(headers: &HeaderMap) -> bool {
     given.is_none_or(|text| text.starts_with("application/json"))
 }
 
-async fn load(
-    api: &Api,
-    caller: &super::caller::Caller,
-    headers: &HeaderMap,
-    octets: &Octets,
-    vhost: Option<&str>,
-) -> Result<Response, Failure> {
-    if !is_json(headers) {
-        return Ok(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response());
-    }
+fn exists(node: &Node, vhost: &str) -> Result<(), Failure> {
+    let snapshot = node.snapshot();
+    snapshot.catalog.vhost(vhost).map(|_| ()).ok_or_else(Failure::not_found)
+}
+
+async fn load(node: &Node, user: &UserName, octets: &Octets, vhost: Option<&str>, dry_run: bool) -> Outcome {
     octets.object()?;
     let read: Definitions =
         serde_json::from_slice(&octets.0).map_err(|error| Failure::bad_request(error.to_string()))?;
-    let commands = definitions_import::commands(&api.node, &caller.user.name, read, vhost)?;
-    let done = api.node.commit_all(commands).await;
+    let commands = definitions_import::commands(node, user, read, vhost)?;
+    let done = match dry_run {
+        true => node.would_commit_all(&commands),
+        false => node.commit_all(commands).await,
+    };
     done.map_err(|refusal| failure::instead(refusal.clone(), || Failure::bad_request(refusal.text)))?;
     answer::done()
+}
+
+async fn sent(api: &Api, caller: &Caller, headers: &HeaderMap, octets: &Octets, vhost: Option<&str>) -> Outcome {
+    match is_json(headers) {
+        true => load(&api.node, &caller.user.name, octets, vhost, false).await,
+        false => Ok(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response()),
+    }
 }
 
 async fn import(
@@ -92,7 +128,7 @@ async fn import(
     headers: HeaderMap,
     octets: Octets,
 ) -> Outcome {
-    load(&api, &caller, &headers, &octets, None).await
+    sent(&api, &caller, &headers, &octets, None).await
 }
 
 async fn import_vhost(
@@ -102,10 +138,6 @@ async fn import_vhost(
     headers: HeaderMap,
     octets: Octets,
 ) -> Outcome {
-    api.node
-        .snapshot()
-        .catalog
-        .vhost(&vhost)
-        .ok_or_else(Failure::not_found)?;
-    load(&api, &caller, &headers, &octets, Some(&vhost)).await
+    exists(&api.node, &vhost)?;
+    sent(&api, &caller, &headers, &octets, Some(&vhost)).await
 }

@@ -18,7 +18,7 @@ use super::{definitions_fetch::fetch, definitions_import};
 use crate::{config::StartDefinitions, host::Node};
 
 /// Who imports, where a definition wants to know.
-const IMPORTER: &str = "rmq-internal";
+pub(super) const IMPORTER: &str = "rmq-internal";
 /// The global parameter that remembers what was imported last, of those who ask for it.
 const REMEMBERED: &str = "internal_imported_definitions";
 

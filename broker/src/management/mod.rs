@@ -67,6 +67,7 @@ use crate::{
     http::{self, Bound},
     observe::Samples,
 };
+pub use definitions::{answer as answer_definitions, load_for_operator as load_definitions};
 pub use definitions_boot::{
     import as import_definitions, import_changed as import_changed_definitions, import_whole as import_all_definitions,
 };
