@@ -13,13 +13,14 @@ use std::{
     time::Duration,
 };
 use store::Lsn;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch,
     client::Client,
     consumers::Consumers,
     control::Login,
-    legs::{Awaited, Opening},
+    legs::{Awaited, Opening, end as end_leg},
     mirrors::Reach,
     node::Node,
     notes::{self, Ending},
@@ -136,7 +137,7 @@ pub async fn serve(node: Arc<Node>, socket: Socket, peer: SocketAddr, local: Soc
 }
 
 /// Serves a leg: a client that has logged in at another node.
-pub async fn serve_leg(node: Arc<Node>, socket: Socket, opening: Opening) {
+pub async fn serve_leg(node: Arc<Node>, socket: Socket, opening: Opening, hung_up: CancellationToken) {
     let now = node.now();
     let client = Arc::new(Client::new(
         node.next_connection(),
@@ -150,6 +151,9 @@ pub async fn serve_leg(node: Arc<Node>, socket: Socket, opening: Opening) {
     client.serves(opening.node.clone(), opening.connection);
     node.served_legs().enter(opening.origin, &client).await;
     node.legs().enter(client.clone());
+    if hung_up.is_cancelled() {
+        end_leg(&client);
+    }
     let mut task = Task::new(node, client, now);
     task.batch.serve_origin(opening.origin, opening.incarnation);
     task.machine = Connection::leg(task.node.limits_of_legs(), opening.user.to_string());

@@ -13,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use socket2::TcpKeepalive;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::mpsc};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     enter::enter,
@@ -136,14 +137,19 @@ async fn hear<T: DeserializeOwned>(tcp: &mut TcpStream) -> io::Result<T> {
     link::decode(&octets).map_err(io::Error::other)
 }
 
-/// Serves a leg whose other end has proven the secret. Why it is refused is told to `refused` too.
-pub async fn serve(mut tcp: TcpStream, node: Arc<Node>, refused: impl FnOnce(&str)) -> io::Result<()> {
+/// Serves a leg whose other end has proven the secret, until it is hung up on. Why it is refused is told to `refused` too.
+pub async fn serve(
+    mut tcp: TcpStream,
+    node: Arc<Node>,
+    hung_up: CancellationToken,
+    refused: impl FnOnce(&str),
+) -> io::Result<()> {
     tune(&tcp)?;
     let words: LegOpening = hear(&mut tcp).await?;
     match opening(&node, &words) {
         Ok(opening) => {
             say(&mut tcp, &LegVerdict::Welcome).await?;
-            host::serve_leg(node, tcp, opening).await;
+            host::serve_leg(node, tcp, opening, hung_up).await;
             Ok(())
         }
         Err(why) => {

@@ -106,6 +106,37 @@ async fn publishes_whose_way_breaks_are_sent_again_and_stand_once_and_in_order()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn publishes_go_on_over_new_legs_when_the_leader_hangs_up_on_all_who_came_in_before() {
+    let pair = pair().await;
+    let channel = confirming(&pair.edge).await;
+    declare(&channel, "q", &[]).await;
+    let mut open = Vec::new();
+    for number in 0..600 {
+        if number % 200 == 100 {
+            let before: Vec<_> = pair.leader.node.legs().all();
+            pair.leader.peers.hang_up(Some(&pair.leader.node));
+            let legs = || pair.leader.node.legs().all();
+            let are_gone = || before.iter().all(|old| legs().iter().all(|leg| leg.id != old.id));
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while !are_gone() {
+                assert!(Instant::now() < deadline, "legs of before are served still");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(!before.is_empty());
+        }
+        open.push(publish(&channel, "q", &number.to_string()).await);
+        if number % 200 == 99 {
+            assert!(open.pop().unwrap().await.unwrap().is_ack(), "the leg is there");
+        }
+    }
+    for confirm in open {
+        assert!(confirm.await.unwrap().is_ack());
+    }
+    let all = (0..600).map(|number| number.to_string());
+    assert!(drain(&pair.leader, "q").await.into_iter().eq(all));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_whose_way_breaks_goes_on_and_hears_nothing_of_it() {
     let way = Arc::new(Way::default());
     let pair = pair_over(Some(way.clone())).await;

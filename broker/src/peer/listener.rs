@@ -36,6 +36,7 @@ use crate::{
         resolver::Resolver,
         transport::{Introduction, Neighbourhood, Service, Transport, Turned},
     },
+    host::Node,
     process::Process,
 };
 
@@ -47,6 +48,8 @@ const HANDSHAKES_MAX: usize = 64;
 const SESSIONS_MAX: usize = 256;
 /// How often a mounted secret is looked at for the cookie file's sake.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is looked at whether earlier secrets were taken back.
+const REVOKED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The peer port's state.
 pub struct Peers {
@@ -59,6 +62,8 @@ pub struct Peers {
     refused: AtomicU64,
     /// What answers other nodes, while there is something.
     serving: Mutex<Option<Serving>>,
+    /// Cancelled for those who came in before the secrets were taken back.
+    hung_up: Mutex<CancellationToken>,
 }
 
 impl fmt::Debug for Peers {
@@ -83,6 +88,7 @@ impl Peers {
             sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
             refused: AtomicU64::new(0),
             serving: Mutex::default(),
+            hung_up: Mutex::default(),
         })
     }
 
@@ -123,6 +129,14 @@ impl Peers {
     /// Handshakes and introductions refused since the start, here and by others.
     pub fn refusals(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Ends all that came in until now: whoever may come in comes again.
+    pub(super) fn hang_up(&self, node: Option<&Node>) {
+        let before = std::mem::take(&mut *self.hung_up.lock());
+        before.cancel();
+        // A leg begins either before this, or with a look at the token.
+        node.inspect(|node| node.end_legs());
     }
 
     pub(super) fn serving(&self) -> Option<Serving> {
@@ -167,12 +181,22 @@ pub async fn serve(listener: TcpListener, peers: Arc<Peers>, process: Arc<Proces
         tracing::warn!("answers to other nodes may be late: {error}");
     }
     let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
+    let mut look = tokio::time::interval(REVOKED_INTERVAL);
+    let mut revoked = peers.secrets.revoked();
     loop {
         tokio::select! {
             () = process.stopping().cancelled() => return,
             _ = refresh.tick() => {
                 if let Err(error) = peers.secrets.refresh() {
                     tracing::warn!("the cookie file cannot follow the mounted secret: {error:#}");
+                }
+            }
+            _ = look.tick() => {
+                let now = peers.secrets.revoked();
+                if now.is_some() && now != revoked {
+                    tracing::warn!(target: "connection", "the cluster's secret was replaced at once: all who came in before are hung up on");
+                    peers.hang_up(process.running().map(|app| app.node.clone()).as_deref());
+                    revoked = now;
                 }
             }
             (permit, accepted) = accept(&listener, &peers) => match accepted {
@@ -204,6 +228,8 @@ async fn greet(
     peers: Arc<Peers>,
     process: Arc<Process>,
 ) {
+    // Before the secrets are looked at.
+    let hung_up = peers.hung_up.lock().clone();
     let shaking = async {
         let mut tcp = peers.tls.accept(tcp, peer).await?;
         let proven = shake_hands(&mut tcp, &peers, process.name()).await?;
@@ -217,7 +243,7 @@ async fn greet(
         Err(_) => return peers.refuse(peer, "the handshake took too long"),
     };
     if matches!(proven.channel, Channel::Client | Channel::Mirror) {
-        if let Err(error) = lend(tcp, peer, proven.channel, peers, &process) {
+        if let Err(error) = lend(tcp, (peer, proven.channel), hung_up, peers, &process) {
             tracing::debug!("{:?} of {} from {peer}: {error}", proven.channel, proven.from);
         }
         return;
@@ -226,40 +252,54 @@ async fn greet(
         return peers.refuse(peer, "too many command line connections");
     };
     tracing::debug!("{} came in from {peer}", proven.from);
-    match proven.channel {
-        Channel::Cli => {
-            if let Err(error) = cli::serve(tcp, &process).await {
-                tracing::debug!("{} is gone: {error}", proven.from);
-            }
-        }
-        // Served above: they are no sessions of an administrator.
-        Channel::Client | Channel::Mirror => {}
-        Channel::Node => {
-            let absent = match process.is_forming() {
-                true => Turned::Forming,
-                false => Turned::Stopped,
-            };
-            let forming = absent == Turned::Forming;
-            if let Err(why) = node::serve(tcp, peers.serving().ok_or(absent)).await {
-                match forming {
-                    true => tracing::debug!("{why}"),
-                    false => peers.refuse(peer, &why),
+    let served = async {
+        match proven.channel {
+            Channel::Cli => {
+                if let Err(error) = cli::serve(tcp, &process).await {
+                    tracing::debug!("{} is gone: {error}", proven.from);
                 }
             }
+            // Served above: they are no sessions of an administrator.
+            Channel::Client | Channel::Mirror => {}
+            Channel::Node => serve_node(tcp, peer, &peers, &process).await,
+        }
+    };
+    hung_up.run_until_cancelled(served).await;
+}
+
+async fn serve_node(tcp: TcpStream, peer: SocketAddr, peers: &Peers, process: &Process) {
+    let absent = match process.is_forming() {
+        true => Turned::Forming,
+        false => Turned::Stopped,
+    };
+    let forming = absent == Turned::Forming;
+    if let Err(why) = node::serve(tcp, peers.serving().ok_or(absent)).await {
+        match forming {
+            true => tracing::debug!("{why}"),
+            false => peers.refuse(peer, &why),
         }
     }
 }
 
 /// Legs and mirrors are served on the app's threads, and end with the app.
-fn lend(tcp: TcpStream, peer: SocketAddr, channel: Channel, peers: Arc<Peers>, process: &Process) -> io::Result<()> {
+fn lend(
+    tcp: TcpStream,
+    (peer, channel): (SocketAddr, Channel),
+    hung_up: CancellationToken,
+    peers: Arc<Peers>,
+    process: &Process,
+) -> io::Result<()> {
     let app = process
         .running()
         .ok_or_else(|| io::Error::other("the app is stopped"))?;
     let (tcp, node) = (tcp.into_std()?, app.node.clone());
     app.handle.spawn(async move {
         let served = match TcpStream::from_std(tcp) {
-            Ok(tcp) if channel == Channel::Mirror => mirrors::serve(tcp, node).await,
-            Ok(tcp) => legs::serve(tcp, node, |why| peers.refuse(peer, why)).await,
+            Ok(tcp) if channel == Channel::Mirror => {
+                let served = hung_up.run_until_cancelled(mirrors::serve(tcp, node)).await;
+                served.unwrap_or(Ok(()))
+            }
+            Ok(tcp) => legs::serve(tcp, node, hung_up, |why| peers.refuse(peer, why)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = served {

@@ -2,6 +2,7 @@
 //! once, without a restart.
 //!
 //! Three places, in this order: a mounted directory (`current`, `next`, `previous`), a variable, `.erlang.cookie` in HOME.
+//! In the directory another word in `revoked` ends what earlier secrets have opened; a rotation without it ends nothing.
 
 use anyhow::Context;
 use link::{Cookie, CookieError};
@@ -11,6 +12,9 @@ use crate::config;
 
 /// Files of a mounted directory; only the first must be there.
 const MOUNTED: [&str; 3] = ["current", "next", "previous"];
+
+/// File of a mounted directory with a word: another than before says that strangers know what was accepted before.
+const REVOKED: &str = "revoked";
 
 /// Where the secrets come from.
 #[derive(Debug)]
@@ -72,6 +76,14 @@ impl Secrets {
                 );
                 Ok(accepted)
             }
+        }
+    }
+
+    /// The word for which earlier secrets were taken back, if they were.
+    pub fn revoked(&self) -> Option<String> {
+        match self {
+            Secrets::Mounted { directory, .. } => std::fs::read_to_string(directory.join(REVOKED)).ok(),
+            Secrets::Given(_) | Secrets::File(_) => None,
         }
     }
 

@@ -32,7 +32,10 @@ async fn port() -> Port {
         data: Some(crate::scratch::directory()),
         ..ServerArgs::default()
     };
-    let config = config::load(&args, &environment).unwrap().config;
+    port_with(config::load(&args, &environment).unwrap().config).await
+}
+
+async fn port_with(config: config::Config) -> Port {
     let mut peers = Peers::new(&config.node).unwrap();
     peers.patience = PATIENCE;
     let peers = Arc::new(peers);
@@ -117,6 +120,35 @@ async fn who_knows_the_secret_is_served_and_others_are_refused_and_counted() {
     assert_eq!(port.enter("WRONG").unwrap_err(), Verdict::WrongSecret);
     port.is_alive();
     assert_eq!(port.refused(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_secret_ends_no_connection_and_one_that_was_taken_back_ends_all() {
+    let mount = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(mount.path().join(name), text).unwrap();
+    put("current", "SECRET");
+    put("revoked", "long ago");
+    let args = ServerArgs {
+        data: Some(crate::scratch::directory()),
+        secret_dir: Some(mount.path().to_owned()),
+        ..ServerArgs::default()
+    };
+    let port = port_with(config::load(&args, &config::Fixed::new()).unwrap().config).await;
+    let asks = |raw: &mut Raw| {
+        say(raw, &link::encode(&Request::IsRunning).unwrap());
+        hear::<Reply>(raw)
+    };
+    let mut before = port.enter("SECRET").unwrap();
+    put("current", "SECOND");
+    tokio::time::sleep(2 * REVOKED_INTERVAL).await;
+    assert_eq!(asks(&mut before), Reply::Done(Term::Bool(true)), "it was rotated");
+    put("current", "THIRD");
+    put("revoked", "now");
+    is_closed(before);
+    assert_eq!(port.enter("SECOND").unwrap_err(), Verdict::WrongSecret);
+    let mut after = port.enter("THIRD").unwrap();
+    tokio::time::sleep(2 * REVOKED_INTERVAL).await;
+    assert_eq!(asks(&mut after), Reply::Done(Term::Bool(true)), "once for a word");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,4 +26,4 @@ pub use estate::{Estate, Unheard};
 pub use leg::{FarConsumer, Heard, Heirs, Leg, Process, Question, Standing, qos};
 pub use reader::{refusal, tell_cancelled};
 pub use remote::Remote;
-pub use serve::{Opening, ServedLegs, serve};
+pub use serve::{Opening, ServedLegs, end, serve};

@@ -16,6 +16,7 @@ use tokio::{
     net::TcpStream,
     sync::{Notify, watch},
 };
+use tokio_util::sync::CancellationToken;
 
 /// How long an older leg of the same client may take to let go of what it holds.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
@@ -141,12 +142,19 @@ impl ServedLegs {
 }
 
 /// What a leg holds is given back.
-fn end(client: &Client) {
+pub fn end(client: &Client) {
     client.outbox().close();
     client.outbox().attention.notify_one();
 }
 
+impl Node {
+    /// Ends the legs of all clients of other nodes; those whose node may come in come again.
+    pub fn end_legs(&self) {
+        self.legs().all().iter().for_each(|client| end(client));
+    }
+}
+
 /// Serves a leg until its client, or its client's node, is gone.
-pub async fn serve(node: Arc<Node>, tcp: TcpStream, opening: Opening) {
-    connection::serve_leg(node, Socket::plain(tcp), opening).await;
+pub async fn serve(node: Arc<Node>, tcp: TcpStream, opening: Opening, hung_up: CancellationToken) {
+    connection::serve_leg(node, Socket::plain(tcp), opening, hung_up).await;
 }
