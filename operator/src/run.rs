@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api_error::said;
 use crate::cluster::counts::Written;
+use crate::cluster::discovery::Discovery;
 use crate::cluster::heed::{Heed, Key};
 use crate::cluster::image::Reference;
 use crate::cluster::names::{LABEL_INSTANCE, LABEL_MANAGED_BY, OPERATOR};
@@ -158,6 +159,7 @@ fn context(client: &Client, options: &Options, leadership: Leadership) -> Contex
     Context {
         written: Written::default(),
         heed: Heed::default(),
+        kinds: Discovery::default(),
         rollouts: Rollouts::new(options.rollouts),
         client: client.clone(),
         recorder: Recorder::new(client.clone(), reporter),

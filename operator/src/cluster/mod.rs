@@ -9,6 +9,7 @@ pub mod build;
 pub mod certificate;
 pub mod counts;
 pub mod definitions;
+pub mod discovery;
 mod drain;
 pub mod heed;
 pub mod holdings;

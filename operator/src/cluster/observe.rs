@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::time::Instant;
 
 use api::{Copies, Membership};
 use k8s_openapi::NamespaceResourceScope;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use super::between::Between;
 use super::build::monitoring::{self, Apis};
 use super::definitions::Sources;
+use super::discovery::Discovery;
 use super::holdings::{self, Holdings};
 use super::keys::Keys;
 use super::names::{LABEL_POD, Names, selector_text};
@@ -153,7 +155,7 @@ pub struct Error {
 ///
 /// # Errors
 /// The first read that failed.
-pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, Error> {
+pub async fn observe(client: &Client, kinds: &Discovery, cluster: &RabbitCluster) -> Result<Found, Error> {
     let names = Names::new(&cluster.name_any());
     let namespace = cluster.namespace().unwrap_or_default();
     let uid = cluster.uid().unwrap_or_default();
@@ -214,7 +216,7 @@ pub async fn observe(client: &Client, cluster: &RabbitCluster) -> Result<Found, 
         tls,
         keys,
         definitions: reader.definitions(cluster).await?,
-        monitoring: reader.monitoring(cluster, &names.server()).await?,
+        monitoring: reader.monitoring(kinds, cluster, &names.server()).await?,
         optional,
         taken,
     })
@@ -404,8 +406,8 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    async fn monitoring(&self, cluster: &RabbitCluster, name: &str) -> Result<Monitoring, Error> {
-        let apis = self.prometheus_apis().await?;
+    async fn monitoring(&self, kinds: &Discovery, cluster: &RabbitCluster, name: &str) -> Result<Monitoring, Error> {
+        let apis = kinds.kinds(Instant::now(), self.prometheus_apis()).await?;
         let mut found = Monitoring {
             apis,
             ..Monitoring::default()
@@ -419,7 +421,7 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    /// Asked in every pass: the Prometheus Operator may come and go.
+    /// The Prometheus Operator may come and go.
     async fn prometheus_apis(&self) -> Result<Apis, Error> {
         let kinds = match self.client.list_api_group_resources(monitoring::API).await {
             Ok(list) => list.resources.into_iter().map(|resource| resource.kind).collect(),

@@ -18,6 +18,7 @@ use super::build::monitoring;
 use super::build::{Shape, build};
 use super::counts::{Counted, Written};
 use super::definitions;
+use super::discovery::Discovery;
 use super::heed::{Heed, Key};
 use super::image::Reference;
 use super::leave::{FORCE_REMOVE, TIMED_OUT};
@@ -67,6 +68,8 @@ pub struct Context {
     pub written: Written,
     /// Hears of changes in the brokers.
     pub heed: Heed,
+    /// Which kinds of others the API server has.
+    pub kinds: Discovery,
     /// Who rolls.
     pub rollouts: Rollouts,
     /// Image of clusters that name none.
@@ -159,7 +162,7 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
         return Ok(Action::await_change()); // the garbage collector does the rest
     };
     let past = Past::look(&cluster, context).await?;
-    let found = observe(&context.client, past.carried_out(&cluster)).await?;
+    let found = observe(&context.client, &context.kinds, past.carried_out(&cluster)).await?;
     let (addresses, cookies) = found.brokers();
     let key = (namespace.to_owned(), name.to_owned());
     context.heed.follow(key.clone(), addresses, cookies);
@@ -262,9 +265,7 @@ async fn carry_out(
     let unchanged = is_unchanged(seen, &done);
     let settings = handed_over(found, seen, &config, (&valid, unchanged && context.leadership.holds())).await;
     done.notes.extend(settings.notes.iter().cloned());
-    if done.replaced {
-        context.metrics.replaced();
-    }
+    learn(context, &done);
     if unchanged {
         past.settle(&hand, &plan, seen).await?;
     }
@@ -288,6 +289,16 @@ async fn carry_out(
         previous: past.settled.as_ref().map(|settled| settled.revision.clone()),
     };
     Ok((Outcome::Done(Box::new(carried)), Some(done)))
+}
+
+/// What later passes have of what was done.
+fn learn(context: &Context, done: &Done) {
+    if done.replaced {
+        context.metrics.replaced();
+    }
+    if done.monitoring_refused.is_some() {
+        context.kinds.forget(); // they may be gone
+    }
 }
 
 /// Settings go to running nodes only where nothing else has changed, and by who leads.
