@@ -149,7 +149,7 @@ impl Hand<'_> {
         let names = &self.valid.names;
         let mut notes = Vec::new();
         if secrets.cookie == Verdict::Draw {
-            let drawn = rotation::annotations(self.asked.trigger);
+            let drawn = rotation::annotations(self.asked);
             let data = found.given.secret().map_or_else(draw_cookie, of_cookie);
             notes.extend(self.create_secret(names.cookie(), data, drawn).await?);
         } else if let (Verdict::Keep, Some(cookie)) = (&secrets.cookie, &found.cookie) {
@@ -568,6 +568,14 @@ fn rotated(name: &str, turn: &Turn) -> Note {
         Turn::Retire => (
             "SecretRetired",
             "every node shows the new secret, and the old one counts no more",
+        ),
+        Turn::Replace => (
+            "SecretReplaced",
+            "a new secret is in the place of the old one, which counts no more once a node has read that",
+        ),
+        Turn::Settle => (
+            "SecretSettled",
+            "every node has read the new secret, and accepts no other",
         ),
         Turn::Rest | Turn::Wait(_) => ("SecretKept", "nothing was changed"),
     };

@@ -108,6 +108,6 @@ fn accepted(pod: &PodSeen, secret: ClusterSecretStatus, seen: &Situation) -> Opt
         SecretStage::Staged if seen.accepting.contains(&pod.name) => Some(newest),
         _ if !seen.copies.contains_key(&pod.name) => None,
         SecretStage::Staged => Some(newest.saturating_sub(1)),
-        SecretStage::Idle | SecretStage::Activated => Some(newest),
+        SecretStage::Idle | SecretStage::Activated | SecretStage::Replaced => Some(newest),
     }
 }

@@ -27,8 +27,8 @@ use super::keys::Keys;
 use super::names::{LABEL_POD, Names, selector_text};
 use super::nodes;
 use super::renew::Renewing;
-use super::rotation::{KEY_NEXT, stage};
-use super::secrets::{Given, cookies, text};
+use super::rotation::newest;
+use super::secrets::{Given, cookies};
 use super::situation::{LABEL_REVISION, set_seen};
 use super::talk::Door;
 use super::volumes::to_replace;
@@ -76,7 +76,7 @@ pub struct Found {
     pub rolled: bool,
     /// Whether the app of the node that leaves, or gives its volume up, runs, if it says so.
     pub app_runs: Option<bool>,
-    /// Pods whose nodes accept the `next` of the cluster's Secret.
+    /// Pods whose nodes accept the newest of the cluster's Secret, while it is rotated.
     pub accepting: BTreeSet<String>,
     /// What nodes have, by the names of their pods; asked only when one may have to stop.
     pub holdings: BTreeMap<String, Holdings>,
@@ -261,11 +261,10 @@ async fn accepting(
     cookie: Option<&Secret>,
     keys: &Keys,
 ) -> BTreeSet<String> {
-    let under_way = cookie.filter(|cookie| stage(cookie).is_some());
-    let next = under_way.and_then(|cookie| Cookie::new(text(cookie, KEY_NEXT)?, KEY_NEXT).ok());
-    let Some(next) = next else { return BTreeSet::new() };
+    let newest = cookie.and_then(|cookie| Cookie::new(newest(cookie)?, "the newest secret").ok());
+    let Some(newest) = newest else { return BTreeSet::new() };
     let keys = Keys {
-        cookies: vec![next],
+        cookies: vec![newest],
         ..keys.clone()
     };
     let mut found = BTreeSet::new();

@@ -331,6 +331,7 @@ fn asked<'a>(valid: &'a ValidCluster, found: &Found) -> Asked<'a> {
     Asked {
         trigger: rotation.trigger.as_deref(),
         period: rotation.period.as_deref(),
+        compromised: rotation.compromised.as_deref(),
         at: found.at,
     }
 }

@@ -1,12 +1,16 @@
 //! How the cluster's secret is replaced while everybody works: the new one is laid beside the old (staged), and once every node accepts it, it
 //! becomes the one that nodes show (activated); once every node has read that, the old one is taken away (retired).
 //!
+//! A secret that strangers know is replaced at once instead, whatever else is under way: there is no stage in which it counts still, and a word
+//! beside the new one tells nodes to hang up on all who came in before. Until all have read that they are cut off from each other.
+//!
 //! What has been read cannot be asked for, but what is accepted can: at each stage the key `next` holds something new, and a node that accepts
 //! it has read all of that stage, since the folder is exchanged as a whole. The stage is in the Secret itself, so that a crash between any two
 //! writes is resumed. Pure but for `drawn`, which `act` calls.
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -18,10 +22,14 @@ use crate::crd::{ClusterSecretStatus, SecretStage};
 
 /// Key of what comes next: the new secret while it is staged, and then a word that shows what has been read.
 pub const KEY_NEXT: &str = "next";
+/// Key of a word; when a node reads another one than before, it hangs up on all who came in by any secret until then.
+pub const KEY_REVOKED: &str = "revoked";
 /// Key of the secret that was shown before.
 pub const KEY_PREVIOUS: &str = "previous";
 /// Annotation of the Secret with the trigger that was carried out, or is.
 pub const ANNOTATION_TRIGGER: &str = "warren.dev/rotated";
+/// Annotation of the Secret with the word for which it was last replaced at once.
+pub const ANNOTATION_COMPROMISED: &str = "warren.dev/compromised";
 /// Annotation of the Secret with the time at which it was last replaced; before that it is as old as the object.
 pub const ANNOTATION_SINCE: &str = "warren.dev/rotated-at";
 /// Annotation of the Secret with the number of secrets that there have been.
@@ -36,6 +44,8 @@ pub enum Stage {
     Staged,
     /// The new one is shown by those who have read it; the old one is accepted.
     Activated,
+    /// The new one alone counts for those who have read it, the old one alone for the others.
+    Replaced,
 }
 
 /// What a pass does about it.
@@ -51,6 +61,10 @@ pub enum Turn {
     Activate,
     /// Take the old one away.
     Retire,
+    /// Put a new one in the place of whatever is there.
+    Replace,
+    /// All have read the one that was put there.
+    Settle,
 }
 
 /// The stage that the Secret is in.
@@ -58,6 +72,7 @@ pub fn stage(secret: &Secret) -> Option<Stage> {
     match secret.annotations().get(ANNOTATION_STAGE).map(String::as_str) {
         Some("staged") => Some(Stage::Staged),
         Some("activated") => Some(Stage::Activated),
+        Some("replaced") => Some(Stage::Replaced),
         _ => None,
     }
 }
@@ -70,6 +85,7 @@ pub fn told(secret: &Secret) -> ClusterSecretStatus {
             None => SecretStage::Idle,
             Some(Stage::Staged) => SecretStage::Staged,
             Some(Stage::Activated) => SecretStage::Activated,
+            Some(Stage::Replaced) => SecretStage::Replaced,
         },
     }
 }
@@ -87,11 +103,18 @@ pub struct Asked<'a> {
     pub trigger: Option<&'a str>,
     /// An age.
     pub period: Option<&'a str>,
+    /// A word for which it is replaced at once, if that is another than the one for which it was.
+    pub compromised: Option<&'a str>,
     /// What time it is.
     pub at: Timestamp,
 }
 
 impl Asked<'_> {
+    fn is_compromised(&self, secret: &Secret) -> bool {
+        let carried_out = secret.annotations().get(ANNOTATION_COMPROMISED).map(String::as_str);
+        self.compromised.is_some() && self.compromised != carried_out
+    }
+
     fn is_due(&self, secret: &Secret) -> bool {
         let carried_out = secret.annotations().get(ANNOTATION_TRIGGER).map(String::as_str);
         let old = self.period.and_then(seconds).zip(since(secret));
@@ -122,9 +145,13 @@ fn since(secret: &Secret) -> Option<Timestamp> {
     noted.and_then(|noted| noted.parse().ok()).or_else(created)
 }
 
-/// Decides. `quiet` says that nothing else is under way; a rotation that has begun goes on all the same.
+/// Decides. `quiet` says that nothing else is under way; a rotation that has begun goes on all the same, and a secret that strangers know waits for
+/// nothing.
 pub fn turn(asked: Asked<'_>, secret: Option<&Secret>, quiet: bool, seen: &Situation) -> Turn {
     let Some(secret) = secret else { return Turn::Rest };
+    if asked.is_compromised(secret) {
+        return Turn::Replace;
+    }
     match stage(secret) {
         None if !asked.is_due(secret) => Turn::Rest,
         None if quiet => Turn::Stage,
@@ -133,11 +160,20 @@ pub fn turn(asked: Asked<'_>, secret: Option<&Secret>, quiet: bool, seen: &Situa
             (Some(pods), _) => Turn::Wait(format!("{pods} have yet to read the cluster's new secret")),
             (None, Stage::Staged) => Turn::Activate,
             (None, Stage::Activated) => Turn::Retire,
+            (None, Stage::Replaced) => Turn::Settle,
         },
     }
 }
 
-/// The pods that there should be, or are, and that do not accept the key `next`.
+/// The secret that only those accept who have read the stage.
+pub fn newest(secret: &Secret) -> Option<&str> {
+    match stage(secret)? {
+        Stage::Staged | Stage::Activated => text(secret, KEY_NEXT),
+        Stage::Replaced => text(secret, KEY_CURRENT),
+    }
+}
+
+/// The pods that there should be, or are, and that do not accept the newest secret.
 fn unread(seen: &Situation) -> Option<String> {
     let asked = seen.set.as_ref().map_or(0, |set| set.replicas);
     let missing = (0..asked).filter(|ordinal| seen.pods.iter().all(|pod| pod.ordinal != *ordinal));
@@ -169,14 +205,31 @@ pub fn drawn(turn: &Turn, asked: Asked<'_>, secret: &Secret) -> Option<Value> {
             json!({KEY_NEXT: null, KEY_PREVIOUS: null}),
             json!({ANNOTATION_STAGE: null}),
         ),
+        Turn::Replace => (
+            json!({KEY_CURRENT: new()?, KEY_NEXT: null, KEY_PREVIOUS: null, KEY_REVOKED: revoked(asked)}),
+            json!({ANNOTATION_STAGE: "replaced", ANNOTATION_COMPROMISED: asked.compromised, ANNOTATION_TRIGGER: asked.trigger, ANNOTATION_SINCE: asked.at.to_string(), ANNOTATION_GENERATION: (generation(secret) + 1).to_string()}),
+        ),
+        Turn::Settle => (json!({}), json!({ANNOTATION_STAGE: null})),
     };
     let version = secret.metadata.resource_version.clone();
     Some(json!({"metadata": {"resourceVersion": version, "annotations": annotations}, "data": data}))
 }
 
-/// Annotations of a Secret that is drawn now: the trigger of today is not one to rotate for.
-pub fn annotations(trigger: Option<&str>) -> Option<BTreeMap<String, String>> {
-    trigger.map(|trigger| BTreeMap::from([(ANNOTATION_TRIGGER.to_owned(), trigger.to_owned())]))
+/// The same word may come again after another one, and a node must see a change all the same.
+fn revoked(asked: Asked<'_>) -> ByteString {
+    ByteString(format!("{} {}", asked.compromised.unwrap_or_default(), asked.at).into_bytes())
+}
+
+/// Annotations of a Secret that is drawn now: the words of today are not ones to rotate for.
+pub fn annotations(asked: Asked<'_>) -> Option<BTreeMap<String, String>> {
+    let words = [
+        (ANNOTATION_TRIGGER, asked.trigger),
+        (ANNOTATION_COMPROMISED, asked.compromised),
+    ];
+    let noted = words
+        .into_iter()
+        .filter_map(|(key, word)| Some((key.to_owned(), word?.to_owned())));
+    Some(noted.collect()).filter(|noted: &BTreeMap<_, _>| !noted.is_empty())
 }
 
 #[cfg(test)]
@@ -285,12 +338,57 @@ mod tests {
         assert_eq!(turn(Asked::default(), Some(&first), true, &all), Turn::Rest);
         assert_eq!(turn(asked("x"), None, true, &all), Turn::Rest);
         let mut given = first;
-        given.metadata.annotations = annotations(Some("x"));
+        given.metadata.annotations = annotations(asked("x"));
         assert_eq!(
             turn(asked("x"), Some(&given), true, &all),
             Turn::Rest,
             "drawn with that trigger"
         );
+    }
+
+    #[test]
+    fn a_secret_that_strangers_know_is_replaced_at_once_and_counts_no_more_whatever_is_under_way() {
+        let (first, all) = (secret(), two(&["pod-0", "pod-1"]));
+        let leaked = |word: &'static str| Asked {
+            compromised: Some(word),
+            ..asked("today")
+        };
+        let staged = patched(&first, &drawn(&Turn::Stage, asked("today"), &first).unwrap());
+        let active = patched(&staged, &drawn(&Turn::Activate, asked("today"), &staged).unwrap());
+        for before in [&first, &staged, &active] {
+            assert_eq!(turn(leaked("a"), Some(before), false, &two(&[])), Turn::Replace);
+            let after = patched(before, &drawn(&Turn::Replace, leaked("a"), before).unwrap());
+            let known: Vec<_> = [before, &active]
+                .iter()
+                .flat_map(|secret| secret.data.clone().unwrap().into_values())
+                .collect();
+            let left = after.data.clone().unwrap();
+            assert_eq!(left.keys().collect::<Vec<_>>(), [KEY_CURRENT, KEY_REVOKED]);
+            assert!(
+                !known.contains(&left[KEY_CURRENT]),
+                "none that was there before is kept"
+            );
+            assert_eq!(newest(&after), text(&after, KEY_CURRENT));
+            let waits = turn(leaked("a"), Some(&after), true, &two(&["pod-1"]));
+            assert_eq!(
+                waits,
+                Turn::Wait("pod-0 have yet to read the cluster's new secret".into())
+            );
+            assert_eq!(turn(leaked("a"), Some(&after), true, &all), Turn::Settle);
+            let done = patched(&after, &drawn(&Turn::Settle, leaked("a"), &after).unwrap());
+            assert_eq!(done.data, after.data, "nodes see nothing of it");
+            assert_eq!(
+                turn(leaked("a"), Some(&done), true, &all),
+                Turn::Rest,
+                "once for a word"
+            );
+            assert_eq!(turn(leaked("b"), Some(&done), true, &all), Turn::Replace);
+            let later = Asked {
+                at: "2026-02-01T00:00:00Z".parse().unwrap(),
+                ..leaked("a")
+            };
+            assert_ne!(revoked(leaked("a")), revoked(later));
+        }
     }
 
     #[test]

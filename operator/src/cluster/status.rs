@@ -617,8 +617,11 @@ impl View<'_> {
                 "the cluster's secret is the one that was asked for last",
             ),
             Turn::Wait(why) => under_way(why),
-            Turn::Stage | Turn::Activate => under_way("nodes have yet to read the cluster's new secret"),
+            Turn::Stage | Turn::Activate | Turn::Replace => {
+                under_way("nodes have yet to read the cluster's new secret")
+            }
             Turn::Retire => under_way("nodes have yet to forget the cluster's old secret"),
+            Turn::Settle => under_way("every node has read the cluster's new secret"),
         }
     }
 

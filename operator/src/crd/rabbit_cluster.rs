@@ -556,6 +556,11 @@ pub struct Rotation {
             .message("clusterSecret.rotation.period must be hours or days, such as 720h or 30d")
     )]
     pub period: Option<String>,
+    /// Any word, such as a date: when it changes, the secret is replaced at once, because strangers know it. Nodes that have read the new one accept
+    /// no other and hang up on all who came in before; until all have read it, in about a minute, they are cut off from each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub compromised: Option<String>,
 }
 
 /// How nodes leave when fewer are wanted.

@@ -277,6 +277,8 @@ pub enum SecretStage {
     Staged,
     /// Nodes come to show the new one.
     Activated,
+    /// Nodes come to accept no other than the new one, all at once.
+    Replaced,
 }
 
 /// Where the first user's name and password are.

@@ -235,7 +235,8 @@ pub(super) fn carry_out(operation: Operation, word: &str, options: &Options) -> 
             stopped()?;
             scale(NODES)?;
         }
-        Operation::RotateSecret => rotate(word)?,
+        Operation::RotateSecret => rotate("trigger", word)?,
+        Operation::CompromisedSecret => rotate("compromised", word)?,
         Operation::LoseVolume(ordinal) => lose_volume(ordinal)?,
         Operation::LoseSecret => lose_secret()?,
         Operation::BadImage => bad_image()?,
@@ -357,14 +358,21 @@ fn to_one() -> Result<()> {
     ctl(&pod(0), &["set_policy", "two", "^ops\\.two\\.", TWO_COPIES]).map(drop)
 }
 
-fn rotate(word: &str) -> Result<()> {
-    patch(&json!({"clusterSecret": {"rotation": {"trigger": word}}}))?;
+fn rotate(why: &str, word: &str) -> Result<()> {
+    let old = secret()?;
+    patch(&json!({"clusterSecret": {"rotation": {why: word}}}))?;
     within(CHANGED, || {
         let cluster = get("rmq", NAME)?;
         let current = cluster["status"]["observedGeneration"] == cluster["metadata"]["generation"];
         let told = condition(&cluster, "SecretRotated");
-        Ok((!current || told["status"] != "True").then(|| format!("not rotated: {told}")))
+        let is_done = current && told["status"] == "True" && secret()? != old;
+        Ok((!is_done).then(|| format!("not rotated: {told}")))
     })
+}
+
+/// The one that nodes prove to each other now.
+fn secret() -> Result<Value> {
+    Ok(get("secret", &format!("{NAME}-cookie"))?["data"]["current"].clone())
 }
 
 fn lose_volume(ordinal: u32) -> Result<()> {

@@ -33,6 +33,8 @@ pub(super) enum Operation {
     StopAndStart,
     /// Another secret of the cluster.
     RotateSecret,
+    /// Another secret of the cluster at once, since strangers know the old one.
+    CompromisedSecret,
     /// A pod and its volume.
     LoseVolume(u32),
     /// The cluster's Secret is deleted, and put back.
@@ -68,7 +70,7 @@ pub(super) struct Means {
 
 impl Operation {
     /// All kinds; the ordinals are drawn anew.
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::DeletePod(0),
         Self::DeleteLeader,
         Self::KillPod(0),
@@ -80,6 +82,7 @@ impl Operation {
         Self::ScaleToOne,
         Self::StopAndStart,
         Self::RotateSecret,
+        Self::CompromisedSecret,
         Self::LoseVolume(0),
         Self::LoseSecret,
         Self::BadImage,
@@ -107,6 +110,7 @@ impl Operation {
             Self::ScaleToOne => "scale-to-one",
             Self::StopAndStart => "stop-and-start",
             Self::RotateSecret => "rotate-secret",
+            Self::CompromisedSecret => "compromised-secret",
             Self::LoseVolume(_) => "lose-volume",
             Self::LoseSecret => "lose-secret",
             Self::BadImage => "bad-image",
@@ -162,7 +166,7 @@ impl Operation {
             | Self::CutNode(_)
             | Self::RestartApi
             | Self::TwoOperators => true,
-            Self::ScaleUp | Self::ScaleToOne | Self::StopAndStart | Self::Recreate => false,
+            Self::ScaleUp | Self::ScaleToOne | Self::StopAndStart | Self::Recreate | Self::CompromisedSecret => false,
         }
     }
 }
@@ -239,10 +243,10 @@ mod tests {
 
     #[test]
     fn every_kind_comes_once_before_any_comes_again_and_a_seed_says_the_same_every_time() {
-        let plans = |seed: u64| -> Vec<Plan> { (0..44).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
-        for half in plans(7).chunks(22) {
+        let plans = |seed: u64| -> Vec<Plan> { (0..46).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
+        for half in plans(7).chunks(23) {
             let names: BTreeSet<&str> = half.iter().map(|plan| plan.operation.name()).collect();
-            assert_eq!(names.len(), 22);
+            assert_eq!(names.len(), 23);
         }
         assert_eq!(plans(7), plans(7));
         assert_ne!(plans(7), plans(8));
