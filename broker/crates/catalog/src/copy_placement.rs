@@ -7,7 +7,7 @@
 use crate::copy_index::CopyIndex;
 use crate::mirrors::MirrorAct;
 use crate::record::NodeRecord;
-use crate::replicas::{CopyRecord, CopyState, Replicas, leaves, may_lead, running};
+use crate::replicas::{CopyRecord, CopyState, Replicas, leaves, running};
 use crate::state::Nodes;
 use model::{HaMode, NodeUuid};
 use std::sync::Arc;
@@ -145,11 +145,8 @@ impl<'a> Wish<'a> {
         if self.is_named(replicas.leader, names) || !replicas.is_led(self.nodes) {
             return None;
         }
-        let in_sync = |node: &&Arc<NodeRecord>| {
-            let incarnation = node.incarnation;
-            replicas.copy(node.uuid) == Some(CopyState::InSync { incarnation }) && may_lead(self.nodes, node.uuid)
-        };
-        let next = self.named(names).into_iter().find(in_sync)?;
+        let is_heir = |node: &&Arc<NodeRecord>| replicas.heirs(self.nodes).any(|copy| copy.node == node.uuid);
+        let next = self.named(names).into_iter().find(is_heir)?;
         Some(MirrorAct::HandOver {
             node: next.uuid,
             incarnation: next.incarnation,

@@ -4,7 +4,6 @@
 //! proposed by each queue's leader and judged again.
 
 use crate::record::QueueRecord;
-use crate::replicas::{Replicas, may_lead};
 use crate::state::Catalog;
 use model::{NodeUuid, QueueId};
 use std::{collections::BTreeMap, sync::Arc};
@@ -69,10 +68,8 @@ impl Catalog {
         loads: &Loads,
         may_have: impl Fn(NodeUuid) -> bool,
     ) -> Option<NodeUuid> {
-        let mirrors = queue.replicas.iter().flat_map(|replicas| replicas.mirrors());
-        let in_sync =
-            mirrors.filter(|copy| Replicas::is_in_sync(copy, &self.nodes) && may_lead(&self.nodes, copy.node));
-        let able = in_sync.map(|copy| copy.node).filter(|node| may_have(*node));
+        let heirs = queue.replicas.iter().flat_map(|replicas| replicas.heirs(&self.nodes));
+        let able = heirs.map(|copy| copy.node).filter(|node| may_have(*node));
         able.min_by_key(|node| loads.of(*node))
     }
 

@@ -8,7 +8,7 @@ use crate::apply::{Applied, Change};
 use crate::command::Answer;
 use crate::mirrors::{GROUP_SIZE, MirrorAct};
 use crate::record::{NodeRecord, QueueRecord};
-use crate::replicas::{Replicas, leaves, may_lead, running};
+use crate::replicas::{Replicas, leaves, running};
 use crate::state::Catalog;
 use model::{HaMode, NodeUuid, QueueId};
 use std::sync::Arc;
@@ -53,9 +53,7 @@ impl Catalog {
         if !has_placed_copies(queue) || !leaves(&self.nodes, replicas.leader) || !replicas.is_led(&self.nodes) {
             return None;
         }
-        let able = |node: NodeUuid| may_lead(&self.nodes, node);
-        let mut mirrors = replicas.mirrors();
-        let next = mirrors.find(|copy| Replicas::is_in_sync(copy, &self.nodes) && able(copy.node))?;
+        let next = replicas.heirs(&self.nodes).next()?;
         Some(MirrorAct::HandOver {
             node: next.node,
             incarnation: running(&self.nodes, next.node)?,

@@ -137,6 +137,12 @@ impl Replicas {
         }
     }
 
+    /// The mirrors that are in sync and may lead, oldest first.
+    pub(crate) fn heirs<'a>(&'a self, nodes: &'a Nodes) -> impl Iterator<Item = &'a CopyRecord> {
+        self.mirrors()
+            .filter(|copy| Self::is_in_sync(copy, nodes) && may_lead(nodes, copy.node))
+    }
+
     /// True if nobody could lead without that node's copy, or too few would be counted.
     pub(crate) fn needs(&self, node: NodeUuid) -> bool {
         let is_last = self.is_counted(node) && self.counted().count() <= self.min_counted as usize;
