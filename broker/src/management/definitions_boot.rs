@@ -121,8 +121,7 @@ async fn remember(node: &Node, hash: String) -> anyhow::Result<()> {
 /// What is refused, in RabbitMQ's words where it has some; what came before stays.
 pub async fn import_whole(node: &Node, read: Definitions) -> anyhow::Result<()> {
     let importer = IMPORTER.parse().context("the importer's name")?;
-    let commands = definitions_import::commands(node, &importer, read, None);
-    let commands = commands.map_err(|failure| anyhow::anyhow!(failure.reason()))?;
+    let commands = definitions_import::commands(node, &importer, read, None)?;
     node.commit_all(commands)
         .await
         .map_err(|refusal| anyhow::anyhow!(refusal.text))

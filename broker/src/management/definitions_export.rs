@@ -89,7 +89,7 @@ fn user(user: &access::User) -> UserDefinition {
         password_hash: Some(user.password.to_base64()),
         password: None,
         hashing_algorithm: Some(user.password.algorithm().as_str().to_owned()),
-        tags: user.tags.clone(),
+        tags: Some(user.tags.clone()),
         limits: users::limits(user.limits),
     }
 }

@@ -1,7 +1,7 @@
 //! A definitions file as commands for the catalogue, names and values checked.
 //!
-//! What RabbitMQ skips is skipped: `amq.*` exchanges, and queues and bindings until the cluster has its size; exclusive queues are never
-//! in a file.
+//! What RabbitMQ skips is skipped: `amq.*` exchanges, bindings of what is not there, and queues and bindings until the cluster has its
+//! size; exclusive queues are never in a file.
 
 use access::{HashAlgorithm, PasswordHash, PermissionTexts, UserLimits};
 use api::{ApplyTo, Definitions, DestinationType, UserDefinition};
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     body::{Body, table, tags},
+    definitions_check::{self, Refused},
     failure::Failure,
     global_parameters,
     parameters::OPERATOR_POLICY,
@@ -25,9 +26,10 @@ type Read<T> = Result<T, Failure>;
 /// The commands that load a file, in order. With `vhost` everything goes there, and only what a virtual host holds.
 ///
 /// # Errors
-/// 400 for the first item that cannot be.
-pub fn commands(node: &Node, user: &UserName, file: Definitions, vhost: Option<&str>) -> Read<Vec<Command>> {
-    let limits = other_parameters(&file, vhost)?;
+/// The first item that cannot be.
+pub fn commands(node: &Node, user: &UserName, file: Definitions, vhost: Option<&str>) -> Result<Vec<Command>, Refused> {
+    check_tags(&file)?;
+    let others = other_parameters(&file, vhost)?;
     let read = Reader {
         node,
         file: &file,
@@ -35,9 +37,22 @@ pub fn commands(node: &Node, user: &UserName, file: Definitions, vhost: Option<&
     };
     let mut definitions = read.definitions()?;
     leave_out_early(node, &mut definitions);
-    let mut commands = definitions.commands(&node.snapshot().catalog, node.name(), user);
-    commands.extend(limits);
+    let catalog = &node.snapshot().catalog;
+    let places = others.iter().map(|(vhost, _)| vhost);
+    definitions_check::check(catalog, &definitions, places)?;
+    definitions_check::leave_out_loose_ends(catalog, &mut definitions);
+    let mut commands = definitions.commands(catalog, node.name(), user);
+    commands.extend(others.into_iter().map(|(_, command)| command));
     Ok(commands)
+}
+
+/// A user without tags is one whose file was cut, for RabbitMQ.
+fn check_tags(file: &Definitions) -> Read<()> {
+    let mut users = file.users.iter().flatten();
+    match users.all(|own| own.tags.is_some()) {
+        true => Ok(()),
+        false => Err(Failure::bad_request("tags_not_present")),
+    }
 }
 
 /// While the cluster has not the size that it shall have, queues and what is bound wait: where their copies are would be decided among
@@ -69,17 +84,19 @@ fn place(item: &str, own: Option<&str>, forced: Option<&str>) -> Read<VhostName>
     forced.or(own).ok_or_else(missing)?.parse().map_err(bad_name)
 }
 
-/// Parameters that are no policies, such as the limits of virtual hosts.
-fn other_parameters(file: &Definitions, forced: Option<&str>) -> Read<Vec<Command>> {
+/// Parameters that are no policies, such as the limits of virtual hosts, and where they are to be.
+fn other_parameters(file: &Definitions, forced: Option<&str>) -> Read<Vec<(VhostName, Command)>> {
     let others = file.parameters.iter().filter(|own| own.component != OPERATOR_POLICY);
     let command = |own: &api::Parameter| {
         let fields = Map::from_iter([("value".to_owned(), own.value.clone())]);
-        Ok(Command::SetParameter {
-            vhost: place(&own.name, Some(&own.vhost), forced)?,
+        let vhost = place(&own.name, Some(&own.vhost), forced)?;
+        let command = Command::SetParameter {
+            vhost: vhost.clone(),
             component: own.component.clone(),
             name: own.name.clone(),
             value: global_parameters::value(&Body(fields))?,
-        })
+        };
+        Ok((vhost, command))
     };
     others.map(command).collect()
 }
@@ -149,7 +166,7 @@ impl Reader<'_> {
         Ok(access::User {
             name,
             password,
-            tags: own.tags.clone(),
+            tags: own.tags.clone().unwrap_or_default(),
             limits: UserLimits {
                 connections_max: limit("max-connections"),
                 channels_max: limit("max-channels"),

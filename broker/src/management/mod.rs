@@ -8,6 +8,7 @@ mod aliveness;
 mod answer;
 mod attention;
 mod auth;
+mod bare;
 mod bindings;
 mod body;
 mod caller;
@@ -19,6 +20,7 @@ mod connections;
 mod consumers;
 mod definitions;
 mod definitions_boot;
+mod definitions_check;
 mod definitions_export;
 mod definitions_fetch;
 mod definitions_import;
@@ -71,6 +73,7 @@ pub use definitions::{answer as answer_definitions, load_for_operator as load_de
 pub use definitions_boot::{
     import as import_definitions, import_changed as import_changed_definitions, import_whole as import_all_definitions,
 };
+pub use definitions_check::Refused as RefusedDefinitions;
 pub use definitions_export::whole as all_definitions;
 pub use elsewhere::answer as answer_node;
 use failure::Failure;

@@ -69,9 +69,9 @@ pub struct UserDefinition {
     /// How it was hashed; when missing, MD5, since only old exports leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_algorithm: Option<String>,
-    /// A list, or text with commas in older files.
-    #[serde(default, deserialize_with = "tags")]
-    pub tags: Vec<String>,
+    /// A list, or text with commas in older files. It must be there.
+    #[serde(default, deserialize_with = "some_tags", skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
@@ -165,6 +165,10 @@ pub struct BindingDefinition {
 
 fn yes() -> bool {
     true
+}
+
+fn some_tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    tags(deserializer).map(Some)
 }
 
 fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

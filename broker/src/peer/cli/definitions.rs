@@ -7,7 +7,10 @@ use link::{Failure, Reply, Term};
 use tokio::sync::mpsc;
 
 use super::Outcome;
-use crate::{host::Node, management};
+use crate::{
+    host::Node,
+    management::{self, RefusedDefinitions},
+};
 
 /// Most octets of a file that is to be imported.
 const FILE_BYTES_MAX: usize = 256 << 20;
@@ -67,8 +70,16 @@ pub(super) async fn import(node: &Node, text: &str, when: Import) -> Outcome {
         Import::Always => management::import_all_definitions(node, read).await,
         Import::Changed => management::import_changed_definitions(node, text, read).await,
     };
-    done.map(|()| Term::none())
-        .map_err(|why| Failure::Refused(format!("{why:#}")))
+    done.map(|()| Term::none()).map_err(refused)
+}
+
+/// In RabbitMQ's words for the tools where it has some.
+fn refused(why: anyhow::Error) -> Failure {
+    match why.downcast_ref() {
+        Some(RefusedDefinitions::NoSuchVhost(name)) => Failure::NoSuchVhost(name.clone()),
+        Some(RefusedDefinitions::NoSuchUser(name)) => Failure::Refused(format!("{{:no_such_user, \"{name}\"}}")),
+        _ => Failure::Refused(format!("{why:#}")),
+    }
 }
 
 #[cfg(test)]

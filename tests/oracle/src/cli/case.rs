@@ -1,5 +1,5 @@
-//! The format of a case: `==` its name, `$` a call, `>` a line of standard output, `!` one of standard error, `=` the
-//! exit code when it is not 0, `@` a line of AMQP played before, `#` a comment.
+//! The format of a case: `==` its name, `$` a call, `<` a line of standard input, `>` one of standard output, `!` one of standard
+//! error, `=` the exit code when it is not 0, `@` a line of AMQP played before, `#` a comment.
 //!
 //! `$~` is a call whose lines may come in any order. `\t` is a tab, `\e` the escape octet, NODE the node's name. A call
 //! for one server alone is marked `$warren` or `$rabbitmq`. In a line of output `…` is any text, and alone any lines.
@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result, bail};
 pub struct Call {
     /// Tool and arguments.
     pub words: Vec<String>,
+    /// Lines of standard input.
+    pub input: Vec<String>,
     /// Lines of standard output.
     pub out: Vec<String>,
     /// Lines of standard error.
@@ -84,6 +86,7 @@ fn expect(call: &mut Call, line: &str) -> Result<()> {
     let text = line.get(2..).unwrap_or_default();
     let text = text.replace("\\t", "\t").replace("\\e", "\x1b");
     match line.split(' ').next() {
+        Some("<") => call.input.push(text),
         Some(">") => call.out.push(text),
         Some("!") => call.err.push(text),
         Some("=") => call.exit = text.parse()?,

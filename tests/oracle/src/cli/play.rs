@@ -1,7 +1,7 @@
 //! Plays cases on servers and prints the columns. One case after the other, since they share users and virtual hosts.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -66,11 +66,11 @@ fn play(call: &Call, server: &Server, script: Option<&Script>) -> Result<()> {
         .iter()
         .find(|(key, _)| key == "RABBITMQ_NODENAME")
         .map_or("", |(_, name)| name);
-    let mut command = match (script, call.words.split_first()) {
+    let command = match (script, call.words.split_first()) {
         (Some(script), Some((tool, arguments))) if tool == TOOL => script.command(server, arguments)?,
         _ => command(ctl, &call.words, node)?,
     };
-    let output = command.stdin(Stdio::null()).output().context("starting the tool")?;
+    let output = output(command, &call.input.join("\n")).context("starting the tool")?;
     let seen = (
         lines(&output.stdout, call.unordered),
         lines(&output.stderr, call.unordered),
@@ -84,6 +84,20 @@ fn play(call: &Call, server: &Server, script: Option<&Script>) -> Result<()> {
     let is_so = fit(&wanted.0, &seen.0) && fit(&wanted.1, &seen.1) && wanted.2 == seen.2;
     ensure!(is_so, "wanted {wanted:#?}\nsaw {seen:#?}");
     Ok(())
+}
+
+/// What a tool says that reads `input`, which is short enough for a pipe.
+fn output(mut command: Command, input: &str) -> std::io::Result<Output> {
+    let streams = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut tool = streams.spawn()?;
+    if let Some(mut pipe) = tool.stdin.take() {
+        // A tool that reads nothing may have ended already.
+        let _ = pipe.write_all(input.as_bytes());
+    }
+    tool.wait_with_output()
 }
 
 /// The tool of this server that a case names.
