@@ -27,13 +27,15 @@ const FRAMES_MAX: usize = 4;
 /// What a queue holds, and what it did.
 type Numbers = (Counts, Counters);
 
-/// What leaders told: the numbers of their queues, how many messages the mirrors have of those that are synchronised, and since when
-/// nothing happens in those that are idle.
+/// What leaders told: the numbers of their queues, how many messages the mirrors have of those that are synchronised, since when
+/// nothing happens in those that are idle, the timestamps at their heads, and how many wait at each priority.
 #[derive(Debug, Default)]
 struct All {
     numbers: BTreeMap<QueueId, Numbers>,
     synchronised: BTreeMap<QueueId, u64>,
     idle: BTreeMap<QueueId, Millis>,
+    heads: BTreeMap<QueueId, u64>,
+    lengths: BTreeMap<QueueId, Vec<u64>>,
 }
 
 /// What a leader told of one queue.
@@ -42,6 +44,8 @@ struct Told {
     numbers: Numbers,
     synchronised: Option<u64>,
     idle_since: Option<Millis>,
+    head_timestamp: Option<u64>,
+    lengths: Vec<u64>,
 }
 
 impl All {
@@ -50,12 +54,18 @@ impl All {
         self.synchronised
             .extend(told.synchronised.map(|messages| (id, messages)));
         self.idle.extend(told.idle_since.map(|at| (id, at)));
+        self.heads.extend(told.head_timestamp.map(|seconds| (id, seconds)));
+        if !told.lengths.is_empty() {
+            self.lengths.insert(id, told.lengths);
+        }
     }
 
     fn join(&mut self, other: All) {
         self.numbers.extend(other.numbers);
         self.synchronised.extend(other.synchronised);
         self.idle.extend(other.idle);
+        self.heads.extend(other.heads);
+        self.lengths.extend(other.lengths);
     }
 }
 
@@ -100,14 +110,15 @@ impl FarCounts {
         known.all.numbers.get(&record.id).copied().unwrap_or_default()
     }
 
-    /// How many messages all mirrors have of a queue that is being synchronised.
-    pub fn synchronised(&self, record: &QueueRecord) -> Option<u64> {
-        self.state.lock().all.synchronised.get(&record.id).copied()
-    }
-
-    /// Since when nothing happens in a queue of another node, if that is so.
-    pub fn idle_since(&self, record: &QueueRecord) -> Option<Millis> {
-        self.state.lock().all.idle.get(&record.id).copied()
+    /// Puts what a queue's leader told into the view of it.
+    pub fn show(&self, view: &mut QueueView) {
+        let id = view.record.id;
+        let all = &self.state.lock().all;
+        (view.counts, view.counters) = all.numbers.get(&id).copied().unwrap_or_default();
+        view.synchronised = all.synchronised.get(&id).copied();
+        view.idle_since = all.idle.get(&id).copied();
+        view.head_timestamp = all.heads.get(&id).copied();
+        view.lengths = all.lengths.get(&id).cloned().unwrap_or_default();
     }
 
     /// Says who knows that of this node's own queues. The last word counts.
@@ -281,7 +292,9 @@ pub fn numbers(view: &QueueView) -> Term {
         .chain(counters)
         .chain(sync)
         .chain(younger)
-        .chain(tally(letters));
+        .chain(tally(letters))
+        .chain(view.head_timestamp.map_or([0, 0], |seconds| [1, seconds]))
+        .chain(view.lengths.iter().copied());
     Term::List(all.map(Term::count).collect())
 }
 
@@ -340,10 +353,13 @@ fn read(row: &[Term]) -> Option<(&str, Told)> {
     counters.read = next();
     let idle_since = Some(Millis(next())).filter(|at| at.0 > 0);
     counts.letters = read_tally(&mut next);
+    let (has_timestamp, timestamp) = (next() == 1, next());
     let told = Told {
         numbers: (counts, counters),
         synchronised: is_synchronising.then_some(synchronised),
         idle_since,
+        head_timestamp: has_timestamp.then_some(timestamp),
+        lengths: numbers.collect(),
     };
     Some((name, told))
 }
@@ -363,6 +379,8 @@ mod tests {
         view.counters.read = 7;
         view.counts.letters.messages = 2;
         view.synchronised = Some(3);
+        view.head_timestamp = Some(0);
+        view.lengths = vec![4, 0, 5];
         let Term::List(mut row) = numbers(&view) else {
             panic!("no row")
         };
@@ -374,15 +392,19 @@ mod tests {
             numbers: (view.counts, view.counters),
             synchronised: Some(3),
             idle_since: view.idle_since,
+            head_timestamp: Some(0),
+            lengths: vec![4, 0, 5],
         };
         assert_eq!(told(&row), ("q".to_owned(), expected));
-        // It knew of no letters, and not since when a queue is idle.
-        row.truncate(row.len() - 5);
+        // It knew of no letters, of no head, of no levels, and not since when a queue is idle.
+        row.truncate(row.len() - 10);
         view.counts.letters.messages = 0;
         expected = Told {
             numbers: (view.counts, view.counters),
             synchronised: Some(3),
             idle_since: None,
+            head_timestamp: None,
+            lengths: Vec::new(),
         };
         assert_eq!(told(&row), ("q".to_owned(), expected));
     }

@@ -8,6 +8,7 @@ use session::Publication;
 use std::sync::Arc;
 use store::{Content, SharedBody, StoredMessage};
 use triomphe::ThinArc;
+use wire::Properties;
 
 use super::cell::QueueCell;
 
@@ -78,6 +79,11 @@ impl Message {
     /// Property flags and list, raw.
     pub fn properties(&self) -> &[u8] {
         self.part(self.properties_at(), self.0.header.header.properties_bytes as usize)
+    }
+
+    /// The timestamp that its publisher gave it.
+    pub fn timestamp(&self) -> Option<u64> {
+        Properties::timestamp_of(self.properties())
     }
 
     /// Body octets.

@@ -14,10 +14,11 @@ use std::{
 };
 
 use super::{
-    cell::{Consumer, QueueCell},
+    cell::{Consumer, Held, QueueCell},
     client::Client,
     counters::{ChannelCounts, ExchangeCounts, Traffic, VhostCounters, VhostCounts, sum},
     letters::Assured,
+    message::Message,
     mirrors::Reign,
     node::{Node, Snapshot},
 };
@@ -44,6 +45,10 @@ pub struct QueueView {
     pub synchronised: Option<u64>,
     /// Since when nothing happens in it, if that is so and its leader's numbers are observed.
     pub idle_since: Option<Millis>,
+    /// The timestamp at its head, in seconds since the epoch; of quorum queues nobody tells it.
+    pub head_timestamp: Option<u64>,
+    /// Ready messages by priority, of a queue with priorities.
+    pub lengths: Vec<u64>,
 }
 
 /// A consumer of a queue.
@@ -130,6 +135,12 @@ impl Snapshot {
     }
 }
 
+/// RabbitMQ's way: the earlier one of the next message and the oldest that is handed out, if they have any; none of a quorum queue.
+fn head_timestamp(cell: &QueueCell, held: &Held) -> Option<u64> {
+    let foremost = held.queue.foremost().filter(|_| !cell.is_quorum);
+    foremost.filter_map(Message::timestamp).min()
+}
+
 impl Node {
     /// A queue's numbers; all zero for a queue that is just being deleted. Those of other nodes' queues are as old as the
     /// last `look_around`.
@@ -143,12 +154,12 @@ impl Node {
             active_consumer: None,
             synchronised: self.synchronising(record).map(|sync| sync.done),
             idle_since: None,
+            head_timestamp: None,
+            lengths: Vec::new(),
         };
         let Some(cell) = snapshot.cell(record.id) else {
             if snapshot.is_remote(record) {
-                (view.counts, view.counters) = self.far_counts().of(record);
-                view.synchronised = self.far_counts().synchronised(record);
-                view.idle_since = self.far_counts().idle_since(record);
+                self.far_counts().show(&mut view);
             }
             return view;
         };
@@ -156,6 +167,8 @@ impl Node {
         let held = cell.hold();
         view.counts = cell.counts(&held);
         view.counters = *held.queue.counters();
+        view.head_timestamp = head_timestamp(cell, &held);
+        view.lengths = held.queue.lengths();
         if held.queue.has_exclusive_consumer() {
             view.exclusive_consumer = held.queue.consumers().next().map(|first| first.handle.tag.to_string());
         }
@@ -227,6 +240,13 @@ impl Node {
         };
         let held = cell.hold();
         (cell.counts(&held), *held.queue.counters())
+    }
+
+    /// The timestamp at the head of a queue that this node leads.
+    pub fn head_timestamp(&self, record: &QueueRecord) -> Option<u64> {
+        let snapshot = self.snapshot();
+        let cell = snapshot.cell(record.id)?;
+        head_timestamp(cell, &cell.hold())
     }
 
     /// A connection's channels, by number; none when it ends meanwhile. Its own task is asked, since it alone knows.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::{
     Api,
     answer::Outcome,
+    bare,
     caller::Caller,
     client_stats,
     connections::{self, Open},
@@ -91,6 +92,7 @@ fn shape(api: &Api, row: &Row, asked: Asked) -> Channel {
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
+    bare::refuse(&api, &query)?;
     let rows = rows(&api, connections::seen(&api, &caller)).await;
     pages(&api, &caller, &others, &query, rows).await
 }
@@ -109,6 +111,7 @@ async fn of_vhost(
     query: Parameters,
 ) -> Outcome {
     let vhost = caller.look_into(&api, &vhost)?;
+    bare::refuse(&api, &query)?;
     let mut opens = connections::seen(&api, &caller);
     opens.retain(|open| open.profile.vhost == vhost);
     let rows = rows(&api, opens).await;
@@ -139,6 +142,7 @@ async fn one(
     others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
+    bare::refuse(&api, &query)?;
     // A channel's name is its connection's and its number in brackets.
     let connection = name.rsplit_once(" (").map_or("", |(connection, _)| connection);
     let open = match connections::find(&api, &caller, connection) {

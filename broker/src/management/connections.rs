@@ -13,6 +13,7 @@ use std::sync::{Arc, atomic::Ordering};
 use super::{
     Api,
     answer::{self, Outcome},
+    bare,
     caller::{Administrator, Caller},
     channels, client_stats,
     elsewhere::Elsewhere,
@@ -129,6 +130,7 @@ fn shape(api: &Api, open: &Open, asked: Asked) -> Connection {
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
+    let query = bare::limited(&api, query, bare::CONNECTION);
     let rows = seen(&api, &caller);
     pages(&api, &caller, &others, &query, rows).await
 }
@@ -159,6 +161,7 @@ async fn one(
     others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
+    let query = bare::limited(&api, query, bare::CONNECTION_ALONE);
     match find(&api, &caller, &name) {
         Ok(open) => query.one(shape(&api, &open, Asked::of(&query)?)),
         Err(missing) => others.one((&api, &caller), &query, missing).await,
@@ -198,6 +201,7 @@ async fn of_user(
     others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
+    let query = bare::limited(&api, query, bare::CONNECTION);
     let mut rows = seen(&api, &caller);
     rows.retain(|open| open.profile.user.as_str() == user);
     pages(&api, &caller, &others, &query, rows).await

@@ -9,7 +9,7 @@ use axum::{
 use catalog::QueueRecord;
 use std::sync::Arc;
 
-use super::{Api, answer::Outcome, caller::Caller, elsewhere::Elsewhere, failure::Failure, list::Parameters};
+use super::{Api, answer::Outcome, bare, caller::Caller, elsewhere::Elsewhere, failure::Failure, list::Parameters};
 use crate::host::ConsumerView;
 
 /// The routes of this resource.
@@ -67,6 +67,7 @@ async fn show(api: &Api, caller: &Caller, others: &Elsewhere, query: &Parameters
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
+    bare::refuse(&api, &query)?;
     let snapshot = api.node.snapshot();
     let seen = snapshot
         .catalog
@@ -84,6 +85,7 @@ async fn of_vhost(
     query: Parameters,
 ) -> Outcome {
     let vhost = caller.look_into(&api, &vhost)?;
+    bare::refuse(&api, &query)?;
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(vhost.as_str()).ok_or_else(Failure::not_found)?;
     show(&api, &caller, &others, &query, all(&api, found.queues())).await

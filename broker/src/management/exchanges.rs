@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Api,
     answer::{self, Outcome},
-    bindings,
+    bare, bindings,
     body::Body,
     caller::Caller,
     client_stats,
@@ -106,12 +106,19 @@ async fn pages(
     query: &Parameters,
     rows: Vec<&Arc<ExchangeRecord>>,
 ) -> Outcome {
-    let there = There::of(api, caller, others).await;
+    let is_bare = bare::is_asked_for(api, query);
+    let there = match is_bare {
+        true => There(BTreeMap::new()),
+        false => There::of(api, caller, others).await,
+    };
     let asked = Asked::of_list(query, rows.len())?;
     let build = |record: &&Arc<ExchangeRecord>| {
         let mut own = shape(api, record, asked);
         there.add_to(&mut own);
-        own
+        Exchange {
+            message_stats: own.message_stats.filter(|_| !is_bare),
+            ..own
+        }
     };
     query.pages(rows, |record| record.name.as_str(), build)
 }

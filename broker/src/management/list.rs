@@ -19,14 +19,18 @@ const PAGE_SIZE_MAX: usize = 500;
 
 /// The parameters of a URL.
 #[derive(Clone, Debug, Default)]
-pub struct Parameters(BTreeMap<String, String>);
+pub struct Parameters {
+    given: BTreeMap<String, String>,
+    /// Nothing but these fields is shown, whatever is asked for.
+    only: Option<&'static [&'static str]>,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let query = Query::from_request_parts(parts, state).await;
-        let Query(all) = query.map_err(|_| Failure::bad_request("the query string does not read"))?;
-        Ok(Parameters(all))
+        let Query(given) = query.map_err(|_| Failure::bad_request("the query string does not read"))?;
+        Ok(Parameters { given, only: None })
     }
 }
 
@@ -63,12 +67,24 @@ impl Key {
 impl Parameters {
     #[cfg(test)]
     pub fn from_pairs(pairs: &[(&str, &str)]) -> Self {
-        Parameters(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        Parameters {
+            given: pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            only: None,
+        }
     }
 
     /// A parameter by name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.given.get(name).map(String::as_str)
+    }
+
+    /// Shows these fields alone, written as `columns` are.
+    #[must_use]
+    pub fn limited_to(self, fields: &'static [&'static str]) -> Self {
+        Parameters {
+            only: Some(fields),
+            ..self
+        }
     }
 
     /// Whether a parameter says `true`.
@@ -116,19 +132,22 @@ impl Parameters {
         Ok(Box::new(move |name| pattern.matches(name)))
     }
 
-    fn columns(&self) -> Option<Vec<Vec<String>>> {
-        let columns = self.get("columns").filter(|text| !text.is_empty())?;
+    /// The fields that are shown: those that may be, and of these those that are asked for.
+    fn columns(&self) -> Vec<Vec<Vec<String>>> {
         let path = |column: &str| column.split('.').map(str::to_owned).collect();
-        Some(columns.split(',').map(path).collect())
+        let asked = self.get("columns").filter(|text| !text.is_empty());
+        let asked = asked.map(|columns| columns.split(',').map(path).collect());
+        let only = self.only.map(|fields| fields.iter().copied().map(path).collect());
+        only.into_iter().chain(asked).collect()
     }
 
     /// One object with the columns asked for.
     pub fn one(&self, object: impl Serialize) -> Result<Response, Failure> {
-        let value = json(object)?;
-        Ok(match self.columns() {
-            None => Json(value).into_response(),
-            Some(columns) => Json(narrowed(&value, &columns)).into_response(),
-        })
+        let shown = self
+            .columns()
+            .iter()
+            .fold(json(object)?, |value, columns| narrowed(&value, columns));
+        Ok(Json(shown).into_response())
     }
 
     /// A list that can be paged. `rows` come in their natural order, `name` is what the filter looks at.
@@ -203,10 +222,9 @@ impl Parameters {
     }
 
     fn narrow(&self, items: Vec<Value>) -> Vec<Value> {
-        match self.columns() {
-            None => items,
-            Some(columns) => items.iter().map(|item| narrowed(item, &columns)).collect(),
-        }
+        let narrow =
+            |items: Vec<Value>, columns: &Vec<Vec<String>>| items.iter().map(|item| narrowed(item, columns)).collect();
+        self.columns().iter().fold(items, narrow)
     }
 
     fn finish<T: Serialize>(&self, items: impl Iterator<Item = T>) -> Result<Vec<Value>, Failure> {

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Api,
     answer::Outcome,
+    bare,
     caller::{Caller, Monitor},
     elsewhere::Elsewhere,
     failure::Failure,
@@ -250,6 +251,7 @@ fn kind(kind: NodeKind) -> &'static str {
 
 /// All members by name, each as it shows itself.
 async fn list(State(api): State<Arc<Api>>, Monitor(caller): Monitor, others: Elsewhere, query: Parameters) -> Outcome {
+    let query = bare::limited(&api, query, bare::NODE);
     let own = shape(&api, Asked::of(&query)?.node);
     if others.is_asked_by_node() {
         return query.all([own]);
@@ -280,6 +282,7 @@ async fn one(
     others: Elsewhere,
     query: Parameters,
 ) -> Outcome {
+    let query = bare::limited(&api, query, bare::NODE);
     if is_this(&api, &node).is_ok() {
         let memory = query.is_true("memory").then(|| in_octets(&observe::memory(&api.node)));
         let binary = query

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::{
     Api,
     answer::Outcome,
+    bare,
     caller::Caller,
     client_stats::ByVhost,
     cluster_name, connections,
@@ -194,6 +195,7 @@ fn add_others(own: &mut Overview, others: Vec<Overview>) {
 }
 
 async fn read(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
+    let query = bare::limited(&api, query, bare::OVERVIEW);
     let there = others.shown(&api, &caller).await;
     if !others.is_asked_by_node() {
         api.node.look_around().await;
@@ -216,7 +218,11 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
     let config = api.node.config();
     let config = &config.management;
     let asked = Asked::of(query)?;
-    let (sum, reading) = sums(api, caller, asked);
+    let is_bare = bare::is_asked_for(api, query);
+    let (sum, reading) = match is_bare {
+        true => Default::default(),
+        false => sums(api, caller, asked),
+    };
     let course = Course {
         change: (config.rates_mode != RatesMode::None).then(|| api.samples.of_node()),
         past: asked.rates.map(|span| api.samples.past_of_node(span)),
@@ -235,8 +241,6 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
             .into_iter()
             .for_each(|(name, counted)| drop(message_stats.0.insert(name, counted)));
     }
-    let statistics = !(config.disable_stats || query.is_true("disable_stats"));
-    let totals = statistics || config.enable_queue_totals || query.is_true("enable_queue_totals");
     Ok(Overview {
         management_version: RABBITMQ_VERSION.to_owned(),
         rates_mode: config.rates_mode.word().to_owned(),
@@ -249,11 +253,11 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
         erlang_version: String::new(),
         erlang_full_version: String::new(),
         release_series_support_status: "supported".to_owned(),
-        disable_stats: !statistics,
-        enable_queue_totals: config.enable_queue_totals || query.is_true("enable_queue_totals"),
-        message_stats: if statistics { message_stats } else { Rates::default() },
-        churn_rates: statistics.then_some(churn),
-        queue_totals: if totals { sum.queue_totals } else { Rates::default() },
+        disable_stats: is_bare,
+        enable_queue_totals: bare::wants_totals(api, query),
+        message_stats,
+        churn_rates: Some(churn),
+        queue_totals: sum.queue_totals,
         object_totals: object_totals(api, caller, &reading),
         statistics_db_event_queue: 0,
         node: caller.is_monitor().then(|| api.node.name().to_string()),

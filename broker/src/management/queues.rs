@@ -8,12 +8,17 @@ use axum::{
 };
 use catalog::{Conditions, DeclareQueue, NodeName, QueueRecord, Request};
 use model::{QueueId, QueueName, ReplyCode};
-use std::{collections::HashSet, sync::Arc};
+use serde::Serialize;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Api,
     answer::{self, Outcome},
-    attention, bindings,
+    attention, bare, bindings,
     body::Body,
     caller::{Caller, Policymaker},
     consumers,
@@ -43,21 +48,12 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/queues/{vhost}/{queue}/actions", post(act))
 }
 
-/// How much of a queue is shown.
-#[derive(Clone, Copy, Debug)]
-struct Detail {
-    statistics: bool,
-    totals: bool,
-}
-
-impl Detail {
-    fn of(api: &Api, query: &Parameters) -> Self {
-        let config = api.node.config();
-        let config = &config.management;
-        let statistics = !(config.disable_stats || query.is_true("disable_stats"));
-        let totals = statistics || config.enable_queue_totals || query.is_true("enable_queue_totals");
-        Detail { statistics, totals }
-    }
+/// A queue as a list shows it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Row {
+    Whole(Box<Queue>),
+    Bare(Value),
 }
 
 fn owner(api: &Api, record: &QueueRecord) -> Option<OwnerDetails> {
@@ -76,10 +72,7 @@ fn reading(view: &QueueView) -> QueueReading {
     }
 }
 
-fn totals(view: &QueueView, detail: Detail) -> Totals {
-    if !detail.totals {
-        return Totals::default();
-    }
+fn totals(view: &QueueView) -> Totals {
     let (ready, unacked, paged) = (view.counts.ready, view.counts.unacked, view.counts.paged);
     let (all, in_memory) = (view.counts.all(), view.counts.in_memory());
     let letters = view.record.is_quorum().then_some(view.counts.letters);
@@ -104,6 +97,16 @@ fn totals(view: &QueueView, detail: Detail) -> Totals {
     }
 }
 
+/// How many messages wait at each priority; none for a queue without priorities.
+fn by_priority(lengths: &[u64]) -> Option<BTreeMap<String, u64>> {
+    let named = lengths.iter().enumerate();
+    (!lengths.is_empty()).then(|| {
+        named
+            .map(|(priority, length)| (priority.to_string(), *length))
+            .collect()
+    })
+}
+
 /// What is true here of RabbitMQ's look into a queue.
 fn backing(record: &QueueRecord, view: &QueueView, stats: &stats::QueueStats) -> BackingQueueStatus {
     let rate = |name: &str| stats.message_stats.rate(name);
@@ -114,10 +117,12 @@ fn backing(record: &QueueRecord, view: &QueueView, stats: &stats::QueueStats) ->
         avg_egress_rate: rate("deliver_get"),
         avg_ack_ingress_rate: rate("deliver") + rate("get"),
         avg_ack_egress_rate: rate("ack"),
+        priority_lengths: by_priority(&view.lengths),
     }
 }
 
-fn state(api: &Api, view: &QueueView) -> &'static str {
+/// Whether it can be used, and whether it is being synchronised.
+pub fn state(api: &Api, view: &QueueView) -> &'static str {
     if api.node.is_away(&view.record) {
         return "down";
     }
@@ -127,13 +132,12 @@ fn state(api: &Api, view: &QueueView) -> &'static str {
     }
 }
 
-fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> Queue {
+fn shape(api: &Api, record: &Arc<QueueRecord>, asked: Asked) -> Queue {
     let view = api.node.queue_view(record);
-    let rates = detail.statistics.then(|| stats::of_queue(api, &view, asked));
-    let mut totals = totals(&view, detail);
-    let backed = rates.as_ref().filter(|_| !record.is_quorum());
-    let backing = backed.map(|rates| backing(record, &view, rates));
-    if let Some(depth) = rates.as_ref().and_then(|rates| rates.depth.clone()) {
+    let rates = stats::of_queue(api, &view, asked);
+    let mut totals = totals(&view);
+    let backing = (!record.is_quorum()).then(|| backing(record, &view, &rates));
+    if let Some(depth) = rates.depth.clone() {
         totals.messages_details = Some(depth.messages);
         totals.messages_ready_details = Some(depth.ready);
         totals.messages_unacknowledged_details = Some(depth.unacked);
@@ -168,16 +172,16 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, detail: Detail, asked: Asked) -> 
         single_active_consumer_tag: view.active_consumer.clone(),
         memory: reading(&view).memory_bytes(),
         idle_since: view.idle_since.map(observe::timestamp),
-        head_message_timestamp: None,
+        head_message_timestamp: (!record.is_quorum()).then_some(view.head_timestamp),
         owner_pid_details: owner(api, record),
         slave_nodes: mirrors.as_ref().map(|mirrors| names(&mirrors.running)),
         synchronised_slave_nodes: mirrors.as_ref().map(|mirrors| names(&mirrors.synchronised)),
-        recoverable_slaves: mirrors.as_ref().map(|mirrors| names(&mirrors.recoverable)),
+        recoverable_slaves: (!record.is_quorum()).then(|| mirrors.as_ref().map(|mirrors| names(&mirrors.recoverable))),
         leader: members.as_ref().map(|_| record.leader.to_string()),
         members: members.as_ref().map(|members| names(&members.all)),
         online: members.as_ref().map(|members| names(&members.online)),
         sync_messages: view.synchronised,
-        message_stats: rates.map(|rates| rates.message_stats),
+        message_stats: Some(rates.message_stats),
         backing_queue_status: backing,
         consumer_details: None,
         deliveries: None,
@@ -223,7 +227,7 @@ fn pages(
     of_concern: Option<&HashSet<QueueId>>,
     mut rows: Vec<&Arc<QueueRecord>>,
 ) -> Outcome {
-    let detail = Detail::of(api, query);
+    let (is_bare, totals) = (bare::is_asked_for(api, query), bare::wants_totals(api, query));
     if let Some(ids) = of_concern {
         rows.retain(|record| ids.contains(&record.id));
     }
@@ -233,7 +237,13 @@ fn pages(
         rows,
         |record| record.name.as_str(),
         |record, field| key(record, field),
-        |record| shape(api, record, detail, asked),
+        |record| match is_bare {
+            true => {
+                let view = totals.then(|| api.node.queue_view(record));
+                Row::Bare(bare::queue_in_list(api, record, view.as_ref()))
+            }
+            false => Row::Whole(Box::new(shape(api, record, asked))),
+        },
     )
 }
 
@@ -286,6 +296,9 @@ async fn one(
     query: Parameters,
 ) -> Outcome {
     let record = find(&api, &caller, &vhost, &queue)?;
+    if bare::is_asked_for(&api, &query) {
+        return query.one(bare::queue(&api, &record));
+    }
     if api.node.snapshot().is_remote(&record)
         && let Some(shown) = others.of_node(&api, &caller, &record.leader).await
     {
@@ -298,7 +311,7 @@ async fn one(
         consumer_details: Some(consumers.iter().map(|view| consumers::shape(&api, view)).collect()),
         deliveries: Some(deliveries),
         incoming: Some(incoming),
-        ..shape(&api, &record, Detail::of(&api, &query), Asked::of(&query)?)
+        ..shape(&api, &record, Asked::of(&query)?)
     })
 }
 

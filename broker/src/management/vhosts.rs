@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Api,
     answer::{self, Outcome},
+    bare,
     body::{Body, tags},
     caller::{Administrator, Caller},
     client_stats::{ByVhost, of_own_clients},
@@ -120,7 +121,7 @@ fn add(own: &mut Vhost, theirs: &Vhost) {
 }
 
 async fn list(State(api): State<Arc<Api>>, caller: Caller, others: Elsewhere, query: Parameters) -> Outcome {
-    let asked = match query.is_true("disable_stats") {
+    let asked = match bare::is_asked_for(&api, &query) {
         true => None,
         false => Some(Asked::of_list(&query, api.node.snapshot().catalog.vhosts().count())?),
     };
@@ -164,13 +165,18 @@ async fn one(
     query: Parameters,
 ) -> Outcome {
     let name = caller.look_into(&api, &vhost)?;
-    let there: Vec<Vhost> = others.shown(&api, &caller).await;
-    if !others.is_asked_by_node() {
+    let is_bare = bare::is_asked_for(&api, &query);
+    let there: Vec<Vhost> = match is_bare {
+        true => Vec::new(),
+        false => others.shown(&api, &caller).await,
+    };
+    if !is_bare && !others.is_asked_by_node() {
         api.node.look_around().await;
     }
     let snapshot = api.node.snapshot();
     let found = snapshot.catalog.vhost(name.as_str()).ok_or_else(Failure::not_found)?;
-    let mut own = shape(&api, found, Some(Asked::of(&query)?), &ByVhost::of(&api));
+    let asked = (!is_bare).then(|| Asked::of(&query)).transpose()?;
+    let mut own = shape(&api, found, asked, &ByVhost::of(&api));
     for theirs in &there {
         add(&mut own, theirs);
     }

@@ -13,7 +13,8 @@ macro_rules! topics {
 const TOPICS: &[(&str, &str)] = topics! {
     "declare" "queue_arguments" "exchange" "exchange_plugins" "bind" "topic" "headers" "consume" "get" "ack" "qos" "confirm"
     "tx" "handshake" "frames" "channel" "publish" "reply_to"
-    "permission" "expiry" "length" "policy" "dead_letter" "priority" "quorum" "trace" "events" "management" "statistics" "alarm"
+    "permission" "expiry" "length" "policy" "dead_letter" "priority" "quorum" "trace" "events" "management" "statistics"
+    "without_statistics" "alarm"
 };
 
 /// All behaviours in the order of their files.

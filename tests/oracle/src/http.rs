@@ -54,13 +54,18 @@ impl<'w> Request<'w> {
     }
 }
 
-/// Whether `got` has all that `wanted` says: objects may have more keys, arrays are compared item by item, and in
-/// strings `…` stands for any text; alone it stands for any value.
+/// The key that says with `null` that there are no others.
+const NO_MORE: &str = "…";
+
+/// Whether `got` has all that `wanted` says: objects may have more keys unless `"…":null` forbids it, arrays are compared item by
+/// item, and in strings `…` stands for any text; alone it stands for any value.
 fn holds(wanted: &Value, got: &Value) -> bool {
     match (wanted, got) {
-        (Value::Object(wanted), Value::Object(got)) => wanted
-            .iter()
-            .all(|(key, value)| got.get(key).is_some_and(|got| holds(value, got))),
+        (Value::Object(wanted), Value::Object(got)) => {
+            let may_have = |key: &String| !wanted.contains_key(NO_MORE) || wanted.contains_key(key);
+            let mut named = wanted.iter().filter(|(key, _)| *key != NO_MORE);
+            got.keys().all(may_have) && named.all(|(key, value)| got.get(key).is_some_and(|got| holds(value, got)))
+        }
         (Value::Array(wanted), Value::Array(got)) => {
             wanted.len() == got.len() && wanted.iter().zip(got).all(|(wanted, got)| holds(wanted, got))
         }

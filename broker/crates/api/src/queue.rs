@@ -3,8 +3,9 @@
 
 use crate::{Arguments, Consumer, Rates};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// A queue in another object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,9 +80,9 @@ pub struct Queue {
     /// Since when nothing happens, as `2026-01-02T03:04:05.678+00:00`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_since: Option<String>,
-    /// Timestamp property of the first message.
-    #[serde(default)]
-    pub head_message_timestamp: Option<u64>,
+    /// Timestamp property of the oldest message, null if it has none; nothing of a quorum queue.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
+    pub head_message_timestamp: Option<Option<u64>>,
     /// Owner of an exclusive queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_pid_details: Option<OwnerDetails>,
@@ -91,9 +92,9 @@ pub struct Queue {
     /// Those of them that have every confirmed message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synchronised_slave_nodes: Option<Vec<String>>,
-    /// Nodes with a copy that may be relied upon, when they run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recoverable_slaves: Option<Vec<String>>,
+    /// Nodes with a copy that may be relied upon, when they run; null of a queue without mirrors, and nothing of a quorum queue.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
+    pub recoverable_slaves: Option<Option<Vec<String>>>,
     /// The node that leads it; quorum queues only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
@@ -126,6 +127,11 @@ pub struct Queue {
     pub totals: Totals,
 }
 
+/// A null that is there is something.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(source).map(Some)
+}
+
 /// How a queue keeps its messages, as far as that is the same here as in RabbitMQ. Rates are per second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackingQueueStatus {
@@ -141,6 +147,9 @@ pub struct BackingQueueStatus {
     pub avg_ack_ingress_rate: f64,
     /// Acknowledgements.
     pub avg_ack_egress_rate: f64,
+    /// Ready messages by priority; of a queue with priorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_lengths: Option<BTreeMap<String, u64>>,
 }
 
 /// Messages of a queue.

@@ -117,6 +117,16 @@ impl<M: Message> Backlog<M> {
         }
     }
 
+    /// How many messages each level has, from 0.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = u64> {
+        self.lanes.iter().map(Lane::len)
+    }
+
+    /// The highest level with a message.
+    pub(crate) fn top(&self) -> Option<u8> {
+        (!self.is_empty()).then_some(self.top)
+    }
+
     /// What came back in turn and is next.
     #[inline]
     fn head_again(&self) -> Option<&Held<M>> {

@@ -128,6 +128,18 @@ impl<M: Message> Lane<M> {
         returned.chain(self.front.runs()).chain(paged).chain(back)
     }
 
+    /// How many messages it has, in memory or not.
+    pub(crate) fn len(&self) -> u64 {
+        let back = self.paging.iter().flat_map(|paging| paging.back.runs());
+        let fresh: u64 = self
+            .front
+            .runs()
+            .chain(back)
+            .map(|(first, last)| last.0 - first.0 + 1)
+            .sum();
+        self.returned.len() as u64 + fresh + self.paged().messages
+    }
+
     /// What came back.
     pub(crate) fn returned(&self) -> impl Iterator<Item = &Held<M>> {
         self.returned.values()

@@ -17,6 +17,7 @@ mod counts;
 mod dedup;
 mod deliver;
 mod expire;
+mod foremost;
 mod fresh;
 mod lane;
 mod listing;

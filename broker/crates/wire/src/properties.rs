@@ -79,6 +79,13 @@ impl Properties {
         })
     }
 
+    /// The timestamp alone, of a flag word and property list; nothing else is decoded.
+    #[must_use]
+    pub fn timestamp_of(octets: &[u8]) -> Option<u64> {
+        let rest = Cursor(octets);
+        Reader { rest, flags: 0 }.timestamp()
+    }
+
     /// Flag word and property list.
     ///
     /// # Errors
@@ -137,6 +144,20 @@ impl<'a> Reader<'a> {
             cluster_id: self.text(list::CLUSTER_ID)?,
         };
         self.rest.is_empty().then_some((properties, headers))
+    }
+
+    /// What comes before the timestamp is passed over.
+    fn timestamp(&mut self) -> Option<u64> {
+        self.flags = self.rest.u16()?;
+        self.property(list::CONTENT_TYPE, Cursor::short)?;
+        self.property(list::CONTENT_ENCODING, Cursor::short)?;
+        self.property(list::HEADERS, Cursor::long)?;
+        self.property(list::DELIVERY_MODE, Cursor::u8)?;
+        self.property(list::PRIORITY, Cursor::u8)?;
+        for text in [list::CORRELATION_ID, list::REPLY_TO, list::EXPIRATION, list::MESSAGE_ID] {
+            self.property(text, Cursor::short)?;
+        }
+        self.property(list::TIMESTAMP, Cursor::u64)?
     }
 
     /// `Some(None)` for a property that is not there, `None` for one that is cut off.

@@ -119,6 +119,7 @@ fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
         "message_bytes_unacknowledged" => Term::count(unacked.bytes),
         "message_bytes_persistent" => Term::count(all.persistent_bytes),
         "consumers" => Term::count(counts.consumers),
+        "head_message_timestamp" => view.head_timestamp.map_or_else(Term::none, Term::count),
         host::NUMBERS => host::numbers(view),
         _ => return None,
     })

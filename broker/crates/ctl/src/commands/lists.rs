@@ -37,6 +37,7 @@ const QUEUES: &[&str] = &[
     "memory",
     "disk_reads",
     "disk_writes",
+    "head_message_timestamp",
     "slave_pids",
     "mirror_pids",
     "synchronised_slave_pids",

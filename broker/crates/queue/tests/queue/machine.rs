@@ -602,6 +602,8 @@ impl Machine {
                 i128::from(gone + counts.ready.messages + counts.unacked.messages)
             );
         }
+        let lengths = self.queue.lengths();
+        assert!(lengths.is_empty() || lengths.iter().sum::<u64>() == counts.ready.messages);
         assert!(self.queue.consumers().filter(|c| c.exclusive).count() == 0 || counts.consumers == 1);
     }
 }

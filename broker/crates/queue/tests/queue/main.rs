@@ -11,6 +11,7 @@ mod copying;
 mod dead_letters;
 mod durability;
 mod expiry;
+mod foremost;
 mod lifetime;
 mod limits;
 mod machine;

@@ -10,7 +10,7 @@ import * as route from "../route.js";
 
 async function load({ where, names: [name], signal }) {
   const span = spanOf(where);
-  const [node, overview] = await Promise.all([api.get(api.query(api.path`nodes/${name}`, samplesOf(span, "node_stats")), { signal }), api.get("overview?disable_stats=true&columns=listeners", { signal })]);
+  const [node, overview] = await Promise.all([api.get(api.query(api.path`nodes/${name}`, samplesOf(span, "node_stats")), { signal }), api.get("overview?columns=listeners", { signal })]);
   return { node, listeners: overview.listeners ?? [], span };
 }
 
