@@ -439,4 +439,37 @@ mod tests {
         let hour = published(3_600_000, 60_000);
         assert_eq!((hour.len(), hour[0], hour[1]), (61, 996, 984));
     }
+
+    proptest::proptest! {
+        /// Every reading kept whole is the model: one walk where the same things stay, another where some come or go.
+        #[test]
+        fn pasts_are_those_of_every_reading_kept_whole(
+            ticks in proptest::collection::vec(proptest::collection::btree_map(1u64..6, 0u64..3, 0..5), 1..20)
+        ) {
+            // What has gone never comes again.
+            let (mut before, mut gone) = (BTreeMap::new(), std::collections::BTreeSet::new());
+            let ticks = ticks.into_iter().map(|mut tick| {
+                gone.extend(before.keys().filter(|id| !tick.contains_key(id)).copied());
+                tick.retain(|id, _| !gone.contains(id));
+                before = tick.clone();
+                tick.into_iter().collect()
+            });
+            let ticks: Vec<Vec<(u64, u64)>> = ticks.collect();
+            let slices: Vec<&[(u64, u64)]> = ticks.iter().map(Vec::as_slice).collect();
+            let queues = queues(&slices);
+            let read = |tick: &Vec<(u64, u64)>, id| tick.iter().find(|(other, _)| *other == id).map(|(_, n)| *n);
+            for id in 1..6 {
+                let newest = read(&ticks[ticks.len() - 1], id);
+                if newest.is_some() {
+                    let samples = ticks.iter().enumerate().rev();
+                    let expected = samples.map(|(tick, readings)| (5 * (tick as u64 + 1), read(readings, id).unwrap_or(0)));
+                    proptest::prop_assert_eq!(past(&queues, &[id], ALL), expected.collect::<Vec<_>>());
+                }
+                let unchanged = ticks.iter().rev().take_while(|tick| read(tick, id) == newest).count();
+                let since = 5 * (ticks.len() - unchanged + 1) as u64;
+                let idle = queues.idle_since(QueueId(id)).map(|at| at.0 / 1000);
+                proptest::prop_assert_eq!(idle, (newest.is_some() && unchanged > 1).then_some(since));
+            }
+        }
+    }
 }
