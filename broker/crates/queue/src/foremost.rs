@@ -4,18 +4,19 @@
 
 use crate::message::Message;
 use crate::queue::Queue;
+use std::cmp::Reverse;
 
 impl<M: Message, C> Queue<M, C> {
     /// The next message and the oldest of those that are handed out, both of the highest level that has any, and in memory. By these
     /// RabbitMQ tells how old the head of a queue is.
     pub fn foremost(&self) -> impl Iterator<Item = &M> {
-        let handed_out = self.unacked.iter().map(|held| held.level).max();
-        let level = self.backlog.top().max(handed_out);
-        let is_top = self.backlog.top() == level;
-        let next = self.backlog.head().filter(|_| is_top).map(|head| head.message);
-        let of_level = self.unacked.iter().filter(move |held| Some(held.level) == level);
-        let oldest = of_level.min_by_key(|held| held.seq).map(|held| &held.message);
-        next.into_iter().chain(oldest)
+        let oldest = self.unacked.iter().min_by_key(|held| (Reverse(held.level), held.seq));
+        let level = self.backlog.top().max(oldest.map(|held| held.level));
+        let next = self.backlog.head().filter(|_| self.backlog.top() == level);
+        let oldest = oldest.filter(|held| Some(held.level) == level);
+        next.map(|head| head.message)
+            .into_iter()
+            .chain(oldest.map(|held| &held.message))
     }
 
     /// How many ready messages there are at each level, from 0; nothing for a queue without priorities.
