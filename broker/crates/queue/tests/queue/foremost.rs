@@ -1,4 +1,4 @@
-//! What a queue shows of the order of its messages.
+//! What a queue shows of the order of its messages: the foremost ones, and how many wait at each level.
 
 use crate::machine::after;
 
