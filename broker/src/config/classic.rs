@@ -121,7 +121,7 @@ fn word(term: &Erlang) -> Option<String> {
             }
             _ => None,
         },
-        Erlang::List(_) => None,
+        Erlang::List(_) | Erlang::Map(_) => None,
     }
 }
 

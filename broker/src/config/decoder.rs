@@ -44,7 +44,7 @@ impl Decoder {
         match opened.map_err(|why| why.to_string())? {
             Erlang::Text(text) | Erlang::Binary(text) | Erlang::Atom(text) => Ok(text),
             number @ (Erlang::Integer(_) | Erlang::Float(_)) => Ok(number.to_string()),
-            Erlang::List(_) | Erlang::Tuple(_) => {
+            Erlang::List(_) | Erlang::Tuple(_) | Erlang::Map(_) => {
                 Err("must be a text, a word or a number once it is opened".to_owned())
             }
         }

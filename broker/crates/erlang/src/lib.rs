@@ -7,7 +7,7 @@ mod pretty;
 mod sealed;
 mod term;
 
-pub use octets::{NoOctets, from_octets, to_octets};
+pub use octets::{NoOctets, from_octets, to_octets, to_octets_compressed};
 pub use pretty::Printed;
 pub use sealed::{Cipher, Hash, IV_BYTES, NotOpened, Salts, Sealing};
 pub use term::{Erlang, NoTerm, expression, read};

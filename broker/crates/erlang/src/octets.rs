@@ -1,8 +1,11 @@
-//! Terms as the octets of Erlang's external format, as far as the terms are such as configurations hold.
+//! Terms as the octets of Erlang's external format, as far as the terms are such as configurations and definitions hold.
 //!
-//! What is read may come from anybody: depth and lengths are bounded by the octets that are there.
+//! What is read may come from anybody: depth and lengths are bounded by the octets that are there, and what is compressed by a bound of
+//! its own.
 
 use crate::term::Erlang;
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+use std::io::{Read, Write};
 
 /// What all octets of a term begin with.
 const VERSION: u8 = 131;
@@ -11,7 +14,11 @@ const DEPTH_MAX: usize = 32;
 /// Most octets of a string; a longer one is a list of its characters.
 const STRING_MAX: usize = 0xffff;
 
+/// Most octets of a term that is compressed.
+const COMPRESSED_MAX: usize = 1 << 30;
+
 mod tag {
+    pub(super) const COMPRESSED: u8 = 80;
     pub(super) const FLOAT: u8 = 70;
     pub(super) const SMALL_INTEGER: u8 = 97;
     pub(super) const INTEGER: u8 = 98;
@@ -22,6 +29,7 @@ mod tag {
     pub(super) const LIST: u8 = 108;
     pub(super) const BINARY: u8 = 109;
     pub(super) const SMALL_BIG: u8 = 110;
+    pub(super) const MAP: u8 = 116;
     pub(super) const SMALL_ATOM: u8 = 115;
     pub(super) const ATOM_UTF8: u8 = 118;
     pub(super) const SMALL_ATOM_UTF8: u8 = 119;
@@ -29,7 +37,7 @@ mod tag {
 
 /// Octets that are no term of those that are known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("these octets are no atom, number, text, list or tuple of Erlang")]
+#[error("these octets are no atom, number, text, list, tuple or map of Erlang")]
 pub struct NoOctets;
 
 /// The octets of a term, which begin with the format's version.
@@ -37,6 +45,20 @@ pub fn to_octets(term: &Erlang) -> Vec<u8> {
     let mut out = vec![VERSION];
     put(&mut out, term);
     out
+}
+
+/// The same compressed, as Erlang writes long terms.
+pub fn to_octets_compressed(term: &Erlang) -> Vec<u8> {
+    let mut plain = Vec::new();
+    put(&mut plain, term);
+    let mut out = vec![VERSION, tag::COMPRESSED];
+    out.extend(length(plain.len()));
+    let mut encoder = ZlibEncoder::new(out, Compression::default());
+    // Writing into memory cannot fail; if it does, what is not compressed says the same.
+    match encoder.write_all(&plain).and_then(|()| encoder.finish()) {
+        Ok(out) => out,
+        Err(_) => [vec![VERSION], plain].concat(),
+    }
 }
 
 fn put(out: &mut Vec<u8>, term: &Erlang) {
@@ -58,6 +80,14 @@ fn put(out: &mut Vec<u8>, term: &Erlang) {
             // A tuple of a configuration has a handful.
             out.extend([tag::SMALL_TUPLE, items.len().min(255) as u8]);
             items.iter().take(255).for_each(|item| put(out, item));
+        }
+        Erlang::Map(pairs) => {
+            out.push(tag::MAP);
+            out.extend(length(pairs.len()));
+            for (key, value) in pairs {
+                put(out, key);
+                put(out, value);
+            }
         }
     }
 }
@@ -123,12 +153,30 @@ fn put_list(out: &mut Vec<u8>, items: &[Erlang]) {
 /// # Errors
 /// They are none, or hold more than a configuration has.
 pub fn from_octets(octets: &[u8]) -> Result<Erlang, NoOctets> {
-    let mut reader = Reader(octets);
-    if reader.octet()? != VERSION {
-        return Err(NoOctets);
+    match octets {
+        [VERSION, tag::COMPRESSED, rest @ ..] => whole(&decompressed(rest)?),
+        [VERSION, rest @ ..] => whole(rest),
+        _ => Err(NoOctets),
     }
+}
+
+fn whole(octets: &[u8]) -> Result<Erlang, NoOctets> {
+    let mut reader = Reader(octets);
     let term = reader.term(0)?;
     reader.0.is_empty().then_some(term).ok_or(NoOctets)
+}
+
+/// Behind the length of what it comes to.
+fn decompressed(octets: &[u8]) -> Result<Vec<u8>, NoOctets> {
+    let mut reader = Reader(octets);
+    let count = reader.long()?;
+    let mut plain = Vec::new();
+    let bound = count.min(COMPRESSED_MAX) as u64 + 1;
+    let read = ZlibDecoder::new(reader.0).take(bound).read_to_end(&mut plain);
+    match read {
+        Ok(read) if read == count => Ok(plain),
+        _ => Err(NoOctets),
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -185,6 +233,7 @@ impl<'a> Reader<'a> {
                 Ok(Erlang::Text(latin.collect()))
             }
             tag::LIST => self.list(depth),
+            tag::MAP => self.map(depth),
             tag::BINARY => {
                 let count = self.long()?;
                 self.text(count).map(Erlang::Binary)
@@ -203,6 +252,14 @@ impl<'a> Reader<'a> {
             return Err(NoOctets);
         }
         (0..count).map(|_| self.term(depth + 1)).collect()
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Erlang, NoOctets> {
+        let count = self.long()?;
+        let halves = self.terms(count.checked_mul(2).ok_or(NoOctets)?, depth)?;
+        let mut halves = halves.into_iter();
+        let pairs = std::iter::from_fn(|| halves.next().zip(halves.next()));
+        Ok(Erlang::Map(pairs.collect()))
     }
 
     /// A list with an end; one of characters is a string.
@@ -262,6 +319,33 @@ mod tests {
     fn what_newer_releases_write_is_read_as_well() {
         assert_eq!(from_octets(b"\x83w\x01a"), Ok(Erlang::Atom("a".to_owned())));
         assert_eq!(from_octets(b"\x83n\x01\x00\x05"), Ok(Erlang::Integer(5)));
+    }
+
+    #[test]
+    fn maps_are_written_and_read_and_long_terms_may_be_compressed() {
+        let pair = |key: &str, value| (Erlang::Binary(key.to_owned()), value);
+        let many = Erlang::List(vec![Erlang::Binary("again".to_owned()); 1000]);
+        let map = Erlang::Map(vec![pair("a", Erlang::Integer(1)), pair("b", many)]);
+        assert_eq!(map.to_string().get(..24), Some("#{<<\"a\">> => 1,<<\"b\">> ="));
+        let (plain, compressed) = (to_octets(&map), to_octets_compressed(&map));
+        assert!(compressed.len() * 10 < plain.len());
+        assert_eq!(from_octets(&plain), Ok(map.clone()));
+        assert_eq!(from_octets(&compressed), Ok(map));
+        // `term_to_binary(#{a => 1}, [compressed])` of OTP 25 is too short to be compressed.
+        let short = from_octets(b"\x83t\x00\x00\x00\x01d\x00\x01aa\x01").unwrap();
+        assert_eq!(short.to_string(), "#{a => 1}");
+    }
+
+    #[test]
+    fn what_is_compressed_and_longer_or_shorter_than_it_says_is_refused() {
+        let right = to_octets_compressed(&Erlang::List(vec![Erlang::Integer(7); 100]));
+        for length in [0_u32, 1, u32::MAX] {
+            let mut wrong = right.clone();
+            wrong[2..6].copy_from_slice(&length.to_be_bytes());
+            assert_eq!(from_octets(&wrong), Err(NoOctets), "{length}");
+        }
+        assert_eq!(from_octets(&right[..right.len() / 2]), Err(NoOctets));
+        assert_eq!(from_octets(b"\x83t\xff\xff\xff\xff"), Err(NoOctets));
     }
 
     #[test]

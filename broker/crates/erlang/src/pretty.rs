@@ -31,6 +31,7 @@ impl From<&Erlang> for Printed {
             Erlang::Atom(_) => Printed::Atom(term.to_string()),
             Erlang::List(items) => Printed::List(all(items)),
             Erlang::Tuple(items) => Printed::Tuple(all(items)),
+            Erlang::Map(pairs) => Printed::Map(pairs.iter().map(|(key, value)| (key.into(), value.into())).collect()),
             Erlang::Text(text) => Printed::characters(text),
             Erlang::Binary(text) => Printed::binary(text),
             Erlang::Integer(_) | Erlang::Float(_) => Printed::Plain(term.to_string()),

@@ -25,6 +25,8 @@ pub enum Erlang {
     List(Vec<Erlang>),
     /// `{…}`
     Tuple(Vec<Erlang>),
+    /// `#{…}`; only octets hold such, no configuration does.
+    Map(Vec<(Erlang, Erlang)>),
 }
 
 /// A text that is no term.
@@ -77,6 +79,14 @@ impl fmt::Display for Erlang {
             Erlang::Binary(text) => write!(f, "<<\"{}\">>", escaped(text, '"')),
             Erlang::List(items) => write_all(f, ["[", "]"], items),
             Erlang::Tuple(items) => write_all(f, ["{", "}"], items),
+            Erlang::Map(pairs) => {
+                f.write_str("#{")?;
+                for (place, (key, value)) in pairs.iter().enumerate() {
+                    let comma = if place > 0 { "," } else { "" };
+                    write!(f, "{comma}{key} => {value}")?;
+                }
+                f.write_str("}")
+            }
         }
     }
 }
@@ -101,6 +111,7 @@ fn escaped(text: &str, quote: char) -> String {
     for c in text.chars() {
         match c {
             '\n' => out.push_str("\\n"),
+            '\x1b' => out.push_str("\\e"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
             c if c == quote || c == '\\' => out.extend(['\\', c]),
