@@ -15,11 +15,12 @@ const START: Duration = Duration::from_secs(20);
 /// Runs a container with limits of our own, since an engine's defaults may be above what this machine allows.
 const RUN: [&str; 5] = ["run", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
 /// What may be run: the two binaries, and each of RabbitMQ's names that the first answers to.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 10] = [
     "rabbitmq-diagnostics",
     "rabbitmq-plugins",
     "rabbitmq-queues",
     "rabbitmq-server",
+    "rabbitmq-streams",
     "rabbitmq-upgrade",
     "rabbitmqadmin",
     "rabbitmqctl",
