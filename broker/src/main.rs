@@ -44,6 +44,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Refuse by name what rabbitmq-streams does: there are no streams.
+    #[command(disable_help_flag = true)]
+    Streams {
+        /// Arguments of rabbitmq-streams.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Prepare a node for an upgrade, as rabbitmq-upgrade does; `warren upgrade help` lists its commands.
     #[command(disable_help_flag = true)]
     Upgrade {
@@ -94,9 +101,6 @@ fn main() -> ExitCode {
     if let Some(tool) = ctl::Tool::called(&called) {
         return ctl::main(tool, &arguments[1..], &OFFLINE);
     }
-    if let Some(refused) = ctl::refused(&called) {
-        return refused;
-    }
     match called.as_str() {
         "rabbitmq-server" => detached::rabbitmq_server(&arguments[1..]),
         _ => match Command::parse_from(arguments) {
@@ -105,6 +109,7 @@ fn main() -> ExitCode {
             Command::Diagnostics { arguments } => ctl::main(ctl::Tool::Diagnostics, &arguments, &OFFLINE),
             Command::Plugins { arguments } => ctl::main(ctl::Tool::Plugins, &arguments, &OFFLINE),
             Command::Queues { arguments } => ctl::main(ctl::Tool::Queues, &arguments, &OFFLINE),
+            Command::Streams { arguments } => ctl::main(ctl::Tool::Streams, &arguments, &OFFLINE),
             Command::Upgrade { arguments } => ctl::main(ctl::Tool::Upgrade, &arguments, &OFFLINE),
             Command::Admin { arguments } => rabbitmqadmin::main(&arguments, host::RABBITMQ_VERSION),
             Command::Backup(args) => tell(&match &args.vhost {

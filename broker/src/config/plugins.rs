@@ -86,6 +86,13 @@ impl Plugins {
         all
     }
 
+    /// What runs, each with a description: the plugins, and the broker itself.
+    pub fn applications(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let described = |name| BUILT_IN.iter().find(|plugin| plugin.name == name);
+        let plugin = move |name| (name, described(name).map_or("", |plugin| plugin.description));
+        self.enabled().into_iter().map(plugin).chain([("rabbit", "RabbitMQ")])
+    }
+
     /// All plugins that there are, in order of name.
     pub fn known() -> impl Iterator<Item = BuiltIn> {
         BUILT_IN.into_iter()

@@ -45,14 +45,12 @@ fn mechanisms(api: &Api) -> Vec<Described> {
 }
 
 fn applications(api: &Api) -> Vec<Application> {
-    let application = |name: &str| Application {
+    let application = |(name, description): (&str, &str)| Application {
         name: name.to_owned(),
-        description: String::new(),
+        description: description.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let plugins = api.node.plugins();
-    let plugins = plugins.enabled();
-    std::iter::once("rabbit").chain(plugins).map(application).collect()
+    api.node.plugins().applications().map(application).collect()
 }
 
 fn log_files(api: &Api) -> Vec<String> {
@@ -183,7 +181,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         running: true,
         being_drained: Some(api.node.is_under_maintenance()),
         uptime: api.node.now().0.saturating_sub(api.node.started_at().0),
-        run_queue: 0,
+        run_queue: observe::run_queue(),
         processors: machine.processors,
         os_pid: std::process::id().to_string(),
         fd_used: machine.descriptors_used,

@@ -19,6 +19,25 @@ pub struct Machine {
     pub threads_max: u64,
 }
 
+/// The libraries that encrypt, as they are built in.
+pub const CRYPTO: &str = "ring 0.17.14, rustls 0.23.46";
+
+/// Threads of this process that run or could: what Erlang has as its schedulers' run queues. The one that asks is among them.
+pub fn run_queue() -> u64 {
+    let Ok(threads) = fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    let states = threads
+        .flatten()
+        .map(|thread| fs::read_to_string(thread.path().join("stat")));
+    states.flatten().filter(|stat| is_runnable(stat)).count() as u64
+}
+
+/// A line such as `7 (a name) R 1 …`; the name may hold anything.
+fn is_runnable(stat: &str) -> bool {
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'))
+}
+
 /// Looks at the machine.
 pub fn look() -> Machine {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -51,6 +70,22 @@ mod tests {
             soft_limit("Max open files  unlimited unlimited files", "Max open files"),
             u64::MAX
         );
+    }
+
+    #[test]
+    fn whoever_asks_how_many_threads_could_run_runs() {
+        assert!(is_runnable("7 (a) S) R 1 2") && !is_runnable("7 (R) S 1 2") && !is_runnable(""));
+        assert!(run_queue() > 0);
+    }
+
+    #[test]
+    fn the_libraries_that_encrypt_are_those_that_are_built_in() {
+        let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"));
+        for library in CRYPTO.split(", ") {
+            let (name, version) = library.split_once(' ').unwrap();
+            let line = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+            assert!(lock.contains(&line), "{library}");
+        }
     }
 
     #[test]

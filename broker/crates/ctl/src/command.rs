@@ -137,6 +137,15 @@ pub(crate) enum Output {
     Text(String),
     /// A sentence, and as JSON these values instead.
     Both(String, Term),
+    /// These values, and for people a text.
+    Values(String, Term),
+    /// One value, which JSON shows in an object with the node.
+    Value {
+        /// For people.
+        text: String,
+        /// The value.
+        term: Term,
+    },
     /// The same in each format that differs.
     Formats {
         /// For people.

@@ -1,8 +1,9 @@
-//! Rows and values in the formats that scripts parse: table, JSON, CSV, pretty table, Erlang terms.
+//! Rows and values in the formats that scripts parse: table, JSON, CSV, pretty table, terms of Erlang and of Elixir.
 //!
 //! A row is printed as soon as it is there, save where a format needs all rows first. Order of columns is the order
 //! that was asked for.
 
+use crate::elixir;
 use crate::options::Options;
 use crate::problem::{Problem, UNAVAILABLE, USAGE};
 use erlang::Printed;
@@ -14,25 +15,39 @@ use std::io::{self, BufWriter, Stdout, Write};
 pub(crate) enum Format {
     Table,
     Json,
+    JsonStream,
     Csv,
     PrettyTable,
     Erlang,
+    Inspect,
+    String,
 }
 
 impl Format {
     /// The format that is asked for.
     pub(crate) fn of(options: &Options) -> Result<Self, Problem> {
-        match options.text("formatter") {
-            None | Some("table") => Ok(Format::Table),
-            Some("json") => Ok(Format::Json),
-            Some("csv") => Ok(Format::Csv),
-            Some("pretty_table") => Ok(Format::PrettyTable),
-            Some("erlang") => Ok(Format::Erlang),
-            Some(other) => {
-                let known = "use table, json, csv, pretty_table or erlang";
+        let Some(asked) = options.text("formatter") else {
+            return Ok(Format::Table);
+        };
+        match asked.to_ascii_lowercase().as_str() {
+            // What `report` alone takes is what it prints anyway.
+            "table" | "report"
+                if asked != "report" || options.arguments.first().is_some_and(|name| name == "report") =>
+            {
+                Ok(Format::Table)
+            }
+            "json" => Ok(Format::Json),
+            "json_stream" => Ok(Format::JsonStream),
+            "csv" => Ok(Format::Csv),
+            "pretty_table" => Ok(Format::PrettyTable),
+            "erlang" => Ok(Format::Erlang),
+            "inspect" => Ok(Format::Inspect),
+            "string" => Ok(Format::String),
+            _ => {
+                let known = "use table, json, json_stream, csv, pretty_table, erlang, inspect or string";
                 Err(Problem::plain(
                     USAGE,
-                    format!("formatter '{other}' is not supported, {known}"),
+                    format!("formatter '{asked}' is not supported, {known}"),
                 ))
             }
         }
@@ -40,7 +55,7 @@ impl Format {
 
     /// Formats for machines have no informational lines.
     pub(crate) fn is_for_machines(self) -> bool {
-        matches!(self, Format::Json | Format::Csv)
+        matches!(self, Format::Json | Format::JsonStream | Format::Csv)
     }
 }
 
@@ -79,11 +94,19 @@ impl Printer {
             }
             Format::Json => {
                 let object = json_object(self.columns.iter().zip(&row));
-                self.line(&if first {
-                    format!("[\n{object}")
-                } else {
-                    format!(",{object}")
-                })
+                self.of_a_list(first, &object)
+            }
+            Format::JsonStream => {
+                let object = json_object(self.columns.iter().zip(&row));
+                self.line(&format!("{object}\n"))
+            }
+            Format::Inspect => {
+                let pairs = elixir::row(self.columns.iter().zip(&row));
+                self.of_a_list(first, &pairs)
+            }
+            Format::String => {
+                let pairs = elixir::row(self.columns.iter().zip(&row));
+                self.line(&pairs)
             }
             Format::Csv => {
                 self.header(first, |columns| csv(columns.iter().map(String::as_str)))?;
@@ -98,6 +121,12 @@ impl Printer {
         }
     }
 
+    /// A row in brackets that all share.
+    fn of_a_list(&mut self, first: bool, row: &str) -> Result<(), Problem> {
+        let before = if first { "[\n" } else { "," };
+        self.line(&format!("{before}{row}"))
+    }
+
     fn header(&mut self, first: bool, header: impl Fn(&[String]) -> String) -> Result<(), Problem> {
         match first && self.with_header {
             true => self.line(&header(&self.columns)),
@@ -108,8 +137,8 @@ impl Printer {
     /// The end; `blank` puts a blank line in the place of an empty list, as some of RabbitMQ's commands do.
     pub(crate) fn end(mut self, blank: bool) -> Result<(), Problem> {
         match self.format {
-            Format::Json if self.rows == 0 => self.line("[\n]")?,
-            Format::Json => self.line("]")?,
+            Format::Json | Format::Inspect if self.rows == 0 => self.line("[\n]")?,
+            Format::Json | Format::Inspect => self.line("]")?,
             Format::PrettyTable if self.rows > 0 => {
                 let table = pretty(&self.columns, &self.kept);
                 self.line(&table)?;
@@ -119,7 +148,7 @@ impl Printer {
                 self.line(&list)?;
             }
             Format::Table if self.rows == 0 && blank => self.line("")?,
-            Format::Table | Format::Csv | Format::PrettyTable => {}
+            Format::Table | Format::Csv | Format::PrettyTable | Format::JsonStream | Format::String => {}
         }
         self.out.flush().map_err(|error| unwritten(&error))
     }

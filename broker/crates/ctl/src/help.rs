@@ -39,7 +39,8 @@ const OPTIONS: &str = "-?, --help             this page
 -t, --timeout <n>      seconds that the command may take
 -p, --vhost <vhost>    the virtual host, where there is one
     --no-table-headers no table headers
-    --formatter <name> table, json, csv, pretty_table or erlang
+    --formatter <name> table, json, json_stream, csv, pretty_table, erlang, inspect
+                       or string
     --erlang-cookie <secret>
                        the shared secret, instead of that in .erlang.cookie
 ";

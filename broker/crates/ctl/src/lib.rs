@@ -22,6 +22,7 @@ macro_rules! tell {
 mod client;
 mod command;
 mod commands;
+mod elixir;
 mod format;
 mod help;
 mod image;
@@ -35,4 +36,4 @@ mod run;
 pub use command::{Members, Offline, Plugin, Plugins, Told};
 pub use image::{NoCopy, NodeChoice, Piece, copy_node};
 pub use node::know_variables;
-pub use run::{Tool, main, refused};
+pub use run::{Tool, main};

@@ -9,14 +9,14 @@ use std::fmt::Write;
 const HEAD: &str = "# Commands
 
 Generated: `warren ctl --print-reference > docs/commands.md`. The tools are called as RabbitMQ's are (`rabbitmqctl`, \
-`rabbitmq-diagnostics`, `rabbitmq-plugins`, `rabbitmq-queues`, `rabbitmq-upgrade`, `rabbitmqadmin`), or `warren ctl`, \
+`rabbitmq-diagnostics`, `rabbitmq-plugins`, `rabbitmq-queues`, `rabbitmq-streams`, `rabbitmq-upgrade`, `rabbitmqadmin`), or `warren ctl`, \
 `warren diagnostics`, `warren admin` and so on. Options, formats, texts and exit codes are those of RabbitMQ 3.10; `help COMMAND` tells more of each.
 ";
 
 /// The page as Markdown.
 pub(crate) fn page() -> String {
     let mut page = HEAD.to_owned();
-    for tool in Tool::ALL {
+    for tool in Tool::ALL.into_iter().filter(|tool| tool.commands().next().is_some()) {
         page += &format!("\n## {}\n\n| command | what it does |\n| --- | --- |\n", tool.name());
         let mut all: Vec<_> = tool.commands().collect();
         all.sort_by_key(|command| command.name);
@@ -27,7 +27,7 @@ pub(crate) fn page() -> String {
         }
     }
     page += &rabbitmqadmin::reference();
-    page += "\n## Not here\n\nThese are refused by name, with exit code 64.\n\n| command | why |\n| --- | --- |\n";
+    page += "\n## Not here\n\nThese are refused by name, with exit code 64; so is everything that `rabbitmq-streams` does.\n\n| command | why |\n| --- | --- |\n";
     for (name, why) in commands::NOT_HERE {
         row(&mut page, name, why);
     }

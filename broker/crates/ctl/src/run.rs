@@ -5,11 +5,12 @@
 use crate::client::{self, Client};
 use crate::command::{App, ByItself, Command, Offline, OfflineRun, Output, Scene, Session, asked_columns, timeout};
 use crate::commands;
+use crate::elixir;
 use crate::format::{self, Format};
 use crate::help;
 use crate::node::Target;
 use crate::options::Options;
-use crate::problem::{CONFIG, Problem, USAGE};
+use crate::problem::{CONFIG, Problem, SOFTWARE, USAGE};
 use crate::reference;
 use link::{Request, Term};
 use std::io::Write as _;
@@ -27,6 +28,8 @@ pub enum Tool {
     Plugins,
     /// `rabbitmq-queues`
     Queues,
+    /// `rabbitmq-streams`, all commands of which are refused by name.
+    Streams,
     /// `rabbitmq-upgrade`
     Upgrade,
 }
@@ -39,12 +42,20 @@ impl Tool {
             Tool::Diagnostics => "rabbitmq-diagnostics",
             Tool::Plugins => "rabbitmq-plugins",
             Tool::Queues => "rabbitmq-queues",
+            Tool::Streams => "rabbitmq-streams",
             Tool::Upgrade => "rabbitmq-upgrade",
         }
     }
 
     /// All of them.
-    pub(crate) const ALL: [Tool; 5] = [Tool::Ctl, Tool::Diagnostics, Tool::Plugins, Tool::Queues, Tool::Upgrade];
+    pub(crate) const ALL: [Tool; 6] = [
+        Tool::Ctl,
+        Tool::Diagnostics,
+        Tool::Plugins,
+        Tool::Queues,
+        Tool::Streams,
+        Tool::Upgrade,
+    ];
 
     /// The tool that is called by this name.
     pub fn called(name: &str) -> Option<Self> {
@@ -55,19 +66,6 @@ impl Tool {
     pub(crate) fn commands(self) -> impl Iterator<Item = &'static Command> {
         commands::all().filter(move |command| command.tools.contains(&self))
     }
-}
-
-/// Refuses by name a tool of RabbitMQ's that is not here; nothing for any other name.
-pub fn refused(called: &str) -> Option<ExitCode> {
-    let why = match called {
-        "rabbitmq-streams" => "there are no streams, only classic and quorum queues",
-        _ => return None,
-    };
-    let version = env!("CARGO_PKG_VERSION");
-    let text = format!("Tool '{called}' is not implemented by Warren {version}: {why}.");
-    // Where nobody reads the text, the exit code tells as much.
-    let _ = writeln!(std::io::stderr(), "{text}");
-    Some(ExitCode::from(USAGE))
 }
 
 /// Runs a tool with its arguments, the tool's own name left out.
@@ -142,9 +140,7 @@ fn execute_offline(
     if options.is_dry_run() {
         return Ok(());
     }
-    let output = run(offline, arguments)?;
-    show(output, format, &target);
-    Ok(())
+    show(run(offline, arguments)?, format, command, &target)
 }
 
 /// A command that finds out for itself whether there is a node to ask.
@@ -167,8 +163,7 @@ fn execute_by_itself(
         scene.begin();
         return Ok(());
     }
-    show(run(&scene)?, scene.format, scene.target);
-    Ok(())
+    show(run(&scene)?, scene.format, command, scene.target)
 }
 
 fn say(text: impl std::fmt::Display) -> Result<(), Problem> {
@@ -285,8 +280,7 @@ fn execute(command: &'static Command, options: &Options, arguments: &[String]) -
     if let Some(alone) = command.alone.filter(|_| !options.is_dry_run())
         && let Some(output) = alone(&target, &cookie, options, arguments)?
     {
-        show(output, format, &target);
-        return Ok(());
+        return show(output, format, command, &target);
     }
     let mut client = Client::connect(&target, &cookie)?;
     client.set_deadline(deadline);
@@ -307,10 +301,7 @@ fn execute(command: &'static Command, options: &Options, arguments: &[String]) -
         cookie_hash: cookie.hash(),
     };
     match (command.run)(&mut session) {
-        Ok(output) => {
-            show(output, format, &target);
-            Ok(())
-        }
+        Ok(output) => show(output, format, command, &target),
         Err(problem) if format == Format::Json && !problem.is_usage => Err(as_json(&problem, &target)),
         Err(problem) => Err(problem),
     }
@@ -340,34 +331,67 @@ fn deadline(command: &Command, options: &Options) -> Result<Option<Instant>, ()>
     }
 }
 
-fn show(output: Output, format: Format, target: &Target) {
-    let json = |pairs: Vec<(String, Term)>| tell!("{}", format::json(&Term::Map(pairs)));
-    let pair = |key: &str, value: Term| (key.to_owned(), value);
+/// Shows what came of a command.
+fn show(output: Output, format: Format, command: &Command, target: &Target) -> Result<(), Problem> {
     match (output, format) {
-        (Output::Printed, _) => {}
-        (Output::Formats { json, .. }, Format::Json) => tell!("{}", format::json(&json)),
-        (Output::Formats { erlang, .. }, Format::Erlang) => tell!("{erlang}"),
-        (Output::Formats { text, .. }, _) => tell!("{text}"),
-        (Output::Nothing, Format::Json) => json(vec![
-            pair("node", Term::atom(&target.name)),
-            pair("result", Term::text("ok")),
-        ]),
-        (Output::Text(text), Format::Json) => json(vec![pair("message", Term::text(text))]),
-        (Output::Both(_, term), Format::Json) => tell!("{}", format::json(&term)),
-        (Output::Both(_, term), Format::Erlang) => tell!("{}", format::erlang(&term)),
-        (Output::Nothing, _) => {}
-        (Output::Text(text) | Output::Both(text, _), _) => tell!("{text}"),
+        (Output::Printed, _) => Ok(()),
+        (Output::Nothing, Format::Json) => say(as_object(vec![
+            ("node", Term::atom(&target.name)),
+            ("result", Term::text("ok")),
+        ])),
+        (Output::Nothing, _) => Ok(()),
+        (Output::Text(text), Format::Json) => say(as_object(vec![("message", Term::text(text))])),
+        (Output::Both(_, term) | Output::Values(_, term), Format::Json) => say(format::json(&term)),
+        (Output::Formats { json, .. }, Format::Json) => say(format::json(&json)),
+        (Output::Formats { erlang, .. }, Format::Erlang) => say(erlang),
+        (Output::Value { term, .. }, Format::Json) => say(as_object(vec![
+            ("node", Term::atom(&target.name)),
+            ("result", Term::text("ok")),
+            ("value", term),
+        ])),
+        (Output::Value { term, .. } | Output::Values(_, term), Format::Erlang) => say(format::erlang(&term)),
+        (Output::Value { term, .. } | Output::Values(_, term), Format::Inspect | Format::String) => {
+            say(elixir::inspect(&term))
+        }
+        (
+            Output::Text(text)
+            | Output::Both(text, _)
+            | Output::Value { text, .. }
+            | Output::Values(text, _)
+            | Output::Formats { text, .. },
+            _,
+        ) => sentence(text, format, command),
     }
+}
+
+/// A text in formats that have no other words for it.
+fn sentence(text: String, format: Format, command: &Command) -> Result<(), Problem> {
+    match format {
+        Format::Erlang => say(format::erlang(&Term::text(text))),
+        Format::PrettyTable => {
+            let rows: Vec<Vec<Term>> = text.lines().map(|line| vec![Term::text(line)]).collect();
+            say(format::pretty(&["Output".to_owned()], &rows))
+        }
+        Format::Csv | Format::JsonStream => {
+            let text = format!("this formatter is for lists; '{}' answers with a text", command.name);
+            Err(Problem::plain(SOFTWARE, text))
+        }
+        Format::Table | Format::Json | Format::Inspect | Format::String => say(text),
+    }
+}
+
+fn as_object(pairs: Vec<(&str, Term)>) -> String {
+    let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+    format::json(&Term::Map(pairs.collect()))
 }
 
 /// Failures for machines.
 fn as_json(problem: &Problem, target: &Target) -> Problem {
     let message = problem.text.strip_prefix("Error:\n").unwrap_or(&problem.text);
-    let pairs = [
+    let pairs = vec![
         ("message", Term::text(message)),
         ("node", Term::atom(&target.name)),
         ("result", Term::text("error")),
     ];
-    let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    Problem::plain(problem.exit, format::json(&Term::Map(pairs)))
+    Problem::plain(problem.exit, as_object(pairs))
 }

@@ -1,6 +1,7 @@
 //! What `status` and the checks show of the node.
 //!
-//! Erlang's own numbers have no counterpart and are left out rather than made up.
+//! Every key of RabbitMQ's is there. Where Erlang's own number is meant, its nearest counterpart stands: threads for processes, what of
+//! them could run for the run queue, the TLS library for OpenSSL. Nothing is made up.
 
 use link::Term;
 use std::{fs, net::SocketAddr, sync::atomic::Ordering::Relaxed};
@@ -8,7 +9,7 @@ use std::{fs, net::SocketAddr, sync::atomic::Ordering::Relaxed};
 use super::map;
 use crate::{
     config::Watermark,
-    host::{Node, RABBITMQ_VERSION, listener::Port},
+    host::{Node, RABBITMQ_VERSION, data_directory::META, listener::Port},
     observe,
 };
 
@@ -31,6 +32,7 @@ pub(super) fn status(node: &Node) -> Term {
             "config_files",
             texts(config.node.config_files.iter().map(|path| path.display().to_string())),
         ),
+        ("crypto_lib_version", Term::text(observe::CRYPTO)),
         (
             "data_directory",
             Term::text(config.node.data.as_path().display().to_string()),
@@ -62,6 +64,13 @@ pub(super) fn status(node: &Node) -> Term {
         ("product_version", Term::text(env!("CARGO_PKG_VERSION"))),
         ("rabbitmq_version", Term::text(RABBITMQ_VERSION)),
         (
+            "raft_data_directory",
+            Term::text(config.node.data.as_path().join(META).display().to_string()),
+        ),
+        ("release_series_support_status", Term::text("supported")),
+        ("run_queue", Term::count(observe::run_queue())),
+        ("running_applications", applications(node)),
+        (
             "totals",
             map([
                 ("virtual_host_count", Term::count(catalog.vhosts().count())),
@@ -80,6 +89,18 @@ pub(super) fn status(node: &Node) -> Term {
             watermark(node.alarms().memory_level().mark),
         ),
     ])
+}
+
+/// What runs in the process: the broker, and its plugins.
+fn applications(node: &Node) -> Term {
+    let application = |(name, description)| {
+        map([
+            ("name", Term::atom(name)),
+            ("description", Term::text(description)),
+            ("version", Term::text(RABBITMQ_VERSION)),
+        ])
+    };
+    Term::List(node.plugins().applications().map(application).collect())
 }
 
 fn watermark(mark: Watermark) -> Term {
@@ -112,6 +133,7 @@ fn file_descriptors(node: &Node) -> Term {
     map([
         ("total_limit", Term::count(limit.unwrap_or(u64::MAX))),
         ("total_used", Term::count(used)),
+        ("sockets_limit", Term::count(limit.unwrap_or(u64::MAX))),
         ("sockets_used", Term::count(node.clients().count())),
     ])
 }

@@ -29,7 +29,7 @@ pub(super) const COMMANDS: &[Command] = &[
         } else {
             lines.join("\n")
         };
-        Ok(Output::Both(text, found.clone()))
+        Ok(Output::Values(text, found.clone()))
     })
     .help(
         "",
@@ -57,7 +57,14 @@ pub(super) const COMMANDS: &[Command] = &[
         .under(MONITORING),
     Command::new("tls_versions", |session| {
         let features = session.ask(&Request::TlsFeatures)?;
-        Ok(lines_of(items(&features, "versions")))
+        let versions = items(&features, "versions");
+        let lines: Vec<String> = versions.iter().map(format::text).collect();
+        let all = Term::List(versions.to_vec());
+        Ok(Output::Formats {
+            text: lines.join("\n"),
+            erlang: format::erlang(&all),
+            json: Term::Map(vec![("versions".to_owned(), all)]),
+        })
     })
     .help(
         "",
@@ -88,11 +95,6 @@ pub(super) const COMMANDS: &[Command] = &[
     .banner(|_, options, _| suites::banner(options).unwrap_or_default().to_owned())
     .under(MONITORING),
 ];
-
-fn lines_of(terms: &[Term]) -> Output {
-    let lines: Vec<String> = terms.iter().map(format::text).collect();
-    Output::Both(lines.join("\n"), Term::List(terms.to_vec()))
-}
 
 fn list(term: &Term) -> &[Term] {
     match term {

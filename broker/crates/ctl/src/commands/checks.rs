@@ -2,7 +2,7 @@
 //!
 //! A check that would always succeed without looking is not here.
 
-use crate::command::{App, Command, Output, Session, flag};
+use crate::command::{App, Command, Output, Session, flag, text};
 use crate::commands::status::{alarm_lines, at, listeners, of_listeners};
 use crate::format;
 use crate::problem::{DATA, Problem, UNAVAILABLE};
@@ -42,7 +42,11 @@ pub(super) const COMMANDS: &[Command] = &[
         .banner(|target, _, _| format!("Asking node {} to report any local resource alarms ...", target.name))
         .under(CHECKS),
     Command::new("check_port_connectivity", check_port_connectivity)
-        .help(USAGE, "Connects to every port that the node listens on")
+        .help(
+            "[--address <address>] [--timeout <timeout>]",
+            "Connects to every port that the node listens on, at its host or at this address of it",
+        )
+        .with(&[text("address")])
         .in_diagnostics()
         .banner(|target, _, _| {
             format!(
@@ -188,7 +192,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("check_virtual_hosts", |session| {
         let name = session.target.name.clone();
         match is_running(session)? {
-            true => Ok(Output::Text(format!("Node {name} reported all vhosts as running"))),
+            true => Ok(fine(format!("Node {name} reported all vhosts as running"))),
             false => Err(Problem::plain(
                 UNAVAILABLE,
                 format!("Node {name} does not serve its vhosts"),
@@ -225,7 +229,7 @@ pub(super) const COMMANDS: &[Command] = &[
     })
     .under("Deprecated"),
     Command::new("erlang_cookie_hash", |session| {
-        Ok(Output::Text(session.cookie_hash.clone()))
+        Ok(alone_as_value(session.cookie_hash.clone()))
     })
     .help(USAGE, "Shows a hash of the shared secret, to compare without telling")
     .app(App::Either)
@@ -234,11 +238,15 @@ pub(super) const COMMANDS: &[Command] = &[
     .under(CHECKS),
     Command::new("is_booting", |session| {
         let name = session.target.name.clone();
-        let text = match session.ask(&Request::IsBooting)? {
-            Term::Bool(true) => "is booting",
-            _ => "is fully booted (check with is_running), stopped or has not started booting yet",
+        let is = session.ask(&Request::IsBooting)? == Term::Bool(true);
+        let text = match is {
+            true => "is booting",
+            false => "is fully booted (check with is_running), stopped or has not started booting yet",
         };
-        Ok(Output::Text(format!("RabbitMQ on node {name} {text}")))
+        let text = format!("RabbitMQ on node {name} {text}");
+        let pairs = [("message", Term::text(&text)), ("result", Term::Bool(is))];
+        let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        Ok(Output::Both(text, Term::Map(pairs)))
     })
     .help(USAGE, "Says whether the node is starting")
     .app(App::Either)
@@ -261,9 +269,14 @@ pub(super) const COMMANDS: &[Command] = &[
         let status = session.ask(&Request::Status)?;
         let list = at(&status, &["listeners"]).cloned().unwrap_or(Term::List(Vec::new()));
         let name = Term::atom(&session.target.name);
+        let erlang = format::erlang(&list);
         let pairs = [("listeners", list), ("node", name), ("result", Term::text("ok"))];
         let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Ok(Output::Both(listeners(&status).join("\n"), Term::Map(pairs)))
+        Ok(Output::Formats {
+            text: listeners(&status).join("\n"),
+            json: Term::Map(pairs),
+            erlang,
+        })
     })
     .help(USAGE, "Lists the ports that the node listens on")
     .in_diagnostics()
@@ -271,9 +284,8 @@ pub(super) const COMMANDS: &[Command] = &[
     .under(CHECKS),
     Command::new("server_version", |session| {
         let status = session.ask(&Request::Status)?;
-        Ok(Output::Text(
-            at(&status, &["rabbitmq_version"]).map(format::text).unwrap_or_default(),
-        ))
+        let version = at(&status, &["rabbitmq_version"]).map(format::text).unwrap_or_default();
+        Ok(alone_as_value(version))
     })
     .help(USAGE, "Shows the version of RabbitMQ that the node is compatible with")
     .in_diagnostics()
@@ -288,8 +300,10 @@ fn is_running(session: &mut Session<'_>) -> Result<bool, Problem> {
 /// What is said of a node that no other could miss.
 fn alone(session: &Session<'_>) -> Output {
     let name = &session.target.name;
-    let text = format!("Node {name} seems to be the only one in a single node cluster, the check does not apply");
-    Output::Text(text)
+    let told = |who: &str| format!("{who} seems to be the only one in a single node cluster, the check does not apply");
+    let pairs = [("message", told("Target node")), ("result", "ok".to_owned())];
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), Term::text(value)));
+    Output::Both(told(&format!("Node {name}")), Term::Map(pairs.to_vec()))
 }
 
 fn mirror_sync_critical(session: &mut Session<'_>) -> Result<Output, Problem> {
@@ -314,7 +328,7 @@ fn critical(session: &mut Session<'_>, request: &Request, none: &str, lost: &str
     };
     let name = &session.target.name;
     if queues.is_empty() {
-        return Ok(Output::Text(format!("Node {name} reported {none}")));
+        return Ok(fine(format!("Node {name} reported {none}")));
     }
     let line = |queue: &Term| {
         let queue = format::text(queue);
@@ -416,6 +430,19 @@ fn running(session: &Session<'_>) -> String {
     format!("RabbitMQ on node {} is fully booted and running", session.target.name)
 }
 
+/// A sentence, and for machines that all is well.
+fn fine(text: String) -> Output {
+    Output::Both(text, Term::Map(vec![("result".to_owned(), Term::text("ok"))]))
+}
+
+/// A text that machines find as a value.
+pub(super) fn alone_as_value(text: String) -> Output {
+    let pairs = [("result", "ok"), ("value", &text)];
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), Term::text(value)));
+    let pairs = Term::Map(pairs.to_vec());
+    Output::Both(text, pairs)
+}
+
 /// A check's answer for machines.
 fn result(session: &Session<'_>, more: Vec<(&str, Term)>) -> Term {
     let own = [("node", Term::atom(&session.target.name)), ("result", Term::text("ok"))];
@@ -460,12 +487,15 @@ fn check_port_listener(session: &mut Session<'_>) -> Result<Output, Problem> {
 }
 
 fn check_protocol_listener(session: &mut Session<'_>) -> Result<Output, Problem> {
-    let (protocol, name) = (session.argument(0), session.target.name.clone());
+    let (protocol, name) = (protocol_of(&session.argument(0)), session.target.name.clone());
     let protocols = of_listeners(&session.ask(&Request::Status)?, "protocol");
     match protocols.contains(&protocol) {
-        true => Ok(Output::Text(format!(
-            "A listener for protocol {protocol} is running on node {name}."
-        ))),
+        true => {
+            let answer = result(session, vec![("protocol", Term::text(&protocol))]);
+            // The keys in order of name.
+            let text = format!("A listener for protocol {protocol} is running on node {name}.");
+            Ok(Output::Both(text, by_name(answer)))
+        }
         false => Err(Problem::error(
             UNAVAILABLE,
             format!(
@@ -477,16 +507,39 @@ fn check_protocol_listener(session: &mut Session<'_>) -> Result<Output, Problem>
     }
 }
 
+/// The name of a protocol as listeners have it, whatever way it is asked for.
+fn protocol_of(asked: &str) -> String {
+    let asked = asked.to_lowercase();
+    match asked.as_str() {
+        "amqp091" | "amqp0.9.1" | "amqp0-9-1" | "amqp0_9_1" => "amqp".to_owned(),
+        "amqps" => "amqp/ssl".to_owned(),
+        "prometheus" => "http/prometheus".to_owned(),
+        _ => asked,
+    }
+}
+
+fn by_name(answer: Term) -> Term {
+    match answer {
+        Term::Map(mut pairs) => {
+            pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Term::Map(pairs)
+        }
+        other => other,
+    }
+}
+
 fn check_port_connectivity(session: &mut Session<'_>) -> Result<Output, Problem> {
     let status = session.ask(&Request::Status)?;
-    let (host, name) = (&session.target.host, &session.target.name);
+    let (given, name) = (session.options.text("address"), &session.target.name);
+    let host = given.unwrap_or(&session.target.host);
     let ports = sorted(of_listeners(&status, "port"));
     let closed: Vec<String> = ports.iter().filter(|port| !accepts(host, port)).cloned().collect();
     match closed.is_empty() {
-        true => Ok(Output::Text(format!(
-            "Successfully connected to ports {} on node {name}.",
-            ports.join(", ")
-        ))),
+        true => {
+            let text = format!("Successfully connected to ports {} on node {name}.", ports.join(", "));
+            let all = at(&status, &["listeners"]).cloned().unwrap_or(Term::List(Vec::new()));
+            Ok(Output::Both(text, result(session, vec![("listeners", all)])))
+        }
         false => Err(Problem::plain(
             UNAVAILABLE,
             format!(

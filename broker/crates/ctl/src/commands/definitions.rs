@@ -1,8 +1,10 @@
 //! `export_definitions` and `import_definitions`: everything that the broker was told, to and from a file of this machine.
 //!
-//! The document is the management API's; it travels in pieces, so it may be larger than one message.
+//! The document is the management API's; it travels in pieces, so it may be larger than one message. In which format the file is, only
+//! this side knows.
 
 use crate::command::{Command, Output, Session, flag, text};
+use crate::commands::definitions_file::FileFormat;
 use crate::options::Options;
 use crate::problem::{DATA, Problem, UNAVAILABLE};
 use link::{Failure, Request, Term};
@@ -18,7 +20,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("export_definitions", export)
         .help(
             "<file_path | \"-\"> [--format <json | erlang>] [--timeout <timeout>]",
-            "Exports definitions in JSON",
+            "Exports definitions in JSON, or as a compressed Erlang term",
         )
         .takes(1, 1)
         .with(&[text("format")])
@@ -26,15 +28,18 @@ pub(super) const COMMANDS: &[Command] = &[
             check_format(options)?;
             check_folder(&args[0])
         })
-        .banner(|_, _, args| match args[0].as_str() {
+        .banner(|_, options, args| match args[0].as_str() {
             "-" => String::new(),
-            file => format!("Exporting definitions in JSON to a file at \"{file}\" ..."),
+            file => format!(
+                "Exporting definitions in {} to a file at \"{file}\" ...",
+                format_of(options).name()
+            ),
         })
         .under(DEFINITIONS),
     Command::new("import_definitions", import)
         .help(
             "<file_path | \"-\"> [--format <json | erlang>] [--skip-if-unchanged] [--timeout <timeout>]",
-            "Imports definitions in JSON",
+            "Imports definitions in JSON, or from an Erlang term",
         )
         .takes(0, 1)
         .with(&[text("format"), flag("skip-if-unchanged")])
@@ -48,22 +53,23 @@ pub(super) const COMMANDS: &[Command] = &[
                 _ => Ok(()),
             }
         })
-        .banner(|_, _, args| match args {
-            [file] if file != "-" => format!("Importing definitions in JSON from a file at \"{file}\" ..."),
-            _ => "Importing definitions in JSON from standard input ...".to_owned(),
+        .banner(|_, options, args| match (format_of(options).name(), args) {
+            (format, [file]) if file != "-" => {
+                format!("Importing definitions in {format} from a file at \"{file}\" ...")
+            }
+            (format, _) => format!("Importing definitions in {format} from standard input ..."),
         })
         .under(DEFINITIONS),
 ];
 
 fn check_format(options: &Options) -> Result<(), Problem> {
-    match options.text("format") {
-        None => Ok(()),
-        Some(word) if word.eq_ignore_ascii_case("json") => Ok(()),
-        Some(word) => Err(Problem::arguments(
-            DATA,
-            format!("Bad argument: Format should be json, {word} is not written or read by Warren"),
-        )),
-    }
+    let known = FileFormat::of(options.text("format")).map(|_| ());
+    known.ok_or_else(|| Problem::arguments(DATA, "Bad argument: Format should be either json or erlang"))
+}
+
+/// The format of the file, which was checked before.
+fn format_of(options: &Options) -> FileFormat {
+    FileFormat::of(options.text("format")).unwrap_or(FileFormat::Json)
 }
 
 fn check_folder(file: &str) -> Result<(), Problem> {
@@ -86,32 +92,32 @@ fn export(session: &mut Session<'_>) -> Result<Output, Problem> {
         Ok(())
     })??;
     let file = session.argument(0);
+    let octets = format_of(session.options).written(document);
+    let octets = octets.map_err(|why| Problem::error(UNAVAILABLE, format!("the node sent no document: {why}")))?;
     let written = match file.as_str() {
         // Nothing follows the document, as RabbitMQ has it.
-        "-" => io::stdout().lock().write_all(document.as_bytes()),
-        file => fs::write(file, &document),
+        "-" => io::stdout().lock().write_all(&octets),
+        file => fs::write(file, &octets),
     };
     written.map_err(|why| Problem::error(UNAVAILABLE, format!("cannot write {file}: {why}")))?;
-    Ok(match file.as_str() {
-        "-" => Output::Printed,
-        _ => Output::Nothing,
-    })
+    Ok(Output::Printed)
 }
 
 fn import(session: &mut Session<'_>) -> Result<Output, Problem> {
     let file = session.argument(0);
     let read = match file.as_str() {
         "" | "-" => {
-            let mut text = String::new();
-            io::stdin().lock().read_to_string(&mut text).map(|_| text)
+            let mut octets = Vec::new();
+            io::stdin().lock().read_to_end(&mut octets).map(|_| octets)
         }
-        file => fs::read_to_string(file),
+        file => fs::read(file),
     };
-    let document = read.map_err(|why| Problem::error(DATA, format!("cannot read {file}: {why}")))?;
-    if let Err(why) = serde_json::from_str::<serde::de::IgnoredAny>(&document) {
-        let text = format!("Failed to deserialise input (format: JSON) (error: {why})");
-        return Err(Problem::error(DATA, text));
-    }
+    let octets = read.map_err(|why| Problem::error(DATA, format!("cannot read {file}: {why}")))?;
+    let format = format_of(session.options);
+    let document = format.read(octets).map_err(|why| {
+        let text = format!("Failed to deserialise input (format: {}) (error: {why})", format.name());
+        Problem::error(DATA, text)
+    })?;
     let mut rest = document.as_str();
     while !rest.is_empty() {
         let (piece, tail) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES));

@@ -6,6 +6,7 @@ use crate::command::{Command, Output, Scene, number, text};
 use crate::options::{Options, Switch};
 use crate::problem::{DATA, Problem, UNAVAILABLE};
 use erlang::{Cipher, Erlang, Hash, Salts, Sealing};
+use link::Term;
 
 use super::{plugins::never, users::ask};
 
@@ -25,11 +26,8 @@ const fn sealed(name: &'static str) -> Command {
         .under(CONFIGURATION)
 }
 
-pub(super) const COMMANDS: &[Command] = &[
-    sealed("encode"),
-    // The name of RabbitMQ 4.
-    sealed("encrypt_conf_value"),
-    Command::new("decode", never)
+const fn opened(name: &'static str) -> Command {
+    Command::new(name, never)
         .help(USAGE, "Decrypts such a value")
         .takes(0, 2)
         .with(HOW)
@@ -42,7 +40,16 @@ pub(super) const COMMANDS: &[Command] = &[
         })
         .banner(|_, _, _| "Decrypting value...".to_owned())
         .by_itself(decode)
-        .under(CONFIGURATION),
+        .under(CONFIGURATION)
+}
+
+pub(super) const COMMANDS: &[Command] = &[
+    sealed("encode"),
+    // The name of RabbitMQ 4.
+    sealed("encrypt_conf_value"),
+    opened("decode"),
+    // The name of RabbitMQ 4.
+    opened("decrypt_conf_value"),
     Command::new("list_ciphers", never)
         .help("", "Lists the ciphers that encode and decode know")
         .banner(|_, _, _| "Listing supported ciphers ...".to_owned())
@@ -64,7 +71,9 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn words(names: &[&str]) -> Output {
-    Output::Text(format!("[{}]", names.join(",")))
+    let term = Term::List(names.iter().copied().map(Term::atom).collect());
+    let text = crate::format::erlang(&term);
+    Output::Value { text, term }
 }
 
 /// How it is to be encrypted.

@@ -4,6 +4,7 @@ use crate::command::{Command, Output, Session, flag, text};
 use crate::commands::status::{at, check_unit, memory_parts, shown, sized, unit};
 use crate::format;
 use crate::problem::{DATA, Problem};
+use erlang::Printed;
 use link::{Failure, Request, Term};
 
 const CONFIGURATION: &str = "Configuration and Environment";
@@ -12,7 +13,7 @@ const MONITORING: &str = "Monitoring, observability and health checks";
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("environment", |session| {
         let environment = session.ask(&Request::Environment)?;
-        Ok(Output::Both(format::erlang(&environment), environment))
+        Ok(Output::Values(format::erlang(&environment), environment))
     })
     .help(
         "",
@@ -23,7 +24,8 @@ pub(super) const COMMANDS: &[Command] = &[
     .under(CONFIGURATION),
     Command::new("erlang_version", |session| {
         let status = session.ask(&Request::Status)?;
-        Ok(Output::Text(shown(&status, &["erlang_version"])))
+        let version = shown(&status, &["erlang_version"]);
+        Ok(super::checks::alone_as_value(version))
     })
     .help("", "Displays what the node runs on in place of Erlang/OTP")
     .with(&[flag("details"), flag("offline")])
@@ -43,7 +45,11 @@ pub(super) const COMMANDS: &[Command] = &[
             let pairs = pairs.map(|(key, value)| (key.to_owned(), value));
             (name.clone(), Term::Map(pairs.to_vec()))
         });
-        Ok(Output::Both(text, Term::Map(json.collect())))
+        Ok(Output::Formats {
+            text,
+            json: Term::Map(json.collect()),
+            erlang: parts_in_erlang(&parts),
+        })
     })
     .help(
         "[--unit <unit>]",
@@ -99,7 +105,16 @@ pub(super) const COMMANDS: &[Command] = &[
             Term::List(items) => items.iter().map(format::text).collect(),
             _ => Vec::new(),
         };
-        Ok(Output::Both(lines.join("\n"), found))
+        let family = if family == 6 { "IPv6" } else { "IPv4" };
+        let pairs = [
+            ("address_family", Term::text(family)),
+            ("addresses", found),
+            ("hostname", Term::text(session.argument(0))),
+            ("node", Term::atom(&session.target.name)),
+            ("result", Term::text("ok")),
+        ];
+        let pairs = pairs.map(|(key, value)| (key.to_owned(), value));
+        Ok(Output::Both(lines.join("\n"), Term::Map(pairs.to_vec())))
     })
     .help(
         "<hostname> [--address-family <ipv4 | ipv6>]",
@@ -121,6 +136,19 @@ pub(super) const COMMANDS: &[Command] = &[
     })
     .under(CONFIGURATION),
 ];
+
+/// `[{code,#{bytes => …,percentage => …}},…]`
+fn parts_in_erlang(parts: &[(String, i64, f64)]) -> String {
+    let part = |(name, octets, percent): &(String, i64, f64)| {
+        let numbers = [
+            ("bytes", Printed::Plain(octets.to_string())),
+            ("percentage", Printed::Plain(format!("{percent:?}"))),
+        ];
+        let numbers = numbers.map(|(key, value)| (Printed::word(key), value));
+        Printed::pair(name, Printed::Map(numbers.into()))
+    };
+    Printed::List(parts.iter().map(part).collect()).pretty()
+}
 
 fn is_six(family: Option<&str>) -> bool {
     family.is_some_and(|family| family.eq_ignore_ascii_case("ipv6"))
@@ -162,5 +190,5 @@ fn attempts(session: &mut Session<'_>) -> Result<Output, Problem> {
     };
     let lines = std::iter::once(columns.join("\t")).chain(rows.iter().map(line));
     let text = lines.collect::<Vec<_>>().join("\n");
-    Ok(Output::Both(text, Term::List(rows)))
+    Ok(Output::Values(text, Term::List(rows)))
 }

@@ -1,4 +1,4 @@
-//! `status` as an Erlang term: RabbitMQ's names and order, as scripts read them. What only Erlang has is left out rather than made up.
+//! `status` as an Erlang term: RabbitMQ's names and order, as scripts read them.
 
 use super::status::{at, items, shown};
 use crate::format;
@@ -19,7 +19,9 @@ pub(super) fn status(status: &Term) -> String {
         ("running_applications", Some(applications(status))),
         ("os", Some(system(&shown(status, &["os"])))),
         ("rabbitmq_version", text("rabbitmq_version")),
+        ("crypto_lib_info", Some(crypto(&shown(status, &["crypto_lib_version"])))),
         ("erlang_version", text("erlang_version")),
+        ("release_series_support_status", same("release_series_support_status")),
         ("memory", same("memory")),
         ("alarms", Some(alarms(status))),
         ("is_under_maintenance", same("is_under_maintenance")),
@@ -30,13 +32,22 @@ pub(super) fn status(status: &Term) -> String {
         ("disk_free_limit", same("disk_free_limit")),
         ("disk_free", same("disk_free")),
         ("file_descriptors", same("file_descriptors")),
+        ("processes", same("processes")),
+        ("run_queue", same("run_queue")),
         ("uptime", same("uptime")),
+        (
+            "kernel",
+            same("net_ticktime").map(|ticks| Printed::pair("net_ticktime", ticks)),
+        ),
         ("active_plugins", same("active_plugins")),
         ("enabled_plugin_file", text("enabled_plugin_file")),
         ("config_files", texts("config_files")),
         ("log_files", texts("log_files")),
         ("data_directory", text("data_directory")),
+        ("raft_data_directory", text("raft_data_directory")),
         ("totals", same("totals")),
+        ("product_base_name", Some(Printed::characters("RabbitMQ"))),
+        ("product_base_version", text("rabbitmq_version")),
         ("product_name", text("product_name")),
         ("product_version", text("product_version")),
     ];
@@ -46,14 +57,27 @@ pub(super) fn status(status: &Term) -> String {
     Printed::List(told.collect()).pretty()
 }
 
-/// What a script looks for to know that the app runs.
+/// What a script looks for to know that the app runs: name, description and version of each.
 fn applications(status: &Term) -> Printed {
-    let version = Printed::characters(&shown(status, &["rabbitmq_version"]));
-    Printed::List(vec![Printed::Tuple(vec![
-        Printed::word("rabbit"),
-        Printed::characters("RabbitMQ"),
-        version,
-    ])])
+    let application = |one: &Term| {
+        let text = |key| Printed::characters(&shown(one, &[key]));
+        let name = Printed::word(&shown(one, &["name"]));
+        Printed::Tuple(vec![name, text("description"), text("version")])
+    };
+    Printed::List(items(status, "running_applications").iter().map(application).collect())
+}
+
+/// Name, version as a number, and as a text; the number is that of the first of the libraries.
+fn crypto(version: &str) -> Printed {
+    let mut words = version.split([' ', ',']);
+    let (name, number) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let parts = number.split('.').filter_map(|part| part.parse::<u64>().ok());
+    let number = parts.fold(0, |number, part| number * 1000 + part);
+    Printed::Tuple(vec![
+        Printed::binary(name),
+        Printed::Plain(number.to_string()),
+        Printed::binary(version),
+    ])
 }
 
 fn system(name: &str) -> Printed {

@@ -66,24 +66,29 @@ pub(super) const COMMANDS: &[Command] = &[Command::new("eval", eval)
     })
     .under("Operations")];
 
+/// What an expression is.
+fn value(text: String, term: Term) -> Output {
+    Output::Value { text, term }
+}
+
 fn eval(session: &mut Session<'_>) -> Result<Output, Problem> {
-    let done = || Output::Both("ok".to_owned(), Term::atom("ok"));
+    let done = || value("ok".to_owned(), Term::atom("ok"));
     match Expression::read(&session.argument(0)) {
         None => Err(Problem::error(USAGE, "the expression is not known")),
         Some(Expression::Node) => {
             let name = session.target.name.clone();
             session.ask(&Request::IsRunning)?;
-            Ok(Output::Both(atom(&name), Term::atom(name)))
+            Ok(value(atom(&name), Term::atom(name)))
         }
         Some(Expression::DataDirectory) => {
             let status = session.ask(&Request::Status)?;
             let path = shown(&status, &["data_directory"]);
-            Ok(Output::Both(string(&path), Term::text(path)))
+            Ok(value(string(&path), Term::text(path)))
         }
         Some(Expression::ClusterName) => {
             let cluster = session.ask(&Request::ClusterStatus)?;
             let name = Term::text(shown(&cluster, &["cluster_name"]));
-            Ok(Output::Both(format::erlang(&name), name))
+            Ok(value(format::erlang(&name), name))
         }
         Some(Expression::ChannelMax(channels)) => {
             session.ask(&Request::SetChannelMax { channels })?;

@@ -5,8 +5,9 @@
 use crate::command::{Command, flag, text};
 use crate::command::{Output, Session};
 use crate::commands::{List, bare_user, nothing_to_clear};
+use crate::format;
 use crate::problem::Problem;
-use link::{Listing, Request};
+use link::{Failure, Listing, Request, Term};
 
 const VHOSTS: &str = "Virtual hosts";
 const USERS: &str = "Users";
@@ -95,13 +96,27 @@ pub(super) const COMMANDS: &[Command] = &[
     .under(VHOSTS),
 ];
 
+/// The limits of one are a text; none are an empty list.
+fn of_one(session: &mut Session<'_>, what: Listing, words: impl FnOnce(Failure) -> Problem) -> Result<Output, Problem> {
+    let columns = vec!["limits".to_owned()];
+    let mut found = None;
+    let answer = session.list(&Request::List { what, columns }, |row| {
+        found = row.first().map(format::text);
+        Ok(())
+    })?;
+    answer.map_err(words)?;
+    Ok(match found {
+        Some(text) => Output::Text(text),
+        None => Output::Values(String::new(), Term::List(Vec::new())),
+    })
+}
+
 fn list_user_limits(session: &mut Session<'_>) -> Result<Output, Problem> {
     match session.options.flag("global") {
         true => List::of(&["user", "limits"]).print(session, Listing::UserLimits(None)),
         false => {
             let user = session.options.text("user").unwrap_or("guest").to_owned();
-            let list = List::of(&["limits"]).without_header();
-            list.print_or(session, Listing::UserLimits(Some(user)), bare_user)
+            of_one(session, Listing::UserLimits(Some(user)), bare_user)
         }
     }
 }
@@ -111,7 +126,7 @@ fn list_vhost_limits(session: &mut Session<'_>) -> Result<Output, Problem> {
         true => List::of(&["vhost", "limits"]).print(session, Listing::VhostLimits(None)),
         false => {
             let what = Listing::VhostLimits(Some(session.vhost()));
-            List::of(&["limits"]).without_header().print(session, what)
+            of_one(session, what, Problem::from)
         }
     }
 }

@@ -49,10 +49,13 @@ pub(super) const COMMANDS: &[Command] = &[
         let shown = if session.options.flag("all") { usize::MAX } else { 1 };
         let files: Vec<String> = files.take(shown).collect();
         let text = files.join("\n");
-        Ok(Output::Both(
-            text,
-            Term::List(files.into_iter().map(Term::text).collect()),
-        ))
+        let pairs = [
+            ("node_name", Term::atom(&session.target.name)),
+            ("paths", Term::List(files.into_iter().map(Term::text).collect())),
+            ("result", Term::text("ok")),
+        ];
+        let pairs = pairs.map(|(key, value)| (key.to_owned(), value));
+        Ok(Output::Both(text, Term::Map(pairs.to_vec())))
     })
     .help("[--all|-a]", "Shows log file location(s) on target node")
     .with(&[short("all", 'a', Kind::Flag)])
@@ -124,5 +127,5 @@ fn tail(session: &mut Session<'_>) -> Result<Output, Problem> {
         other => vec![other],
     };
     let text: Vec<String> = lines.iter().map(format::text).collect();
-    Ok(Output::Both(text.join("\n"), Term::List(lines)))
+    Ok(Output::Values(text.join("\n"), Term::List(lines)))
 }

@@ -8,6 +8,7 @@ mod checks;
 mod cluster;
 mod cluster_page;
 mod definitions;
+mod definitions_file;
 mod encryption;
 mod environment;
 mod erlang_page;
@@ -77,41 +78,70 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     GROUPS.iter().copied().flatten().chain(limits::COMMANDS)
 }
 
-/// Commands of RabbitMQ 3.13 that are refused by name.
+/// Commands of RabbitMQ, 3.10 to 4, that are refused by name.
 pub(crate) const NOT_HERE: &[(&str, &str)] = &[
     (
         "activate_free_disk_space_monitoring",
         "the free space is always looked at; `set_disk_free_limit` says from where on it matters",
     ),
+    ("activate_stream_consumer", STREAMS),
+    ("add_replica", STREAMS),
     ("add_signing_key", PLUGIN),
-    ("add_super_stream", PLUGIN),
+    ("add_super_stream", STREAMS),
     ("add_uaa_key", PLUGIN),
-    (
-        "clear_auth_backend_cache",
-        "users are looked up in the definitions, no answer is cached",
-    ),
     (
         "check_if_cluster_has_classic_queue_mirroring_policy",
         "mirroring is what this broker is for; `list_policies` shows the policies",
+    ),
+    (
+        "clear_auth_backend_cache",
+        "users are looked up in the definitions, no answer is cached",
     ),
     ("command_line_arguments", ERLANG),
     (
         "consistent_hash_exchange_ring_state",
         "an exchange has no ring that differs between nodes; `list_bindings` shows the weights",
     ),
+    ("coordinator_status", STREAMS),
     (
         "deactivate_free_disk_space_monitoring",
         "the free space is always looked at; `set_disk_free_limit` says from where on it matters",
     ),
+    ("delete_replica", STREAMS),
     ("delete_shovel", PLUGIN),
-    ("delete_super_stream", PLUGIN),
+    ("delete_super_stream", STREAMS),
     ("eval_file", ERLANG),
     ("exec", ERLANG),
     ("federation_status", PLUGIN),
+    (
+        "force_checkpoint",
+        "a quorum queue has no log of its own that would need one",
+    ),
+    ("grow_to_count", "`grow` adds members on a node that is named"),
+    ("list_channel_interceptors", PLUGIN),
     ("list_mqtt_connections", PLUGIN),
+    (
+        "list_operator_policies_with_classic_queue_mirroring",
+        "mirroring is what this broker is for; `list_operator_policies` shows the policies",
+    ),
+    (
+        "list_policies_with_classic_queue_mirroring",
+        "mirroring is what this broker is for; `list_policies` shows the policies",
+    ),
     ("list_stomp_connections", PLUGIN),
-    ("list_stream_connections", PLUGIN),
+    ("list_stream_connections", STREAMS),
+    ("list_stream_consumer_groups", STREAMS),
+    ("list_stream_consumers", STREAMS),
+    ("list_stream_group_consumers", STREAMS),
+    ("list_stream_publishers", STREAMS),
+    ("list_stream_tracking", STREAMS),
+    ("list_trust_store_certificates", PLUGIN),
+    ("list_web_mqtt_connections", PLUGIN),
     ("maybe_stuck", ERLANG),
+    (
+        "message_size_stats",
+        "messages are not counted by their size; `list_queues name message_bytes messages` shows the mean of each queue",
+    ),
     (
         "metadata_store_status",
         "there is one store of definitions; `cluster_status` shows the nodes that agree on it",
@@ -121,23 +151,33 @@ pub(crate) const NOT_HERE: &[(&str, &str)] = &[
         "reconcile_vhosts",
         "every node serves every virtual host, there is nothing to start",
     ),
+    ("refresh_trust_store", PLUGIN),
     ("remote_shell", ERLANG),
     (
         "remove_classic_queue_mirroring_from_policies",
         "mirroring is what this broker is for",
     ),
+    ("reset_offset", STREAMS),
     (
         "reset_stats_db",
         "statistics are reset over the management API: `DELETE /api/reset`",
     ),
     ("restart_federation_link", PLUGIN),
     ("restart_shovel", PLUGIN),
+    ("restart_stream", STREAMS),
     ("runtime_thread_stats", ERLANG),
     ("schema_info", ERLANG),
+    ("set_channel_interceptor_priorities", PLUGIN),
+    ("set_stream_retention_policy", STREAMS),
     ("shovel_status", PLUGIN),
-    ("stream_status", PLUGIN),
+    ("stream_status", STREAMS),
+    (
+        "transfer_leadership",
+        "leaders are moved by `rabbitmq-queues rebalance` and `rabbitmq-upgrade drain`",
+    ),
 ];
 
+const STREAMS: &str = "there are no streams, only classic and quorum queues";
 const PLUGIN: &str = "it belongs to a plugin that this broker does not have";
 const ERLANG: &str = "it shows or runs the Erlang virtual machine, and there is none";
 

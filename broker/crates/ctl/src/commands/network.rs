@@ -4,6 +4,7 @@
 
 use crate::command::{Command, Output, Scene, Session, flag};
 use crate::commands::status::at;
+use crate::elixir;
 use crate::format;
 use crate::problem::Problem;
 use link::{Request, Term};
@@ -117,16 +118,6 @@ fn discovered(session: &mut Session<'_>) -> Result<Output, Problem> {
     if names.is_empty() {
         return Ok(Output::Text("No peers discovered".into()));
     }
-    let words = names.iter().map(|name| format!(":{}", elixir(&format::text(name))));
-    let text = format!("[{}]", words.collect::<Vec<_>>().join(", "));
-    Ok(Output::Both(text, found))
-}
-
-/// A word as Elixir shows it behind its colon.
-fn elixir(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '@';
-    match name.chars().all(plain) {
-        true => name.to_owned(),
-        false => format!("\"{name}\""),
-    }
+    let words = names.iter().map(|name| Term::atom(format::text(name))).collect();
+    Ok(Output::Both(elixir::inspect(&Term::List(words)), found))
 }

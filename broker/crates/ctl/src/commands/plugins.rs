@@ -401,7 +401,10 @@ fn is_enabled(scene: &Scene<'_>) -> Result<Output, Problem> {
     let missing: Vec<&str> = scene.arguments.iter().map(String::as_str).collect();
     let missing: Vec<&str> = missing.into_iter().filter(|name| !enabled.contains(*name)).collect();
     if missing.is_empty() {
-        return Ok(Output::Text(format!("{noun} {names} {verb} enabled{on_node}")));
+        let text = format!("{noun} {names} {verb} enabled{on_node}");
+        let pairs = [("message", text.clone()), ("result", "ok".to_owned())];
+        let pairs = pairs.map(|(key, value)| (key.to_owned(), Term::text(value)));
+        return Ok(Output::Both(text, Term::Map(pairs.to_vec())));
     }
     let (noun, verb) = plural(missing.len());
     let enabled: Vec<String> = enabled.into_iter().collect();
@@ -521,11 +524,13 @@ fn page(scene: &Scene<'_>, rows: &[Row<'_>], has_node: bool) -> Vec<String> {
 
 /// What runs has the version that is there; nothing else runs.
 fn as_json(scene: &Scene<'_>, rows: &[Row<'_>], has_node: bool) -> serde_json::Value {
-    let row = |Row { plugin, state }: &Row<'_>| {
-        json!({"enabled": state, "name": plugin.name, "running": plugin.is_running,
-            "running_version": plugin.is_running.then_some(VERSION), "version": VERSION})
+    let is_minimal = scene.options.flag("minimal");
+    let row = |Row { plugin, state }: &Row<'_>| match is_minimal {
+        true => json!({"name": plugin.name}),
+        false => json!({"enabled": state, "name": plugin.name, "running": plugin.is_running,
+            "running_version": plugin.is_running.then_some(VERSION), "version": VERSION}),
     };
-    let format = match (scene.options.flag("minimal"), scene.options.flag("verbose")) {
+    let format = match (is_minimal, scene.options.flag("verbose")) {
         (true, _) => "minimal",
         (false, true) => "verbose",
         (false, false) => "normal",

@@ -1,7 +1,7 @@
 //! `report`: what support wants to see, one page after the other, each as its own command prints it.
 
 use crate::command::{Command, Output, Session};
-use crate::problem::Problem;
+use crate::problem::{Problem, USAGE};
 use link::{Listing, Request};
 
 /// What is shown once.
@@ -33,6 +33,10 @@ pub(super) const COMMANDS: &[Command] = &[Command::new("report", report)
         "[--timeout <timeout>]",
         "Generate a server status report containing a concatenation of all server status information for support purposes",
     )
+    .checked(|options, _| match options.text("formatter") {
+        None | Some("report") => Ok(()),
+        Some(_) => Err(Problem::arguments(USAGE, "\"Only report formatter is supported\"")),
+    })
     .in_both()
     .banner(|target, _, _| format!("Reporting server status of node {} ...\n", target.name))
     .under("Monitoring, observability and health checks")];
@@ -80,7 +84,13 @@ fn show(session: &mut Session<'_>, name: &str, vhost: Option<&str>) -> Result<()
         cookie_hash: session.cookie_hash.clone(),
     };
     match (command.run)(&mut inner)? {
-        Output::Text(text) | Output::Both(text, _) | Output::Formats { text, .. } => tell!("{text}"),
+        Output::Text(text)
+        | Output::Both(text, _)
+        | Output::Values(text, _)
+        | Output::Value { text, .. }
+        | Output::Formats { text, .. } => {
+            tell!("{text}")
+        }
         Output::Nothing | Output::Printed => {}
     }
     tell!("");

@@ -1,6 +1,6 @@
 //! `status` and `ping`.
 //!
-//! Sections stand in RabbitMQ's order; what only Erlang has is left out.
+//! Sections and lines stand in RabbitMQ's order.
 
 use crate::command::{App, Command, Output, Session, text};
 use crate::format;
@@ -36,7 +36,7 @@ pub(super) const COMMANDS: &[Command] = &[
         Ok(Output::Formats {
             text: page(&status, unit(session)),
             erlang: super::erlang_page::status(&status),
-            json: status,
+            json: without_applications(status),
         })
     })
     .help(
@@ -49,6 +49,17 @@ pub(super) const COMMANDS: &[Command] = &[
     .banner(|target, _, _| format!("Status of node {} ...", target.name))
     .under(MONITORING),
 ];
+
+/// RabbitMQ's JSON has the plugins alone.
+fn without_applications(status: Term) -> Term {
+    match status {
+        Term::Map(mut pairs) => {
+            pairs.retain(|(key, _)| key != "running_applications");
+            Term::Map(pairs)
+        }
+        other => other,
+    }
+}
 
 /// Whether the unit is one.
 pub(super) fn check_unit(options: &Options) -> Result<(), Problem> {
@@ -145,9 +156,10 @@ fn page(status: &Term, unit: Unit) -> String {
         runtime(status),
         plugins(status),
         format!(
-            "{}Node data directory: {}",
+            "{}Node data directory: {}\nRaft data directory: {}",
             heading("Data directory"),
-            shown(status, &["data_directory"])
+            shown(status, &["data_directory"]),
+            shown(status, &["raft_data_directory"])
         ),
         heading("Config files") + &bullets(items(status, "config_files")),
         heading("Log file(s)") + &bullets(items(status, "log_files")),
@@ -168,13 +180,23 @@ fn runtime(status: &Term) -> String {
         line("OS", "os"),
         line("Uptime (seconds)", "uptime"),
         line("Is under maintenance?", "is_under_maintenance"),
+        line("Product name", "product_name"),
+        line("Product version", "product_version"),
         line("RabbitMQ version", "rabbitmq_version"),
-        format!(
-            "Product: {} {}",
-            shown(status, &["product_name"]),
-            shown(status, &["product_version"])
+        line(
+            "RabbitMQ release series support status",
+            "release_series_support_status",
         ),
         line("Node name", "node"),
+        line("Erlang configuration", "erlang_version"),
+        line("Crypto library", "crypto_lib_version"),
+        format!(
+            "Erlang processes: {} used, {} limit",
+            shown(status, &["processes", "used"]),
+            shown(status, &["processes", "limit"])
+        ),
+        line("Scheduler run queue", "run_queue"),
+        line("Cluster heartbeat timeout (net_ticktime)", "net_ticktime"),
     ];
     heading("Runtime") + &lines.join("\n")
 }
@@ -229,11 +251,12 @@ fn memory(status: &Term, unit: Unit) -> String {
 fn descriptors(status: &Term) -> String {
     let number = |key| shown(status, &["file_descriptors", key]);
     format!(
-        "{}Total: {}, limit: {}\nSockets: {}",
+        "{}Total: {}, limit: {}\nSockets: {}, limit: {}",
         heading("File Descriptors"),
         number("total_used"),
         number("total_limit"),
-        number("sockets_used")
+        number("sockets_used"),
+        number("sockets_limit")
     )
 }
 

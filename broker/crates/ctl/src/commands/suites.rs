@@ -5,6 +5,7 @@
 use crate::command::Output;
 use crate::format;
 use crate::options::Options;
+use erlang::Printed;
 use link::Term;
 
 /// The format unless another is asked for.
@@ -89,7 +90,12 @@ pub(super) fn shown(iana: &[Term], shape: &str) -> Output {
         }
         _ => {
             let names: Vec<String> = names.iter().map(|name| openssl(name)).collect();
-            (names.join("\n"), words(&names))
+            let characters = names.iter().map(|name| Printed::characters(name)).collect();
+            return Output::Formats {
+                text: names.join("\n"),
+                json: words(&names),
+                erlang: Printed::List(characters).pretty(),
+            };
         }
     };
     Output::Both(text, json)

@@ -5,7 +5,7 @@
 use crate::command::{ANY, Command, Output, Session, text};
 use crate::commands::List;
 use crate::problem::{Problem, SOFTWARE};
-use link::{Failure, Listing, Request};
+use link::{Failure, Listing, Request, Term};
 
 const VHOSTS: &str = "Virtual hosts";
 const COLUMNS: &[&str] = &[
@@ -57,12 +57,10 @@ pub(super) const COMMANDS: &[Command] = &[
     .takes(1, 1)
     .banner(|_, _, args| format!("Deleting vhost \"{}\" ...", args[0]))
     .under(VHOSTS),
-    protection("disable_vhost_protection_from_deletion", |session| protect(session, false))
-        .help("<vhost>", "Lets a virtual host be deleted again")
-        .banner(|_, _, args| format!("Removing deletion protection of virtual host '{}' ...", args[0])),
-    protection("enable_vhost_protection_from_deletion", |session| protect(session, true))
-        .help("<vhost>", "Protects a virtual host from being deleted")
-        .banner(|_, _, args| format!("Protecting virtual host '{}' from deletion ...", args[0])),
+    unprotecting("disable_vhost_protection_from_deletion"),
+    unprotecting("disable_vhost_deletion_protection"),
+    protecting("enable_vhost_protection_from_deletion"),
+    protecting("enable_vhost_deletion_protection"),
     Command::new("list_vhosts", |session| List::asked(session).print(session, Listing::Vhosts))
         .help("[--no-table-headers] [<column> ...] [--timeout <timeout>]", "Lists virtual hosts")
         .columns(COLUMNS, 1)
@@ -126,7 +124,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("trace_off", |session| {
         let vhost = session.vhost();
         session.ask(&Request::Trace { vhost, on: false })?;
-        Ok(Output::Text(format!("Trace disabled for vhost {}", session.vhost())))
+        Ok(said(format!("Trace disabled for vhost {}", session.vhost())))
     })
     .help("[--vhost <vhost>]", "Ends copies of all messages to amq.rabbitmq.trace")
     .banner(|_, options, _| format!("Stopping tracing for vhost \"{}\" ...", options.vhost()))
@@ -134,9 +132,27 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("trace_on", |session| {
         let vhost = session.vhost();
         session.ask(&Request::Trace { vhost, on: true })?;
-        Ok(Output::Text(format!("Trace enabled for vhost {}", session.vhost())))
+        Ok(said(format!("Trace enabled for vhost {}", session.vhost())))
     })
     .help("[--vhost <vhost>]", "Sends copies of all messages to amq.rabbitmq.trace")
     .banner(|_, options, _| format!("Starting tracing for vhost \"{}\" ...", options.vhost()))
     .under(VHOSTS),
 ];
+
+fn said(text: String) -> Output {
+    let term = Term::text(&text);
+    Output::Value { text, term }
+}
+
+/// RabbitMQ 4 has two names for it.
+const fn protecting(name: &'static str) -> Command {
+    protection(name, |session| protect(session, true))
+        .help("<vhost>", "Protects a virtual host from being deleted")
+        .banner(|_, _, args| format!("Protecting virtual host '{}' from deletion ...", args[0]))
+}
+
+const fn unprotecting(name: &'static str) -> Command {
+    protection(name, |session| protect(session, false))
+        .help("<vhost>", "Lets a virtual host be deleted again")
+        .banner(|_, _, args| format!("Removing deletion protection of virtual host '{}' ...", args[0]))
+}
