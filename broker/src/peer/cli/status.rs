@@ -17,45 +17,34 @@ fn texts(items: impl IntoIterator<Item = impl Into<String>>) -> Term {
     Term::List(items.into_iter().map(Term::text).collect())
 }
 
-/// Everything as one map, keys as `status --formatter json` has them.
+/// Everything as one map, keys as `status --formatter json` has them, in order of name.
 pub(super) fn status(node: &Node) -> Term {
-    let config = node.config();
+    let parts = [program(node), places(node), levels(node), content(node)];
+    let mut all: Vec<(String, Term)> = Vec::new();
+    for part in parts {
+        if let Term::Map(pairs) = part {
+            all.extend(pairs);
+        }
+    }
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Term::Map(all)
+}
+
+/// What runs, and how it goes.
+fn program(node: &Node) -> Term {
     let uptime = node.now().0.saturating_sub(node.started_at().0) / 1000;
-    let catalog = &node.snapshot().catalog;
+    let plugins = node.plugins();
     map([
         (
             "active_plugins",
-            Term::List(node.plugins().enabled().into_iter().map(Term::atom).collect()),
-        ),
-        ("alarms", alarms(node)),
-        (
-            "config_files",
-            texts(config.node.config_files.iter().map(|path| path.display().to_string())),
+            Term::List(plugins.enabled().into_iter().map(Term::atom).collect()),
         ),
         ("crypto_lib_version", Term::text(observe::CRYPTO)),
-        (
-            "data_directory",
-            Term::text(config.node.data.as_path().display().to_string()),
-        ),
-        ("disk_free", Term::count(node.alarms().disk_free.load(Relaxed))),
-        ("disk_free_limit", Term::count(node.alarms().disk_level().bytes)),
-        (
-            "enabled_plugin_file",
-            Term::text(config.node.enabled_plugins_file.display().to_string()),
-        ),
         (
             "erlang_version",
             Term::text(concat!("Warren ", env!("CARGO_PKG_VERSION"))),
         ),
-        ("file_descriptors", file_descriptors(node)),
         ("is_under_maintenance", Term::Bool(node.is_under_maintenance())),
-        (
-            "listeners",
-            Term::List(node.ports().iter().map(|port| listener(node, port)).collect()),
-        ),
-        ("log_files", log_files(node)),
-        ("memory", memory(node)),
-        ("net_ticktime", Term::count(config.node.down_after)),
         ("node", Term::atom(&**node.name())),
         ("os", Term::text("Linux")),
         ("pid", Term::count(std::process::id())),
@@ -63,32 +52,63 @@ pub(super) fn status(node: &Node) -> Term {
         ("product_name", Term::text("Warren")),
         ("product_version", Term::text(env!("CARGO_PKG_VERSION"))),
         ("rabbitmq_version", Term::text(RABBITMQ_VERSION)),
-        (
-            "raft_data_directory",
-            Term::text(config.node.data.as_path().join(META).display().to_string()),
-        ),
         ("release_series_support_status", Term::text("supported")),
         ("run_queue", Term::count(observe::run_queue())),
         ("running_applications", applications(node)),
-        (
-            "totals",
-            map([
-                ("virtual_host_count", Term::count(catalog.vhosts().count())),
-                ("connection_count", Term::count(node.open_clients().len())),
-                ("queue_count", Term::count(catalog.queues().count())),
-            ]),
-        ),
         ("uptime", Term::count(uptime)),
+    ])
+}
+
+/// Where its files are.
+fn places(node: &Node) -> Term {
+    let config = node.config();
+    let shown = |path: &std::path::Path| Term::text(path.display().to_string());
+    let data = config.node.data.as_path();
+    map([
+        (
+            "config_files",
+            Term::List(config.node.config_files.iter().map(|path| shown(path)).collect()),
+        ),
+        ("data_directory", shown(data)),
+        ("enabled_plugin_file", shown(&config.node.enabled_plugins_file)),
+        ("log_files", log_files(node)),
+        ("raft_data_directory", shown(&data.join(META))),
+    ])
+}
+
+/// What it uses of its machine, and from where on that matters.
+fn levels(node: &Node) -> Term {
+    let alarms_of = node.alarms();
+    map([
+        ("alarms", alarms(node)),
+        ("disk_free", Term::count(alarms_of.disk_free.load(Relaxed))),
+        ("disk_free_limit", Term::count(alarms_of.disk_level().bytes)),
+        ("file_descriptors", file_descriptors(node)),
+        ("memory", memory(node)),
+        ("net_ticktime", Term::count(node.config().node.down_after)),
         ("vm_memory_calculation_strategy", Term::atom("rss")),
         (
             "vm_memory_high_watermark_limit",
-            Term::count(node.alarms().memory_level().bytes),
+            Term::count(alarms_of.memory_level().bytes),
         ),
         (
             "vm_memory_high_watermark_setting",
-            watermark(node.alarms().memory_level().mark),
+            watermark(alarms_of.memory_level().mark),
         ),
     ])
+}
+
+/// What clients have of it.
+fn content(node: &Node) -> Term {
+    let catalog = &node.snapshot().catalog;
+    let totals = map([
+        ("virtual_host_count", Term::count(catalog.vhosts().count())),
+        ("connection_count", Term::count(node.open_clients().len())),
+        ("queue_count", Term::count(catalog.queues().count())),
+    ]);
+    let ports = node.ports();
+    let listeners = ports.iter().map(|port| listener(node, port)).collect();
+    map([("listeners", Term::List(listeners)), ("totals", totals)])
 }
 
 /// What runs in the process: the broker, and its plugins.
