@@ -10,6 +10,7 @@ pub mod cluster;
 mod conditions;
 pub mod crd;
 pub mod events;
+mod kstatus;
 pub mod lease;
 pub mod metrics;
 pub mod policy;

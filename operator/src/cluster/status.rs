@@ -26,6 +26,7 @@ use crate::crd::{
     Binding, ClusterSecretStatus, DefaultUser, ObjectName, Phase, RabbitCluster, RabbitClusterStatus, RolledBack,
     Summary, Version,
 };
+use crate::kstatus::derived;
 
 /// Nodes went back from what the spec asks for; the condition `RolledBack` tells why, and its event.
 pub const ROLLED_BACK: &str = "RolledBack";
@@ -292,7 +293,7 @@ impl View<'_> {
     }
 
     fn conditions(&self) -> Vec<Claim> {
-        vec![
+        let mut claims = vec![
             self.is_ready(),
             self.is_available(),
             self.is_safe(),
@@ -310,7 +311,11 @@ impl View<'_> {
             self.is_in_force(),
             level::is_finalised(self.seen),
             self.is_paused(),
-        ]
+        ];
+        let moves = [("Progressing", true), ("SecretRotated", false)];
+        let stuck = [("ReconcileSuccess", false), ("RolledBack", true)];
+        claims.extend(derived(&claims, &moves, &stuck));
+        claims
     }
 
     fn is_ready(&self) -> Claim {

@@ -10,6 +10,7 @@ use super::feasible::{Asked, Infeasible, Nodes, asked, infeasible};
 use super::plan::{ClusterSeen, Obstacle, Plan, Seen, Step, Why};
 use crate::conditions::{Claim, claim, stamped};
 use crate::crd::{Matched, Mirrors, Policy, PolicyStatus, PolicySummary, Shadow};
+use crate::kstatus::derived;
 
 /// How a pass went.
 #[derive(Clone, Debug)]
@@ -141,7 +142,10 @@ impl View<'_> {
                 claim("Ready", false, &wrong.reason, wrong.message.clone())
             }
         };
-        vec![ready, applied, feasible, self.is_synced(), self.is_drift_repaired()]
+        let mut claims = vec![ready, applied, feasible, self.is_synced(), self.is_drift_repaired()];
+        let stuck = [("Applied", false), ("Feasible", false)];
+        claims.extend(derived(&claims, &[], &stuck));
+        claims
     }
 
     fn is_in_force(&self) -> Claim {

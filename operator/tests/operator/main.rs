@@ -14,3 +14,4 @@ mod policy_histories;
 mod policy_status;
 mod rollback;
 mod status;
+mod words;

@@ -180,6 +180,8 @@ fn what_is_waited_for_has_a_reason_of_its_own() {
     };
     let now = after(&policy(ALL), &younger, Ok(()), FIRST);
     is(&now, "Applied", "False", "NameTaken");
+    is(&now, "Stalled", "True", "NameTaken");
+    is(&now, "Reconciling", "False", "Settled");
     assert!(
         now.summary.reason.contains("Policy shop/first is older"),
         "{}",

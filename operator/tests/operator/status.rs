@@ -110,8 +110,11 @@ fn a_cluster_is_ready_when_every_node_is_and_not_before() {
         (Some(Phase::Forming), "1/2")
     );
     assert_eq!(condition(&starting, "Progressing").1, "StartingNodes");
+    assert_eq!(condition(&starting, "Reconciling").1, "StartingNodes");
     let running = after(2, Some(starting), &seen(vec![pod(0, true), pod(1, true)]), LATER);
     assert_eq!(condition(&running, "Ready").0, "True");
+    assert_eq!(condition(&running, "Reconciling").0, "False");
+    assert_eq!(condition(&running, "Stalled").0, "False");
     assert_eq!((running.phase, running.ready_replicas), (Some(Phase::Running), 2));
     assert_eq!(running.observed_generation, Some(7));
     assert_eq!(running.version.current, "1.4.0");
