@@ -74,6 +74,8 @@ pub struct Found {
     pub renewing: Option<Renewing>,
     /// Whether the status says that pods were being replaced.
     pub rolled: bool,
+    /// Whether the status says that nodes were joining.
+    pub grown: bool,
     /// Whether the app of the node that leaves, or gives its volume up, runs, if it says so.
     pub app_runs: Option<bool>,
     /// Pods whose nodes accept the newest of the cluster's Secret, while it is rotated.
@@ -205,6 +207,7 @@ pub async fn observe(client: &Client, kinds: &Discovery, cluster: &RabbitCluster
         leaving,
         draining: operated_on(cluster, OperationKind::Roll),
         rolled: is_rolled(cluster),
+        grown: phase(cluster) == Some(Phase::ScalingUp),
         holdings,
         told,
         pods,
@@ -307,9 +310,12 @@ fn renewing(cluster: &RabbitCluster) -> Option<Renewing> {
     Some(Renewing { pod, volume })
 }
 
+fn phase(cluster: &RabbitCluster) -> Option<Phase> {
+    cluster.status.as_ref()?.phase
+}
+
 fn is_rolled(cluster: &RabbitCluster) -> bool {
-    let phase = cluster.status.as_ref().and_then(|status| status.phase);
-    matches!(phase, Some(Phase::Updating | Phase::Canary))
+    matches!(phase(cluster), Some(Phase::Updating | Phase::Canary))
 }
 
 fn is_ours(cluster: &RabbitCluster, child: &ObjectMeta) -> bool {

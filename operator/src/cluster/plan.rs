@@ -171,10 +171,10 @@ fn overdue(plan: Plan, wanted: &Wanted, there: u32, seen: &Situation) -> Plan {
     }
 }
 
-/// When the last pod of a roll has settled, or the last node with a volume of its own anew, the leaders are spread, once: the status forgets then that
-/// there was one.
+/// When the last pod of a roll has settled, or the last node that joins, or that has another volume, the leaders are spread, once: the status forgets
+/// then that there was one.
 fn rebalanced(plan: Plan, wanted: &Wanted, seen: &Situation) -> Plan {
-    let is_over = seen.rolled || seen.renewing.is_some() && wanted.volumes.unfit.is_empty();
+    let is_over = seen.rolled || seen.grown || seen.renewing.is_some() && wanted.volumes.unfit.is_empty();
     let asked = is_over && wanted.update.rebalance == Rebalance::AfterRoll;
     let nodes = || seen.pods.iter().filter(|pod| pod.ordinal < plan.replicas);
     let well = nodes().count() == plan.replicas as usize && nodes().all(PodSeen::serves);

@@ -43,6 +43,8 @@ pub struct Situation {
     pub claims: Vec<ClaimSeen>,
     /// The status says that pods were being replaced.
     pub rolled: bool,
+    /// Nodes were joining until now, or are.
+    pub grown: bool,
     /// Whether the app of the node that leaves, or gives its volume up, runs; nothing if the node does not say.
     pub app_runs: Option<bool>,
     /// Pods whose nodes accept the `next` of the cluster's Secret; asked only while it is rotated.
@@ -187,6 +189,7 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
             .filter_map(claim)
             .collect(),
         rolled: found.rolled,
+        grown: found.grown,
         app_runs: found.app_runs,
         accepting: found.accepting.clone(),
         certificates: certificate::read(&found.tls),

@@ -715,10 +715,10 @@ impl View<'_> {
         matches!(self.outcome, Outcome::Done(carried) if carried.plan.renewing.is_some())
     }
 
-    /// Pods were replaced until now, or the last of the volumes was.
+    /// Pods were replaced or nodes joined until now, or the last of the volumes was replaced.
     fn is_settling(&self) -> bool {
         let is_last = matches!(self.outcome, Outcome::Done(carried) if carried.volumes_unfit == 0);
-        self.seen.rolled || self.seen.renewing.is_some() && is_last
+        self.seen.rolled || self.seen.grown || self.seen.renewing.is_some() && is_last
     }
 
     fn is_waiting(&self) -> bool {
@@ -763,7 +763,9 @@ impl View<'_> {
             () if self.old().next().is_some() => Phase::Updating,
             () if more && !all_ready => Phase::ScalingUp,
             () if unseen => Phase::Updating,
-            () if all_ready && self.is_settling() && self.is_waiting() => Phase::Updating, // leaders are yet to be spread
+            // Leaders are yet to be spread.
+            () if all_ready && self.seen.grown && self.is_waiting() => Phase::ScalingUp,
+            () if all_ready && self.is_settling() && self.is_waiting() => Phase::Updating,
             () if all_ready && self.is_rotating() => Phase::RotatingSecret,
             () if all_ready && self.is_growing() => Phase::ResizingVolumes,
             () if all_ready => Phase::Running,

@@ -450,7 +450,7 @@ fn one_that_has_left_already_starts_again_when_it_is_wanted_after_all() {
 }
 
 #[test]
-fn leaders_are_spread_once_after_a_roll_when_the_last_node_has_settled() {
+fn leaders_are_spread_once_after_a_roll_or_when_nodes_have_joined_when_the_last_node_has_settled() {
     let mut seen = situation(3, Some("b"), "0b+ 1b+ 2b+");
     assert_eq!(told(&decide(3, true, &seen).step), "rest");
     seen.rolled = true;
@@ -460,6 +460,8 @@ fn leaders_are_spread_once_after_a_roll_when_the_last_node_has_settled() {
         ..Update::default()
     };
     assert_eq!(told(&plan(&updating(never), &seen).step), "rest");
+    (seen.rolled, seen.grown) = (false, true);
+    assert_eq!(told(&decide(3, true, &seen).step), "0 Rebalance", "nodes have joined");
     seen.pods[1].fresh = true;
     assert_eq!(told(&decide(3, true, &seen).step), "wait");
     seen.pods[1].ready = false;

@@ -134,6 +134,7 @@ struct World {
     open: bool,
     /// The phase in the status says that pods are replaced.
     rolled: bool,
+    grown: bool,
     /// Whether each revision works; the last is what the user asks for.
     works: Vec<bool>,
     /// The one that all pods last ran well.
@@ -201,6 +202,7 @@ impl World {
             update: Update::default(),
             open: true,
             rolled: false,
+            grown: false,
             works: vec![true],
             settled: None,
             rolled_back: None,
@@ -428,6 +430,7 @@ impl World {
             leaving: self.leaving.clone(),
             draining: self.draining.clone(),
             rolled: self.rolled,
+            grown: self.grown,
             app_runs: self.app_runs(deaf),
             accepting: BTreeSet::new(),
             copies: BTreeMap::new(),
@@ -498,7 +501,7 @@ impl World {
     }
 
     fn pass(&mut self, deaf: u8, writes: usize) {
-        let (plan, made) = (self.decide(deaf), self.made);
+        let (plan, made, before) = (self.decide(deaf), self.made, self.replicas);
         let judged = self.judged(deaf).filter(|_| made);
         let well = self.seen(deaf);
         let well = settled::revision(self.update.canary.as_ref(), plan.replicas, &well).is_some();
@@ -544,6 +547,9 @@ impl World {
             let old = self.pods.values().any(|pod| pod.revision != newest);
             let is_settling = self.rolled || self.renewing.is_some() && plan.renewing.is_none();
             self.rolled = old || is_settling && matches!(plan.step, Step::Wait(_));
+            let all_serve = self.pods.len() == plan.replicas as usize && self.pods.values().all(serves);
+            let more = self.grown || before > 0 && plan.replicas > before;
+            self.grown = more && (!all_serve || matches!(plan.step, Step::Wait(_)));
             (self.leaving, self.draining, self.renewing) = (plan.leaving, plan.draining, plan.renewing);
             self.rolled_back = judged;
         }
