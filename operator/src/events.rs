@@ -8,6 +8,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use crate::api_error::said;
 use crate::cluster::leave::PASSING_REASONS;
 use crate::cluster::status::ROLLED_BACK;
+use crate::crd::Member;
 
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,9 +119,42 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
     notes.collect()
 }
 
+/// Nodes that came back with another disk; one of them may have been asked to.
+pub fn of_disks(old: &[Member], new: &[Member], asked: Option<&str>) -> Vec<Note> {
+    let another = |now: &&Member| {
+        let is_known = |before: &Member| before.name == now.name && !before.node_id.is_empty();
+        let before = old.iter().find(|before| is_known(before));
+        before.is_some_and(|before| before.node_id != now.node_id && !now.node_id.is_empty())
+    };
+    let note = |now: &Member| {
+        let message = format!("{} has joined anew with an empty disk, as {}", now.name, now.node_id);
+        Note {
+            warning: asked != Some(&now.name),
+            ..Note::normal("DiskReplaced", message)
+        }
+    };
+    new.iter().filter(another).map(note).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_comes_back_with_another_disk_is_told_and_needs_attention_unless_it_was_asked_for() {
+        let member = |name: &str, node_id: &str| Member {
+            name: name.into(),
+            node_id: node_id.into(),
+            ..Member::default()
+        };
+        let old = [member("a", "1"), member("b", "2"), member("c", "")];
+        let new = [member("a", "1"), member("b", "3"), member("c", "4"), member("d", "5")];
+        let told = of_disks(&old, &new, None);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].warning && told[0].message.starts_with("b has joined anew"));
+        assert!(!of_disks(&old, &new, Some("b"))[0].warning);
+        assert_eq!(of_disks(&new, &new, None), []);
+    }
 
     fn condition(kind: &str, status: &str, reason: &str) -> Condition {
         serde_yaml::from_str(&format!(

@@ -101,6 +101,37 @@ pub(super) fn members(seen: &Situation, nodes: u32, secret: Option<ClusterSecret
     pods.map(member).collect()
 }
 
+/// Who does not tell, or has no pod at this moment, is who it was: a node that comes back as another one has lost its disk. `names` are those of the
+/// pods that there should be, in order.
+pub(super) fn remembered(mut now: Vec<Member>, old: &[Member], names: &[String]) -> Vec<Member> {
+    let before = |name: &str| {
+        old.iter()
+            .find(|before| before.name == name && !before.node_id.is_empty())
+    };
+    for member in now.iter_mut().filter(|member| member.node_id.is_empty()) {
+        member.node_id = before(&member.name)
+            .map(|before| before.node_id.clone())
+            .unwrap_or_default();
+    }
+    let has_pod = |name: &&String| now.iter().any(|member| member.name == **name);
+    let missing = names
+        .iter()
+        .filter(|name| !has_pod(name))
+        .filter_map(|name| before(name));
+    let missing: Vec<_> = missing
+        .map(|before| Member {
+            name: before.name.clone(),
+            node: before.node.clone(),
+            node_id: before.node_id.clone(),
+            problem: "it has no pod".into(),
+            ..Member::default()
+        })
+        .collect();
+    now.extend(missing);
+    now.sort_by_key(|member| names.iter().position(|name| *name == member.name));
+    now
+}
+
 /// Who has answered to a proof of the secret accepts it; who accepts the new one while it is staged has said so.
 fn accepted(pod: &PodSeen, secret: ClusterSecretStatus, seen: &Situation) -> Option<u32> {
     let newest = secret.generation;

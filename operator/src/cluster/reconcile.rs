@@ -488,12 +488,11 @@ fn next_look(outcome: &Outcome, seen: &Situation, rolled_back: Option<&RolledBac
 }
 
 async fn tell(cluster: &RabbitCluster, now: &RabbitClusterStatus, mut notes: Vec<Note>, context: &Context) {
-    let before = cluster
-        .status
-        .as_ref()
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default();
-    notes.extend(events::of_changes(before, &now.conditions));
+    let none = RabbitClusterStatus::default();
+    let before = cluster.status.as_ref().unwrap_or(&none);
+    notes.extend(events::of_changes(&before.conditions, &now.conditions));
+    let asked = before.operation.as_ref().map(|operation| operation.node.as_str());
+    notes.extend(events::of_disks(&before.members, &now.members, asked));
     notes.iter().for_each(|note| context.metrics.decided(&note.reason));
     let namespace = cluster.namespace().unwrap_or_default();
     context

@@ -150,7 +150,11 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
             None => old.operation,
         },
         rolled_back,
-        members: members::members(seen, nodes, secret),
+        members: members::remembered(
+            members::members(seen, nodes, secret),
+            &old.members,
+            &(0..nodes).map(|ordinal| names.pod(ordinal)).collect::<Vec<_>>(),
+        ),
         cluster_secret: secret,
         default_user: Some(default_user(&names)),
         binding: Some(Binding {

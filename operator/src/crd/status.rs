@@ -140,7 +140,7 @@ pub struct Member {
     /// Its name in the cluster, such as rabbit@orders-server-0.orders-nodes.shop; empty until it has joined.
     #[serde(default)]
     pub node: String,
-    /// Its identity in the cluster, which goes with its disk; empty until it has joined.
+    /// Its identity in the cluster, which goes with its disk, as it was told last; empty until it has joined.
     #[serde(default)]
     pub node_id: String,
     /// Whether it has a vote on the definitions; missing if nobody tells.

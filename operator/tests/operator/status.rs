@@ -121,6 +121,34 @@ fn a_cluster_is_ready_when_every_node_is_and_not_before() {
 }
 
 #[test]
+fn who_a_node_was_is_remembered_while_its_pod_is_away() {
+    let two = || {
+        let mut two = seen(vec![pod(0, true), pod(1, true)]);
+        let members: Vec<_> = (0..2)
+            .map(|ordinal| serde_json::json!({"name": format!("n{ordinal}"), "uuid": format!("u{ordinal}"), "up": true}))
+            .collect();
+        for (ordinal, pod) in two.pods.iter_mut().enumerate() {
+            let told = serde_json::json!({"cluster_id": "c", "node": format!("n{ordinal}"), "serving": true, "members": members});
+            pod.told = Some(serde_json::from_value(told).unwrap());
+        }
+        two
+    };
+    let ids = |status: &RabbitClusterStatus| -> Vec<_> {
+        let id = |member: &operator::crd::Member| (member.name.clone(), member.node_id.clone(), member.ready);
+        status.members.iter().map(id).collect()
+    };
+    let all = after(2, None, &two(), FIRST);
+    let known = |ordinal: u32, ready| (format!("orders-server-{ordinal}"), format!("u{ordinal}"), ready);
+    assert_eq!(ids(&all), [known(0, true), known(1, true)]);
+    let mut gone = two();
+    gone.pods.remove(0);
+    gone.pods[0].told = None;
+    let gone = after(2, Some(all), &gone, LATER);
+    assert_eq!(ids(&gone), [known(0, false), known(1, true)]);
+    assert_eq!(gone.members[0].problem, "it has no pod");
+}
+
+#[test]
 fn a_node_that_is_being_deleted_is_not_ready_whatever_its_probe_says() {
     let mut leaving = pod(0, true);
     leaving.terminating = true;
