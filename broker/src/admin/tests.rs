@@ -292,6 +292,15 @@ async fn copies_are_listed_moved_and_synchronised_by_word_and_what_cannot_be_is_
         let (status, body) = ask(&port, &own, "GET", &format!("/health/checks/{name}"), b"").await;
         assert!(status == 200 && body.contains("\"ok\""), "{name}: {body}");
     }
+    for (check, status, word) in [
+        ("port-listener/1", 503, "No active listener"),
+        ("port-listener/http", 400, "Invalid port"),
+        ("protocol-listener/mqtt", 503, "\"missing\":\"mqtt\""),
+        ("alarms/1", 404, "there is no such check"),
+    ] {
+        let told = ask(&port, &own, "GET", &format!("/health/checks/{check}"), b"").await;
+        assert!(told.0 == status && told.1.contains(word), "{check}: {told:?}");
+    }
 }
 
 #[tokio::test]

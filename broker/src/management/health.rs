@@ -56,6 +56,16 @@ pub fn check(node: &Node, name: &str) -> Option<Response> {
     }))
 }
 
+/// The checks that ask about one port or protocol; `None` if there is no such.
+pub fn check_of(node: &Node, name: &str, of: &str) -> Option<Response> {
+    let outcome = match name {
+        "port-listener" => listens_on(node, of),
+        "protocol-listener" => speaks(node, of),
+        _ => return None,
+    };
+    Some(outcome.unwrap_or_else(Failure::into_response))
+}
+
 async fn alarms(State(api): State<Arc<Api>>, _: Caller) -> Outcome {
     verdict(alarms_of_all(&api.node))
 }
@@ -188,8 +198,12 @@ fn expired(one: certificates::Found) -> Value {
 }
 
 async fn port(State(api): State<Arc<Api>>, _: Caller, Path(port): Path<String>) -> Outcome {
+    listens_on(&api.node, &port)
+}
+
+fn listens_on(node: &Node, port: &str) -> Outcome {
     let wanted: u16 = port.parse().map_err(|_| Failure::bad_request("Invalid port"))?;
-    let ports: Vec<u16> = api.node.ports().iter().map(|port| port.address.port()).collect();
+    let ports: Vec<u16> = node.ports().iter().map(|port| port.address.port()).collect();
     verdict(match ports.contains(&wanted) {
         true => Health {
             port: Some(wanted),
@@ -215,8 +229,12 @@ fn normalised(protocol: &str) -> &str {
 }
 
 async fn protocol(State(api): State<Arc<Api>>, _: Caller, Path(protocol): Path<String>) -> Outcome {
+    speaks(&api.node, &protocol)
+}
+
+fn speaks(node: &Node, protocol: &str) -> Outcome {
     let wanted = normalised(&protocol.to_ascii_lowercase()).to_owned();
-    let mut protocols: Vec<String> = api.node.ports().iter().map(|port| port.protocol.to_owned()).collect();
+    let mut protocols: Vec<String> = node.ports().iter().map(|port| port.protocol.to_owned()).collect();
     protocols.dedup();
     verdict(match protocols.contains(&wanted) {
         true => Health {

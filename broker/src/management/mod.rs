@@ -79,7 +79,7 @@ pub use elsewhere::answer as answer_node;
 use failure::Failure;
 pub use features::{Deprecated, ENABLED as FEATURE_FLAGS, deprecated};
 use guesses::Guesses;
-pub use health::check as health_check;
+pub use health::{check as health_check, check_of as health_check_of};
 pub use openapi::text as openapi;
 pub use policies::shape as policy_shape;
 
