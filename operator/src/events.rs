@@ -105,6 +105,7 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
             ("CertificateValid", "False") => true,
             ("SettingsInForce", "False") if now.reason == "Refused" => true,
             ("Monitored", "False") if now.reason == "Refused" => true,
+            ("MemoryGuaranteed", "False") => false,
             ("Paused", "True") => false,
             ("Paused" | "Degraded", "False") | ("ReconcileSuccess", "True") if began(now) => false,
             _ => return None,

@@ -18,6 +18,7 @@ pub mod keys;
 pub mod leave;
 pub mod level;
 mod members;
+mod memory;
 pub mod names;
 pub mod nodes;
 pub mod observe;

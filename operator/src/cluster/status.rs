@@ -13,6 +13,7 @@ use super::image::Reference;
 use super::leave::TIMED_OUT;
 use super::level;
 use super::members;
+use super::memory;
 use super::names::{Names, selector_text};
 use super::pace::Pace;
 use super::plan::{Plan, Step};
@@ -23,8 +24,8 @@ use super::situation::{PodSeen, Situation};
 use super::volumes;
 use crate::conditions::{Claim, claim, stamped};
 use crate::crd::{
-    Binding, ClusterSecretStatus, DefaultUser, ObjectName, Phase, RabbitCluster, RabbitClusterStatus, RolledBack,
-    Summary, Version,
+    Binding, ClusterSecretStatus, DefaultUser, ObjectName, Phase, RabbitCluster, RabbitClusterStatus, Resources,
+    RolledBack, Summary, Version,
 };
 use crate::kstatus::derived;
 
@@ -109,6 +110,7 @@ pub fn status(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome, now:
     let rolled_back = carried.map_or(old.rolled_back.clone(), |carried| carried.rolled_back.clone());
     let secret = carried.map_or(old.cluster_secret, |carried| carried.secret);
     let view = View {
+        resources: &cluster.spec.resources,
         rolled_back: rolled_back.as_ref(),
         nodes,
         seen,
@@ -279,6 +281,7 @@ fn cause(problem: &str) -> &'static str {
 }
 
 struct View<'a> {
+    resources: &'a Resources,
     rolled_back: Option<&'a RolledBack>,
     nodes: u32,
     seen: &'a Situation,
@@ -314,6 +317,7 @@ impl View<'_> {
             self.is_rolled_back(),
             self.is_in_force(),
             level::is_finalised(self.seen),
+            memory::is_guaranteed(self.resources),
             self.is_paused(),
         ];
         let moves = [("Progressing", true), ("SecretRotated", false)];

@@ -125,7 +125,9 @@ fn who_a_node_was_is_remembered_while_its_pod_is_away() {
     let two = || {
         let mut two = seen(vec![pod(0, true), pod(1, true)]);
         let members: Vec<_> = (0..2)
-            .map(|ordinal| serde_json::json!({"name": format!("n{ordinal}"), "uuid": format!("u{ordinal}"), "up": true}))
+            .map(
+                |ordinal| serde_json::json!({"name": format!("n{ordinal}"), "uuid": format!("u{ordinal}"), "up": true}),
+            )
             .collect();
         for (ordinal, pod) in two.pods.iter_mut().enumerate() {
             let told = serde_json::json!({"cluster_id": "c", "node": format!("n{ordinal}"), "serving": true, "members": members});
