@@ -347,3 +347,31 @@ fn charts_and_binaries_have_one_version() {
         assert_eq!(manifest["appVersion"], env!("CARGO_PKG_VERSION"), "{chart}");
     }
 }
+
+#[test]
+fn what_a_catalogue_shows_of_the_operator_are_its_kinds_and_manifests_that_can_be_built() {
+    let manifest: Value = serde_yaml::from_str(&chart_file("warren-operator/Chart.yaml")).unwrap();
+    let part = |name: &str| -> Vec<Value> {
+        let text = manifest["annotations"][format!("artifacthub.io/{name}").as_str()].as_str();
+        serde_yaml::from_str(text.unwrap()).unwrap()
+    };
+    let shown: Vec<Value> = part("crds").iter().map(|shown| shown["kind"].clone()).collect();
+    let kinds = operator::crd::definitions().unwrap();
+    let kinds: Vec<Value> = kinds.iter().map(|kind| kind.spec.names.kind.as_str().into()).collect();
+    assert_eq!(shown, kinds);
+    let examples = part("crdsExamples");
+    let [cluster, policy] = examples.as_slice() else {
+        panic!("one of each kind: {examples:?}");
+    };
+    let built = preview(
+        &serde_yaml::to_string(cluster).unwrap(),
+        "shop",
+        &"localhost/warren:dev".parse().unwrap(),
+    );
+    assert!(built.unwrap().contains("kind: StatefulSet"));
+    let policy: operator::crd::Policy = serde_yaml::from_value(policy.clone()).unwrap();
+    assert_eq!(
+        Some(policy.spec.cluster_ref.name.as_str()),
+        cluster["metadata"]["name"].as_str()
+    );
+}
