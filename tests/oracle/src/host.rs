@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::management::Management;
 use crate::server::{Ctl, Server};
 
 /// Where Debian keeps the scripts that do not switch user.
@@ -54,12 +55,13 @@ struct Ports {
     distribution: u16,
     names: u16,
     admin: u16,
+    prometheus: u16,
 }
 
 impl Ports {
-    /// Five free ports; all are held until the last is known, so they differ.
+    /// Six free ports; all are held until the last is known, so they differ.
     fn free() -> Result<Self> {
-        let held = (0..5)
+        let held = (0..6)
             .map(|_| TcpListener::bind(("127.0.0.1", 0)))
             .collect::<Result<Vec<_>, _>>()?;
         let port = |i: usize| held[i].local_addr().map(|address| address.port());
@@ -69,6 +71,7 @@ impl Ports {
             distribution: port(2)?,
             names: port(3)?,
             admin: port(4)?,
+            prometheus: port(5)?,
         })
     }
 
@@ -94,8 +97,8 @@ pub fn rabbitmq() -> Result<Host> {
     let (dir, ports) = (tempfile::tempdir()?, Ports::free()?);
     let config = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\nlog.console = true\n\
-         log.file = false\n{LIMITS}",
-        ports.amqp, ports.management
+         log.file = false\nprometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {}\n{LIMITS}",
+        ports.amqp, ports.management, ports.prometheus
     );
     let env = rabbitmq_env(dir.path(), &ports, &config, PLUGINS)?;
     let names = Command::new("epmd")
@@ -154,8 +157,8 @@ pub fn warren(binary: &Path, with_management: bool) -> Result<Host> {
     let (dir, ports) = (tempfile::tempdir()?, Ports::free()?);
     let config = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\nadmin.tcp.port = {}\n\
-         consumer_max_per_channel = 30\n{LIMITS}",
-        ports.amqp, ports.management, ports.admin
+         prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {}\nconsumer_max_per_channel = 30\n{LIMITS}",
+        ports.amqp, ports.management, ports.admin, ports.prometheus
     );
     let env = rabbitmq_env(dir.path(), &ports, &config, PLUGINS)?;
     let mut command = Command::new(binary);
@@ -244,7 +247,11 @@ fn wait_until_up(
 /// One attempt to reach AMQP and, if it is wanted, the management API.
 fn reach(name: &str, ports: &Ports, ctl: Ctl, with_management: bool) -> Result<Server> {
     let management = with_management.then(|| ports.management_url());
-    let server = Server::connect(name, &ports.amqp_url(), management.as_deref(), Some(ctl))?;
+    let prometheus = Management::new(&format!("http://guest:guest@127.0.0.1:{}", ports.prometheus))?;
+    let server = Server {
+        prometheus: Some(prometheus),
+        ..Server::connect(name, &ports.amqp_url(), management.as_deref(), Some(ctl))?
+    };
     if let Some(management) = &server.management {
         let (status, _) = management.call("GET", "/api/overview", None)?;
         ensure!(status == 200, "GET /api/overview: HTTP {status}");

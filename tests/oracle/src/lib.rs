@@ -15,6 +15,7 @@ pub mod lex;
 pub mod lines;
 pub mod management;
 pub mod methods;
+pub mod metrics;
 pub mod octets;
 pub mod report;
 pub mod script;

@@ -147,6 +147,7 @@ pub(crate) mod tests {
             user: String::new(),
             password: String::new(),
             management: None,
+            prometheus: None,
             ctl: None,
             version,
             platform: "Erlang".into(),

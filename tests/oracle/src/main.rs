@@ -9,7 +9,7 @@ use clap::Parser;
 use oracle::host::{self, Host};
 use oracle::script::Behaviour;
 use oracle::server::Server;
-use oracle::{behaviours, definitions, report};
+use oracle::{behaviours, definitions, metrics, report};
 
 /// Plays AMQP 0-9-1 behaviours against RabbitMQ and Warren and compares both with what is right.
 #[derive(Parser)]
@@ -61,8 +61,9 @@ fn run(cli: &Cli) -> Result<bool> {
     if cli.cli {
         return run_cli(cli);
     }
-    let moves = cli.filter.is_empty() || cli.filter.iter().any(|text| definitions::NAME.contains(text));
-    let chosen = chosen(&cli.filter, moves)?;
+    let asks_for = |name: &str| cli.filter.is_empty() || cli.filter.iter().any(|text| name.contains(text));
+    let (moves, scrapes) = (asks_for(definitions::NAME), asks_for(metrics::NAME));
+    let chosen = chosen(&cli.filter, moves || scrapes)?;
     if cli.list {
         chosen.iter().for_each(|behaviour| println!("{}", behaviour.name));
         return Ok(true);
@@ -74,19 +75,21 @@ fn run(cli: &Cli) -> Result<bool> {
     } else {
         report::print(&mut std::io::stdout().lock(), &chosen, &columns)?;
     }
-    let moved = match &servers[..] {
-        [from, to] if moves && !cli.without_management => moved(from, to),
+    let both = match &servers[..] {
+        [first, second] if !cli.without_management => {
+            let moved = !moves || told(definitions::NAME, &definitions::move_there_and_back(first, second));
+            (!scrapes || told(metrics::NAME, &metrics::compare(first, second))) && moved
+        }
         _ => true,
     };
-    Ok(moved && columns.iter().all(|column| column.failed() == 0))
+    Ok(both && columns.iter().all(|column| column.failed() == 0))
 }
 
 /// What takes two servers, told on standard error: the columns are of one server each.
-fn moved(from: &Server, to: &Server) -> bool {
-    let outcome = definitions::move_there_and_back(from, to);
-    match &outcome {
-        Ok(()) => eprintln!("ok    {}", definitions::NAME),
-        Err(why) => eprintln!("FAIL  {}\n      {why:#}", definitions::NAME),
+fn told(name: &str, outcome: &Result<()>) -> bool {
+    match outcome {
+        Ok(()) => eprintln!("ok    {name}"),
+        Err(why) => eprintln!("FAIL  {name}\n      {why:#}"),
     }
     outcome.is_ok()
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
 use serde_json::Value;
 
@@ -72,6 +72,17 @@ impl Management {
             answer.status().as_u16(),
             serde_json::from_str(&text).unwrap_or(Value::Null),
         ))
+    }
+
+    /// The text of a page.
+    ///
+    /// # Errors
+    /// No HTTP answer, or one that is none.
+    pub fn text(&self, path: &str) -> Result<String> {
+        let url = format!("{}{path}", self.base);
+        let mut answer = self.agent.get(&url).call().with_context(|| url.clone())?;
+        ensure!(answer.status() == 200, "GET {url}: HTTP {}", answer.status());
+        answer.body_mut().read_to_string().with_context(|| url.clone())
     }
 
     /// Host and port.

@@ -25,6 +25,8 @@ pub struct Server {
     pub password: String,
     /// Management API, if reachable; behaviours that need it are skipped otherwise.
     pub management: Option<Management>,
+    /// Where Prometheus reads, once the plugin runs.
+    pub prometheus: Option<Management>,
     /// Administration command with its leading arguments and environment; as for management.
     pub ctl: Option<Ctl>,
     /// Announced major and minor version.
@@ -62,6 +64,7 @@ impl Server {
             user: authority.userinfo.username,
             password: authority.userinfo.password,
             management: management.map(Management::new).transpose()?,
+            prometheus: None,
             ctl,
             version: version(&text("version")?)?,
             platform: text("platform")?,
