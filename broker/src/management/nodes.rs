@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     host::{FileCounts, alarms},
-    observe::{self, Change, Past, Span, WholeReading},
+    observe::{self, Change, Machine, Past, Span, WholeReading},
 };
 
 /// The routes of this resource.
@@ -33,6 +33,10 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/nodes/{node}", get(one))
         .route("/nodes/{node}/memory", get(memory))
         .route("/nodes/{node}/memory/relative", get(memory_relative))
+        .route("/nodes/{node}/memory/ets", get(tables))
+        .route("/nodes/{node}/memory/ets/relative", get(tables))
+        .route("/nodes/{node}/memory/ets/{filter}", get(tables_of))
+        .route("/nodes/{node}/memory/ets/{filter}/relative", get(tables_of))
 }
 
 fn mechanisms(api: &Api) -> Vec<Described> {
@@ -145,7 +149,7 @@ fn io(files: &FileCounts, course: &Course) -> NodeIo {
 }
 
 /// What came and went, and what happened to files and definitions.
-fn counts(api: &Api, files: &FileCounts, course: &Course) -> Rates {
+fn counts(api: &Api, (files, machine): (&FileCounts, &Machine), course: &Course) -> Rates {
     let mut rates = Rates::default();
     let now = api.node.counters().read();
     for (name, number) in CHURN {
@@ -154,6 +158,9 @@ fn counts(api: &Api, files: &FileCounts, course: &Course) -> Rates {
     for (name, number) in FILES {
         course.set(&mut rates, name, number(files), |whole| number(&whole.files));
     }
+    course.set(&mut rates, "context_switches", machine.context_switches, |whole| {
+        whole.machine.context_switches
+    });
     let definitions = api.node.snapshot().generation().0;
     course.set(&mut rates, "mnesia_disk_tx_count", definitions, |whole| {
         whole.definitions
@@ -222,7 +229,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         memory: None,
         binary: None,
         io: io(&files, &course),
-        counts: counts(api, &files, &course),
+        counts: counts(api, (&files, &machine), &course),
     }
 }
 
@@ -341,6 +348,25 @@ async fn memory_relative(
     memory_of((&api, &caller, &node), &others, &query, shares).await
 }
 
+/// The tables of an Erlang machine, of which there are none: what RabbitMQ answers to a filter that none fits.
+fn no_tables(api: &Api, node: &str, query: &Parameters) -> Outcome {
+    member(api, node)?;
+    query.one(json!({"ets_tables_memory": "no_tables"}))
+}
+
+async fn tables(State(api): State<Arc<Api>>, _: Monitor, Path(node): Path<String>, query: Parameters) -> Outcome {
+    no_tables(&api, &node, &query)
+}
+
+async fn tables_of(
+    State(api): State<Arc<Api>>,
+    _: Monitor,
+    Path((node, _)): Path<(String, String)>,
+    query: Parameters,
+) -> Outcome {
+    no_tables(&api, &node, &query)
+}
+
 fn named(parts: Vec<(&'static str, u64)>) -> serde_json::Map<String, Value> {
     parts
         .into_iter()
@@ -369,6 +395,32 @@ mod tests {
         host::started_blank,
         management::{answer_node, pages},
     };
+
+    #[tokio::test]
+    async fn a_node_has_no_tables_of_an_erlang_machine_and_says_so_as_rabbitmq_does() {
+        let (_folder, node) = started_blank().await;
+        for (path, expected) in [
+            ("/memory/ets", Some("no_tables")),
+            ("/memory/ets/relative", Some("no_tables")),
+            ("/memory/ets/management", Some("no_tables")),
+            ("/memory/ets/management/relative", Some("no_tables")),
+            ("/memory/ets/relative/management", None),
+        ] {
+            let page = link::Page {
+                method: "GET".to_owned(),
+                path: format!("/nodes/{}{path}", node.name()),
+                user: "guest".to_owned(),
+                reason: None,
+            };
+            let (status, body) = answer_node(pages(node.clone(), Arc::default()), page).await.unwrap();
+            let answer: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(
+                (status == 200, answer["ets_tables_memory"].as_str()),
+                (expected.is_some(), expected),
+                "{path}"
+            );
+        }
+    }
 
     #[tokio::test]
     async fn a_node_tells_what_its_memory_is_used_for_when_it_is_asked() {

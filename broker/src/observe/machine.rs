@@ -2,6 +2,7 @@
 //!
 //! What cannot be read counts as zero; nothing is guessed. Memory and disk belong to the alarms.
 
+use nix::sys::resource::{UsageWho, getrusage};
 use std::fs;
 
 /// What the kernel says about this process and its machine.
@@ -17,6 +18,8 @@ pub struct Machine {
     pub threads: u64,
     /// Most threads of this process.
     pub threads_max: u64,
+    /// How often a processor went from one of them to another, ever since it began.
+    pub context_switches: u64,
 }
 
 /// The libraries that encrypt, as they are built in.
@@ -47,7 +50,16 @@ pub fn look() -> Machine {
         processors: std::thread::available_parallelism().map_or(0, |n| n.get() as u64),
         threads: fs::read_dir("/proc/self/task").map_or(0, |all| all.count() as u64),
         threads_max: soft_limit(&limits, "Max processes"),
+        context_switches: context_switches(),
     }
+}
+
+fn context_switches() -> u64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else {
+        return 0;
+    };
+    let both = usage.voluntary_context_switches() + usage.involuntary_context_switches();
+    u64::try_from(both).unwrap_or(0)
 }
 
 /// A line such as `Max open files   1024   4096   files`.
@@ -92,5 +104,7 @@ mod tests {
     fn this_process_has_descriptors_and_threads() {
         let machine = look();
         assert!(machine.descriptors_used > 2 && machine.threads > 0 && machine.processors > 0);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        assert!(look().context_switches > machine.context_switches);
     }
 }

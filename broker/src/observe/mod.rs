@@ -13,6 +13,7 @@ mod memory_metrics;
 mod metrics;
 mod mirror_metrics;
 mod node_metrics;
+mod pairs;
 mod prometheus;
 mod queue_metrics;
 mod reading;

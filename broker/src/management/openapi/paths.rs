@@ -208,6 +208,10 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
         "/nodes/{node}/memory",
         &[get("What a node's memory is used for, in octets", OBJECT)],
     ),
+    ("/nodes/{node}/memory/ets", TABLES),
+    ("/nodes/{node}/memory/ets/relative", TABLES),
+    ("/nodes/{node}/memory/ets/{filter}", TABLES),
+    ("/nodes/{node}/memory/ets/{filter}/relative", TABLES),
     (
         "/nodes/{node}/memory/relative",
         &[get("The same in parts of a hundred", OBJECT)],
@@ -434,6 +438,9 @@ pub(super) const PATHS: &[(&str, &[Operation])] = &[
     ),
     ("/whoami", &[get("Who is logged in", one::<WhoAmI>)]),
 ];
+
+/// What only an Erlang machine has.
+const TABLES: &[Operation] = &[get("The tables of an Erlang machine: there are none", OBJECT)];
 
 const HEALTH: &[Operation] = &[get("200 when all is well, 503 with the reason when not", one::<Health>)];
 const DEFINITIONS: &[Operation] = &[
