@@ -194,6 +194,7 @@ impl Batch {
     /// A batch begins: time and topology are those of now.
     pub fn begin(&mut self) {
         self.now = self.node.now();
+        self.counts_flows = self.node.counts_flows();
         let snapshot = self.node.snapshot();
         self.legs.look_at(&snapshot);
         self.routes.refresh(&snapshot);

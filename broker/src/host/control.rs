@@ -387,6 +387,7 @@ impl Task {
         let Some(got) = got else {
             if let Some(out) = self.client.outbox().lock().channel(number) {
                 out.counts.get_empty += 1;
+                out.count_from(cell.id, |counts| counts.get_empty += 1);
             }
             return Ok(Answer::Empty);
         };

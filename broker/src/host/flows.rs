@@ -1,11 +1,13 @@
-//! Who feeds whom, where `management.rates_mode = detailed` asks for it: what each channel got from each queue and published to each
-//! exchange, and what each exchange brought into each queue.
+//! Who feeds whom: what each channel got from each queue and published to each exchange, what that brought into each queue, and what
+//! each exchange did.
 //!
-//! Without that mode a message costs one look here. Pairs are bounded: one that comes when there are too many is not counted (I7).
+//! Counted where `management.rates_mode = detailed` or `prometheus.return_per_object_metrics` asks for it, and from the first time on
+//! that Prometheus reads it; otherwise a message costs one look here. Pairs are bounded: one that comes when there are too many is not
+//! counted (I7).
 
 use model::{ConnectionId, QueueId};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use super::{
     client::Client,
@@ -25,6 +27,8 @@ pub enum Flow {
     Delivered(QueueId, (ConnectionId, u16)),
     /// From a channel to an exchange, by the id of its counters.
     Published(u64, (ConnectionId, u16)),
+    /// From a channel by way of an exchange to a queue.
+    Through((ConnectionId, u16), u64, QueueId),
     /// From an exchange to a queue.
     Routed(u64, QueueId),
 }
@@ -34,6 +38,7 @@ pub enum Flow {
 pub struct ChannelFlows {
     delivered: BTreeMap<QueueId, ChannelCounts>,
     published: BTreeMap<u64, ChannelCounts>,
+    through: BTreeMap<(u64, QueueId), u64>,
 }
 
 /// What one exchange brought into queues.
@@ -58,14 +63,31 @@ impl ChannelOut {
         }
     }
 
-    /// Counts what was acknowledged, of queues of this node.
+    /// Counts what `basic.get` took.
+    pub fn count_got(&mut self, queue: QueueId, no_ack: bool, redelivered: bool) {
+        self.count_from(queue, |counts| {
+            counts.redelivered += u64::from(redelivered);
+            counts.got += u64::from(!no_ack);
+            counts.got_no_ack += u64::from(no_ack);
+        });
+    }
+
+    /// Counts what was acknowledged.
     pub fn count_acked<'a>(&mut self, places: impl Iterator<Item = &'a Place>) {
         if self.flows.is_none() {
             return;
         }
         for place in places {
-            if let Place::Here { cell, .. } = place {
-                self.count_from(cell.id, |counts| counts.acked += 1);
+            self.count_from(place.queue(), |counts| counts.acked += 1);
+        }
+    }
+
+    /// Counts what an exchange brought into queues of what was published here.
+    pub fn count_through(&mut self, exchange: u64, queues: &BTreeMap<QueueId, u64>) {
+        let Some(flows) = &mut self.flows else { return };
+        for (queue, messages) in queues {
+            if let Some(count) = entry(&mut flows.through, (exchange, *queue)) {
+                *count += messages;
             }
         }
     }
@@ -93,14 +115,14 @@ impl ChannelCounts {
 
 impl Routed {
     /// Counts messages that queues got.
-    pub fn add(&self, more: BTreeMap<QueueId, u64>) {
+    pub fn add(&self, more: &BTreeMap<QueueId, u64>) {
         if more.is_empty() {
             return;
         }
         let mut routed = self.0.lock();
         for (queue, messages) in more {
-            if let Some(count) = entry(&mut routed, queue) {
-                *count += messages;
+            if let Some(count) = entry(&mut routed, *queue) {
+                *count += *messages;
             }
         }
     }
@@ -126,17 +148,68 @@ impl Client {
         }
         all
     }
+
+    /// What came from each of its channels by way of an exchange to a queue.
+    fn flows_through(&self) -> Vec<(Flow, ChannelCounts)> {
+        let mut all = Vec::new();
+        for (number, out) in self.outbox().lock().channels() {
+            let Some(flows) = &out.flows else { continue };
+            let channel = (self.id, number);
+            let through = flows.through.iter();
+            all.extend(through.map(|((exchange, queue), messages)| {
+                (Flow::Through(channel, *exchange, *queue), published(*messages))
+            }));
+        }
+        all
+    }
+
+    /// It is counted on its channels from now on.
+    fn count_flows(&self) {
+        let mut state = self.outbox().lock();
+        for (_, out) in state.channels() {
+            out.flows.get_or_insert_default();
+        }
+    }
+}
+
+fn published(messages: u64) -> ChannelCounts {
+    ChannelCounts {
+        published: messages,
+        ..ChannelCounts::default()
+    }
 }
 
 impl Node {
     /// True where it is counted who feeds whom.
     pub fn counts_flows(&self) -> bool {
-        self.config().management.rates_mode == RatesMode::Detailed
+        let config = self.config();
+        let is_told = config.management.rates_mode == RatesMode::Detailed || config.prometheus.per_object;
+        is_told || self.flows_wanted.load(Ordering::Relaxed)
     }
 
-    /// All that was counted so far, in order. Channels of clients of other nodes are among them where they get from queues here.
+    /// Somebody reads who feeds whom: it is counted from now on, on the channels that are open as well.
+    pub fn want_flows(&self) {
+        if self.counts_flows() {
+            return;
+        }
+        self.flows_wanted.store(true, Ordering::Relaxed);
+        let (clients, legs) = (self.clients().all(), self.legs().all());
+        clients.iter().chain(&legs).for_each(|client| client.count_flows());
+    }
+
+    /// What the channels of this node's own clients get and publish, in order.
+    pub fn flows_of_clients(&self) -> Vec<(Flow, ChannelCounts)> {
+        let clients = self.clients().all();
+        let of = |client: &std::sync::Arc<Client>| client.flows().into_iter().chain(client.flows_through());
+        let mut all: Vec<_> = clients.iter().flat_map(of).collect();
+        all.sort_unstable_by_key(|(flow, _)| *flow);
+        all
+    }
+
+    /// All that was counted so far, in order, where rates are told in detail. Channels of clients of other nodes are among them where
+    /// they get from queues here.
     pub fn flows(&self) -> Vec<(Flow, ChannelCounts)> {
-        if !self.counts_flows() {
+        if self.config().management.rates_mode != RatesMode::Detailed {
             return Vec::new();
         }
         let (clients, legs) = (self.clients().all(), self.legs().all());
@@ -146,13 +219,8 @@ impl Node {
             let routed = exchange
                 .routed
                 .read(|queue| snapshot.catalog.queue_by_id(queue).is_some());
-            all.extend(routed.into_iter().map(|(queue, published)| {
-                let counts = ChannelCounts {
-                    published,
-                    ..ChannelCounts::default()
-                };
-                (Flow::Routed(exchange.id, queue), counts)
-            }));
+            let routed = routed.into_iter();
+            all.extend(routed.map(|(queue, messages)| (Flow::Routed(exchange.id, queue), published(messages))));
         }
         all.sort_unstable_by_key(|(flow, _)| *flow);
         all
@@ -184,8 +252,8 @@ mod tests {
     fn pairs_are_bounded_and_those_of_queues_that_are_gone_are_forgotten() {
         let routed = Routed::default();
         let many = (0..PAIRS_MAX as u64 + 5).map(|id| (QueueId(id), 1));
-        routed.add(many.collect());
-        routed.add(BTreeMap::from([(QueueId(0), 2)]));
+        routed.add(&many.collect());
+        routed.add(&BTreeMap::from([(QueueId(0), 2)]));
         assert_eq!(routed.read(|_| true).len(), PAIRS_MAX);
         assert_eq!(routed.read(|queue| queue.0 < 2), [(QueueId(0), 3), (QueueId(1), 1)]);
         assert_eq!(routed.read(|_| true).len(), 2);

@@ -5,7 +5,10 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use store::disk::{Disk, DiskFile, Open};
@@ -20,6 +23,7 @@ pub struct Calls {
     /// Octets of all together.
     pub octets: Counter,
     nanoseconds: Counter,
+    last_ns: AtomicU64,
 }
 
 impl Calls {
@@ -28,12 +32,19 @@ impl Calls {
         Duration::from_nanos(self.nanoseconds.get())
     }
 
+    /// What the last one took.
+    pub fn last(&self) -> Duration {
+        Duration::from_nanos(self.last_ns.load(Ordering::Relaxed))
+    }
+
     fn of<R>(&self, octets: usize, call: impl FnOnce() -> R) -> R {
         let began = Instant::now();
         let result = call();
         self.count.add(1);
         self.octets.add(octets as u64);
-        self.nanoseconds.add(began.elapsed().as_nanos() as u64);
+        let took = began.elapsed().as_nanos() as u64;
+        self.nanoseconds.add(took);
+        self.last_ns.store(took, Ordering::Relaxed);
         result
     }
 }

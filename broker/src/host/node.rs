@@ -133,6 +133,8 @@ pub struct Node {
     counters: NodeCounters,
     /// What queues did that are gone: classic ones, and quorum queues.
     pub(super) retired: Mutex<[Counters; 2]>,
+    /// Somebody has asked who feeds whom.
+    pub(super) flows_wanted: AtomicBool,
 }
 
 impl Snapshot {
@@ -366,6 +368,7 @@ impl Node {
             consumers: AtomicU64::new(0),
             counters: NodeCounters::default(),
             retired: Mutex::default(),
+            flows_wanted: AtomicBool::new(false),
             name,
             config: ArcSwap::from_pointee(config),
         }

@@ -4,7 +4,7 @@
 //! Flushing is combined: whoever wants to flush tries to become the flusher; who fails leaves, because the flusher
 //! looks again. Above the high-water mark deliveries are refused and their consumers parked (I7).
 
-use model::{ConsumerId, DeliveryTag, Generation, Millis};
+use model::{ConsumerId, DeliveryTag, Generation, Millis, QueueId};
 use parking_lot::Mutex;
 use session::{ConsumeRequest, Ledger};
 use std::{
@@ -42,6 +42,8 @@ pub enum Place {
     },
     /// A queue that another node leads.
     There {
+        /// The queue.
+        queue: QueueId,
         /// The way there.
         leg: Arc<Leg>,
         /// The delivery's number on it.
@@ -50,6 +52,14 @@ pub enum Place {
 }
 
 impl Place {
+    /// The queue that the delivery came from.
+    pub fn queue(&self) -> QueueId {
+        match self {
+            Place::Here { cell, .. } => cell.id,
+            Place::There { queue, .. } => *queue,
+        }
+    }
+
     /// True if both are settled by the same.
     pub fn is_beside(&self, other: &Place) -> bool {
         match (self, other) {
@@ -170,11 +180,7 @@ impl ChannelOut {
     /// Books what `basic.get` took, and gives its tag.
     pub fn book_got(&mut self, cell: &Arc<QueueCell>, delivery: queue::Delivery, now: Millis) -> DeliveryTag {
         self.counts.redelivered += u64::from(delivery.redelivered);
-        self.count_from(cell.id, |counts| {
-            counts.redelivered += u64::from(delivery.redelivered);
-            counts.got += u64::from(delivery.slot.is_some());
-            counts.got_no_ack += u64::from(delivery.slot.is_none());
-        });
+        self.count_got(cell.id, delivery.slot.is_none(), delivery.redelivered);
         let Some(slot) = delivery.slot else {
             self.counts.got_no_ack += 1;
             return self.ledger.number();
@@ -188,12 +194,16 @@ impl ChannelOut {
     /// way on which they are settled, if they must be, and the number of the first there.
     pub fn book_far(
         &mut self,
+        queue: QueueId,
         count: usize,
         settled_at: Option<(&Arc<Leg>, u64)>,
         redelivered: bool,
         now: Millis,
     ) -> DeliveryTag {
         let first = self.ledger.upcoming();
+        self.count_from(queue, |counts| {
+            counts.deliver(count as u64, settled_at.is_none(), redelivered)
+        });
         match settled_at {
             None => {
                 self.counts.delivered_no_ack += count as u64;
@@ -202,7 +212,8 @@ impl ChannelOut {
             Some((leg, number)) => {
                 self.counts.delivered += count as u64;
                 for tag in (number..).take(count) {
-                    let place = Place::There { leg: leg.clone(), tag };
+                    let leg = leg.clone();
+                    let place = Place::There { queue, leg, tag };
                     self.ledger.book(place, true, now);
                 }
             }
@@ -212,8 +223,15 @@ impl ChannelOut {
     }
 
     /// Books what `basic.get` took from a queue that another node leads.
-    pub fn book_got_far(&mut self, place: Option<Place>, redelivered: bool, now: Millis) -> DeliveryTag {
+    pub fn book_got_far(
+        &mut self,
+        queue: QueueId,
+        place: Option<Place>,
+        redelivered: bool,
+        now: Millis,
+    ) -> DeliveryTag {
         self.counts.redelivered += u64::from(redelivered);
+        self.count_got(queue, place.is_none(), redelivered);
         let Some(place) = place else {
             self.counts.got_no_ack += 1;
             return self.ledger.number();

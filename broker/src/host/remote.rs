@@ -118,12 +118,16 @@ impl Task {
             no_ack,
         };
         let method = AMQPClass::Basic(basic::AMQPMethod::Get(get));
-        let heard = self.put(number, record, method, Question::Get { no_ack }).await?;
+        let queue = record.id;
+        let heard = self
+            .put(number, record, method, Question::Get { queue, no_ack })
+            .await?;
         if let Heard::Written = heard {
             return Ok(Answer::Written);
         }
         if let Some(out) = self.client.outbox().lock().channel(number) {
             out.counts.get_empty += 1;
+            out.count_from(queue, |counts| counts.get_empty += 1);
         }
         Ok(Answer::Empty)
     }

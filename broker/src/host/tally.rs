@@ -69,7 +69,7 @@ impl Run {
         self.channel == channel && address(self.exchange.as_ref()) == address(exchange)
     }
 
-    fn hand_in(mut self, node: &NodeCounters, client: &Client) {
+    fn hand_in(self, node: &NodeCounters, client: &Client) {
         node.published.add(self.published);
         node.routed.add(self.published - self.returned - self.dropped);
         node.returned.add(self.returned);
@@ -78,7 +78,7 @@ impl Run {
         if let Some(exchange) = &self.exchange {
             exchange.published_in.add(self.published);
             exchange.published_out.add(self.published_out);
-            exchange.routed.add(std::mem::take(&mut self.routed));
+            exchange.routed.add(&self.routed);
         }
         let counts = ChannelCounts {
             published: self.published,
@@ -96,6 +96,7 @@ impl Run {
                 // A confirm may be counted beside another exchange than its publish.
                 let confirmed = 0;
                 out.count_to(exchange.id, &ChannelCounts { confirmed, ..counts });
+                out.count_through(exchange.id, &self.routed);
             }
         }
     }

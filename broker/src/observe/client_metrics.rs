@@ -4,17 +4,17 @@
 
 use super::{
     exposition::{
-        Kind::{self, Counter, Gauge},
+        Kind::{Counter, Gauge},
         Page,
     },
     metrics::Scrape,
+    pairs::{self, OfChannel, Pair},
     samples::ended,
 };
-use crate::host::{ChannelCounts, ChannelView, Client, Traffic};
+use crate::host::{ChannelView, Client, Traffic};
 
 type OfTraffic = (&'static str, fn(&Traffic) -> u64, &'static str);
 type OfView = (&'static str, fn(&ChannelView) -> u64, &'static str);
-type OfChannel = (&'static str, fn(&ChannelCounts) -> u64, &'static str);
 
 const OCTETS: [OfTraffic; 2] = [
     (
@@ -42,6 +42,9 @@ const PACKETS: [OfTraffic; 2] = [
     ),
 ];
 
+/// Counted by channel alone.
+const CONFIRMED: &str = "channel_messages_confirmed_total";
+
 /// What is published on channels.
 const PUBLISHED: [OfChannel; 4] = [
     (
@@ -50,7 +53,7 @@ const PUBLISHED: [OfChannel; 4] = [
         "Total number of messages published into an exchange on a channel",
     ),
     (
-        "channel_messages_confirmed_total",
+        CONFIRMED,
         |c| c.confirmed,
         "Total number of messages published into an exchange and confirmed on the channel",
     ),
@@ -151,8 +154,14 @@ fn traffic(page: &mut Page, scrape: &Scrape<'_>, (name, number, help): OfTraffic
         return page.series(name, &[], open.sum::<u64>() + number(&ended(scrape.node)));
     }
     for client in scrape.clients() {
-        page.series(name, &[("connection", &client.name())], number(&client.traffic()));
+        of_connection(page, name, client, number(&client.traffic()));
     }
+}
+
+/// RabbitMQ calls a connection a channel here.
+fn of_connection(page: &mut Page, name: &str, client: &Client, number: u64) {
+    let connection = client.name();
+    page.series(name, &[("channel", &connection), ("connection", &connection)], number);
 }
 
 fn gauge(page: &mut Page, scrape: &Scrape<'_>, (name, help): (&str, &str), number: impl Fn(&Client) -> u64) {
@@ -162,7 +171,7 @@ fn gauge(page: &mut Page, scrape: &Scrape<'_>, (name, help): (&str, &str), numbe
         return page.series(name, &[], all.sum::<u64>());
     }
     for client in scrape.clients() {
-        page.series(name, &[("connection", &client.name())], number(client));
+        of_connection(page, name, client, number(client));
     }
 }
 
@@ -180,69 +189,62 @@ pub fn connections(page: &mut Page, scrape: &Scrape<'_>) {
     gauge(page, scrape, title, |client| client.channel_count() as u64);
 }
 
-fn each_channel<T>(
-    page: &mut Page,
-    (name, kind, help): (&str, Kind, &str),
-    channels: &[(String, T)],
-    number: impl Fn(&T) -> u64,
-) {
-    page.family(name, kind, help);
-    for (channel, own) in channels {
-        page.series(name, &[("channel", channel)], number(own));
-    }
-}
-
-/// The channels of all connections by name, each with something of it.
-fn channels<T>(scrape: &Scrape<'_>, of: impl Fn(&Client) -> Vec<(u16, T)>) -> Vec<(String, T)> {
-    let named = |client: &std::sync::Arc<Client>| {
-        let connection = client.name();
-        let own = of(client).into_iter();
-        own.map(|(number, own)| (format!("{connection} ({number})"), own))
-            .collect::<Vec<_>>()
-    };
-    scrape.clients().iter().flat_map(named).collect()
-}
-
-/// What channels hold; added up it is what queues have handed out.
+/// What channels hold.
 pub fn channel_numbers(page: &mut Page, scrape: &Scrape<'_>) {
-    if scrape.each {
-        for (name, number, help) in NUMBERS {
-            each_channel(page, (name, Gauge, help), &scrape.channels, number);
+    for (name, number, help) in NUMBERS {
+        page.family(name, Gauge, help);
+        if !scrape.each {
+            let all = scrape.channels.iter().map(|(_, view)| number(view));
+            page.series(name, &[], all.sum::<u64>());
+            continue;
         }
-        return;
+        for (channel, view) in &scrape.channels {
+            page.series(name, &[("channel", channel)], number(view));
+        }
     }
-    let held = scrape.held();
-    let help = "Delivered but not yet acknowledged messages";
-    page.one("channel_messages_unacked", Gauge, help, &[], held.unacked.messages);
-    page.one(
-        "channel_consumers",
-        Gauge,
-        "Consumers on a channel",
-        &[],
-        held.consumers,
-    );
-    let limits = scrape.clients().iter().flat_map(|client| client.channel_limits());
-    let limits: u64 = limits.map(|(_, (_, limit))| u64::from(limit)).sum();
-    let help = "Total limit of unacknowledged messages for all consumers on a channel";
-    page.one("channel_prefetch", Gauge, help, &[], limits);
 }
 
 /// What was published on channels; the sums are among the node's families.
 pub fn published(page: &mut Page, scrape: &Scrape<'_>) {
-    of_each(page, scrape, &PUBLISHED);
+    if scrape.each {
+        of_pairs(page, "exchange", &PUBLISHED, &pairs::published(scrape, &PUBLISHED));
+    }
 }
 
 /// What was delivered on channels; the sums are among the node's families.
 pub fn delivered(page: &mut Page, scrape: &Scrape<'_>) {
-    of_each(page, scrape, &DELIVERED);
+    if scrape.each {
+        of_pairs(page, "queue", &DELIVERED, &pairs::delivered(scrape, &DELIVERED));
+    }
 }
 
-fn of_each(page: &mut Page, scrape: &Scrape<'_>, families: &[OfChannel]) {
+fn of_pairs(page: &mut Page, of: &str, families: &[OfChannel], pairs: &[Pair]) {
+    for (name, number, help) in families {
+        page.family(name, Counter, help);
+        let is_confirms = *name == CONFIRMED;
+        for pair in pairs.iter().filter(|pair| !(is_confirms && pair.shares_confirms)) {
+            let mut labels = vec![("channel", pair.channel.as_str()), ("vhost", pair.vhost.as_str())];
+            labels.extend(pair.with.as_deref().map(|with| (of, with)));
+            page.series(name, &labels, number(&pair.counts));
+        }
+    }
+}
+
+/// What was published on channels by way of exchanges to queues; the sum is among the node's families.
+pub fn brought(page: &mut Page, scrape: &Scrape<'_>) {
     if !scrape.each {
         return;
     }
-    let channels = channels(scrape, Client::channel_counts);
-    for (name, number, help) in families {
-        each_channel(page, (name, Counter, help), &channels, number);
+    let name = "queue_messages_published_total";
+    page.family(name, Counter, "Total number of messages published to queues");
+    for way in pairs::ways(scrape) {
+        let labels = [
+            ("channel", way.channel.as_str()),
+            ("queue_vhost", way.vhost.as_str()),
+            ("queue", way.queue.as_str()),
+            ("exchange_vhost", way.vhost.as_str()),
+            ("exchange", way.exchange.as_str()),
+        ];
+        page.series(name, &labels, way.messages);
     }
 }

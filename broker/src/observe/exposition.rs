@@ -12,6 +12,10 @@ pub enum Kind {
     Counter,
     /// They come and go.
     Gauge,
+    /// RabbitMQ says nothing of them: alarms and names.
+    Untyped,
+    /// A count of things and the sum of their sizes.
+    Summary,
 }
 
 /// Names and values that tell series of a family apart.
@@ -50,6 +54,8 @@ impl Page {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Untyped => "untyped",
+            Kind::Summary => "summary",
         };
         // Writing to a String cannot fail.
         let _ = write!(self.text, "# TYPE {name} {kind}\n# HELP {name} {help}\n");

@@ -39,7 +39,7 @@ const GROUPS: [(&str, &str, Write); 22] = [
     ("channel_metrics", DETAILED, clients::channel_numbers),
     ("channel_exchange_metrics", DETAILED, clients::published),
     ("channel_queue_metrics", DETAILED, clients::delivered),
-    ("channel_queue_exchange_metrics", DETAILED, queues::published),
+    ("channel_queue_exchange_metrics", DETAILED, clients::brought),
     ("queue_exchange_metrics", DETAILED, queues::published),
     ("queue_coarse_metrics", DETAILED, queues::coarse),
     ("queue_consumer_count", DETAILED, queues::consumers),
@@ -74,8 +74,15 @@ const EACH: [Write; 5] = [
     node::logins_by_source,
     clients::published,
     clients::delivered,
-    queues::published,
+    clients::brought,
     queues::delivered,
+];
+
+/// Groups for which it has to be counted who feeds whom.
+const OF_FLOWS: [&str; 3] = [
+    "channel_exchange_metrics",
+    "channel_queue_metrics",
+    "channel_queue_exchange_metrics",
 ];
 
 /// A queue's name and place with its numbers.
@@ -89,6 +96,8 @@ pub struct QueueRow {
     pub is_quorum: bool,
     /// How its reign goes, of a queue with copies that is led here.
     pub reign: Option<Reign>,
+    /// The timestamp at its head, where it is led here and each queue is told of.
+    pub head_timestamp: Option<u64>,
     /// Its numbers.
     pub reading: QueueReading,
 }
@@ -140,6 +149,7 @@ impl<'a> Scrape<'a> {
                     queue: record.name.to_string(),
                     is_quorum: record.is_quorum(),
                     reign: record.is_quorum().then(|| self.node.reign_of(record.id)).flatten(),
+                    head_timestamp: self.each.then(|| self.node.head_timestamp(record)).flatten(),
                     reading: QueueReading { counts, counters },
                 }
             };
@@ -191,12 +201,16 @@ fn page(scrape: &Scrape<'_>) -> Page {
 }
 
 /// Every family, things added up.
-pub fn whole(node: &Node) -> String {
-    everything(&Scrape::new(node, false, None))
+pub async fn whole(node: &Node) -> String {
+    let channels = channels(node, None).await;
+    let mut scrape = Scrape::new(node, false, None);
+    scrape.channels = channels;
+    everything(&scrape)
 }
 
 /// Every family, one series for each queue and connection.
 pub async fn per_object(node: &Node) -> String {
+    node.want_flows();
     let channels = channels(node, None).await;
     let mut scrape = Scrape::new(node, true, None);
     scrape.channels = channels;
@@ -235,6 +249,9 @@ fn everything(scrape: &Scrape<'_>) -> String {
 
 /// The groups of families that are asked for, one series for each thing; those in some virtual hosts if these are named.
 pub async fn detailed(node: &Node, groups: &[&str], vhosts: Option<BTreeSet<String>>) -> String {
+    if OF_FLOWS.iter().any(|group| groups.contains(group)) {
+        node.want_flows();
+    }
     let channels = match groups.contains(&"channel_metrics") {
         true => channels(node, vhosts.as_ref()).await,
         false => Vec::new(),

@@ -59,7 +59,8 @@ fn check(page: &str) -> BTreeMap<String, Family> {
         assert!(is_name(name), "{name}");
         assert!(!family.help.is_empty(), "{name} has no help");
         let is_counter = family.kind == "counter";
-        assert!(is_counter || family.kind == "gauge", "{name} is a {}", family.kind);
+        let is_number = is_counter || family.kind == "gauge";
+        assert!(is_number || family.kind == "untyped", "{name} is a {}", family.kind);
         assert_eq!(is_counter, name.ends_with("_total"), "{name} is a {}", family.kind);
         let units = ["milliseconds", "ms", "kilobytes", "kb", "megabytes", "mb", "minutes"];
         let mut words = name.split('_');
@@ -74,7 +75,7 @@ fn check(page: &str) -> BTreeMap<String, Family> {
 async fn every_page_is_well_formed() {
     let (_folder, node) = node().await;
     let pages = [
-        whole(&node),
+        whole(&node).await,
         per_object(&node).await,
         detailed(&node, &all_groups(), None).await,
         detailed(&node, &[], None).await,
@@ -137,7 +138,7 @@ const OVERVIEW: &str = "rabbitmq_build_info rabbitmq_identity_info rabbitmq_queu
 #[tokio::test]
 async fn the_overview_dashboards_find_every_family_that_they_query() {
     let (_folder, node) = node().await;
-    for page in [whole(&node), per_object(&node).await] {
+    for page in [whole(&node).await, per_object(&node).await] {
         let families = check(&page);
         let missing: Vec<_> = OVERVIEW
             .split_whitespace()
@@ -145,7 +146,7 @@ async fn the_overview_dashboards_find_every_family_that_they_query() {
             .collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
-    let identity = &check(&whole(&node))["rabbitmq_identity_info"].series;
+    let identity = &check(&whole(&node).await)["rabbitmq_identity_info"].series;
     let labels = [
         "rabbitmq_node=",
         "rabbitmq_cluster=",
@@ -180,7 +181,7 @@ const SELECTED: [&str; 16] = [
 #[tokio::test]
 async fn dashboards_find_the_series_that_they_select_by_labels() {
     let (_folder, node) = node().await;
-    let families = check(&whole(&node));
+    let families = check(&whole(&node).await);
     let all: BTreeSet<&String> = families.values().flat_map(|family| &family.series).collect();
     let missing: Vec<_> = SELECTED
         .iter()
@@ -204,7 +205,7 @@ async fn our_own_families_and_alerts_are_documented() {
     let (_folder, node) = node().await;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/monitoring.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let families = check(&whole(&node));
+    let families = check(&whole(&node).await);
     for name in families.keys().filter(|name| name.starts_with(OWN)) {
         assert!(text.contains(&format!("`{name}`")), "{name} is not documented");
     }
@@ -229,7 +230,7 @@ fn named(query: &str) -> impl Iterator<Item = &str> {
 #[tokio::test]
 async fn the_operators_alerts_and_dashboard_query_what_is_here() {
     let (_folder, node) = node().await;
-    let families = check(&whole(&node));
+    let families = check(&whole(&node).await);
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let of = |file: &str, before: &'static str| {
         let text = std::fs::read_to_string(root.join(file)).unwrap();

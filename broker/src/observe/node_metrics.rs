@@ -6,12 +6,14 @@
 use queue::Counters;
 
 use super::{
+    Machine,
     exposition::{
-        Kind::{Counter, Gauge},
+        Kind::{Counter, Gauge, Untyped},
         Labels, Page,
     },
     look,
     metrics::Scrape,
+    run_queue,
 };
 use crate::host::{Assured, Attempts, Node, NodeCounts, RABBITMQ_VERSION, Way, alarms};
 
@@ -247,7 +249,7 @@ pub fn who(page: &mut Page, scrape: &Scrape<'_>) {
         ("product_name", "Warren"),
         ("product_version", env!("CARGO_PKG_VERSION")),
     ];
-    page.one("build_info", Gauge, "RabbitMQ & product version info", build, 1);
+    page.one("build_info", Untyped, "RabbitMQ & product version info", build, 1);
     let identity: Labels<'_> = &[
         ("rabbitmq_node", name),
         ("rabbitmq_cluster", &cluster),
@@ -255,7 +257,7 @@ pub fn who(page: &mut Page, scrape: &Scrape<'_>) {
     ];
     page.one(
         "identity_info",
-        Gauge,
+        Untyped,
         "RabbitMQ node & cluster identity info",
         identity,
         1,
@@ -296,6 +298,11 @@ pub fn coarse(page: &mut Page, scrape: &Scrape<'_>) {
     for (name, value, help) in gauges {
         page.one(name, Gauge, help, &[], value);
     }
+    let (name, help) = (
+        "erlang_scheduler_context_switches_total",
+        "Total number of context switches of its threads",
+    );
+    page.one(name, Counter, help, &[], machine.context_switches);
 }
 
 /// What the node may use, and whether it uses too much.
@@ -303,7 +310,7 @@ pub fn limits(page: &mut Page, scrape: &Scrape<'_>) {
     let node = scrape.node;
     let machine = look();
     let away = node.snapshot().catalog.nodes().filter(|other| !other.up).count();
-    let gauges: [(&str, u64, &str); 9] = [
+    let gauges: [(&str, u64, &str); 7] = [
         (
             "process_max_fds",
             machine.descriptors_max,
@@ -325,6 +332,28 @@ pub fn limits(page: &mut Page, scrape: &Scrape<'_>) {
             "Free disk space low watermark in bytes",
         ),
         ("erlang_processes_limit", machine.threads_max, "Threads limit"),
+        ("erlang_scheduler_run_queue", run_queue(), "Threads that run or could"),
+        (
+            "unreachable_cluster_peers_count",
+            away as u64,
+            "Number of peers in the cluster the current node cannot reach.",
+        ),
+    ];
+    for (name, value, help) in gauges {
+        page.one(name, Gauge, help, &[], value);
+    }
+    alarms_in_effect(page, scrape, &machine);
+    let uptime_ms = node.now().0.saturating_sub(node.started_at().0);
+    let seconds = uptime_ms as f64 / 1000.0;
+    page.one("erlang_uptime_seconds", Gauge, "Node uptime", &[], seconds);
+    let help = "Seconds after which a silent node counts as gone";
+    let silence = node.config().node.down_after;
+    page.one("erlang_net_ticktime_seconds", Gauge, help, &[], silence);
+}
+
+fn alarms_in_effect(page: &mut Page, scrape: &Scrape<'_>, machine: &Machine) {
+    let node = scrape.node;
+    let all: [(&str, u64, &str); 3] = [
         (
             "alarms_memory_used_watermark",
             node.alarms().memory().into(),
@@ -340,21 +369,10 @@ pub fn limits(page: &mut Page, scrape: &Scrape<'_>) {
             (machine.descriptors_used >= machine.descriptors_max).into(),
             "is 1 if file descriptor limit alarm is in effect",
         ),
-        (
-            "unreachable_cluster_peers_count",
-            away as u64,
-            "Number of peers in the cluster the current node cannot reach.",
-        ),
     ];
-    for (name, value, help) in gauges {
-        page.one(name, Gauge, help, &[], value);
+    for (name, value, help) in all {
+        page.one(name, Untyped, help, &[], value);
     }
-    let uptime_ms = node.now().0.saturating_sub(node.started_at().0);
-    let seconds = uptime_ms as f64 / 1000.0;
-    page.one("erlang_uptime_seconds", Gauge, "Node uptime", &[], seconds);
-    let help = "Seconds after which a silent node counts as gone";
-    let silence = node.config().node.down_after;
-    page.one("erlang_net_ticktime_seconds", Gauge, help, &[], silence);
 }
 
 /// What happened to the files of messages.

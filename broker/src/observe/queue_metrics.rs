@@ -232,10 +232,24 @@ pub fn held(page: &mut Page, scrape: &Scrape<'_>) {
     for (name, number, help) in HELD {
         family(page, scrape, (name, Gauge, help), |row| number(&row.reading.counts));
     }
+    head_timestamps(page, scrape);
     let title = ("queue_process_memory_bytes", Gauge, "Memory in bytes used by the queue");
     family(page, scrape, title, |row| row.reading.memory_bytes());
     for (name, number, help) in STORED {
         family(page, scrape, (name, Counter, help), |row| number(&row.reading.counters));
+    }
+}
+
+/// How old the head of each classic queue is. Added up that would say nothing, so the sums have none.
+fn head_timestamps(page: &mut Page, scrape: &Scrape<'_>) {
+    let name = "queue_head_message_timestamp";
+    page.family(name, Gauge, "Timestamp of the first message in the queue, if any");
+    for row in scrape.queues().iter().filter(|row| scrape.each && !row.is_quorum) {
+        let labels: Labels<'_> = &[("vhost", row.vhost.as_str()), ("queue", row.queue.as_str())];
+        let seconds = row
+            .head_timestamp
+            .map_or_else(|| "NaN".to_owned(), |seconds| seconds.to_string());
+        page.series(name, labels, seconds);
     }
 }
 
@@ -256,6 +270,20 @@ pub fn raft(page: &mut Page, scrape: &Scrape<'_>) {
             let labels: Labels<'_> = &[("vhost", row.vhost.as_str()), ("queue", row.queue.as_str())];
             page.series(name, labels, number(&reign, &counts));
         }
+    }
+    // Mirrors write beside the own log: whoever waits for both waits for the slower.
+    let sync = scrape.node.keeping().meter.syncs.last();
+    let latency = |reign: &Reign| reign.latency.max(sync).as_secs_f64();
+    let name = "raft_entry_commit_latency_seconds";
+    page.family(name, Gauge, "Time taken for a log entry to be committed");
+    if !scrape.each {
+        let sum: f64 = reigns().map(|(_, (reign, _))| latency(&reign)).sum();
+        // A sum of nothing is a negative zero.
+        return page.series(name, &[], sum + 0.0);
+    }
+    for (row, (reign, _)) in reigns() {
+        let labels: Labels<'_> = &[("vhost", row.vhost.as_str()), ("queue", row.queue.as_str())];
+        page.series(name, labels, latency(&reign));
     }
 }
 

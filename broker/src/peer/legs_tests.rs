@@ -3,7 +3,7 @@
 use crate::{
     cluster::resolver::Resolver,
     config::{self, ServerArgs, Watermark},
-    host::{self, Afterwards, Node, listener},
+    host::{self, Afterwards, ChannelCounts, Flow, Node, listener},
     peer::{self, Peers},
     process::Process,
 };
@@ -335,6 +335,50 @@ async fn deliveries_are_numbered_anew_and_settled_one_by_one_or_together() {
     channel.close(200, "done".into()).await.unwrap();
     assert_eq!(drain(&pair.leader, "a").await, ["1*"]);
     assert_eq!(drain(&pair.edge, "b").await, ["2*"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_counts_what_it_got_from_a_queue_of_another_node_and_acknowledged_once_that_is_asked_for() {
+    let pair = pair().await;
+    let channel = confirming(&pair.edge).await;
+    declare(&channel, "q", &[]).await;
+    let get = async |no_ack| {
+        channel
+            .basic_get("q".into(), lapin::options::BasicGetOptions { no_ack })
+            .await
+    };
+    assert!(get(true).await.unwrap().is_none());
+    assert!(pair.edge.node.flows_of_clients().is_empty());
+    // From here on it is asked for, on the channel that is open as well.
+    pair.edge.node.want_flows();
+    assert!(get(true).await.unwrap().is_none());
+    publish_all(&channel, "q", 5).await;
+    get(true).await.unwrap().unwrap();
+    let mut consumer = consume(&channel, "q", "c", false).await;
+    let mut last = 0;
+    for _ in 0..4 {
+        last = next(&mut consumer).await.delivery_tag;
+    }
+    channel
+        .basic_ack(last - 1, BasicAckOptions { multiple: true })
+        .await
+        .unwrap();
+    let queue = pair.edge.node.snapshot().catalog.queue("/", "q").unwrap().id;
+    let counts = || {
+        let flows = pair.edge.node.flows_of_clients().into_iter();
+        let own = flows.filter(|(flow, _)| matches!(flow, Flow::Delivered(from, _) if *from == queue));
+        let of =
+            |(_, counts): (Flow, ChannelCounts)| [counts.get_empty, counts.got_no_ack, counts.delivered, counts.acked];
+        own.map(of).collect::<Vec<_>>()
+    };
+    until("all is counted", || async { counts() == [[1, 1, 4, 3]] }).await;
+    let flows = pair.edge.node.flows_of_clients();
+    let through = flows
+        .iter()
+        .find(|(flow, _)| matches!(flow, Flow::Through(_, _, to) if *to == queue));
+    assert_eq!(through.unwrap().1.published, 5);
+    // Nobody has asked the other node.
+    assert!(pair.leader.node.flows_of_clients().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

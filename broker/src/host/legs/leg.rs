@@ -112,6 +112,8 @@ pub enum Question {
     Method(u16, u16),
     /// By a message, or by there being none.
     Get {
+        /// From where.
+        queue: QueueId,
         /// Settled by delivery.
         no_ack: bool,
     },
@@ -681,9 +683,9 @@ impl Leg {
 
 impl Asked {
     /// Whether a message is asked for, and whether it is settled by delivery.
-    pub(super) fn gets(&self) -> Option<bool> {
+    pub(super) fn gets(&self) -> Option<(QueueId, bool)> {
         match self.question {
-            Question::Get { no_ack } => Some(no_ack),
+            Question::Get { queue, no_ack } => Some((queue, no_ack)),
             Question::Method(..) => None,
         }
     }

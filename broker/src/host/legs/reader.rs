@@ -306,10 +306,7 @@ impl Reader {
         let Some(out) = state.channel(number) else { return };
         let settled_at = (!consumer.wish.no_ack).then_some((&self.leg, run.delivery_tag));
         let count = run.bodies.count();
-        out.count_from(consumer.queue, |counts| {
-            counts.deliver(count as u64, consumer.wish.no_ack, run.redelivered)
-        });
-        let tag = out.book_far(count, settled_at, run.redelivered, self.now);
+        let tag = out.book_far(consumer.queue, count, settled_at, run.redelivered, self.now);
         let first = wire::Deliver {
             channel: number,
             consumer_tag: run.consumer_tag,
@@ -338,13 +335,15 @@ impl Reader {
         else {
             return;
         };
+        let Some((queue, no_ack)) = asked.gets() else { return };
         let mut state = self.leg.client.outbox().lock();
         if let Some(out) = state.channel(number) {
-            let place = (asked.gets() == Some(false)).then(|| Place::There {
+            let place = (!no_ack).then(|| Place::There {
+                queue,
                 leg: self.leg.clone(),
                 tag: fetched.delivery_tag,
             });
-            let tag = out.book_got_far(place, fetched.redelivered, self.now);
+            let tag = out.book_got_far(queue, place, fetched.redelivered, self.now);
             let got = wire::GetOk {
                 channel: number,
                 delivery_tag: tag.0,

@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use super::link::Link;
@@ -39,6 +40,34 @@ struct State {
     waiting: Vec<store::Wake>,
     /// Mirrors that were told by hand to fetch what they lack, until they count.
     told: BTreeSet<NodeUuid>,
+    pulse: Pulse,
+}
+
+/// How long it takes until mirrors have an operation on disk: one at a time is watched.
+#[derive(Debug, Default)]
+struct Pulse {
+    /// Which, and when it was told.
+    watched: Option<(u64, Instant)>,
+    last: Duration,
+}
+
+impl Pulse {
+    fn told(&mut self, pos: u64) {
+        self.watched.get_or_insert_with(|| (pos, Instant::now()));
+    }
+
+    /// Mirrors have so many operations on disk, what was inherited being the first.
+    fn reached(&mut self, durable: u64) {
+        if let Some((_, since)) = self.watched.take_if(|(pos, _)| *pos < durable) {
+            self.last = since.elapsed();
+        }
+    }
+
+    /// What the last one took, or longer if the next waits already.
+    fn latency(&self) -> Duration {
+        let waits = self.watched.map_or(Duration::ZERO, |(_, since)| since.elapsed());
+        self.last.max(waits)
+    }
 }
 
 /// The stream of one queue in one reign.
@@ -75,6 +104,8 @@ pub struct Reign {
     pub applied: u64,
     /// Those of them that are on the disks of all copies that count.
     pub reached: u64,
+    /// How long it takes until mirrors have one on disk.
+    pub latency: Duration,
 }
 
 /// How a queue's mirrors are synchronised.
@@ -97,6 +128,7 @@ impl Stream {
                 attached: Vec::new(),
                 waiting: Vec::new(),
                 told: BTreeSet::new(),
+                pulse: Pulse::default(),
             }),
             held: AtomicU64::new(0),
             durable: AtomicU64::new(0),
@@ -152,6 +184,7 @@ impl Stream {
             term: self.epoch.0,
             applied: own.held.unwrap_or_default(),
             reached: own.durable.unwrap_or_default(),
+            latency: self.state.lock().pulse.latency(),
         }
     }
 
@@ -190,6 +223,7 @@ impl Stream {
     fn note(&self, state: &mut State) {
         let Progress { held, durable } = state.leader.reached();
         let number = |pos: Option<u64>| pos.map_or(0, |pos| pos + 1);
+        state.pulse.reached(number(durable));
         let before =
             self.held.swap(number(held), Ordering::AcqRel) + self.durable.swap(number(durable), Ordering::AcqRel);
         if number(held) + number(durable) > before {
@@ -201,6 +235,9 @@ impl Stream {
     fn tell(&self, awaited: bool, write: impl Fn(u64, &mut Vec<u8>)) -> u64 {
         let mut state = self.state.lock();
         let pos = state.leader.step(awaited);
+        if awaited {
+            state.pulse.told(pos);
+        }
         for attached in &state.attached {
             // A link that takes no more is cut, and says so itself.
             attached.link.say(|out| write(pos, out));
