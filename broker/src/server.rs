@@ -93,6 +93,7 @@ fn say(what: &str) {
 
 fn start(args: &ServerArgs, loaded: Loaded) -> anyhow::Result<()> {
     let files = observe::start_log(&loaded.config.log, &loaded.config.node.name)?;
+    greet(&loaded.config);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -133,19 +134,45 @@ impl Hangups {
     }
 }
 
+/// The first port of those that may be, that is free.
+fn bind_for_peers(config: &Config) -> anyhow::Result<tokio::net::TcpListener> {
+    let node = &config.node;
+    let options = SocketOptions::waiting(config.listeners.socket.backlog);
+    let mut failed = None;
+    for port in node.peer_port..=node.peer_port_last {
+        let address = config::ListenAddress { ip: node.peer_ip, port };
+        match listener::bind(address, &options) {
+            Ok(bound) => return Ok(bound),
+            Err(why) => failed = Some(anyhow::Error::new(why).context(format!("cannot listen on {address} (peers)"))),
+        }
+    }
+    Err(failed.unwrap_or_else(|| anyhow::anyhow!("there is no port for peers")))
+}
+
+/// What the log begins with: who starts, and what whoever keeps the machine has to say.
+fn greet(config: &Config) {
+    let (name, version) = config.shown.product();
+    tracing::info!(
+        "Starting {name} {version}, compatible with RabbitMQ {}",
+        crate::host::RABBITMQ_VERSION
+    );
+    let text = config
+        .shown
+        .motd_file
+        .as_ref()
+        .and_then(|path| std::fs::read_to_string(path).ok());
+    if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
+        tracing::info!("{}", text.trim_end());
+    }
+}
+
 async fn serve(config: Config, hangups: Hangups) -> anyhow::Result<()> {
     let manager = Manager::at(config.node.notify_socket.as_deref());
     manager.tell(State::Starting);
     let directory = data_directory::open(config.node.data.as_path(), config.node.name.as_str())?;
     let _pid_file = PidFile::write(config.node.pid_file.as_deref())?;
     let admin = http::bind(&config, config.admin, "http/admin").context("admin.tcp.port")?;
-    let peer_address = config::ListenAddress {
-        ip: None,
-        port: config.node.peer_port,
-    };
-    let options = SocketOptions::waiting(config.listeners.socket.backlog);
-    let peer_port =
-        listener::bind(peer_address, &options).with_context(|| format!("cannot listen on {peer_address} (peers)"))?;
+    let peer_port = bind_for_peers(&config)?;
     let peers = Arc::new(peer::Peers::new(&config.node)?);
     let neighbours = peer::Neighbours {
         peers: peers.clone(),

@@ -52,6 +52,7 @@ pub fn load(args: &ServerArgs, environment: &dyn Environment) -> Result<Loaded, 
     loader.plugins(environment, &variables);
     loader.patience(&settings);
     loader.definitions(&settings);
+    loader.new_vhosts(&settings);
     match loader.problems.is_empty() {
         true => Ok(Loaded {
             config: loader.config,
@@ -347,15 +348,60 @@ impl Loader {
         self.config.node.notify_socket = environment.variable("NOTIFY_SOCKET");
         self.config.node.pid_file = variables.value("RABBITMQ_PID_FILE").map(PathBuf::from);
         self.names(variables);
+        self.peer_ports(variables);
+    }
+
+    /// The variable wins, then the range of the file; else it is so far above the AMQP port.
+    fn peer_ports(&mut self, variables: &Variables<'_>) {
         let amqp = self.variable::<u16>(variables, "RABBITMQ_NODE_PORT").unwrap_or(5672);
-        let above = amqp.checked_add(20000);
-        match self.variable(variables, "RABBITMQ_DIST_PORT").or(above) {
-            Some(port) => self.config.node.peer_port = port,
+        let given = self.variable(variables, "RABBITMQ_DIST_PORT");
+        let range = match (self.config.node.peer_port, self.config.node.peer_port_last) {
+            (0, 0) => None,
+            (0, last) => Some((last, last)),
+            (first, 0) => Some((first, first)),
+            range => Some(range),
+        };
+        let above = || amqp.checked_add(20000).map(|port| (port, port));
+        match given.map(|port| (port, port)).or(range).or_else(above) {
+            Some((first, last)) if first <= last => {
+                (self.config.node.peer_port, self.config.node.peer_port_last) = (first, last);
+            }
+            Some((first, last)) => self.problems.push(Problem::BadValue {
+                at: Origin::BuiltIn,
+                key: "distribution.listener.port_range.max".into(),
+                value: last.to_string(),
+                right: format!("must be at least distribution.listener.port_range.min, {first}"),
+            }),
             None => {
                 let right = "leaves no port 20000 above it for peers; set RABBITMQ_DIST_PORT";
                 self.bad_variable("RABBITMQ_NODE_PORT", amqp.to_string(), right.into());
             }
         }
+    }
+
+    /// Policies of new virtual hosts must be such that they can be made.
+    fn new_vhosts(&mut self, written: &[Written]) {
+        let problems = self.config.new_vhosts.policies.iter().filter_map(|(id, policy)| {
+            let why = policy.parsed().err()?;
+            let prefix = format!("default_policies.operator.{id}");
+            let set = written.iter().rfind(|set| set.key.starts_with(&prefix));
+            Some(Problem::BadValue {
+                at: set.map_or(Origin::BuiltIn, |set| set.at.clone()),
+                key: prefix,
+                value: set.map(|set| set.value.clone()).unwrap_or_default(),
+                right: format!("is no operator policy: {why}"),
+            })
+        });
+        let problems: Vec<Problem> = problems.collect();
+        self.problems.extend(problems);
+        let bad = |name: &&String| name.parse::<model::UserName>().is_err();
+        let names: Vec<String> = self.config.new_vhosts.users.keys().filter(bad).cloned().collect();
+        self.problems.extend(names.into_iter().map(|name| Problem::BadValue {
+            at: Origin::BuiltIn,
+            key: format!("default_users.{name}"),
+            value: String::new(),
+            right: "the name is none of a user".into(),
+        }));
     }
 
     /// Nodes of one host that differ in their AMQP ports differ in their admin ports, unless said otherwise.

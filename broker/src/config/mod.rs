@@ -10,13 +10,17 @@ mod definitions;
 mod environment;
 mod error;
 mod formation;
+mod journal;
 mod keys;
 mod load;
+mod new_vhosts;
 mod node;
 mod plugins;
 mod reference;
 mod renew;
+mod rotation;
 mod settings;
+mod shown;
 mod syntax;
 mod syslog;
 #[cfg(test)]
@@ -33,17 +37,21 @@ pub use environment::Fixed;
 pub use environment::{Environment, Instead, Process};
 pub use error::{Origin, Problem, Problems};
 pub use formation::{Discovery, Formation, NodeType};
+pub use journal::{Fields as JournalFields, Journal, Source as JournalSource};
 pub use keys::LOG_CATEGORIES;
 pub use load::{Loaded, enabled_plugins_file, load, variables_of_file};
+pub use new_vhosts::{DefaultLimits, DefaultPolicy, DefaultUser, NewVhosts, is_meant};
 pub use node::{DataDirectory, NodeName};
 pub use plugins::Plugins;
 pub use reference::page as reference_page;
 pub use renew::Renewed;
+pub use rotation::{Rotation, RotationDate};
 pub use settings::{
     Access, Amqp, BetweenNodes, CertificateName, Config, Console, CredentialValidator, DefaultQueueType, FileTarget,
     HttpBounds, LeaderLocator, LevelFormat, Listener, Listeners, Log, LogExchange, LogFile, LogFormat, LogLevel,
     LogShape, Management, Mechanism, NameService, Node, PasswordHashing, Prometheus, Queues, RatesMode, Resources,
-    Rotation, RotationDate, SanType, SocketOptions, Stream, TimeFormat, TlsOptions, TlsVersion, Verify,
+    SanType, SocketOptions, Stream, TimeFormat, TlsOptions, TlsVersion, Verify,
 };
+pub use shown::{Interceptors, Shown};
 pub use syslog::{Syslog, SyslogProtocol, SyslogTransport};
 pub use value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Value, Watermark};

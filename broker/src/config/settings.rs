@@ -5,6 +5,7 @@
 
 use super::node::{DataDirectory, NodeName};
 use super::plugins::Plugins;
+use super::rotation::Rotation;
 use super::value::{ByteSize, Limit, ListenAddress, Milliseconds, Pattern, Secret, Share, Watermark, words};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -43,6 +44,12 @@ pub struct Config {
     pub definitions: Box<super::definitions::StartDefinitions>,
     /// Plugins that are enabled.
     pub plugins: Plugins,
+    /// What every new virtual host gets.
+    pub new_vhosts: Box<super::new_vhosts::NewVhosts>,
+    /// What the node calls itself, and tags.
+    pub shown: Box<super::shown::Shown>,
+    /// What is put into messages that arrive.
+    pub interceptors: super::shown::Interceptors,
     /// Where events are published; none: in the default virtual host.
     pub event_vhost: Option<String>,
 }
@@ -60,8 +67,12 @@ pub struct Node {
     pub secret_directory: Option<PathBuf>,
     /// The secret given by environment variable.
     pub cookie: Option<Secret>,
-    /// Port for peers and the command line.
+    /// Port for peers and the command line; 0 until it is known.
     pub peer_port: u16,
+    /// The last one that may be tried instead.
+    pub peer_port_last: u16,
+    /// Its interface; none is every one.
+    pub peer_ip: Option<IpAddr>,
     /// Whether nodes speak TLS to each other.
     pub peer_tls: BetweenNodes,
     /// With which certificates.
@@ -112,6 +123,8 @@ pub struct Listeners {
     pub tls_handshake_timeout: Milliseconds,
     /// Whether every connection starts with a PROXY protocol header.
     pub proxy_protocol: bool,
+    /// Most connections of each listener; further ones wait to be accepted.
+    pub connections_max: Limit<u64>,
     /// Options of accepted sockets.
     pub socket: SocketOptions,
 }
@@ -254,6 +267,8 @@ pub struct Access {
     pub password_pattern: Pattern,
     /// Most virtual hosts.
     pub vhosts_max: Limit<u64>,
+    /// Most runtime parameters of a component.
+    pub parameters_max: BTreeMap<String, u64>,
 }
 
 words! {
@@ -368,6 +383,8 @@ pub struct Queues {
     pub leader_locator: LeaderLocator,
     /// Most queues.
     pub queues_max: Limit<u64>,
+    /// Most exchanges.
+    pub exchanges_max: Limit<u64>,
 }
 
 words! {
@@ -517,6 +534,8 @@ pub struct Log {
     pub categories: BTreeMap<String, CategoryFile>,
     /// Lines for a syslog server.
     pub syslog: Box<super::syslog::Syslog>,
+    /// Lines for the journal.
+    pub journal: super::journal::Journal,
 }
 
 /// A file for the lines of one category.
@@ -598,83 +617,6 @@ impl Default for LogShape {
     }
 }
 
-/// When a log file is put aside, and how many are kept.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rotation {
-    /// At this size.
-    pub octets: Option<u64>,
-    /// At these times.
-    pub date: Option<RotationDate>,
-    /// Files kept; with none the file is begun anew.
-    pub count: u32,
-}
-
-/// When a log file is rotated by date, in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RotationDate {
-    /// `$H30`.
-    Hourly {
-        /// At this minute.
-        minute: u8,
-    },
-    /// `$D0`.
-    Daily {
-        /// At this hour.
-        hour: u8,
-    },
-    /// `$W0D23`; 0 is Sunday.
-    Weekly {
-        /// On this day.
-        day: u8,
-        /// At this hour.
-        hour: u8,
-    },
-    /// `$M1D0`.
-    Monthly {
-        /// On this day.
-        day: u8,
-        /// At this hour.
-        hour: u8,
-    },
-}
-
-impl std::str::FromStr for RotationDate {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "must be one of $D0 (daily, at an hour), $W0D23, $M1D0 or $H30, or empty for never".to_owned();
-        let number = |text: &str, least: u8, most: u8| {
-            let found = text.parse().ok().filter(|number| (least..=most).contains(number));
-            found.ok_or_else(wrong)
-        };
-        let hour = |text: &str| number(if text.is_empty() { "0" } else { text }, 0, 23);
-        if let Some(rest) = text.strip_prefix("$D") {
-            return hour(rest).map(|hour| RotationDate::Daily { hour });
-        }
-        if let Some(rest) = text.strip_prefix("$H") {
-            let minute = number(rest, 0, 59)?;
-            return Ok(RotationDate::Hourly { minute });
-        }
-        let (is_weekly, rest) = match (text.strip_prefix("$W"), text.strip_prefix("$M")) {
-            (Some(rest), _) => (true, rest),
-            (None, Some(rest)) => (false, rest),
-            (None, None) => return Err(wrong()),
-        };
-        let (day, at) = rest.split_once('D').unwrap_or((rest, ""));
-        let hour = hour(at)?;
-        Ok(match is_weekly {
-            true => RotationDate::Weekly {
-                day: number(day, 0, 6)?,
-                hour,
-            },
-            false => RotationDate::Monthly {
-                day: number(day, 1, 31)?,
-                hour,
-            },
-        })
-    }
-}
-
 /// What `log.file` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileTarget {
@@ -686,12 +628,13 @@ pub enum FileTarget {
 
 impl Log {
     /// All that decides which lines are written: by category, then of each output.
-    pub fn all_levels(&self) -> (&BTreeMap<String, LogLevel>, [Option<LogLevel>; 4]) {
+    pub fn all_levels(&self) -> (&BTreeMap<String, LogLevel>, [Option<LogLevel>; 5]) {
         let outputs = [
             self.console.level,
             self.file.level,
             self.exchange.level,
             self.syslog.level,
+            self.journal.level,
         ];
         (&self.levels, outputs)
     }

@@ -34,6 +34,10 @@ fn another_value(key: &Key) -> String {
         ("prometheus.path", "/numbers"),
         ("queue_master_locator", "random"),
         ("cluster_lease", "5200"),
+        ("default_policies.operator.$id.classic_queues.ha_mode", "all"),
+        ("default_policies.operator.$id.classic_queues.ha_params", "3"),
+        ("default_policies.operator.$id.classic_queues.ha_sync_mode", "automatic"),
+        ("default_policies.operator.$id.classic_queues.queue_version", "2"),
     ];
     if let Some((_, value)) = by_name.iter().find(|(name, _)| *name == key.name) {
         return (*value).to_owned();
@@ -55,7 +59,10 @@ fn another_value(key: &Key) -> String {
         .split([' ', ','])
         .filter(|word| !matches!(*word, "or" | "of" | "one"));
     let all = candidates.iter().copied().chain(words);
-    let fits = |value: &&str| *value != default && load(&ServerArgs::default(), &with(&line(key, value))).is_ok();
+    let fits = |value: &&str| {
+        let text = format!("{}{}", before(key), line(key, value));
+        *value != default && load(&ServerArgs::default(), &with(&text)).is_ok()
+    };
     let found = all.into_iter().find(fits);
     found
         .unwrap_or_else(|| panic!("no value for {} ({})", key.name, key.kind))
@@ -96,14 +103,27 @@ fn every_key_changes_the_configuration_or_says_what_it_does() {
     }
 }
 
-fn honoured(key: &Key) {
-    let before = match key.name.as_str() {
+/// What a row needs to be set before.
+fn before(key: &Key) -> &'static str {
+    match key.name.as_str() {
         "listeners.ssl" => "listeners.ssl.a = 5671\n",
         "ssl_options" => "ssl_options.certfile = /c\n",
         "tcp_listen_options" => "tcp_listen_options.backlog = 7\n",
         "management.cors.allow_origins" => "management.cors.allow_origins.a = b\n",
+        "default_policies.operator.$id.classic_queues.ha_params" => {
+            "default_policies.operator.other.classic_queues.ha_mode = exactly\n\
+             default_policies.operator.other.classic_queues.ha_params = 2\n"
+        }
+        "default_policies.operator.$id.classic_queues.ha_sync_mode" => {
+            "default_policies.operator.other.classic_queues.ha_mode = all\n"
+        }
+        name if name.starts_with("default_policies.") => "default_policies.operator.other.expires = 5\n",
         _ => "",
-    };
+    }
+}
+
+fn honoured(key: &Key) {
+    let before = before(key);
     let set = line(key, &another_value(key));
     let changed = config(&format!("{before}{set}")) != config(before);
     // A secret is not shown, so neither is its change.

@@ -450,3 +450,50 @@ fn times_of_silence_fit_together_or_the_start_says_what_would_be_right() {
         "{late:?}"
     );
 }
+
+#[test]
+fn the_port_for_peers_may_be_one_of_a_range_and_a_variable_wins() {
+    let range = "distribution.listener.port_range.min = 30000\ndistribution.listener.port_range.max = 30009\n\
+                 distribution.listener.interface = 127.0.0.1";
+    let ports = |config: &Config| (config.node.peer_port, config.node.peer_port_last);
+    let read = config(&with(range));
+    assert_eq!(
+        (ports(&read), read.node.peer_ip),
+        ((30000, 30009), "127.0.0.1".parse().ok())
+    );
+    assert_eq!(
+        ports(&config(&with("distribution.listener.port_range.min = 30000"))),
+        (30000, 30000)
+    );
+    let named = with(range).set("RABBITMQ_DIST_PORT", "25000");
+    assert_eq!(ports(&config(&named)), (25000, 25000));
+    assert_eq!(ports(&config(&with(""))), (25672, 25672));
+    let wrong = problems(&with(
+        "distribution.listener.port_range.min = 9\ndistribution.listener.port_range.max = 8",
+    ));
+    assert!(wrong[0].contains("must be at least"), "{wrong:?}");
+}
+
+#[test]
+fn what_only_newer_releases_know_is_known_by_name() {
+    for key in [
+        "session_max_per_connection",
+        "link_max_per_session",
+        "federation.exchanges.shutdown.timeout",
+        "amqp_client.ssl_options.verify",
+    ] {
+        let warnings = loaded(&with(&format!("{key} = 1"))).warnings;
+        assert!(
+            warnings.iter().any(|warning| warning.contains(key)),
+            "{key}: {warnings:?}"
+        );
+    }
+    for (key, value) in [
+        ("anonymous_login_user", "guest"),
+        ("queue_types.stream.enabled", "true"),
+        ("message_interceptors.outgoing.timestamp.enabled", "true"),
+    ] {
+        let wrong = problems(&with(&format!("{key} = {value}")));
+        assert!(wrong[0].contains("because"), "{wrong:?}");
+    }
+}

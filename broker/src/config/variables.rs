@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A variable that is understood: its name without `RABBITMQ_`, and what it does.
-pub const KNOWN: [(&str, &str); 22] = [
+pub const KNOWN: [(&str, &str); 25] = [
     (
         "NODENAME",
         "Node name; without @ it gets the host's short name. Default rabbit.",
@@ -66,6 +66,12 @@ pub const KNOWN: [(&str, &str); 22] = [
     ("DEFAULT_PASS", "As default_pass, and wins over it."),
     ("DEFAULT_VHOST", "As default_vhost, and wins over it."),
     ("ERLANG_COOKIE", "The cluster's shared secret."),
+    ("PRODUCT_NAME", "As product.name, and wins over it."),
+    ("PRODUCT_VERSION", "As product.version, and wins over it."),
+    (
+        "MOTD_FILE",
+        "As motd_file, and wins over it. Default /etc/rabbitmq/motd.",
+    ),
     ("LOG_BASE", "Folder of log files. Default /var/log/rabbitmq."),
     ("LOGS", "Log file; - is standard output instead of a file."),
     (
@@ -75,7 +81,7 @@ pub const KNOWN: [(&str, &str); 22] = [
 ];
 
 /// Variables that RabbitMQ or its image knows and that do nothing here, by why.
-pub const WITHOUT_EFFECT: [(&[&str], &str); 6] = [
+pub const WITHOUT_EFFECT: [(&[&str], &str); 5] = [
     (
         &[
             "SERVER_ERL_ARGS",
@@ -104,10 +110,6 @@ pub const WITHOUT_EFFECT: [(&[&str], &str); 6] = [
     (
         &["QUORUM_DIR", "STREAM_DIR"],
         "everything is kept in the node's own directory",
-    ),
-    (
-        &["MOTD_FILE", "PRODUCT_NAME", "PRODUCT_VERSION"],
-        "the node announces its own product name",
     ),
     (
         &[
@@ -197,6 +199,9 @@ impl<'a> Variables<'a> {
             ("RABBITMQ_DEFAULT_PASS", "default_pass"),
             ("RABBITMQ_DEFAULT_VHOST", "default_vhost"),
             ("RABBITMQ_LOG_BASE", "log.dir"),
+            ("RABBITMQ_PRODUCT_NAME", "product.name"),
+            ("RABBITMQ_PRODUCT_VERSION", "product.version"),
+            ("RABBITMQ_MOTD_FILE", "motd_file"),
         ] {
             made.extend(self.value(name).map(|value| written(name, key, &value)));
         }

@@ -11,10 +11,13 @@ use std::{collections::BTreeSet, sync::Arc};
 use store::Lsn;
 use wire::Targets;
 
+use crate::config::Interceptors;
+
 use super::{
     cell::{Held, Leads, QueueCell, Taking, Work},
     client::Client,
     errands::Errand,
+    intercept,
     journal::Safe,
     legs::{Leg, Legs, Standing},
     message::{Arriving, Message},
@@ -143,6 +146,8 @@ pub struct Batch {
     tally: Tally,
     /// It is counted who feeds whom.
     counts_flows: bool,
+    /// What is put into messages that come.
+    interceptors: Interceptors,
     now: Millis,
     /// A publish waits in the read buffer, since an alarm is on, the disk is behind or its queue is being handed over.
     holds_publish: bool,
@@ -165,6 +170,7 @@ impl Batch {
     pub fn new(node: Arc<Node>, client: Arc<Client>) -> Self {
         Batch {
             counts_flows: node.counts_flows(),
+            interceptors: node.config().interceptors,
             node,
             client,
             replies: Vec::new(),
@@ -577,12 +583,8 @@ fn under_way(fate: Fate, receipt: Receipt) -> Fate {
     }
 }
 
-impl Host for Batch {
-    fn out(&mut self) -> &mut Vec<u8> {
-        &mut self.replies
-    }
-
-    fn publish(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal> {
+impl Batch {
+    fn publish_as_it_is(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal> {
         let route = self.routes.find(message, &self.node)?;
         if let Some(fault) = message.fault {
             return Err(fault.clone());
@@ -618,6 +620,26 @@ impl Host for Batch {
         };
         self.count(channel, &route, fate, message.mandatory);
         Ok(fate)
+    }
+}
+
+impl Host for Batch {
+    fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.replies
+    }
+
+    fn publish(&mut self, channel: u16, message: &Publication<'_>, receipt: Receipt) -> Result<Fate, Refusal> {
+        let wanted = self.interceptors;
+        let marked = (!wanted.are_none()).then(|| intercept::marked(wanted, message, self.now, self.node.name()));
+        let Some(properties) = marked.flatten() else {
+            return self.publish_as_it_is(channel, message, receipt);
+        };
+        let message = Publication {
+            properties: &properties,
+            headers: None,
+            ..*message
+        };
+        self.publish_as_it_is(channel, &message, receipt)
     }
 
     fn holds_publishes(&mut self) -> bool {

@@ -5,7 +5,7 @@ use anyhow::Context;
 use catalog::{Command, VhostMetadata};
 use model::{QueueKind, UserName, VhostName};
 
-use super::node::Node;
+use super::{new_vhosts::defaults_of_new_vhost, node::Node};
 use crate::config::{Access, Config, DefaultQueueType, PasswordHashing};
 
 /// The algorithm that new passwords are hashed with.
@@ -42,16 +42,15 @@ pub async fn define(node: &Node) -> anyhow::Result<()> {
         read: access.default_read.0.clone(),
     };
     let name = vhost.clone();
-    let commands = [
-        Command::PutVhost { name, metadata },
-        Command::PutUser(default_user(access, &user)),
-        Command::SetPermissions {
-            vhost,
-            user,
-            permissions,
-        },
-    ];
-    let done = node.commit_all(commands.into()).await;
+    let mut commands = vec![Command::PutVhost { name, metadata }];
+    commands.extend(defaults_of_new_vhost(&config, &node.snapshot().catalog, &vhost));
+    commands.push(Command::PutUser(default_user(access, &user)));
+    commands.push(Command::SetPermissions {
+        vhost,
+        user,
+        permissions,
+    });
+    let done = node.commit_all(commands).await;
     done.map_err(|refusal| anyhow::anyhow!("cannot define the default user and virtual host: {refusal}"))
 }
 

@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 use super::{connection, gate::Gated, node::Node, proxy, socket::Socket, tls::Certificates};
 use crate::config::{ListenAddress, Listeners, SocketOptions};
@@ -20,6 +23,8 @@ pub struct Bound {
     listener: Gated,
     certificates: Option<Arc<Certificates>>,
     proxy_protocol: bool,
+    /// Places for its connections, if there are only so many.
+    places: Option<Arc<Semaphore>>,
 }
 
 /// A port that is served.
@@ -46,9 +51,15 @@ pub fn bind_all(listeners: &Listeners) -> anyhow::Result<Vec<Bound>> {
             listener: Gated::new(listener, listeners.socket.clone())?,
             certificates,
             proxy_protocol: listeners.proxy_protocol,
+            places: listeners.connections_max.max().map(places),
         })
     };
     plain.chain(tls).map(bind_one).collect()
+}
+
+fn places(most: u64) -> Arc<Semaphore> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+    Arc::new(Semaphore::new(most))
 }
 
 /// Binds one address. Every interface means IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
@@ -112,12 +123,17 @@ impl Bound {
     pub async fn run(mut self, node: Arc<Node>) {
         self.listener.follow(node.gate());
         loop {
+            // Who comes while there is no place waits to be accepted.
+            let place = tokio::select! {
+                () = node.stopping().cancelled() => return,
+                place = place_in(self.places.clone()) => place,
+            };
             tokio::select! {
                 () = node.stopping().cancelled() => return,
                 accepted = self.listener.accept() => match accepted {
                     // Who comes while the node is paused finds nobody.
                     Ok(_) if !node.serves() => {}
-                    Ok((tcp, peer)) => self.greet(&node, tcp, peer),
+                    Ok((tcp, peer)) => self.greet(&node, tcp, peer, place),
                     Err(error) => {
                         // Out of descriptors or memory: others may leave meanwhile.
                         tracing::warn!("cannot accept a connection: {error}");
@@ -128,14 +144,22 @@ impl Bound {
         }
     }
 
-    fn greet(&self, node: &Arc<Node>, tcp: TcpStream, peer: SocketAddr) {
+    fn greet(&self, node: &Arc<Node>, tcp: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
         let (node, certificates, proxied) = (node.clone(), self.certificates.clone(), self.proxy_protocol);
         tokio::spawn(async move {
+            // Given back when the connection has ended.
+            let _place = place;
             if let Err(error) = introduce(node, tcp, peer, certificates, proxied).await {
                 tracing::warn!("closing connection of {peer}: {error}");
             }
         });
     }
+}
+
+/// A place for a connection, where places are counted.
+async fn place_in(places: Option<Arc<Semaphore>>) -> Option<OwnedSemaphorePermit> {
+    // Nobody closes the semaphore, so there is one some time.
+    places?.acquire_owned().await.ok()
 }
 
 async fn introduce(

@@ -32,6 +32,7 @@ mod first_start;
 mod flows;
 mod gate;
 mod image;
+mod intercept;
 mod journal;
 mod keepers;
 mod keeping;
@@ -50,6 +51,7 @@ mod mirrors;
 mod moved;
 mod names;
 mod neighbour;
+mod new_vhosts;
 mod node;
 mod notes;
 mod nowhere;
@@ -111,6 +113,7 @@ pub use mirrors::{
     serve as serve_mirrors,
 };
 pub use neighbour::{AlarmsOn, run as run_neighbours};
+pub use new_vhosts::defaults_of_new_vhost;
 pub use node::{Node, RABBITMQ_VERSION, Snapshot};
 pub use nowhere::run as run_rounds;
 pub use operate::{Afterwards, Post, Taken};

@@ -56,7 +56,10 @@ fn file(definitions: Definitions, query: &Parameters) -> Outcome {
 fn found(node: &Node, vhost: Option<&str>) -> Result<Definitions, Failure> {
     let snapshot = node.snapshot();
     match vhost {
-        None => Ok(definitions_export::whole(&snapshot.catalog)),
+        None => Ok(definitions_export::whole(
+            &snapshot.catalog,
+            node.config().shown.product(),
+        )),
         Some(name) => {
             let vhost = snapshot.catalog.vhost(name).ok_or_else(Failure::not_found)?;
             Ok(definitions_export::of_vhost(vhost))

@@ -16,14 +16,14 @@ use crate::host::RABBITMQ_VERSION;
 const INTERNAL: &str = "internal_";
 
 /// Everything.
-pub fn whole(catalog: &Catalog) -> Definitions {
+pub fn whole(catalog: &Catalog, product: (&str, &str)) -> Definitions {
     let all = catalog.definitions();
     let version = || Some(RABBITMQ_VERSION.to_owned());
     Definitions {
         rabbit_version: version(),
         rabbitmq_version: version(),
-        product_name: Some("Warren".to_owned()),
-        product_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        product_name: Some(product.0.to_owned()),
+        product_version: Some(product.1.to_owned()),
         users: Some(all.users.iter().map(user).collect()),
         vhosts: Some(all.vhosts.iter().map(vhost).collect()),
         permissions: Some(all.permissions.iter().map(permission).collect()),

@@ -19,7 +19,7 @@ use super::{
     permissions::{bad_name, check_pattern},
     users, vhosts,
 };
-use crate::host::{Node, hash_algorithm, type_of_new_vhosts};
+use crate::host::{Node, defaults_of_new_vhost, hash_algorithm, type_of_new_vhosts};
 
 type Read<T> = Result<T, Failure>;
 
@@ -41,9 +41,35 @@ pub fn commands(node: &Node, user: &UserName, file: Definitions, vhost: Option<&
     let places = others.iter().map(|(vhost, _)| vhost);
     definitions_check::check(catalog, &definitions, places)?;
     definitions_check::leave_out_loose_ends(catalog, &mut definitions);
-    let mut commands = definitions.commands(catalog, node.name(), user);
+    let commands = definitions.commands(catalog, node.name(), user);
+    let mut commands = with_defaults(node, catalog, commands);
     commands.extend(others.into_iter().map(|(_, command)| command));
     Ok(commands)
+}
+
+/// New virtual hosts get what the configuration has for them, before what the file has.
+fn with_defaults(node: &Node, catalog: &catalog::Catalog, commands: Vec<Command>) -> Vec<Command> {
+    let config = node.config();
+    let own: Vec<UserName> = commands.iter().filter_map(put_user).collect();
+    let mut out = Vec::with_capacity(commands.len());
+    for command in commands {
+        let new = match &command {
+            Command::PutVhost { name, .. } if catalog.vhost(name.as_str()).is_none() => Some(name.clone()),
+            _ => None,
+        };
+        out.push(command);
+        let defaults = new.map(|name| defaults_of_new_vhost(&config, catalog, &name));
+        let is_missing = |command: &Command| put_user(command).is_none_or(|name| !own.contains(&name));
+        out.extend(defaults.into_iter().flatten().filter(|command| is_missing(command)));
+    }
+    out
+}
+
+fn put_user(command: &Command) -> Option<UserName> {
+    match command {
+        Command::PutUser(user) => Some(user.name.clone()),
+        _ => None,
+    }
 }
 
 /// A user without tags is one whose file was cut, for RabbitMQ.

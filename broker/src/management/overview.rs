@@ -228,6 +228,8 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
         past: asked.rates.map(|span| api.samples.past_of_node(span)),
     };
     let now = api.node.counters().read();
+    let whole = api.node.config();
+    let product = whole.shown.product();
     let mut churn = Rates::default();
     add(&mut churn, &now, &course, &CHURN);
     let mut message_stats = sum.message_stats.unwrap_or_default();
@@ -246,8 +248,10 @@ fn of_this_node(api: &Api, caller: &Caller, query: &Parameters) -> Result<Overvi
         rates_mode: config.rates_mode.word().to_owned(),
         sample_retention_policies: retention(),
         exchange_types: exchange_types(),
-        product_version: env!("CARGO_PKG_VERSION").to_owned(),
-        product_name: "Warren".to_owned(),
+        product_version: product.1.to_owned(),
+        product_name: product.0.to_owned(),
+        cluster_tags: whole.shown.cluster_tags.clone(),
+        node_tags: whole.shown.node_tags.clone(),
         rabbitmq_version: RABBITMQ_VERSION.to_owned(),
         cluster_name: cluster_name::of(api),
         erlang_version: String::new(),

@@ -25,7 +25,7 @@ use super::{
     stats::{self, Asked, Sum},
     topic_permissions,
 };
-use crate::host::type_of_new_vhosts;
+use crate::host::{defaults_of_new_vhost, type_of_new_vhosts};
 
 /// The field that says that a virtual host cannot be deleted.
 pub const PROTECTED: &str = "protected_from_deletion";
@@ -231,14 +231,13 @@ async fn put(
     };
     let answer = api.node.commit(command).await?;
     if answer == Answer::Created {
-        let everything = permissions::everything();
-        api.node
-            .commit(Command::SetPermissions {
-                vhost: name,
-                user: caller.user.name.clone(),
-                permissions: everything,
-            })
-            .await?;
+        let mut commands = defaults_of_new_vhost(&api.node.config(), &api.node.snapshot().catalog, &name);
+        commands.push(Command::SetPermissions {
+            vhost: name,
+            user: caller.user.name.clone(),
+            permissions: permissions::everything(),
+        });
+        api.node.commit_all(commands).await?;
     }
     answer::put(answer)
 }

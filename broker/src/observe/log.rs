@@ -7,6 +7,7 @@
 mod clock;
 mod feed;
 mod file;
+mod journal;
 mod line;
 mod shape;
 mod syslog;
@@ -14,6 +15,7 @@ mod syslog;
 use crate::config::{LOG_CATEGORIES, Log, LogLevel, LogShape, NodeName, Rotation, Stream};
 use feed::Feed;
 use file::LogFile;
+use journal::Journal;
 use line::Line;
 use parking_lot::Mutex;
 use std::{
@@ -60,6 +62,9 @@ pub enum LogError {
         /// Why.
         source: io::Error,
     },
+    /// The journal.
+    #[error("cannot reach the journal at {socket}: {0}; set log.journald = false", socket = journal::SOCKET)]
+    Journal(#[source] io::Error),
 }
 
 /// Which lines an output takes, and how that is changed.
@@ -167,6 +172,11 @@ fn outputs(log: &Log, node: &NodeName) -> Result<Outputs, LogError> {
         let own = filter(Share::All, |log| log.syslog.level);
         outputs.push(output(Sink::Syslog(Box::new(server)), &settings.shape, own));
     }
+    if log.journal.is_on {
+        let way = Journal::open(&log.journal, Path::new(journal::SOCKET)).map_err(LogError::Journal)?;
+        let own = filter(Share::All, |log| log.journal.level);
+        outputs.push(output(Sink::Journal(Box::new(way)), &log.journal.shape, own));
+    }
     Ok((outputs, files, switches))
 }
 
@@ -204,6 +214,7 @@ enum Sink {
     File(Arc<Mutex<LogFile>>),
     Exchange,
     Syslog(Box<Syslog>),
+    Journal(Box<Journal>),
 }
 
 /// One output with the shape of its lines.
@@ -230,6 +241,10 @@ impl<S: Subscriber> Layer<S> for Shaped {
             }
             Sink::Syslog(server) => {
                 server.send(&line);
+                Ok(())
+            }
+            Sink::Journal(way) => {
+                way.send(&line);
                 Ok(())
             }
         };

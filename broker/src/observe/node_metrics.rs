@@ -241,13 +241,15 @@ pub fn who(page: &mut Page, scrape: &Scrape<'_>) {
     let name = node.name().as_ref();
     let cluster = node.cluster_name();
     let permanent = node.cluster_id();
+    let config = node.config();
+    let product = config.shown.product();
     let build: Labels<'_> = &[
         ("rabbitmq_version", RABBITMQ_VERSION),
         ("prometheus_plugin_version", RABBITMQ_VERSION),
         ("prometheus_client_version", env!("CARGO_PKG_VERSION")),
         ("erlang_version", "none"),
-        ("product_name", "Warren"),
-        ("product_version", env!("CARGO_PKG_VERSION")),
+        ("product_name", product.0),
+        ("product_version", product.1),
     ];
     page.one("build_info", Untyped, "RabbitMQ & product version info", build, 1);
     let identity: Labels<'_> = &[

@@ -18,6 +18,7 @@ mod disk_trouble;
 mod evacuation;
 mod events;
 mod external;
+mod given;
 mod hand_over;
 mod leaving;
 mod lifecycle;

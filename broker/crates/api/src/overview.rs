@@ -4,6 +4,7 @@
 use crate::{Context, Described, Listener, Rates};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How many there are; what the user may not see is left out and counts as zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +48,10 @@ pub struct Overview {
     pub product_version: String,
     /// Name of the product.
     pub product_name: String,
+    /// Tags of the cluster, as the node's configuration has them.
+    pub cluster_tags: BTreeMap<String, String>,
+    /// Tags of the node that answers.
+    pub node_tags: BTreeMap<String, String>,
     /// Version of RabbitMQ that the broker is compatible with.
     pub rabbitmq_version: String,
     /// Name of the cluster.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The keys that a running node takes over; a segment that starts with `$` stands for any name.
-pub const TAKEN_OVER_AT_ONCE: [&str; 57] = [
+pub const TAKEN_OVER_AT_ONCE: [&str; 83] = [
     "handshake_timeout",
     "heartbeat",
     "frame_max",
@@ -16,6 +16,7 @@ pub const TAKEN_OVER_AT_ONCE: [&str; 57] = [
     "connection_max",
     "max_connections",
     "max_message_size",
+    "runtime_parameters.limits.$component",
     "loopback_users",
     "loopback_users.$user",
     "vhost_max",
@@ -23,6 +24,29 @@ pub const TAKEN_OVER_AT_ONCE: [&str; 57] = [
     "credential_validator.validation_backend",
     "credential_validator.min_length",
     "credential_validator.regexp",
+    "default_users.$name.vhost_pattern",
+    "default_users.$name.password",
+    "default_users.$name.tags",
+    "default_users.$name.configure",
+    "default_users.$name.write",
+    "default_users.$name.read",
+    "default_policies.operator.$id.vhost_pattern",
+    "default_policies.operator.$id.queue_pattern",
+    "default_policies.operator.$id.apply_to",
+    "default_policies.operator.$id.expires",
+    "default_policies.operator.$id.message_ttl",
+    "default_policies.operator.$id.max_length",
+    "default_policies.operator.$id.max_length_bytes",
+    "default_policies.operator.$id.max_in_memory_length",
+    "default_policies.operator.$id.max_in_memory_bytes",
+    "default_policies.operator.$id.delivery_limit",
+    "default_policies.operator.$id.classic_queues.ha_mode",
+    "default_policies.operator.$id.classic_queues.ha_params",
+    "default_policies.operator.$id.classic_queues.ha_sync_mode",
+    "default_policies.operator.$id.classic_queues.queue_version",
+    "default_limits.vhosts.$id.pattern",
+    "default_limits.vhosts.$id.max_connections",
+    "default_limits.vhosts.$id.max_queues",
     "vm_memory_high_watermark.relative",
     "vm_memory_high_watermark.absolute",
     "disk_free_limit.absolute",
@@ -34,6 +58,7 @@ pub const TAKEN_OVER_AT_ONCE: [&str; 57] = [
     "queue_leader_locator",
     "queue_master_locator",
     "cluster_queue_limit",
+    "cluster_exchange_limit",
     "management.http.max_body_size",
     "management.disable_stats",
     "management.enable_queue_totals",
@@ -62,6 +87,7 @@ pub const TAKEN_OVER_AT_ONCE: [&str; 57] = [
     "log.ra.level",
     "log.user.level",
     "log.syslog.level",
+    "log.journald.level",
 ];
 
 /// Whether a running node takes over what is set for this key.

@@ -1,7 +1,7 @@
 //! Keys of users, passwords and ways to log in. What a blank node creates is created once, never again.
 //! Secrets are rows of type `Secret`, so that no message shows them.
 
-use super::{Key, key, only, refused};
+use super::{Key, key, only};
 use crate::config::settings::{Config, Mechanism, PasswordHashing};
 use crate::config::value::{NoneWord, Secret};
 
@@ -14,8 +14,6 @@ pub(super) fn keys() -> Vec<Key> {
 }
 
 fn defaults() -> Vec<Key> {
-    let generated =
-        "objects made for every new virtual host are not part of this broker; create them by definitions file";
     vec![
         key("default_user", |c: &mut Config, _, v| c.access.default_user = v)
             .default("guest")
@@ -46,13 +44,11 @@ fn defaults() -> Vec<Key> {
         })
         .default(".*")
         .doc("What it may read from."),
-        refused("default_users.*", generated),
-        refused("default_policies.*", generated),
-        refused("default_limits.*", generated),
-        refused(
-            "runtime_parameters.limits.$component",
-            "runtime parameters are not counted",
-        ),
+        key("runtime_parameters.limits.$component", |c: &mut Config, n, v| {
+            c.access.parameters_max.insert(n[0].clone(), v);
+        })
+        .hot(|c, now| c.access.parameters_max = now.access.parameters_max.clone())
+        .doc("Most runtime parameters of this component in all virtual hosts together."),
     ]
 }
 

@@ -14,6 +14,7 @@ pub(super) fn keys() -> Vec<Key> {
     all.extend(management());
     all.extend(browsers());
     all.extend(oauth());
+    all.extend(of_newer());
     all.extend(listener("prometheus", "15692", |c| &mut c.prometheus.listener));
     all.extend(prometheus());
     all
@@ -243,6 +244,49 @@ fn browsers() -> Vec<Key> {
     ]
 }
 
+/// Keys of RabbitMQ 4.
+fn of_newer() -> Vec<Key> {
+    let internal = "users are kept by the broker itself";
+    vec![
+        only(
+            "management.require_auth_for_api_reference",
+            &["false"],
+            "the reference holds no secret",
+        ),
+        only(
+            "management.http.hide_allow_header",
+            &["false"],
+            "answers to OPTIONS say what may be done",
+        ),
+        no_effect("management.credential_encryption_secret", "the page keeps no password"),
+        no_effect("management.delegate_count", SERVER),
+        only(
+            "management.definitions.require_json_extension",
+            &["false"],
+            "an uploaded file is judged by what is in it",
+        ),
+        refused(
+            "http_dispatch.access_log_dir",
+            "requests are not logged to files of their own; see log.default.level",
+        ),
+        only(
+            "http_dispatch.auth_backends.$n",
+            &["internal", "rabbit_auth_backend_internal"],
+            internal,
+        ),
+        only(
+            "http_dispatch.auth_backends.$n.authn",
+            &["internal", "rabbit_auth_backend_internal"],
+            internal,
+        ),
+        only(
+            "http_dispatch.auth_backends.$n.authz",
+            &["internal", "rabbit_auth_backend_internal"],
+            internal,
+        ),
+    ]
+}
+
 fn oauth() -> Vec<Key> {
     let password = "people log in with user and password only";
     vec![
@@ -260,6 +304,8 @@ fn oauth() -> Vec<Key> {
         no_effect("management.oauth_initiated_logon_type", password),
         no_effect("management.oauth_disable_basic_auth", password),
         no_effect("management.oauth_resource_servers.*", password),
+        no_effect("management.oauth_authorization_endpoint_params.*", password),
+        no_effect("management.oauth_token_endpoint_params.*", password),
     ]
 }
 
@@ -275,6 +321,10 @@ fn prometheus() -> Vec<Key> {
         .default("false")
         .hot(|c, now| c.prometheus.per_object = now.prometheus.per_object)
         .doc("Whether that path gives one series per object."),
+        no_effect(
+            "prometheus.tcp.listener",
+            "prometheus.tcp.port and prometheus.tcp.ip say where",
+        ),
         only(
             "prometheus.authentication.enabled",
             &["false"],

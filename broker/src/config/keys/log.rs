@@ -1,9 +1,10 @@
 //! Keys of the log. Outputs are the console, one file and an exchange; levels hold per category.
 //! A category that is not in this list is unknown.
 
-use super::{Key, key, no_effect, only};
+use super::{Key, key, no_effect};
 use crate::config::{
-    settings::{Config, FileTarget, LogShape, Rotation, RotationDate},
+    rotation::{Rotation, RotationDate},
+    settings::{Config, FileTarget, LogShape},
     value::{ByteSize, Value},
 };
 use std::path::PathBuf;
@@ -147,11 +148,11 @@ fn rotation(of_file: &str, of: impl Fn(&mut Config) -> &mut Rotation + Copy + Se
         })
         .default("0")
         .doc("Files that are kept beside the current one; with 0 that one is begun anew."),
-        only(
-            &name("compress"),
-            &["false"],
-            "files that were put aside are not compressed by the node",
-        ),
+        key(name("compress"), move |c: &mut Config, _, v| {
+            of(c).compress = v;
+        })
+        .default("false")
+        .doc("Whether those files are compressed, as NAME.0.gz and so on."),
     ]
 }
 
@@ -238,10 +239,17 @@ fn file() -> Vec<Key> {
 }
 
 fn others() -> Vec<Key> {
-    let journal = "what goes to the console is in the journal, where systemd starts the node";
     let mut all = syslog();
-    all.push(only("log.journald", &["false"], journal));
-    all.push(no_effect("log.journald.*", journal));
+    all.extend([
+        key("log.journald", |c: &mut Config, _, v| c.log.journal.is_on = v)
+            .default("false")
+            .doc("Whether log lines go to systemd's journal, over its own socket; a node on a machine without one does not start."),
+        key("log.journald.level", |c: &mut Config, _, v| c.log.journal.level = Some(v))
+            .hot(|c, now| c.log.journal.level = now.log.journal.level)
+            .doc("Least level there."),
+        key("log.journald.fields", |c: &mut Config, _, v| c.log.journal.fields = v)
+            .doc("What the journal is told with each line besides its text: NAME=source, where sources are priority, level, pid, os_pid, time, domain, a field of the line, or a fixed text in quotes."),
+    ]);
     all
 }
 

@@ -6,8 +6,10 @@ mod access;
 mod formation;
 mod http;
 mod log;
+mod new_vhosts;
 mod node;
 mod plugins;
+mod shown;
 mod sockets;
 
 pub use log::CATEGORIES as LOG_CATEGORIES;
@@ -159,7 +161,9 @@ pub fn keys() -> Vec<Key> {
     let parts = [
         sockets::keys(),
         access::keys(),
+        new_vhosts::keys(),
         node::keys(),
+        shown::keys(),
         formation::keys(),
         http::keys(),
         log::keys(),

@@ -2,7 +2,7 @@
 //! What a cluster does by itself is not set by keys; those that would are accepted, and say what is done instead.
 
 use super::sockets::tls;
-use super::{Key, key, no_effect, refused};
+use super::{Key, key, no_effect, only};
 use crate::config::settings::Config;
 use crate::config::value::{ByteSize, ListenAddress, Milliseconds, Share};
 use std::path::PathBuf;
@@ -96,8 +96,10 @@ fn queues() -> Vec<Key> {
             .default("infinity")
             .hot(|c, now| c.queues.queues_max = now.queues.queues_max)
             .doc("Most queues of all virtual hosts together."),
-        refused("cluster_exchange_limit", "exchanges are not counted"),
-        refused("message_interceptors.*", "messages are not changed on their way in"),
+        key("cluster_exchange_limit", |c: &mut Config, _, v| c.queues.exchanges_max = v)
+            .default("infinity")
+            .hot(|c, now| c.queues.exchanges_max = now.queues.exchanges_max)
+            .doc("Most exchanges of all virtual hosts together, those that every virtual host has included."),
         no_effect("classic_queue.default_version", "there is one storage format"),
         no_effect(
             "queue_index_embed_msgs_below",
@@ -205,14 +207,12 @@ fn cluster() -> Vec<Key> {
         no_effect("mnesia_table_loading_retry_timeout", waits),
         no_effect("mnesia_table_loading_retry_limit", waits),
         no_effect("metadata_store.khepri.*", waits),
-        refused(
-            "distribution.listener.interface",
-            "the port for peers is set by RABBITMQ_DIST_PORT, on every interface",
+        key("distribution.listener.interface", |c: &mut Config, _, v| c.node.peer_ip = Some(v))
+            .doc("Interface of the port for peers and the command line; every one when not set."),
+        key("distribution.listener.port_range.min", |c: &mut Config, _, v| c.node.peer_port = v).doc(
+            "First port that may be the one for peers and the command line; the first free one is taken. RABBITMQ_DIST_PORT wins over it.",
         ),
-        refused(
-            "distribution.listener.port_range.$end",
-            "the port for peers is set by RABBITMQ_DIST_PORT",
-        ),
+        key("distribution.listener.port_range.max", |c: &mut Config, _, v| c.node.peer_port_last = v).doc("Last such port."),
         key("admin.tcp.port", |c: &mut Config, _, v| {
             c.admin = ListenAddress { port: v, ..c.admin }
         })
@@ -235,10 +235,11 @@ fn ignored() -> Vec<Key> {
         "message_store_shutdown_timeout",
         "collect_statistics",
         "collect_statistics_interval",
+        "log.error_logger_format_depth",
+        "log.summarize_process_state",
     ];
     let mut all: Vec<_> = erlang.map(|name| no_effect(name, ERLANG)).into();
-    let names = "the node announces its own product name";
-    all.extend(["product.name", "product.version", "motd_file"].map(|name| no_effect(name, names)));
+    all.extend(of_newer());
     all.push(no_effect(
         "nodename",
         "RABBITMQ_NODENAME names the node, as in RabbitMQ",
@@ -247,11 +248,38 @@ fn ignored() -> Vec<Key> {
         "deprecated_features.permit.$name",
         "nothing that RabbitMQ deprecated is switched off here",
     ));
-    all.push(no_effect("cluster_tags.$tag", "tags of nodes are not shown"));
-    all.push(no_effect("node_tags.$tag", "tags of nodes are not shown"));
     all.push(no_effect(
         "ssl_allow_poodle_attack",
         "versions of TLS with that weakness are never offered",
     ));
     all
+}
+
+/// Keys of RabbitMQ 4 whose subject is not here.
+fn of_newer() -> Vec<Key> {
+    let links = "AMQP 1.0 is not spoken, so there are no sessions and links";
+    let shown = "queues of both types, and exchanges of every type that is there, can always be declared";
+    vec![
+        no_effect("session_max_per_connection", links),
+        no_effect("link_max_per_session", links),
+        no_effect("anonymous_login_pass", "ANONYMOUS is not offered"),
+        only("anonymous_login_user", &["none"], "ANONYMOUS is not offered"),
+        no_effect(
+            "channel_interceptor.priorities.$name",
+            "there are no plugins that intercept channels",
+        ),
+        no_effect(
+            "consumer_disconnected_timeout",
+            "consumers of a node that is away end with it",
+        ),
+        only("queue_types.classic.enabled", &["true"], shown),
+        only("queue_types.quorum.enabled", &["true"], shown),
+        only("queue_types.stream.enabled", &["false"], "there are no streams"),
+        only("exchange_types.local_random.enabled", &["false", "true"], shown),
+        no_effect(
+            "prevent_startup_if_node_was_reset",
+            "a node whose disk was lost never begins a second cluster, whatever is set",
+        ),
+        no_effect("cluster_formation.registration.enabled", "nodes register nowhere"),
+    ]
 }

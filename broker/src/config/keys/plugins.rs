@@ -1,10 +1,10 @@
 //! Keys of plugins that have no file of their own here, and of those that this broker does not have. The latter do nothing
 //! while their plugin is off, here as in RabbitMQ, and switching it on is refused where the list of plugins is read.
 
-use super::{Key, key, no_effect};
+use super::{Key, key, no_effect, only};
 use crate::config::settings::Config;
 
-const FAMILIES: [&str; 14] = [
+const FAMILIES: [&str; 17] = [
     "mqtt",
     "stomp",
     "web_mqtt",
@@ -19,6 +19,9 @@ const FAMILIES: [&str; 14] = [
     "trust_store",
     "tracing",
     "shovel",
+    "federation",
+    "amqp_client",
+    "amqp10_client",
 ];
 
 pub(super) fn keys() -> Vec<Key> {
@@ -27,5 +30,10 @@ pub(super) fn keys() -> Vec<Key> {
         c.event_vhost = Some(v);
     })
     .doc("Virtual host of amq.rabbitmq.event, the exchange of the plugin rabbitmq_event_exchange; default_vhost unless set.");
-    [events].into_iter().chain(absent).collect()
+    let protocol = only(
+        "event_exchange.protocol",
+        &["amqp_0_9_1"],
+        "AMQP 1.0 is not spoken; events are messages of AMQP 0-9-1",
+    );
+    [events, protocol].into_iter().chain(absent).collect()
 }

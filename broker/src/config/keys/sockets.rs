@@ -118,10 +118,11 @@ fn limits() -> Vec<Key> {
         key("max_connections", |c: &mut Config, _, v| c.amqp.connections_max = v)
             .hot(|c, now| c.amqp.connections_max = now.amqp.connections_max)
             .doc("Newer name of connection_max."),
-        refused(
-            "ranch_connection_max",
-            "accepted sockets are not counted per listener; use connection_max",
-        ),
+        key("ranch_connection_max", |c: &mut Config, _, v| {
+            c.listeners.connections_max = v
+        })
+        .default("infinity")
+        .doc("Most connections of each AMQP listener; further ones wait to be accepted."),
         key("max_message_size", |c: &mut Config, _, v| c.amqp.message_bytes_max = v)
             .default("134217728")
             .with(message_size)
@@ -270,6 +271,9 @@ pub(super) fn tls(prefix: &str, of: fn(&mut Config) -> &mut TlsOptions) -> Vec<K
         "log_level",
         "log_alert",
         "bypass_pem_cache",
+        "sni",
+        "hostname_verification",
+        "crl_sources.*",
     ];
     all.extend(fixed.map(|last| no_effect(&name(last), library)));
     all

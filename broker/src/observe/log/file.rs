@@ -1,10 +1,11 @@
 //! A log file that is rotated by size or date, begun anew when somebody has moved it away, and never read.
 //!
 //! Rotated files are `NAME.0` (the newest), `NAME.1` and so on, as many as are to be kept; without a number of them to
-//! keep the file is begun anew, as RabbitMQ does. Who cannot write a log line has nobody to tell.
+//! keep the file is begun anew, as RabbitMQ does. They are compressed if that is wanted (`NAME.0.gz`). Who cannot write a log line has nobody to tell.
 
 use super::clock;
 use crate::config::Rotation;
+use flate2::{Compression, write::GzEncoder};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
@@ -12,6 +13,9 @@ use std::{
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
+
+/// Behind the names of packed files.
+const PACKED: &str = ".gz";
 
 /// How often it is looked whether the file is still where it should be.
 const LOOK_EVERY_US: u64 = 1_000_000;
@@ -97,17 +101,22 @@ impl LogFile {
             }
             count => {
                 for number in (0..count - 1).rev() {
-                    self.shift(self.archive(number), self.archive(number + 1));
+                    for suffix in ["", PACKED] {
+                        self.shift(self.archive(number, suffix), self.archive(number + 1, suffix));
+                    }
                 }
-                self.shift(self.path.clone(), self.archive(0));
+                self.shift(self.path.clone(), self.archive(0, ""));
                 self.reopen();
+                if self.rotation.compress {
+                    pack_behind(self.archive(0, ""), self.archive(0, PACKED));
+                }
             }
         }
     }
 
-    fn archive(&self, number: u32) -> PathBuf {
+    fn archive(&self, number: u32, suffix: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{number}"));
+        name.push(format!(".{number}{suffix}"));
         name.into()
     }
 
@@ -115,6 +124,27 @@ impl LogFile {
         // The first rotations have no older files.
         let _ = fs::rename(from, to);
     }
+}
+
+/// Packs a file on a thread of its own: whoever writes a line does not wait for it.
+fn pack_behind(from: PathBuf, to: PathBuf) {
+    let work = move || {
+        if pack(&from, &to).is_err() {
+            // It stays as it is, which loses nothing.
+            let _ = fs::remove_file(&to);
+        }
+    };
+    let _ = std::thread::Builder::new().name("log packer".into()).spawn(work);
+}
+
+/// Only when all of it is packed, the file itself goes.
+fn pack(from: &Path, to: &Path) -> io::Result<()> {
+    let mut encoder = GzEncoder::new(File::create(to)?, Compression::default());
+    let mut file = File::open(from)?;
+    // It may have been put one further back meanwhile: then this one is still the file that was opened.
+    io::copy(&mut file, &mut encoder)?;
+    encoder.finish()?.sync_all()?;
+    fs::remove_file(from)
 }
 
 fn append(path: &Path) -> io::Result<File> {
@@ -159,6 +189,7 @@ mod tests {
             octets: Some(4),
             count: 2,
             date: None,
+            compress: false,
         };
         let mut file = LogFile::open(&folder.path().join("a.log"), rotation).unwrap();
         for line in ["1\n", "22\n", "333\n", "4444\n", "5\n"] {
@@ -168,6 +199,30 @@ mod tests {
             folder.path(),
             &[("a.log", "5\n"), ("a.log.0", "4444\n"), ("a.log.1", "333\n")],
         );
+    }
+
+    #[test]
+    fn files_that_were_put_aside_are_compressed_and_the_oldest_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let rotation = Rotation {
+            octets: Some(4),
+            count: 2,
+            date: None,
+            compress: true,
+        };
+        let mut file = LogFile::open(&folder.path().join("a.log"), rotation).unwrap();
+        let packed = |number: u32| folder.path().join(format!("a.log.{number}.gz"));
+        for line in ["11111\n", "22222\n", "33333\n"] {
+            file.write(0, line);
+            let plain = folder.path().join("a.log.0");
+            while plain.exists() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        let text =
+            |number| io::read_to_string(flate2::read::GzDecoder::new(File::open(packed(number)).unwrap())).unwrap();
+        assert_eq!((text(0).as_str(), text(1).as_str()), ("33333\n", "22222\n"));
+        assert!(!packed(2).exists());
     }
 
     #[test]
@@ -191,6 +246,7 @@ mod tests {
             date: Some("$D0".parse().unwrap()),
             count: 5,
             octets: None,
+            compress: false,
         };
         let mut file = LogFile::open(&folder.path().join("a.log"), rotation).unwrap();
         // The file was made today; the next days are far ahead of it.

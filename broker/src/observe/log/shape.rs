@@ -59,7 +59,7 @@ fn time(at_us: u64, format: TimeFormat) -> Value {
 }
 
 /// A value inside a line.
-fn bare(value: &Value) -> String {
+pub(super) fn bare(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -109,7 +109,12 @@ fn fill(template: &str, line: &Line, time: &str, level: &str, text: &str) -> Str
     out
 }
 
-fn domain(line: &Line) -> String {
+/// The time of a line.
+pub(super) fn time_text(line: &Line, shape: &LogShape) -> String {
+    bare(&time(line.at_us, shape.time))
+}
+
+pub(super) fn domain(line: &Line) -> String {
     match line.category {
         Some(category) => format!("rabbitmq.{category}"),
         None => "rabbitmq".to_owned(),

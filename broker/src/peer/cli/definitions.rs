@@ -42,7 +42,7 @@ impl Pieces {
 /// Sends all definitions.
 pub(super) fn export(node: &Node, frames: &mpsc::Sender<Reply>) -> Outcome {
     let catalog = node.snapshot().catalog.clone();
-    let text = serde_json::to_string(&management::all_definitions(&catalog));
+    let text = serde_json::to_string(&management::all_definitions(&catalog, node.config().shown.product()));
     let mut rest = text.map_err(|why| Failure::Refused(why.to_string()))?;
     while !rest.is_empty() {
         let tail = rest.split_off(rest.floor_char_boundary(PIECE_BYTES));

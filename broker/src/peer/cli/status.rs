@@ -19,7 +19,7 @@ fn texts(items: impl IntoIterator<Item = impl Into<String>>) -> Term {
 
 /// Everything as one map, keys as `status --formatter json` has them, in order of name.
 pub(super) fn status(node: &Node) -> Term {
-    let parts = [program(node), places(node), levels(node), content(node)];
+    let parts = [program(node), places(node), levels(node), content(node), tags(node)];
     let mut all: Vec<(String, Term)> = Vec::new();
     for part in parts {
         if let Term::Map(pairs) = part {
@@ -33,7 +33,8 @@ pub(super) fn status(node: &Node) -> Term {
 /// What runs, and how it goes.
 fn program(node: &Node) -> Term {
     let uptime = node.now().0.saturating_sub(node.started_at().0) / 1000;
-    let plugins = node.plugins();
+    let (plugins, config) = (node.plugins(), node.config());
+    let product = config.shown.product();
     map([
         (
             "active_plugins",
@@ -49,8 +50,8 @@ fn program(node: &Node) -> Term {
         ("os", Term::text("Linux")),
         ("pid", Term::count(std::process::id())),
         ("processes", threads()),
-        ("product_name", Term::text("Warren")),
-        ("product_version", Term::text(env!("CARGO_PKG_VERSION"))),
+        ("product_name", Term::text(product.0)),
+        ("product_version", Term::text(product.1)),
         ("rabbitmq_version", Term::text(RABBITMQ_VERSION)),
         ("release_series_support_status", Term::text("supported")),
         ("run_queue", Term::count(observe::run_queue())),
@@ -96,6 +97,20 @@ fn levels(node: &Node) -> Term {
             watermark(alarms_of.memory_level().mark),
         ),
     ])
+}
+
+/// Its tags, if it has any.
+fn tags(node: &Node) -> Term {
+    let config = node.config();
+    let own = &config.shown.node_tags;
+    let tags = own
+        .iter()
+        .map(|(tag, value)| (tag.clone(), Term::text(value)))
+        .collect();
+    match own.is_empty() {
+        true => map([]),
+        false => map([("tags", Term::Map(tags))]),
+    }
 }
 
 /// What clients have of it.

@@ -6,7 +6,7 @@ use catalog::{Command, VhostMetadata};
 use link::{Failure, Request};
 
 use super::{Outcome, commit, existing_vhost, name};
-use crate::host::{Node, type_of_new_vhosts};
+use crate::host::{Node, defaults_of_new_vhost, type_of_new_vhosts};
 
 pub(super) fn execute(node: &Node, request: Request) -> Outcome {
     match request {
@@ -56,7 +56,12 @@ fn add(node: &Node, vhost: &str, metadata: VhostMetadata) -> Outcome {
         Ok(_) => Ok(link::Term::none()),
         Err(_) => {
             let name = name(vhost)?;
-            commit(node, Command::PutVhost { name, metadata })
+            let defaults = defaults_of_new_vhost(&node.config(), &node.snapshot().catalog, &name);
+            let mut answer = commit(node, Command::PutVhost { name, metadata })?;
+            for command in defaults {
+                answer = commit(node, command)?;
+            }
+            Ok(answer)
         }
     }
 }

@@ -61,8 +61,8 @@ fn text(cluster: &Term, reports: &[Term]) -> String {
         sections.push(section("RAM Nodes", &ram));
     }
     let versions = reports.iter().map(|report| {
-        let (version, runtime) = (shown(report, &["rabbitmq_version"]), shown(report, &["erlang_version"]));
-        format!("{}: RabbitMQ {version} on {runtime}", name(report))
+        let ((product, version), runtime) = (product(report), shown(report, &["erlang_version"]));
+        format!("{}: {product} {version} on {runtime}", name(report))
     });
     let maintenance = reports.iter().map(|report| match maintenance(report) {
         UNDER_MAINTENANCE => format!("Node: {}, status: \x1b[35m{UNDER_MAINTENANCE}\x1b[0m", name(report)),
@@ -111,11 +111,21 @@ fn list(report: &Term, key: &str) -> Vec<Term> {
     items(report, key).to_vec()
 }
 
+/// Name and version. A product that has a name of its own is shown by it; the broker's own name would tell scripts nothing.
+fn product(report: &Term) -> (String, String) {
+    let own = |key: &str| shown(report, &[key]);
+    match own("product_name").as_str() {
+        "" | "Warren" => ("RabbitMQ".to_owned(), own("rabbitmq_version")),
+        name => (name.to_owned(), own("product_version")),
+    }
+}
+
 fn versions(report: &Term) -> Term {
+    let (name, version) = product(report);
     let pairs = [
         ("erlang_version", shown(report, &["erlang_version"])),
-        ("rabbitmq_name", "RabbitMQ".to_owned()),
-        ("rabbitmq_version", shown(report, &["rabbitmq_version"])),
+        ("rabbitmq_name", name),
+        ("rabbitmq_version", version),
     ];
     Term::Map(pairs.map(|(key, value)| (key.to_owned(), Term::Binary(value))).into())
 }

@@ -163,7 +163,7 @@ fn page(status: &Term, unit: Unit) -> String {
         ),
         heading("Config files") + &bullets(items(status, "config_files")),
         heading("Log file(s)") + &bullets(items(status, "log_files")),
-        heading("Alarms") + &alarms(status),
+        heading("Alarms") + &alarms(status) + &tags(status),
         memory(status, unit),
         descriptors(status),
         free_disk(status, unit),
@@ -228,6 +228,18 @@ pub(super) fn alarm_lines(status: &Term) -> Vec<String> {
         format!("{what} alarm on node {}", shown(alarm, &["node"]))
     };
     items(status, "alarms").iter().map(line).collect()
+}
+
+/// The node's tags, if it has any.
+fn tags(status: &Term) -> String {
+    let Some(Term::Map(pairs)) = at(status, &["tags"]) else {
+        return String::new();
+    };
+    let lines: Vec<String> = pairs
+        .iter()
+        .map(|(tag, value)| format!("{tag}: {}", format::text(value)))
+        .collect();
+    format!("\n\n{}{}", heading("Tags"), lines.join("\n"))
 }
 
 fn memory(status: &Term, unit: Unit) -> String {
