@@ -471,7 +471,7 @@ impl Hand<'_> {
             ),
             Ok(_) if matches!(request, Request::Rebalance { .. }) => Note::normal(
                 "QueuesRebalanced",
-                "all pods are replaced, and nodes lead about as many queues each".into(),
+                "nothing is left to change, and nodes lead about as many queues each".into(),
             ),
             Ok(_) if *request == Request::StopApp => Note::normal(
                 "NodeStopped",
