@@ -49,8 +49,10 @@ pub struct Overview {
     /// Name of the product.
     pub product_name: String,
     /// Tags of the cluster, as the node's configuration has them.
+    #[serde(default)]
     pub cluster_tags: BTreeMap<String, String>,
     /// Tags of the node that answers.
+    #[serde(default)]
     pub node_tags: BTreeMap<String, String>,
     /// Version of RabbitMQ that the broker is compatible with.
     pub rabbitmq_version: String,
