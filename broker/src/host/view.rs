@@ -37,8 +37,8 @@ pub struct QueueView {
     pub counts: Counts,
     /// What it did since it began.
     pub counters: Counters,
-    /// Tag of the exclusive consumer.
-    pub exclusive_consumer: Option<String>,
+    /// The exclusive consumer.
+    pub exclusive_consumer: Option<Arc<Consumer>>,
     /// Tag of the single active consumer.
     pub active_consumer: Option<String>,
     /// How many messages all mirrors have, while they are being synchronised.
@@ -170,7 +170,7 @@ impl Node {
         view.head_timestamp = head_timestamp(cell, &held);
         view.lengths = held.queue.lengths();
         if held.queue.has_exclusive_consumer() {
-            view.exclusive_consumer = held.queue.consumers().next().map(|first| first.handle.tag.to_string());
+            view.exclusive_consumer = held.queue.consumers().next().map(|first| first.handle.clone());
         }
         if let Some(id) = held.queue.single_active_consumer() {
             let active = held.queue.consumers().find(|consumer| consumer.id == id);

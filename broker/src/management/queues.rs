@@ -168,7 +168,10 @@ fn shape(api: &Api, record: &Arc<QueueRecord>, asked: Asked) -> Queue {
         consumers: view.counts.consumers as u64,
         consumer_capacity: capacity,
         consumer_utilisation: capacity,
-        exclusive_consumer_tag: view.exclusive_consumer.clone(),
+        exclusive_consumer_tag: view
+            .exclusive_consumer
+            .as_ref()
+            .map(|consumer| consumer.tag.to_string()),
         single_active_consumer_tag: view.active_consumer.clone(),
         memory: reading(&view).memory_bytes(),
         idle_since: view.idle_since.map(observe::timestamp),

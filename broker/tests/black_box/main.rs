@@ -22,6 +22,7 @@ mod given;
 mod hand_over;
 mod leaving;
 mod lifecycle;
+mod lists;
 mod logging;
 mod machines;
 mod messages;

@@ -109,7 +109,10 @@ fn queue_column(view: &QueueView, column: &str) -> Option<Term> {
         "exclusive" => Term::Bool(record.owner.is_some()),
         "type" => Term::atom(record.args.kind.as_str()),
         "state" => Term::atom("running"),
-        "exclusive_consumer_tag" => view.exclusive_consumer.as_ref().map_or_else(Term::none, Term::text),
+        "exclusive_consumer_tag" => {
+            let consumer = view.exclusive_consumer.as_ref();
+            consumer.map_or_else(Term::none, |consumer| Term::text(&*consumer.tag))
+        }
         "messages" => Term::count(all.messages),
         "messages_ready" => Term::count(ready.messages),
         "messages_unacknowledged" => Term::count(unacked.messages),
@@ -165,6 +168,10 @@ fn queue_place(node: &Node, view: &QueueView, column: &str) -> Option<Term> {
         "pid" => Some(queue_pid(node, record)),
         "owner_pid" => Some(match &record.owner {
             Some(owner) => Term::Pid(node.pid(owner.connection.0, 0)),
+            None => Term::none(),
+        }),
+        "exclusive_consumer_pid" => Some(match &view.exclusive_consumer {
+            Some(consumer) => Term::Pid(channel_pid(node, &consumer.client, consumer.channel)),
             None => Term::none(),
         }),
         "leader" => Some(Term::atom(&*record.leader)),

@@ -19,6 +19,7 @@ const QUEUES: &[&str] = &[
     "pid",
     "owner_pid",
     "exclusive",
+    "exclusive_consumer_pid",
     "exclusive_consumer_tag",
     "messages_ready",
     "messages_unacknowledged",
