@@ -8,7 +8,7 @@ use lapin::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exclusive_consumer_is_told_by_its_channel_and_its_tag() {
-    let broker = Broker::start();
+    let broker = Broker::start("");
     let connection = broker.connect().await;
     let channel = connection.create_channel().await.unwrap();
     let declare = channel.queue_declare("q".into(), QueueDeclareOptions::default(), FieldTable::default());

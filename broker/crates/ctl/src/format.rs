@@ -134,9 +134,10 @@ impl Printer {
         }
     }
 
-    /// The end; `blank` puts a blank line in the place of an empty list, as some of RabbitMQ's commands do.
+    /// The end; `blank` puts a blank line in the place of an empty list, as those of RabbitMQ's commands do that have the list as a whole.
     pub(crate) fn end(mut self, blank: bool) -> Result<(), Problem> {
         match self.format {
+            Format::Inspect if self.rows == 0 && blank => self.line("[]")?,
             Format::Json | Format::Inspect if self.rows == 0 => self.line("[\n]")?,
             Format::Json | Format::Inspect => self.line("]")?,
             Format::PrettyTable if self.rows > 0 => {
