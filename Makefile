@@ -176,6 +176,8 @@ bench-mirrors: build ## what mirrors cost, a million messages synchronised under
 	@[ $(SERVER) = warren ] || hack/need rabbitmq-server
 	@SERVER=$(SERVER) tests/bench/mirrors
 
+# Lines are counted, which the image's own build has no table of.
+bench-watching: export CARGO_PROFILE_RELEASE_DEBUG = line-tables-only
 bench-watching: build ## what counters cost a message, and pages of 50,000 queues the broker; ONLY=counters or lists
 	@hack/need valgrind
 	@# The binary before its line numbers are taken out.
