@@ -84,18 +84,25 @@ impl Names {
 
 type Found = BTreeMap<ChannelId, Vec<(Option<String>, ChannelCounts)>>;
 
+/// What channels did with one kind of thing: `told` gives the channel and the name where a flow is of that kind.
+fn by_channel(scrape: &Scrape<'_>, mut told: impl FnMut(Flow) -> Option<(ChannelId, Option<String>)>) -> Found {
+    let mut found = Found::new();
+    for (flow, counts) in scrape.node.flows_of_clients() {
+        if let Some((channel, with)) = told(flow) {
+            found.entry(channel).or_default().push((with, counts));
+        }
+    }
+    found
+}
+
 /// Channels with the exchanges that they publish to. A confirm is counted by channel alone: where that has published to one exchange, it
 /// is that one's.
 pub fn published(scrape: &Scrape<'_>, families: &[OfChannel]) -> Vec<Pair> {
-    let (mut found, mut names) = (Found::new(), Names::new());
-    for (flow, counts) in scrape.node.flows_of_clients() {
-        if let Flow::Published(exchange, channel) = flow {
-            found
-                .entry(channel)
-                .or_default()
-                .push((names.exchange(scrape, exchange), counts));
-        }
-    }
+    let mut names = Names::new();
+    let found = by_channel(scrape, |flow| match flow {
+        Flow::Published(exchange, channel) => Some((channel, names.exchange(scrape, exchange))),
+        _ => None,
+    });
     with_rest(scrape, found, families, |channel, pairs| {
         if let [(Some(_), only)] = pairs {
             only.confirmed = channel.confirmed;
@@ -106,15 +113,11 @@ pub fn published(scrape: &Scrape<'_>, families: &[OfChannel]) -> Vec<Pair> {
 
 /// Channels with the queues that they get from.
 pub fn delivered(scrape: &Scrape<'_>, families: &[OfChannel]) -> Vec<Pair> {
-    let (mut found, mut names) = (Found::new(), Names::new());
-    for (flow, counts) in scrape.node.flows_of_clients() {
-        if let Flow::Delivered(queue, channel) = flow {
-            found
-                .entry(channel)
-                .or_default()
-                .push((names.queue(scrape, queue), counts));
-        }
-    }
+    let mut names = Names::new();
+    let found = by_channel(scrape, |flow| match flow {
+        Flow::Delivered(queue, channel) => Some((channel, names.queue(scrape, queue))),
+        _ => None,
+    });
     with_rest(scrape, found, families, |_, _| false)
 }
 
