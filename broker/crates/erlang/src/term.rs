@@ -260,6 +260,7 @@ fn unescaped(c: char) -> char {
         't' => '\t',
         'r' => '\r',
         's' => ' ',
+        'e' => '\x1b',
         other => other,
     }
 }
@@ -298,6 +299,7 @@ mod tests {
             "<<\"g\">>",
             "[1,{a,-0.5},[]]",
             "'it\\'s'",
+            "\"\\e[1m\"",
         ] {
             assert_eq!(expression(text).unwrap().to_string(), text);
         }
