@@ -32,7 +32,7 @@ pub struct PolicyStatus {
     /// Policies that objects obey although this one fits them too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadowed_by: Vec<Shadow>,
-    /// Conditions: Ready, Applied, Feasible, MirrorsSynced, DriftRepaired.
+    /// Conditions: Ready, Applied, Feasible, MirrorsSynced, DriftRepaired, Reconciling, Stalled.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

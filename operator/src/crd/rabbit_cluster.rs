@@ -129,7 +129,8 @@ pub struct RabbitClusterSpec {
     #[serde(default)]
     pub image: Image,
 
-    /// Text of rabbitmq.conf, added below what the operator sets itself. A change restarts the nodes one at a time.
+    /// Text of rabbitmq.conf, added below what the operator sets itself. A change of keys that count at once restarts nobody; any other restarts the nodes
+    /// one at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100_000))]
     pub config: Option<String>,
@@ -147,7 +148,7 @@ pub struct RabbitClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definitions: Option<LoadDefinitions>,
 
-    /// CPU and memory of each node.
+    /// CPU and memory of each node. Default: 250m of CPU and 1Gi of memory are set aside, and more memory than that is not used.
     #[serde(default)]
     pub resources: Resources,
 
@@ -236,7 +237,9 @@ pub struct Image {
     #[schemars(length(max = 255))]
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9][a-zA-Z0-9.:_/-]*[a-z0-9]$')")
-            .message("image.repository must be a registry and a name such as registry.example/warren, without tag or digest")
+            .message("image.repository must be a registry and a name such as registry.example/warren, without tag or digest"),
+        validation = Rule::new("!self.matches(':[^/]*$')")
+            .message("image.repository goes without a tag: image.tag or version is the place for it")
     )]
     pub repository: Option<String>,
     /// Tag of the image. Default: the operator's.
@@ -272,7 +275,7 @@ pub enum PullPolicy {
     /// Only when the node does not have it.
     #[default]
     IfNotPresent,
-    /// Never: the image must be on the node already.
+    /// Not at all: the image must be on the node already.
     Never,
 }
 
@@ -292,7 +295,9 @@ pub struct Resources {
     #[schemars(extend("maxProperties" = 10))]
     #[x_kube(
         validation = Rule::new("self.all(name, type(self[name]) == int || isQuantity(self[name]))")
-            .message("resources.requests must be amounts such as 500m or 1Gi")
+            .message("resources.requests must be amounts such as 500m or 1Gi"),
+        validation = Rule::new("self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || name.startsWith('hugepages-') || name.contains('/'))")
+            .message("resources.requests must be of cpu, memory, ephemeral-storage, hugepages-2Mi or the like, or of a resource with a domain such as example.com/disk")
     )]
     pub requests: BTreeMap<String, Quantity>,
     /// What the node may use at most. A memory limit is what the broker's memory watermark is a share of.
@@ -300,7 +305,9 @@ pub struct Resources {
     #[schemars(extend("maxProperties" = 10))]
     #[x_kube(
         validation = Rule::new("self.all(name, type(self[name]) == int || isQuantity(self[name]))")
-            .message("resources.limits must be amounts such as 500m or 1Gi")
+            .message("resources.limits must be amounts such as 500m or 1Gi"),
+        validation = Rule::new("self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || name.startsWith('hugepages-') || name.contains('/'))")
+            .message("resources.limits must be of cpu, memory, ephemeral-storage, hugepages-2Mi or the like, or of a resource with a domain such as example.com/disk")
     )]
     pub limits: BTreeMap<String, Quantity>,
 }

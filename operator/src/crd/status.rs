@@ -53,7 +53,7 @@ pub struct RabbitClusterStatus {
     /// The Secret for service bindings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
-    /// Conditions: Ready, Available, DataSafe, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, TlsBetweenNodes, CertificateValid, Monitored, UpgradeFinalized, RolledBack, SettingsInForce, Paused.
+    /// Conditions: Ready, Available, DataSafe, Progressing, Degraded, ReconcileSuccess, ScaleDownBlocked, VolumesSized, Clustered, SecretRotated, TlsBetweenNodes, CertificateValid, Monitored, UpgradeFinalized, RolledBack, SettingsInForce, MemoryGuaranteed, Paused, Reconciling, Stalled.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

@@ -117,7 +117,7 @@ pub struct MaintenanceWindow {
             .message("update.maintenanceWindows.start must be a time such as 02:00, in UTC")
     )]
     pub start: String,
-    /// How long it lasts.
+    /// How many minutes it lasts.
     #[serde(default = "an_hour")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 1440")

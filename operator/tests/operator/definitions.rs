@@ -18,6 +18,42 @@ fn schemas() -> Vec<Value> {
 }
 
 #[test]
+fn every_field_that_can_be_asked_for_is_explained_with_its_values_and_its_default() {
+    let description = |of: &serde_json::Value| of["description"].as_str().unwrap_or_default().to_owned();
+    fn look(path: &str, schema: &serde_json::Value, wrong: &mut Vec<String>) {
+        let text = schema["description"].as_str().unwrap_or_default();
+        let has = |value: &serde_json::Value| value.as_str().is_none_or(|name| text.contains(&format!("{name}: ")));
+        let are_told = schema["enum"].as_array().is_none_or(|all| all.iter().all(has));
+        let default = schema["default"].as_str().filter(|default| !default.is_empty());
+        let is_told = default.is_none_or(|default| text.contains(&format!("Default: {default}.")));
+        if text.is_empty() || !is_told || !are_told && !path.ends_with("days") {
+            wrong.push(path.to_owned());
+        }
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let is_foreign =
+                ["affinity", "clients", "tolerations", "topologySpreadConstraints"].contains(&name.as_str());
+            if !is_foreign {
+                look(&format!("{path}.{name}"), field, wrong);
+            }
+        }
+        for (name, field) in schema["items"]["properties"].as_object().into_iter().flatten() {
+            look(&format!("{path}.{name}"), field, wrong);
+        }
+    }
+    let mut wrong = Vec::new();
+    for schema in schemas() {
+        look("spec", &schema["properties"]["spec"], &mut wrong);
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    let cluster = &schemas()[0]["properties"]["spec"]["properties"];
+    let strategy = description(&cluster["update"]["properties"]["strategy"]);
+    assert!(
+        strategy.contains("OnDelete: You, by deleting pods") && strategy.ends_with("Default: Automatic."),
+        "{strategy}"
+    );
+}
+
+#[test]
 fn generated_files_equal_their_generator() {
     for definition in crd::definitions().unwrap() {
         let now = crd::yaml(std::slice::from_ref(&definition)).unwrap();
