@@ -1,9 +1,10 @@
-//! What users are told in `kubectl describe`: one event per decision and one per change of a condition, never one per pass. The
-//! recorder folds repetitions into a count. An event that cannot be written is logged and forgotten: it must not hold up work.
+//! What users are told in `kubectl describe`: one event per decision and one per change of a condition, never one per pass. What
+//! says the same again is folded into a count. An event that cannot be written is logged and forgotten: it must not hold up work.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder};
+use sha2::{Digest, Sha256};
 
 use crate::api_error::said;
 use crate::cluster::leave::PASSING_REASONS;
@@ -55,7 +56,7 @@ pub async fn publish(recorder: &Recorder, about: &ObjectReference, notes: &[Note
             },
             reason: note.reason.clone(),
             note: Some(shortened(&note.message)),
-            action: "Reconcile".into(),
+            action: action(&note.message),
             secondary: None,
         };
         if let Err(error) = recorder.publish(&event, about).await {
@@ -66,6 +67,14 @@ pub async fn publish(recorder: &Recorder, about: &ObjectReference, notes: &[Note
             );
         }
     }
+}
+
+/// The recorder folds events of one reason and one action and shows the first message alone, so that the third pod that is replaced would be told as
+/// the first one again. Another message is therefore another action.
+fn action(message: &str) -> String {
+    let digits = Sha256::digest(message);
+    let digits: String = digits.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("Reconcile-{digits}")
 }
 
 fn shortened(message: &str) -> String {
@@ -98,6 +107,7 @@ pub fn of_changes(old: &[Condition], new: &[Condition]) -> Vec<Note> {
             ("Degraded" | "ScaleDownBlocked" | "RolledBack", "True") => true,
             ("ReconcileSuccess", "False") if now.reason == ROLLED_BACK => return None,
             ("VolumesSized", "False") if PASSING_REASONS.contains(&now.reason.as_str()) => return None,
+            ("Clustered", "False") if now.reason == "NodesJoining" => false,
             ("ReconcileSuccess" | "VolumesSized" | "Clustered", "False") => true,
             ("DataSafe", "False") if now.reason == "MirrorsNotSynchronised" => true,
             ("DataSafe", "True") if began(now) && now.reason == "MirrorsInSync" => false,
@@ -172,6 +182,21 @@ mod tests {
         let well = [condition("Degraded", "False", "NodesWell")];
         assert_eq!(of_changes(&degraded, &well), [Note::normal("NodesWell", "why".into())]);
         assert_eq!(of_changes(&[], &well), [], "that nothing was ever wrong is no news");
+    }
+
+    #[test]
+    fn nodes_that_come_to_be_a_cluster_are_no_warning_and_those_that_are_two_clusters_are() {
+        let told = |reason| of_changes(&[], &[condition("Clustered", "False", reason)]);
+        assert_eq!(told("NodesJoining"), [Note::normal("NodesJoining", "why".into())]);
+        assert!(told("NodesAreSeparate")[0].warning);
+    }
+
+    #[test]
+    fn what_says_the_same_is_folded_and_nothing_else() {
+        let (first, second) = (action("replacing orders-server-2"), action("replacing orders-server-1"));
+        assert_ne!(first, second);
+        assert_eq!(first, action("replacing orders-server-2"));
+        assert!(first.len() < 128, "the Events API takes no more");
     }
 
     #[test]
