@@ -43,6 +43,11 @@ pub struct Error {
 }
 
 impl Error {
+    /// The API server does not take what was asked of it, now or later: what it was made from has to change.
+    pub fn is_of_the_spec(&self) -> bool {
+        matches!(code(&self.source), Some(400 | 422))
+    }
+
     /// Nothing can be made any more, and nothing needs to be: the namespace is being deleted.
     pub fn is_of_an_ending_namespace(&self) -> bool {
         is_of_an_ending_namespace(&self.source)

@@ -178,7 +178,7 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
             return Ok(Action::await_change());
         }
         Err(error) => (
-            Outcome::Failed("WriteFailed".into(), error.to_string()),
+            Outcome::Failed(write_failed(&error).into(), error.to_string()),
             Vec::new(),
             Some(error),
         ),
@@ -192,6 +192,14 @@ async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, 
         Some(error) => Err(error.into()),
         None if moved => Ok(Action::requeue(GO_ON)),
         None => Ok(Action::requeue(next_look(&outcome, &seen, known.as_ref()))),
+    }
+}
+
+/// Whether trying again may help.
+fn write_failed(error: &act::Error) -> &'static str {
+    match error.is_of_the_spec() {
+        true => "SpecRefused",
+        false => "WriteFailed",
     }
 }
 

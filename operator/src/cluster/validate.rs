@@ -13,8 +13,8 @@ use super::pace;
 use super::pod_overrides;
 use super::rotation;
 use crate::crd::{
-    ClientAuth, Image, LoadDefinitions, RabbitCluster, RabbitClusterSpec, Resources, ScaleDown, Service, ServiceType,
-    Tls, Update,
+    ClientAuth, Image, LoadDefinitions, RabbitCluster, RabbitClusterSpec, Resources, ScaleDown, Scheduling, Service,
+    ServiceType, Tls, Update,
 };
 use crate::quantity;
 
@@ -108,6 +108,7 @@ pub fn validate(cluster: &RabbitCluster, default_image: &Reference) -> Result<Va
     service(&spec.service)?;
     tls(spec.tls.as_ref())?;
     resources(&spec.resources)?;
+    scheduling(&spec.scheduling)?;
     storage(&spec.persistence.storage)?;
     grace(spec.termination_grace_period_seconds)?;
     update(&spec.update)?;
@@ -316,6 +317,11 @@ fn resources(resources: &Resources) -> Result<(), Invalid> {
         .iter()
         .flat_map(|(list, amounts)| amounts.iter().map(move |pair| (list, pair)))
     {
+        let is_known = ["cpu", "memory", "ephemeral-storage"].contains(&name.as_str());
+        if !is_known && !name.starts_with("hugepages-") && !name.contains('/') {
+            let wrong = "is no resource: cpu, memory, ephemeral-storage, hugepages-2Mi, or one with a domain such as example.com/disk";
+            return invalid(&format!("spec.resources.{list}"), format!("'{name}' {wrong}"));
+        }
         if quantity::value(amount).is_none_or(|value| value < 0.0) {
             let field = format!("spec.resources.{list}.{name}");
             return invalid(&field, format!("'{}' is no amount such as 500m or 1Gi", amount.0));
@@ -330,6 +336,48 @@ fn resources(resources: &Resources) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+/// What a StatefulSet takes and no pod may have: it would be found out when a node has gone for it.
+fn scheduling(scheduling: &Scheduling) -> Result<(), Invalid> {
+    let field = |list: &str, at: usize, name: &str| format!("spec.scheduling.{list}[{at}].{name}");
+    for (at, toleration) in scheduling.tolerations.iter().enumerate() {
+        let operator = toleration.operator.as_deref().unwrap_or("Equal");
+        let key = toleration.key.as_deref().unwrap_or_default();
+        let field = |name: &str| field("tolerations", at, name);
+        one_of(&field("operator"), operator, &["Equal", "Exists"])?;
+        one_of(
+            &field("effect"),
+            toleration.effect.as_deref().unwrap_or_default(),
+            &["", "NoSchedule", "PreferNoSchedule", "NoExecute"],
+        )?;
+        if key.is_empty() && operator != "Exists" {
+            return invalid(
+                &field("key"),
+                "is missing: without one the operator must be Exists, and tolerates every taint",
+            );
+        }
+    }
+    for (at, constraint) in scheduling.topology_spread_constraints.iter().enumerate() {
+        let field = |name: &str| field("topologySpreadConstraints", at, name);
+        one_of(
+            &field("whenUnsatisfiable"),
+            &constraint.when_unsatisfiable,
+            &["DoNotSchedule", "ScheduleAnyway"],
+        )?;
+        if constraint.max_skew < 1 {
+            return invalid(&field("maxSkew"), format!("{} must be at least 1", constraint.max_skew));
+        }
+    }
+    Ok(())
+}
+
+fn one_of(field: &str, given: &str, known: &[&str]) -> Result<(), Invalid> {
+    if known.contains(&given) {
+        return Ok(());
+    }
+    let known: Vec<_> = known.iter().filter(|known| !known.is_empty()).copied().collect();
+    invalid(field, format!("'{given}' must be {}", known.join(" or ")))
 }
 
 fn storage(storage: &Quantity) -> Result<(), Invalid> {

@@ -432,7 +432,7 @@ fn whole_numbers_are_amounts_too() {
 }
 
 /// A spec, and what must be said about it.
-const REFUSED: [(&str, &str); 33] = [
+const REFUSED: [(&str, &str); 38] = [
     (
         "{definitions: {}}",
         "spec.definitions: needs configMapRef, secretRef or both",
@@ -524,6 +524,26 @@ const REFUSED: [(&str, &str); 33] = [
     (
         "{resources: {limits: {memory: lots}}}",
         "spec.resources.limits.memory: 'lots' is no amount such as 500m or 1Gi",
+    ),
+    (
+        "{resources: {limits: {memroy: 1Gi}}}",
+        "spec.resources.limits: 'memroy' is no resource: cpu, memory,",
+    ),
+    (
+        "{scheduling: {tolerations: [{key: a, operator: Sometimes}]}}",
+        "spec.scheduling.tolerations[0].operator: 'Sometimes' must be Equal or Exists",
+    ),
+    (
+        "{scheduling: {tolerations: [{operator: Exists}, {effect: NoSchedule}]}}",
+        "spec.scheduling.tolerations[1].key: is missing: without one the operator must be Exists",
+    ),
+    (
+        "{scheduling: {tolerations: [{key: a, effect: Never}]}}",
+        "spec.scheduling.tolerations[0].effect: 'Never' must be NoSchedule or PreferNoSchedule or NoExecute",
+    ),
+    (
+        "{scheduling: {topologySpreadConstraints: [{maxSkew: 0, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}]}}",
+        "spec.scheduling.topologySpreadConstraints[0].maxSkew: 0 must be at least 1",
     ),
     (
         "{resources: {requests: {cpu: 2}, limits: {cpu: 1}}}",

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::manifests::repository;
 
 /// Literals that are words of Kubernetes or of formats, or are told to nobody.
-const OTHERS: [&str; 30] = [
+const OTHERS: [&str; 39] = [
     "Bound",
     "Completed",
     "ConfigMap",
@@ -17,21 +17,29 @@ const OTHERS: [&str; 30] = [
     "CrashLoopBackOff",
     "CreateContainerConfigError",
     "CreateContainerError",
+    "DoNotSchedule",
+    "Equal",
     "ErrImageNeverPull",
     "ErrImagePull",
     "Error",
+    "Exists",
     "Expire",
+    "FailedCreate",
     "False",
     "ImagePullBackOff",
     "Initialized",
-    "NamespaceTerminating",
-    "OOMKilled",
     "InvalidImageName",
+    "NamespaceTerminating",
+    "NoExecute",
+    "NoSchedule",
+    "OOMKilled",
     "Opaque",
     "PodInitializing",
     "PodScheduled",
+    "PreferNoSchedule",
     "Reconcile",
     "RunContainerError",
+    "ScheduleAnyway",
     "SchedulingGated",
     "Secret",
     "SecretKept",
@@ -40,6 +48,7 @@ const OTHERS: [&str; 30] = [
     "Unconfined",
     "Unmasked",
     "Unschedulable",
+    "Warning",
 ];
 
 fn is_word(text: &str) -> bool {

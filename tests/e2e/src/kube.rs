@@ -164,7 +164,7 @@ fn upgrade(image: &str) -> Outcome {
 }
 
 /// Each line: a wrong spec, and words that must be in the answer.
-const WRONG: [(&str, &str); 11] = [
+const WRONG: [(&str, &str); 13] = [
     ("replicas: -1", "cannot be negative"),
     ("replicas: many", "must be of type integer"),
     ("persistence: {storage: much}", "such as 10Gi"),
@@ -182,6 +182,11 @@ const WRONG: [(&str, &str); 11] = [
         "image: {repository: localhost/warren}",
         "needs version, image.tag or image.digest",
     ),
+    (
+        "image: {repository: 'localhost/warren:dev', tag: dev}",
+        "goes without a tag",
+    ),
+    ("resources: {limits: {memroy: 1Gi}}", "must be of cpu, memory"),
 ];
 
 fn bad_fields_are_refused() -> Outcome {
