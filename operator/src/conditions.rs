@@ -44,3 +44,11 @@ pub(crate) fn stamped(
     };
     claims.into_iter().map(stamp).collect()
 }
+
+/// So many of them, as a sentence says it.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}

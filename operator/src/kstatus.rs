@@ -1,6 +1,7 @@
 //! The two conditions by which tools that know nothing of us see whether an object is on its way or stuck: `Reconciling` and `Stalled`, as the
 //! kstatus convention of kubectl, Flux and Argo CD has them. They say nothing that other conditions do not say, and are derived from these alone.
 
+use crate::cluster::leave;
 use crate::conditions::{Claim, claim};
 
 /// Reasons for which something that was not done comes about without anybody's doing.
@@ -21,11 +22,16 @@ const PASSING: [&str; 11] = [
 /// Both, from the others of a status: what is being changed (`changes`) and what somebody has to do something about (`stuck`), each with the value
 /// that says so.
 pub(crate) fn derived(others: &[Claim], changes: &[(&str, bool)], stuck: &[(&str, bool)]) -> [Claim; 2] {
+    let passes = |other: &Claim| match other.kind {
+        "ScaleDownBlocked" => leave::passes(&other.reason),
+        _ => PASSING.contains(&other.reason.as_str()),
+    };
     let says = |wanted: &[(&str, bool)], is_passing: bool| {
-        others.iter().find(|other| {
-            let is_wanted = wanted.contains(&(other.kind, other.holds));
-            is_wanted && PASSING.contains(&other.reason.as_str()) == is_passing
-        })
+        let is_wanted = |other: &&Claim| wanted.contains(&(other.kind, other.holds));
+        others
+            .iter()
+            .filter(is_wanted)
+            .find(|other| passes(other) == is_passing)
     };
     let told = |kind, found: Option<&Claim>, none: &str, message: &str| match found {
         Some(found) => claim(kind, true, &found.reason, found.message.clone()),

@@ -46,7 +46,7 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* What the operator may do where it looks after RabbitClusters and Policies. Of a Policy it changes the finalizers alone. Secrets are neither listed nor watched: only those named after a cluster are asked for. A StatefulSet is deleted without its pods, and made anew, where volumes shrink or change their class. */}}
+{{/* What the operator may do where it looks after RabbitClusters and Policies. Of a Policy it changes the finalizers alone. Secrets are neither listed nor watched: only those named after a cluster are asked for. Events are read while a pod is missing or has no volume, since nothing else says why. A StatefulSet is deleted without its pods, and made anew, where volumes shrink or change their class. */}}
 {{- define "warren.rules" -}}
 - apiGroups: [warren.dev]
   resources: [rabbitclusters]
@@ -93,4 +93,7 @@ capabilities:
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 {{- end -}}

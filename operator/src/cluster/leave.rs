@@ -11,6 +11,7 @@ use api::Membership;
 
 use super::holdings::{Holdings, Queues};
 use super::situation::{PodSeen, Situation};
+use crate::conditions::counted;
 use crate::crd::NonMovable;
 use crate::policy::feasible::Asked;
 
@@ -65,6 +66,14 @@ pub const PASSING_REASONS: [&str; 5] = [
     "NodesSilent",
     COPIES_MOVE,
 ];
+
+/// Reasons that do not pass by themselves, however long one waits: somebody has to do something.
+const LASTING_REASONS: [&str; 4] = ["PoliciesNeedNode", "NodeNotRunning", "NodesAreSeparate", TIMED_OUT];
+
+/// Whether what holds a node for this reason comes to an end without anybody's doing.
+pub fn passes(reason: &str) -> bool {
+    !LASTING_REASONS.contains(&reason)
+}
 
 /// Annotation of a RabbitCluster: the pod whose node is given up, with what only it has, when it does not run and shall leave.
 pub const FORCE_REMOVE: &str = "warren.dev/force-remove";
@@ -374,7 +383,8 @@ fn infeasible(pod: &str, replicas: u32, holdings: &Holdings) -> Option<Held> {
         let name = &policy.name;
         let wrong = match &policy.asked {
             Asked::Exactly(copies) if *copies > u64::from(replicas) => format!(
-                "policy {name} wants {copies} copies, and {replicas} nodes would remain: let it want fewer, or all"
+                "policy {name} wants {copies} copies, and {} would remain: let it want fewer, or all",
+                counted(u64::from(replicas), "node")
             ),
             Asked::Nodes(nodes) if nodes.iter().any(names) => {
                 format!("policy {name} names {pod}: take it out of the policy's list of nodes")

@@ -6,6 +6,7 @@
 pub mod act;
 pub mod between;
 pub mod build;
+mod causes;
 pub mod certificate;
 pub mod counts;
 pub mod definitions;
@@ -24,6 +25,7 @@ pub mod nodes;
 pub mod observe;
 pub mod pace;
 mod past;
+mod phase;
 pub mod plan;
 pub mod pod_overrides;
 pub mod reconcile;

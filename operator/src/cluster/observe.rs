@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use super::between::Between;
 use super::build::monitoring::{self, Apis};
+use super::causes::{self, Causes};
 use super::definitions::Sources;
 use super::discovery::Discovery;
 use super::holdings::{self, Holdings};
@@ -44,6 +45,8 @@ pub struct Found {
     pub set: Option<StatefulSet>,
     /// Pods of this very cluster.
     pub pods: Vec<Pod>,
+    /// Why pods are missing, or have no volume, as far as Kubernetes says so.
+    pub causes: Causes,
     /// Volume claims of this cluster and of its predecessors of the same name.
     pub claims: Vec<PersistentVolumeClaim>,
     /// Secret that nodes prove to each other.
@@ -179,6 +182,7 @@ pub async fn observe(client: &Client, kinds: &Discovery, cluster: &RabbitCluster
             .as_ref()
             .and_then(|config| stranger::<ConfigMap>(cluster, &config.metadata)),
     );
+    taken.extend(reader.stranger::<ConfigMap>(cluster, &names.settled()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.nodes()).await?);
     taken.extend(reader.stranger::<Service>(cluster, &names.cluster).await?);
     let pods: Vec<Pod> = reader.list(&selector_text(&names.selector(&uid))).await?;
@@ -198,6 +202,7 @@ pub async fn observe(client: &Client, kinds: &Discovery, cluster: &RabbitCluster
     let going = leaving.as_ref().or(renewing.as_ref().map(|renewing| &renewing.pod));
     let cookies = cookie.as_ref().map(cookies).unwrap_or_default();
     Ok(Found {
+        causes: causes::look(client, &names, set.as_ref(), &pods, &claims).await,
         copies: nodes::copies(&pods, &told, &cookies).await,
         at: Timestamp::now(),
         accepting: accepting(&pods, &told, cookie.as_ref(), &keys).await,

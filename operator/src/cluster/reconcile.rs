@@ -489,6 +489,7 @@ fn next_look(outcome: &Outcome, seen: &Situation, rolled_back: Option<&RolledBac
                 || carried.rolled_back.as_ref() != rolled_back
                 || carried.unkept
                 || level::is_about_to_rise(seen)
+                || seen.lacks_pods()
                 || seen.set.as_ref().is_none_or(|set| set.revision.is_none())
         }
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::{Copies, Membership};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PersistentVolumeClaim, Pod, PodCondition};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -31,6 +31,8 @@ pub struct Situation {
     pub set: Option<SetSeen>,
     /// The pods, by ordinal.
     pub pods: Vec<PodSeen>,
+    /// Why pods are missing that are asked for, by their names, as far as Kubernetes says so.
+    pub missing: BTreeMap<String, String>,
     /// One more than the highest ordinal that has a volume whose node has not left for good: how many nodes' data exist.
     pub held: u32,
     /// The pod whose node the status says is leaving.
@@ -68,6 +70,12 @@ impl Situation {
     pub fn is_old(&self, pod: &PodSeen) -> bool {
         let newest = self.set.as_ref().and_then(|set| set.revision.as_ref());
         newest.is_some_and(|newest| pod.revision != *newest)
+    }
+
+    /// Whether not all pods are there that are asked for.
+    pub fn lacks_pods(&self) -> bool {
+        let asked = self.set.as_ref().map_or(0, |set| set.replicas);
+        (0..asked).any(|ordinal| self.pods.iter().all(|pod| pod.ordinal != ordinal))
     }
 
     /// Whether others could do without any one of so many nodes: all serve, and none alone has what policies mirror. One node has no others.
@@ -156,6 +164,10 @@ impl PodSeen {
 pub fn situation(names: &Names, found: &Found) -> Situation {
     let told = |pod: PodSeen| PodSeen {
         told: found.told.get(&pod.name).cloned(),
+        problem: match (pod.problem, found.causes.unbound.get(&pod.name)) {
+            (Some(problem), Some(why)) => Some(format!("{problem}; its volume: {why}")),
+            (problem, _) => problem,
+        },
         ..pod
     };
     let seen = found.pods.iter().filter_map(|pod| pod_seen(names, pod, found.at));
@@ -178,6 +190,7 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
     Situation {
         set: found.set.as_ref().map(set_seen),
         pods,
+        missing: found.causes.missing.clone(),
         held: held.unwrap_or(0),
         leaving: found.leaving.clone(),
         draining: found.draining.clone(),
@@ -318,19 +331,62 @@ fn container_problem(container: &ContainerStatus) -> Option<String> {
         let reason = waiting.reason.as_deref()?;
         let usual = ["ContainerCreating", "PodInitializing"].contains(&reason);
         let ended = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-        let code = ended.map(|ended| format!("; it last ended with exit code {}", ended.exit_code));
-        return (!usual).then(|| said(reason, waiting.message.as_deref()) + &code.unwrap_or_default());
+        // How long Kubernetes waits this time says nothing of the cause, and is another each time.
+        let message = waiting.message.as_deref().filter(|_| reason != "CrashLoopBackOff");
+        let ended = ended.map(|ended| format!("it last ended with {}", last_words(ended)));
+        let told: Vec<_> = message.map(str::to_owned).into_iter().chain(ended).collect();
+        return (!usual).then(|| said(reason, Some(told.join("; ")).as_deref().filter(|told| !told.is_empty())));
     }
     let ended = container.state.as_ref()?.terminated.as_ref()?;
     Some(said(
         ended.reason.as_deref().unwrap_or("Terminated"),
-        Some(&format!("exit code {}", ended.exit_code)),
+        Some(&last_words(ended)),
     ))
+}
+
+/// A broker that cannot start leaves word of it.
+fn last_words(ended: &ContainerStateTerminated) -> String {
+    let code = format!("exit code {}", ended.exit_code);
+    let lines = ended.message.iter().flat_map(|message| message.lines());
+    let lines: Vec<_> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.is_empty() {
+        true => code,
+        false => format!("{code}: {}", lines.join("; ")),
+    }
 }
 
 fn said(reason: &str, message: Option<&str>) -> String {
     match message {
         Some(message) => format!("{reason}: {message}"),
         None => reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(text: &str) -> ContainerStatus {
+        let text = format!("{{name: broker, image: i, imageID: i, ready: false, restartCount: 1, {text}}}");
+        serde_yaml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_broker_that_keeps_ending_is_told_with_its_own_words() {
+        let told = |text: &str| container_problem(&container(text)).unwrap();
+        let waits = "state: {waiting: {reason: CrashLoopBackOff, message: 'back-off 20s'}}";
+        let ended = "terminated: {exitCode: 1, reason: Error, message: \"no such\\n  plugin\\n\"}";
+        assert_eq!(
+            told(&format!("{waits}, lastState: {{{ended}}}")),
+            "CrashLoopBackOff: it last ended with exit code 1: no such; plugin"
+        );
+        assert_eq!(
+            told(&format!("state: {{{ended}}}")),
+            "Error: exit code 1: no such; plugin"
+        );
+        assert_eq!(told(waits), "CrashLoopBackOff");
+        let image = "state: {waiting: {reason: ErrImagePull, message: 'no such image'}}";
+        assert_eq!(told(image), "ErrImagePull: no such image");
+        assert!(container_problem(&container("state: {waiting: {reason: ContainerCreating}}")).is_none());
     }
 }

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::between::{self, Between};
 use super::certificate;
 use super::image::Reference;
-use super::leave::TIMED_OUT;
+use super::leave::{TIMED_OUT, passes};
 use super::level;
 use super::members;
 use super::memory;
@@ -24,8 +24,8 @@ use super::situation::{PodSeen, Situation};
 use super::volumes;
 use crate::conditions::{Claim, claim, stamped};
 use crate::crd::{
-    Binding, ClusterSecretStatus, DefaultUser, ObjectName, Phase, RabbitCluster, RabbitClusterStatus, Resources,
-    RolledBack, Summary, Version,
+    Binding, ClusterSecretStatus, DefaultUser, ObjectName, RabbitCluster, RabbitClusterStatus, Resources, RolledBack,
+    Summary, Version,
 };
 use crate::kstatus::derived;
 
@@ -210,7 +210,7 @@ fn nodes(cluster: &RabbitCluster, seen: &Situation, outcome: &Outcome) -> u32 {
     }
 }
 
-fn number(count: u32) -> i32 {
+pub(super) fn number(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
@@ -268,24 +268,27 @@ fn reason(pace: Pace) -> &'static str {
     }
 }
 
-/// A word for what Kubernetes says of a pod. Each cause has its own, since events of one reason are folded and show the first message alone; words
-/// that follow each other while Kubernetes tries again are one cause.
+/// A word for what Kubernetes says of a pod. Each cause has its own, so that whoever looks for one finds it; words that follow each other while
+/// Kubernetes tries again are one cause.
 fn cause(problem: &str) -> &'static str {
     match problem.split(':').next().unwrap_or_default() {
         "Unschedulable" | "SchedulingGated" => "NodeUnschedulable",
         "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => "ImageNotPulled",
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => "NodeNotCreated",
+        "FailedCreate" | "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            "NodeNotCreated"
+        }
         "CrashLoopBackOff" | "Error" | "OOMKilled" | "Completed" => "NodeEnds",
         _ => "NodeProblem",
     }
 }
 
-struct View<'a> {
+/// What conditions and phase are told from.
+pub(super) struct View<'a> {
     resources: &'a Resources,
-    rolled_back: Option<&'a RolledBack>,
-    nodes: u32,
-    seen: &'a Situation,
-    outcome: &'a Outcome,
+    pub(super) rolled_back: Option<&'a RolledBack>,
+    pub(super) nodes: u32,
+    pub(super) seen: &'a Situation,
+    pub(super) outcome: &'a Outcome,
     names: &'a Names,
     now: Timestamp,
 }
@@ -295,7 +298,7 @@ impl View<'_> {
         self.seen.pods.iter().filter(|pod| pod.ordinal < self.nodes)
     }
 
-    fn ready(&self) -> u32 {
+    pub(super) fn ready(&self) -> u32 {
         self.pods().map(|pod| u32::from(pod.serves())).sum()
     }
 
@@ -321,7 +324,11 @@ impl View<'_> {
             self.is_paused(),
         ];
         let moves = [("Progressing", true), ("SecretRotated", false)];
-        let stuck = [("ReconcileSuccess", false), ("RolledBack", true)];
+        let stuck = [
+            ("ReconcileSuccess", false),
+            ("RolledBack", true),
+            ("ScaleDownBlocked", true),
+        ];
         claims.extend(derived(&claims, &moves, &stuck));
         claims
     }
@@ -446,8 +453,27 @@ impl View<'_> {
                     self.nodes
                 ),
             ),
+            _ if carried.plan.fewer.is_some() => Self::shrinking(&carried.plan),
             Some((_, what)) if self.is_settling() => claim("Progressing", true, "Settling", what),
             _ => claim("Progressing", false, "Settled", "every node runs what is wanted"),
+        }
+    }
+
+    /// More nodes run than are wanted, and none of them is being stopped at this moment.
+    fn shrinking(plan: &Plan) -> Claim {
+        match (&plan.held, plan.fewer) {
+            (Some(held), _) => claim(
+                "Progressing",
+                passes(held.reason),
+                if passes(held.reason) { "NodeLeaves" } else { "Blocked" },
+                held.message.clone(),
+            ),
+            (None, fewer) => claim(
+                "Progressing",
+                true,
+                "NodeLeaves",
+                format!("nodes leave until there are {}", fewer.unwrap_or(plan.replicas)),
+            ),
         }
     }
 
@@ -477,7 +503,7 @@ impl View<'_> {
         }
     }
 
-    fn old(&self) -> impl Iterator<Item = &PodSeen> {
+    pub(super) fn old(&self) -> impl Iterator<Item = &PodSeen> {
         self.pods().filter(|pod| self.seen.is_old(pod))
     }
 
@@ -489,16 +515,14 @@ impl View<'_> {
         carried.plan.leaving.as_ref().or(renewing) == Some(&pod.name)
     }
 
-    fn is_degraded(&self) -> Claim {
-        let problem = |pod: &PodSeen| Some(format!("{}: {}", pod.name, pod.problem.as_ref()?));
-        let problems: Vec<_> = self.pods().filter(|pod| !pod.terminating).filter_map(problem).collect();
-        if !problems.is_empty() {
-            let first = self
-                .pods()
-                .filter(|pod| !pod.terminating)
-                .find_map(|pod| pod.problem.as_ref());
-            let cause = first.map_or("NodeProblem", |problem| cause(problem));
-            return claim("Degraded", true, cause, problems.join("; "));
+    pub(super) fn is_degraded(&self) -> Claim {
+        let problems = self.problems();
+        if let Some((_, first)) = problems.first() {
+            let told: Vec<_> = problems
+                .iter()
+                .map(|(pod, problem)| format!("{pod}: {problem}"))
+                .collect();
+            return claim("Degraded", true, cause(first), told.join("; "));
         }
         let lost = |pod: &&PodSeen| pod.ever_ready && !pod.ready && !pod.terminating && !self.is_leaving(pod);
         let lost = self.pods().find(lost);
@@ -511,6 +535,13 @@ impl View<'_> {
             ),
             None => claim("Degraded", false, "NodesWell", "no node reports a problem"),
         }
+    }
+
+    /// What Kubernetes says of pods that do not come up, and of those that it does not even make.
+    fn problems(&self) -> Vec<(&String, &String)> {
+        let there = self.pods().filter(|pod| !pod.terminating);
+        let there = there.filter_map(|pod| Some((&pod.name, pod.problem.as_ref()?)));
+        there.chain(&self.seen.missing).collect()
     }
 
     fn is_rolled_back(&self) -> Claim {
@@ -699,86 +730,6 @@ impl View<'_> {
                 "spec.paused is true: nothing is changed",
             ),
             Outcome::Failed(..) | Outcome::Done(_) => claim("Paused", false, "NotPaused", "the spec is carried out"),
-        }
-    }
-
-    fn is_watched(&self) -> bool {
-        matches!(self.outcome, Outcome::Done(carried) if matches!(carried.plan.step, Step::Later(Pace::Canary, _)))
-    }
-
-    fn is_rotating(&self) -> bool {
-        matches!(self.outcome, Outcome::Done(carried) if carried.rotation != Turn::Rest)
-    }
-
-    fn is_growing(&self) -> bool {
-        let Outcome::Done(carried) = self.outcome else {
-            return false;
-        };
-        let grow = !carried.volumes_growing.is_empty() && carried.volumes_refused.is_none();
-        let are_replaced = carried.volumes_replaced && carried.volumes_unfit > 0 && carried.plan.kept.is_none();
-        grow || are_replaced || self.is_renewing()
-    }
-
-    fn is_renewing(&self) -> bool {
-        matches!(self.outcome, Outcome::Done(carried) if carried.plan.renewing.is_some())
-    }
-
-    /// Pods were replaced or nodes joined until now, or the last of the volumes was replaced.
-    fn is_settling(&self) -> bool {
-        let is_last = matches!(self.outcome, Outcome::Done(carried) if carried.volumes_unfit == 0);
-        self.seen.rolled || self.seen.grown || self.seen.renewing.is_some() && is_last
-    }
-
-    fn is_waiting(&self) -> bool {
-        matches!(self.outcome, Outcome::Done(carried) if matches!(carried.plan.step, Step::Wait(_)))
-    }
-
-    /// It has yet to begin, and waits for something that others make, or take away.
-    fn is_nothing_yet(&self, reason: &str) -> bool {
-        let waits = ["WaitingForPredecessor", "SecretMissing", "DefinitionsUnusable"].contains(&reason);
-        waits && self.seen.set.is_none() && self.seen.pods.is_empty()
-    }
-
-    fn phase(&self, old: &RabbitClusterStatus) -> Phase {
-        let asked = match self.outcome {
-            Outcome::Paused => return Phase::Paused,
-            Outcome::Failed(reason, _) if self.is_nothing_yet(reason) => return Phase::Pending,
-            Outcome::Failed(..) => return Phase::Failed,
-            Outcome::Done(carried) => carried.plan.replicas,
-        };
-        if asked == 0 {
-            return if self.seen.pods.is_empty() {
-                Phase::Stopped
-            } else {
-                Phase::Stopping
-            };
-        }
-        let unseen = self.seen.set.as_ref().is_none_or(|set| set.revision.is_none());
-        let starting = matches!(
-            old.phase,
-            None | Some(Phase::Pending | Phase::Forming | Phase::Stopped | Phase::Stopping)
-        );
-        let leaves = matches!(self.outcome, Outcome::Done(carried) if carried.plan.held.is_none() && carried.plan.fewer.is_some());
-        let more = old.replicas < number(self.nodes) || old.phase == Some(Phase::ScalingUp);
-        let all_ready = self.ready() == self.nodes;
-        match () {
-            () if starting && !all_ready => Phase::Forming,
-            () if self.rolled_back.is_some() => Phase::Failed,
-            () if leaves => Phase::ScalingDown,
-            () if self.is_degraded().holds => Phase::Degraded,
-            () if self.is_renewing() => Phase::ResizingVolumes,
-            () if self.is_watched() => Phase::Canary,
-            () if self.old().next().is_some() => Phase::Updating,
-            () if more && !all_ready => Phase::ScalingUp,
-            () if unseen => Phase::Updating,
-            // Leaders are yet to be spread.
-            () if all_ready && self.seen.grown && self.is_waiting() => Phase::ScalingUp,
-            () if all_ready && self.is_settling() && self.is_waiting() => Phase::Updating,
-            () if all_ready && self.is_rotating() => Phase::RotatingSecret,
-            () if all_ready && self.is_growing() => Phase::ResizingVolumes,
-            () if all_ready => Phase::Running,
-            () if matches!(old.phase, Some(Phase::Updating | Phase::Canary)) => Phase::Updating,
-            () => Phase::Degraded,
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::conditions::counted;
+
 /// What a definition asks of the nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -78,8 +80,8 @@ pub fn infeasible(asked: &Asked, nodes: &Nodes) -> Option<Infeasible> {
         Asked::Nothing | Asked::All => None,
         Asked::Exactly(copies) if *copies <= u64::from(*wanted) => None,
         Asked::Exactly(copies) => Some(Infeasible::TooFewNodes(format!(
-            "{copies} copies of each queue are asked for and {cluster} is to have {wanted} nodes, so each queue gets {wanted}: ask for \
-             {wanted} copies, or scale {cluster} to {copies} replicas"
+            "{copies} copies of each queue are asked for and {cluster} is to have {}: ask for {wanted}, or scale {cluster} to {copies} replicas",
+            counted(u64::from(*wanted), "node")
         ))),
         Asked::Nodes(asked) => {
             let missing: Vec<_> = asked
@@ -133,10 +135,9 @@ mod tests {
     fn more_copies_than_nodes_are_told_with_what_would_be_right() {
         let told = infeasible(&Asked::Exactly(3), &nodes(1)).unwrap();
         assert_eq!(told.reason(), "TooFewNodes");
-        assert!(
-            told.message().ends_with("or scale orders to 3 replicas"),
-            "{}",
-            told.message()
+        assert_eq!(
+            told.message(),
+            "3 copies of each queue are asked for and orders is to have 1 node: ask for 1, or scale orders to 3 replicas"
         );
         assert_eq!(infeasible(&Asked::Exactly(3), &nodes(3)), None);
         assert_eq!(infeasible(&Asked::All, &nodes(1)), None);

@@ -172,7 +172,7 @@ fn a_policy_that_needs_it_holds_it_by_name() {
     let (reason, message) = held(&with(Asked::Exactly(2)));
     assert_eq!(reason, "PoliciesNeedNode");
     assert!(
-        message.contains("policy 'ha' in vhost '/' wants 2 copies, and 1 nodes would remain"),
+        message.contains("policy 'ha' in vhost '/' wants 2 copies, and 1 node would remain"),
         "{message}"
     );
     for list in ["orders-server-2".to_owned(), node(2)] {

@@ -424,6 +424,7 @@ impl World {
                 ..SetSeen::default()
             }),
             pods: pods.collect(),
+            missing: BTreeMap::new(),
             held: living().map(|(ordinal, _)| ordinal + 1).max().unwrap_or(0),
             claims: living().map(claim).collect(),
             renewing: self.renewing.clone(),

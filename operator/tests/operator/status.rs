@@ -1,9 +1,9 @@
 //! What users are told: never ready while not ready, the cause named, and nothing new said when nothing changed.
 
-use api::{ClusterMember, Copies, Membership};
+use api::{ClusterMember, Copies, Leaving, Membership};
 use k8s_openapi::jiff::Timestamp;
 use operator::cluster::between::{self, Between};
-use operator::cluster::holdings::Holdings;
+use operator::cluster::holdings::{Holdings, Placing};
 use operator::cluster::plan::{Wanted, plan};
 use operator::cluster::rotation::Turn;
 use operator::cluster::settings::{HandedOver, Late};
@@ -13,6 +13,7 @@ use operator::crd::{
     ClusterSecretStatus, OperationKind, OperationStep, Phase, RabbitCluster, RabbitClusterStatus, Role, RolledBack,
     SecretStage,
 };
+use operator::policy::feasible::Asked;
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-01-01T00:01:00Z";
@@ -239,6 +240,60 @@ fn a_node_that_cannot_leave_is_named_with_the_reason() {
     assert_eq!(status.summary.reason, message);
     assert_eq!((status.replicas, status.operation.is_none()), (3, true));
     assert_eq!(condition(&status, "Ready").0, "True", "the nodes that run are well");
+}
+
+/// Three nodes that are well, have nothing, and know of marks.
+fn three_that_may_leave() -> Situation {
+    let pods = (0..3).map(|ordinal| told(ordinal, "c", &[0, 1, 2])).collect();
+    let mut three = seen(pods);
+    let fine = |ordinal| (format!("orders-server-{ordinal}"), Holdings::default());
+    three.holdings = (0..3).map(fine).collect();
+    three
+}
+
+#[test]
+fn while_copies_move_off_a_node_that_is_to_leave_nothing_is_called_settled() {
+    let mut three = three_that_may_leave();
+    let leaving = Leaving {
+        is_marked: true,
+        left: 7,
+    };
+    three.pods[2].told.as_mut().unwrap().leaving = Some(leaving);
+    let old = after(3, None, &three, FIRST);
+    assert_eq!(condition(&old, "Progressing").1, "Settled");
+    let status = after(2, Some(old), &three, LATER);
+    assert_eq!(condition(&status, "ScaleDownBlocked").1, "CopiesMove");
+    let (progresses, reason, message) = condition(&status, "Progressing");
+    assert_eq!((progresses, reason), ("True", "NodeLeaves"));
+    assert!(message.contains("copies of 7 queues"), "{message}");
+    assert_eq!(condition(&status, "Reconciling").0, "True");
+    assert_eq!(condition(&status, "Stalled").0, "False");
+    assert_eq!(status.phase, Some(Phase::ScalingDown));
+}
+
+#[test]
+fn nodes_that_a_policy_needs_are_untouched_and_somebody_has_to_change_a_spec() {
+    let mut three = three_that_may_leave();
+    three
+        .holdings
+        .get_mut("orders-server-2")
+        .unwrap()
+        .policies
+        .push(Placing {
+            name: "'two' in vhost '/'".into(),
+            asked: Asked::Exactly(2),
+        });
+    let old = after(3, None, &three, FIRST);
+    let status = after(1, Some(old.clone()), &three, LATER);
+    let (progresses, reason, message) = condition(&status, "Progressing");
+    assert_eq!((progresses, reason), ("False", "Blocked"));
+    assert_eq!(condition(&status, "Stalled"), ("True", "PoliciesNeedNode", message));
+    assert_eq!(condition(&status, "Reconciling").0, "False");
+    assert_eq!(condition(&status, "Ready").0, "True");
+    assert_eq!((status.phase, status.replicas), (Some(Phase::Running), 3));
+    let again = after(3, Some(status), &three, LATER);
+    assert_eq!(condition(&again, "Stalled").0, "False");
+    assert_eq!(condition(&again, "Progressing").1, "Settled");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::amqp::Login;
 use crate::certificates;
-use crate::check::{Checks, Outcome, equal, within};
+use crate::check::{Checks, Outcome, equal, says, within};
 use crate::kubectl::{Forward, apply, condition, field, get, kubectl};
 use crate::several::{Cluster, LIMIT};
 
@@ -59,6 +59,10 @@ pub(crate) fn of_ships(checks: &mut Checks) {
 /// What changes of the nodes themselves: their number, a template that does not work, their volumes.
 pub(crate) fn of_boats(checks: &mut Checks) {
     checks.needed("yet three more nodes become a cluster of their own", || begin(BOATS));
+    checks.check(
+        "fewer nodes than a policy wants copies: condition and event name the policy, no node is touched, and the old number heals",
+        || under_load(BOATS, too_few_for_a_policy),
+    );
     checks.check(
         "all nodes but one leave and two come back while messages are published: every confirmed one is there",
         || under_load(BOATS, one_and_three_again),
@@ -141,6 +145,58 @@ fn put(ann: &Login, load: &mut Load) -> Outcome {
     Ok(())
 }
 
+const TWO_COPIES: &str = "
+apiVersion: warren.dev/v1alpha1
+kind: Policy
+metadata: {name: boats-twice}
+spec:
+  clusterRef: {name: boats}
+  pattern: ^
+  applyTo: queues
+  priority: 10
+  mirroring: {mode: Exactly, count: 2}
+";
+
+/// No node is stopped, marked or asked for less, and whoever waits for the cluster learns that it waits for somebody.
+fn too_few_for_a_policy() -> Outcome {
+    let told = |kind: &str| -> Outcome<String> {
+        let path = format!("{{.status.conditions[?(@.type==\"{kind}\")]['status', 'reason']}}");
+        field("rmq", BOATS.0, &path)
+    };
+    apply(TWO_COPIES)?;
+    kubectl(&[
+        "wait",
+        "--for=condition=Ready",
+        "rmqpolicy/boats-twice",
+        "--timeout=60s",
+    ])?;
+    let pods = BOATS.uids(0..3)?;
+    BOATS.scale("1")?;
+    within(LIMIT, || {
+        equal(told("ScaleDownBlocked")?.as_str(), "True PoliciesNeedNode")?;
+        equal(told("Stalled")?.as_str(), "True PoliciesNeedNode")?;
+        says(&field("rmq", BOATS.0, "{.status.summary.reason}")?, "wants 2 copies")?;
+        says(
+            &kubectl(&["events", &format!("--for=rabbitcluster/{}", BOATS.0)])?,
+            "PoliciesNeedNode",
+        )?;
+        equal(told("Ready")?.as_str(), "True AllNodesReady")?;
+        equal(
+            field("rmqpolicy", "boats-twice", "{.status.summary.reason}")?.is_empty(),
+            false,
+        )
+    })?;
+    equal(
+        field("rmq", BOATS.0, "{.status.members[*].maintenance}")?.as_str(),
+        "false false false",
+    )?;
+    BOATS.scale("3")?;
+    BOATS.joined(3)?;
+    equal(told("ScaleDownBlocked")?.as_str(), "False NotWanted")?;
+    equal(BOATS.uids(0..3)?, pods)?;
+    kubectl(&["delete", "rmqpolicy", "boats-twice", "--timeout=60s"]).map(drop)
+}
+
 fn one_and_three_again() -> Outcome {
     let founded = BOATS.cluster_id()?;
     BOATS.scale("1")?;
@@ -185,7 +241,7 @@ fn replaced(ask: impl FnOnce() -> Outcome) -> Outcome {
         "-o",
         "jsonpath={.items[*].reason}",
     ])?;
-    crate::check::says(&told, "NodeDrained")
+    says(&told, "NodeDrained")
 }
 
 /// Both releases work beside each other while pods are replaced.

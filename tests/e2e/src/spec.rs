@@ -56,6 +56,17 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         },
     );
     checks.check(
+        "a pod that Kubernetes refuses to make is told with the reason, and a reverted spec recovers",
+        || {
+            let class = r#"{"scheduling": {"priorityClassName": "no-such-class"}}"#;
+            wrong_spec(
+                class,
+                "no PriorityClass with name no-such-class",
+                r#"{"scheduling": null}"#,
+            )
+        },
+    );
+    checks.check(
         "resources that no machine has are named, and a reverted spec recovers",
         || {
             wrong_spec(
@@ -124,7 +135,7 @@ fn examples() -> Outcome {
 }
 
 /// Verb, group, resource and subresource, and whether the operator may.
-const RIGHTS: [(&str, &str, &str, &str, bool); 26] = [
+const RIGHTS: [(&str, &str, &str, &str, bool); 28] = [
     ("watch", "warren.dev", "rabbitclusters", "", true),
     ("patch", "warren.dev", "rabbitclusters", "status", true),
     ("patch", "warren.dev", "rabbitclusters", "", false),
@@ -136,6 +147,8 @@ const RIGHTS: [(&str, &str, &str, &str, bool); 26] = [
     ("delete", "", "secrets", "", false),
     ("delete", "", "pods", "", true),
     ("create", "", "pods", "", false),
+    ("list", "", "events", "", true),
+    ("watch", "", "events", "", false),
     ("create", "", "pods", "exec", false),
     ("create", "", "pods", "attach", false),
     ("create", "", "pods", "portforward", false),
