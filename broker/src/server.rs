@@ -6,6 +6,7 @@
 use anyhow::Context;
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{self, ExitCode},
     sync::Arc,
@@ -46,18 +47,28 @@ pub fn main(args: &ServerArgs) -> ExitCode {
     }
     let loaded = match config::load(args, &config::Process) {
         Ok(loaded) => loaded,
-        Err(problems) => {
-            complain(&problems.to_string());
-            return ExitCode::FAILURE;
-        }
+        Err(problems) => return fail(&problems.to_string()),
     };
     match start(args, loaded) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&format!("{error:#}")),
     }
+}
+
+/// The node ends, and whoever looks after it finds why.
+fn fail(why: &str) -> ExitCode {
+    complain(why);
+    leave_word(Path::new(LAST_WORDS), why);
+    ExitCode::FAILURE
+}
+
+/// Where Kubernetes looks for the last words of a container, and shows them with its state; elsewhere there is no such file, and none is made.
+const LAST_WORDS: &str = "/dev/termination-log";
+
+/// It is for a look alone: that it cannot be written is no further failure.
+fn leave_word(file: &Path, why: &str) {
+    let opened = fs::OpenOptions::new().write(true).truncate(true).open(file);
+    drop(opened.and_then(|mut file| file.write_all(why.as_bytes())));
 }
 
 /// Says what is wrong with a configuration, or what of it has no effect. Nothing is started.
@@ -258,4 +269,20 @@ async fn wait_for_stop() -> anyhow::Result<()> {
         _ = interrupt.recv() => tracing::info!("received SIGINT"),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_go_to_a_file_that_is_there_and_make_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("termination-log");
+        leave_word(&file, "no such plugin");
+        assert!(!file.exists());
+        fs::write(&file, "of an earlier life, and longer").unwrap();
+        leave_word(&file, "no such plugin");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "no such plugin");
+    }
 }
