@@ -56,6 +56,10 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         },
     );
     checks.check(
+        "what Kubernetes itself refuses is told with its words, waits for another spec, and is forgotten with it",
+        refused_by_kubernetes,
+    );
+    checks.check(
         "a pod that Kubernetes refuses to make is told with the reason, and a reverted spec recovers",
         || {
             let class = r#"{"scheduling": {"priorityClassName": "no-such-class"}}"#;
@@ -98,6 +102,26 @@ fn by_helm(image: &str) -> Outcome {
         .and_then(|_| run("helm", &["test", "released", "-n", NAMESPACE, "--timeout=2m"]));
     run("helm", &["uninstall", "released", "-n", NAMESPACE, "--wait"])?;
     tested.map(drop)
+}
+
+fn refused_by_kubernetes() -> Outcome {
+    let told = |path: &str| field("rmq", NAME, &format!("{{.status.conditions{path}}}"));
+    let old = field("pod", POD, "{.metadata.uid}")?;
+    patch(r#"{"service": {"labels": {"a b": "c"}}}"#)?;
+    within(LIMIT, || {
+        equal(
+            told("[?(@.type==\"Stalled\")]['status', 'reason']")?.as_str(),
+            "True SpecRefused",
+        )?;
+        says(
+            &told("[?(@.type==\"ReconcileSuccess\")].message")?,
+            "cannot apply Service hello",
+        )
+    })?;
+    patch(r#"{"service": {"labels": null}}"#)?;
+    settled()?;
+    equal(condition("rmq", NAME, "Stalled")?.as_str(), "False")?;
+    equal(field("pod", POD, "{.metadata.uid}")?, old)
 }
 
 fn patch(spec: &str) -> Outcome {
