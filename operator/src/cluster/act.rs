@@ -33,6 +33,9 @@ use crate::lease::Leadership;
 /// Queues whose mirrors are told to synchronise in one pass; those that have make room for others.
 const SYNCHRONISED_MAX: usize = 20;
 
+/// Why a volume is deleted.
+const HAS_LEFT: &str = "its node has left the cluster";
+
 /// A write that failed. What came before it stands.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what}: {}", said(source))]
@@ -497,7 +500,7 @@ impl Hand<'_> {
         for claim in &found.claims {
             let Some(ordinal) = of(claim) else { continue };
             if has_left(claim) && ordinal < plan.replicas && claim.metadata.deletion_timestamp.is_none() {
-                self.discard_claim(claim).await?;
+                self.discard_claim(claim, HAS_LEFT).await?;
             }
             if has_left(claim) || plan.left_from.is_none_or(|from| ordinal < from) {
                 continue;
@@ -525,12 +528,16 @@ impl Hand<'_> {
         let mut notes = Vec::new();
         let going = found.claims.iter().filter(free);
         for claim in going.filter(|claim| !kept && claim.metadata.deletion_timestamp.is_none()) {
-            notes.extend(self.discard_claim(claim).await?);
+            notes.extend(self.discard_claim(claim, HAS_LEFT).await?);
         }
         Ok(notes)
     }
 
-    pub(super) async fn discard_claim(&self, claim: &PersistentVolumeClaim) -> Result<Option<Note>, Error> {
+    pub(super) async fn discard_claim(
+        &self,
+        claim: &PersistentVolumeClaim,
+        because: &str,
+    ) -> Result<Option<Note>, Error> {
         let name = claim.name_any();
         let parameters = DeleteParams::default().preconditions(Preconditions {
             uid: claim.uid(),
@@ -539,7 +546,7 @@ impl Hand<'_> {
         match self.api::<PersistentVolumeClaim>().delete(&name, &parameters).await {
             Ok(_) => Ok(Some(Note::normal(
                 "VolumeDeleted",
-                format!("deleted {name}: its node has left the cluster"),
+                format!("deleted {name}: {because}"),
             ))),
             Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(None), // it moved on; look again
             Err(source) => Err(failed(format!("delete PersistentVolumeClaim {name}"), source)),

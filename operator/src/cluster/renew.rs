@@ -2,6 +2,8 @@
 //! its app is stopped, so that mirrors in sync lead its queues, it leaves and empties its disk, its volume and its pod are deleted, and it joins
 //! again. The next one follows when its mirrors are in sync. Pure.
 //!
+//! What never became a volume, for want of its class or of room, holds nothing: it is replaced at once, by whichever node it was to be.
+//!
 //! As with `leave` each pass decides from what the nodes tell now. The volume that a node gives up is written down by its uid: whatever other it has
 //! is the new one. A node that has left goes on even if nobody asks for it any more, since its disk is empty; one that has not stays.
 
@@ -113,6 +115,12 @@ fn begin(replicas: u32, wanted: &Wanted, seen: &Situation) -> Option<Turn> {
     if replicas == 0 || !asked.template && unfit.is_empty() {
         return None;
     }
+    let never_was = unfit
+        .iter()
+        .find(|pod| !pod.terminating && claim(pod.ordinal, seen).is_some_and(|claim| claim.unbound));
+    if let Some(pod) = never_was {
+        return Some(turn(None, made_anew(pod, asked, seen)?));
+    }
     if let Some(missing) = unwell(0..replicas, seen) {
         return Some(kept(None, missing));
     }
@@ -150,6 +158,18 @@ fn begin(replicas: u32, wanted: &Wanted, seen: &Situation) -> Option<Turn> {
     };
     let step = Step::Wait("that a node gives its volume up is written down first".into());
     Some(turn(Some(&renewing), step))
+}
+
+/// A claim that nothing is on is deleted with the pod that waits for it, and both are made anew as the StatefulSet says by then.
+fn made_anew(pod: &PodSeen, asked: &Asked, seen: &Situation) -> Option<Step> {
+    if asked.template {
+        return Some(Step::Recreate);
+    }
+    let renewing = Renewing {
+        pod: pod.name.clone(),
+        volume: claim(pod.ordinal, seen)?.uid.clone(),
+    };
+    Some(Step::Discard(renewing, Some(Box::new(pod.clone()))))
 }
 
 /// Why not all of these can do without another.

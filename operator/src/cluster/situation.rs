@@ -97,6 +97,8 @@ pub struct ClaimSeen {
     pub ordinal: u32,
     /// Its uid.
     pub uid: String,
+    /// It never was a volume: nothing can be on it.
+    pub unbound: bool,
 }
 
 /// The StatefulSet.
@@ -185,6 +187,7 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         Some(ClaimSeen {
             ordinal: names.ordinal_of_claim(&claim.name_any())?,
             uid: claim.uid()?,
+            unbound: is_unbound(claim),
         })
     };
     Situation {
@@ -209,6 +212,13 @@ pub fn situation(names: &Names, found: &Found) -> Situation {
         copies: found.copies.clone(),
         holdings: found.holdings.clone(),
     }
+}
+
+/// Whether there is no volume yet.
+pub(super) fn is_unbound(claim: &PersistentVolumeClaim) -> bool {
+    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
+    let volume = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_ref());
+    phase == Some("Pending") && volume.is_none()
 }
 
 /// Whether the volume is that of a node that has left for good.

@@ -268,6 +268,22 @@ fn reason(pace: Pace) -> &'static str {
     }
 }
 
+/// What is the matter with several pods is told once.
+fn grouped(problems: &[(&String, &String)]) -> String {
+    let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
+    for (pod, problem) in problems {
+        match groups.iter_mut().find(|(_, known)| known == problem) {
+            Some((pods, _)) => pods.push(pod),
+            None => groups.push((vec![pod], problem)),
+        }
+    }
+    let told: Vec<_> = groups
+        .iter()
+        .map(|(pods, problem)| format!("{}: {problem}", pods.join(", ")))
+        .collect();
+    told.join("; ")
+}
+
 /// A word for what Kubernetes says of a pod. Each cause has its own, so that whoever looks for one finds it; words that follow each other while
 /// Kubernetes tries again are one cause.
 fn cause(problem: &str) -> &'static str {
@@ -518,11 +534,7 @@ impl View<'_> {
     pub(super) fn is_degraded(&self) -> Claim {
         let problems = self.problems();
         if let Some((_, first)) = problems.first() {
-            let told: Vec<_> = problems
-                .iter()
-                .map(|(pod, problem)| format!("{pod}: {problem}"))
-                .collect();
-            return claim("Degraded", true, cause(first), told.join("; "));
+            return claim("Degraded", true, cause(first), grouped(&problems));
         }
         let lost = |pod: &&PodSeen| pod.ever_ready && !pod.ready && !pod.terminating && !self.is_leaving(pod);
         let lost = self.pods().find(lost);

@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPoli
 use super::act::{Error, Hand, code, failed};
 use super::names::Names;
 use super::renew::{Asked, Renewing};
-use super::situation::{PodSeen, has_left};
+use super::situation::{PodSeen, has_left, is_unbound};
 use super::status::{Carried, Outcome};
 use crate::api_error::said;
 use crate::conditions::{Claim, claim};
@@ -194,7 +194,11 @@ impl Hand<'_> {
             .find(|claim| claim.uid().as_ref() == Some(&renewing.volume));
         let mut note = None;
         if let Some(claim) = claim.filter(|claim| claim.metadata.deletion_timestamp.is_none()) {
-            note = self.discard_claim(claim).await?;
+            let because = match is_unbound(claim) {
+                true => "there never was a volume, and another one is asked for",
+                false => "its node has left the cluster and gets another one",
+            };
+            note = self.discard_claim(claim, because).await?;
         }
         let Some(pod) = pod.filter(|pod| !pod.terminating) else {
             return Ok((note, false));

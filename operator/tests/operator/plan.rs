@@ -474,6 +474,7 @@ fn leaders_are_spread_once_after_the_last_volume_and_when_the_mirrors_there_are_
     let new = |ordinal| ClaimSeen {
         ordinal,
         uid: "new".into(),
+        unbound: false,
     };
     seen.claims = (0..3).map(new).collect();
     seen.renewing = Some(Renewing {
@@ -496,6 +497,42 @@ fn leaders_are_spread_once_after_the_last_volume_and_when_the_mirrors_there_are_
     let mut wanted = updating(Update::default());
     wanted.volumes.unfit = BTreeSet::from([1]);
     assert_ne!(told(&plan(&wanted, &seen).step), "0 Rebalance", "another one is next");
+}
+
+#[test]
+fn what_never_became_a_volume_is_replaced_at_once_and_what_became_one_is_not() {
+    for nodes in ["0a- 1a- 2a-", "0a-"] {
+        let mut seen = situation(u32::try_from(nodes.len() / 4 + 1).unwrap(), Some("a"), nodes);
+        let claim = |pod: &PodSeen| ClaimSeen {
+            ordinal: pod.ordinal,
+            uid: pod.name.clone(),
+            unbound: true,
+        };
+        seen.claims = seen.pods.iter().map(claim).collect();
+        let mut wanted = Wanted {
+            replicas: u32::try_from(seen.pods.len()).unwrap(),
+            ..updating(Update::default())
+        };
+        assert_eq!(
+            told(&plan(&wanted, &seen).step),
+            "rest",
+            "nobody asks for other volumes"
+        );
+        wanted.volumes.unfit = seen.pods.iter().map(|pod| pod.ordinal).collect();
+        wanted.volumes.template = true;
+        assert_eq!(told(&plan(&wanted, &seen).step), "recreate");
+        wanted.volumes.template = false;
+        let last = seen.pods.last().unwrap().name.clone();
+        let decided = plan(&wanted, &seen);
+        assert_eq!(
+            (told(&decided.step), decided.renewing),
+            (format!("{last} Discard"), None)
+        );
+        for claim in &mut seen.claims {
+            claim.unbound = false;
+        }
+        assert_eq!(told(&plan(&wanted, &seen).step), "wait", "what is on it is the node's");
+    }
 }
 
 #[test]

@@ -412,6 +412,7 @@ impl World {
         let claim = |(ordinal, volume): (&u32, &Volume)| ClaimSeen {
             ordinal: *ordinal,
             uid: volume.uid.to_string(),
+            unbound: false,
         };
         Situation {
             set: self.made.then(|| SetSeen {

@@ -196,6 +196,21 @@ fn the_cause_of_a_broken_node_is_named() {
     let message = "orders-server-1: ErrImagePull: no such image";
     assert_eq!(condition(&status, "Degraded"), ("True", "ImageNotPulled", message));
     assert_eq!(status.summary.reason, message);
+    let mut three = seen(vec![pod(0, false), pod(1, true), pod(2, false)]);
+    for ordinal in [0, 2] {
+        three.pods[ordinal].problem = Some("Unschedulable: no room".into());
+    }
+    three
+        .missing
+        .insert("orders-server-3".into(), "FailedCreate: exceeded quota".into());
+    assert_eq!(
+        condition(&after(4, None, &three, FIRST), "Degraded"),
+        (
+            "True",
+            "NodeUnschedulable",
+            "orders-server-0, orders-server-2: Unschedulable: no room; orders-server-3: FailedCreate: exceeded quota"
+        )
+    );
     let reason = |problem: &str| {
         let mut broken = pod(0, false);
         broken.problem = Some(problem.into());
@@ -208,6 +223,7 @@ fn the_cause_of_a_broken_node_is_named() {
         "one cause, one event"
     );
     assert_eq!(reason("Unschedulable: 0/3 nodes"), "NodeUnschedulable");
+    assert_eq!(reason("FailedCreate: exceeded quota"), "NodeNotCreated");
     assert_eq!(reason("CrashLoopBackOff"), "NodeEnds");
     assert_eq!(reason("Evicted: disk"), "NodeProblem");
 }
