@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 struct State {
     services: BTreeMap<NodeUuid, Arc<dyn Service>>,
     cut: BTreeSet<(NodeUuid, NodeUuid)>,
+    /// Processes that are not there any more, by what they drew.
+    gone: BTreeSet<(NodeUuid, u64)>,
 }
 
 /// Who is there, and who reaches whom.
@@ -47,9 +49,17 @@ impl Ether {
         self.0.lock().services.insert(node, service);
     }
 
-    /// A node is not there any more.
+    /// A process of a node is not there any more: it answers nothing, and nobody hears what it still says.
     pub fn leave(&self, node: NodeUuid) {
-        self.0.lock().services.remove(&node);
+        let mut state = self.0.lock();
+        if let Some(left) = state.services.remove(&node) {
+            state.gone.insert((node, left.introduction().boot_id));
+        }
+    }
+
+    fn is_gone(&self, who: &Introduction) -> bool {
+        // Whoever comes from outside speaks for itself.
+        !who.guest && self.0.lock().gone.contains(&(who.node, who.boot_id))
     }
 
     /// Nothing goes from one to the other any more.
@@ -90,7 +100,7 @@ async fn ask(way: &Way, to: &Peer, request: Request) -> io::Result<Reply> {
     let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
     let service = way.ether.service(to).ok_or_else(refused)?;
     let (from, to) = (way.own.node, service.introduction().node);
-    if way.ether.is_cut(from, to) {
+    if way.ether.is_cut(from, to) || way.ether.is_gone(&way.own) {
         return std::future::pending().await;
     }
     let turned = |why: Turned| io::Error::new(io::ErrorKind::PermissionDenied, why);
@@ -105,7 +115,7 @@ async fn ask(way: &Way, to: &Peer, request: Request) -> io::Result<Reply> {
     if !way.ether.is_there(to, &service) {
         return Err(io::ErrorKind::ConnectionReset.into());
     }
-    match way.ether.is_cut(to, from) {
+    match way.ether.is_cut(to, from) || way.ether.is_gone(&way.own) {
         true => std::future::pending().await,
         false => Ok(reply),
     }
