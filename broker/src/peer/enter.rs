@@ -75,9 +75,9 @@ async fn enter_at(
         // It is of the release before.
         Err(Verdict::WrongVersion(theirs)) if link::is_spoken(theirs) => {
             let let_in = introduce(address, &hello.in_version(theirs), own).await?;
-            let_in.map_err(|verdict| refused(to, &verdict))
+            let_in.map_err(|verdict| refused((from, to), &verdict))
         }
-        Err(verdict) => Err(refused(to, &verdict)),
+        Err(verdict) => Err(refused((from, to), &verdict)),
     }
 }
 
@@ -112,7 +112,7 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     tokio::time::timeout(CONNECT_PATIENCE, pace::connect(address)).await?
 }
 
-fn refused(to: &str, verdict: &Verdict) -> io::Error {
+fn refused((from, to): (&str, &str), verdict: &Verdict) -> io::Error {
     let (kind, text) = match verdict {
         Verdict::WrongSecret => (
             io::ErrorKind::PermissionDenied,
@@ -124,6 +124,11 @@ fn refused(to: &str, verdict: &Verdict) -> io::Error {
                 "{to} speaks version {version} of the peer protocol, this node {}",
                 link::protocol_version()
             ),
+        ),
+        // It was looked for where this node is because nobody knows better: that says nothing of it.
+        Verdict::OtherNode(name) if name == from => (
+            io::ErrorKind::NotFound,
+            format!("where {to} is cannot be found out: {name} is where it was looked for"),
         ),
         Verdict::OtherNode(name) => (io::ErrorKind::AddrNotAvailable, format!("{name} is there, not {to}")),
         Verdict::Prove(_) | Verdict::Welcome(_) => (
@@ -143,4 +148,16 @@ async fn hear<T: serde::de::DeserializeOwned>(tcp: &mut TcpStream) -> io::Result
     let octets = read_frame(tcp, HANDSHAKE_BYTES_MAX, PATIENCE).await?;
     let octets = octets.ok_or(io::ErrorKind::UnexpectedEof)?;
     Ok(link::decode(&octets)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_meets_itself_does_not_know_that_the_other_one_is_gone() {
+        let kind = |there: &str| refused(("rabbit@a", "rabbit@b"), &Verdict::OtherNode(there.into())).kind();
+        assert_eq!(kind("rabbit@c"), io::ErrorKind::AddrNotAvailable);
+        assert_eq!(kind("rabbit@a"), io::ErrorKind::NotFound);
+    }
 }
