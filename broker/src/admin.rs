@@ -9,6 +9,7 @@ mod definitions;
 mod evacuation;
 mod feature_level;
 mod health;
+mod leader;
 mod leaving;
 mod maintenance;
 mod members;
@@ -52,6 +53,7 @@ pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
         .merge(maintenance::routes())
         .merge(evacuation::routes())
         .merge(leaving::routes())
+        .merge(leader::routes())
         .merge(changes::routes())
         .merge(queues::routes())
         .merge(health::routes())

@@ -94,7 +94,11 @@ impl App {
     /// Hands over what can be led elsewhere, before it stops; other nodes still reach it.
     pub async fn hand_over(&self) {
         let node = self.node.clone();
-        if let Err(error) = self.runtime.spawn(async move { node.hand_over_all().await }).await {
+        let handing_over = self.runtime.spawn(async move {
+            node.hand_over_all().await;
+            node.lead_no_more().await;
+        });
+        if let Err(error) = handing_over.await {
             tracing::error!("queues are not handed over: {error}");
         }
     }

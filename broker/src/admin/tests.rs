@@ -362,3 +362,31 @@ async fn definitions_that_cannot_be_are_refused_in_the_words_of_the_management_a
     assert_eq!(say(&port, "POST", "/definitions", b"{}", Some("x")).await.proof, None);
     assert_eq!(say(&port, "GET", "/definitions", b"", Some("x")).await.proof, None);
 }
+
+#[tokio::test]
+async fn another_leader_is_refused_where_there_is_no_other_node_and_what_is_so_is_done() {
+    let ((_folder, port), own) = (port().await, cookie("SECRET"));
+    let (status, body) = ask(&port, &own, "POST", "/leader", b"").await;
+    assert!(status == 409 && body.contains("no other node can lead"), "{body}");
+    let (status, body) = ask(
+        &port,
+        &own,
+        "POST",
+        "/leader",
+        br#"{"to": "rabbit@nowhere", "dry_run": true}"#,
+    )
+    .await;
+    assert!(status == 409 && body.contains("has no node rabbit@nowhere"), "{body}");
+    let (status, body) = ask(&port, &own, "POST", "/leader", br#"{"whom": "me"}"#).await;
+    assert!(status == 400 && body.contains("unknown field"), "{body}");
+    let (_, body) = say_cluster(&port).await;
+    let order = serde_json::to_vec(&json!({"to": body["node"]})).unwrap();
+    let (status, told) = ask(&port, &own, "POST", "/leader", &order).await;
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((status, told), (200, json!({"leader": body["node"], "moves": false})));
+}
+
+async fn say_cluster(port: &Router) -> (u16, serde_json::Value) {
+    let told = say(port, "GET", "/cluster", b"", None).await;
+    (told.status, serde_json::from_slice(&told.body).unwrap())
+}

@@ -120,6 +120,8 @@ pub struct Roll {
     belief: Duration,
     /// Since when it leads, and in which term; nobody was heard before.
     since: Option<(u64, Instant)>,
+    /// It was elected at the word of the one before, who was not silent.
+    by_word: bool,
     heard: BTreeMap<NodeUuid, Instant>,
     /// Which process of a node has shown itself, and what it understands.
     levels: BTreeMap<NodeUuid, (u64, u32)>,
@@ -134,6 +136,7 @@ impl Roll {
             patience,
             belief,
             since: None,
+            by_word: false,
             heard: BTreeMap::new(),
             levels: BTreeMap::new(),
             seen: BTreeMap::new(),
@@ -142,10 +145,12 @@ impl Roll {
 
     /// It leads in this term, or nowhere. A new leader gives everybody a new lease: from its election on a majority confirms no
     /// other leader, so no lease that it has not heard of itself lasts longer than that. What the leader before it was confirmed is older still:
-    /// each majority of then has one who voted now, after so much silence; unless it has started anew in between, and may have voted sooner.
-    pub fn lead(&mut self, term: Option<u64>, now: Instant) {
+    /// each majority of then has one who voted now, after so much silence; unless it has started anew in between, or was asked to vote for somebody
+    /// else by word, and may have voted sooner. Whoever was elected `by_word` knows of no silence.
+    pub fn lead(&mut self, term: Option<u64>, by_word: bool, now: Instant) {
         if term != self.since.map(|(term, _)| term) {
             self.since = term.map(|term| (term, now));
+            self.by_word = by_word;
             self.heard.clear();
             self.levels.clear();
             self.seen.clear();
@@ -186,7 +191,10 @@ impl Roll {
 
     /// How long a lease that an earlier leader has confirmed lasts beyond the election, by a clock that runs late.
     fn inherited(&self) -> Duration {
-        let silence = self.belief * (1000 - 2 * DRIFT_PER_MILLE) / 1000;
+        let silence = match self.by_word {
+            true => Duration::ZERO,
+            false => self.belief * (1000 - 2 * DRIFT_PER_MILLE) / 1000,
+        };
         self.patience.lease.saturating_sub(silence)
     }
 
@@ -285,13 +293,13 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert!(dead(&roll, 100).is_empty(), "who does not lead declares nobody dead");
-        roll.lead(Some(7), start);
+        roll.lead(Some(7), false, start);
         assert!(dead(&roll, 4).is_empty());
         roll.hear(NodeUuid(3), start + secs(4));
         assert_eq!(dead(&roll, 5), [(2, 4)]);
         assert_eq!(dead(&roll, 9), [(2, 4)]);
         assert_eq!(dead(&roll, 10), [(2, 4), (3, 4)]);
-        roll.lead(Some(8), start + secs(10));
+        roll.lead(Some(8), false, start + secs(10));
         assert!(dead(&roll, 14).is_empty());
     }
 
@@ -316,7 +324,7 @@ mod tests {
         let mut lease = Lease::over(start, patience);
         lease.renew(start, Duration::ZERO);
         let elected = start + belief;
-        roll.lead(Some(8), elected);
+        roll.lead(Some(8), false, elected);
         roll.see(&catalog, elected);
         let dead = |at: Instant| !roll.dead(NodeUuid(1), &catalog, at).is_empty();
         assert!(!dead(start + patience.lease), "it may serve until then");
@@ -325,6 +333,15 @@ mod tests {
             dead(start + patience.lease + Duration::from_millis(50)),
             "nobody waits longer than it may"
         );
+        // Elected at the word of a leader that was heard a moment ago.
+        roll.lead(Some(9), true, start);
+        roll.see(&catalog, start);
+        let dead = |at: Instant| !roll.dead(NodeUuid(1), &catalog, at).is_empty();
+        assert!(
+            !dead(start + patience.lease - Duration::from_millis(50)),
+            "it may serve until then"
+        );
+        assert!(dead(start + patience.lease));
     }
 
     #[test]
@@ -346,7 +363,7 @@ mod tests {
             catalog.apply(command, &mut Vec::new()).unwrap();
         }
         let (start, mut roll) = (Instant::now(), Roll::new(Patience::of(secs(6)), Duration::ZERO));
-        roll.lead(Some(7), start);
+        roll.lead(Some(7), false, start);
         roll.see(&catalog, start);
         for (incarnation, at) in [(1, 100), (2, 104)] {
             catalog.apply(up(2, incarnation), &mut Vec::new()).unwrap();

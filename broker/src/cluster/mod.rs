@@ -17,6 +17,7 @@ pub mod presence;
 pub mod raft;
 pub mod resolver;
 pub mod snapshot;
+pub mod successor;
 pub mod transport;
 pub mod voters;
 

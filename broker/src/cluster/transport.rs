@@ -171,6 +171,18 @@ pub struct Candidacy {
     pub vote: Vote,
     /// Where its log ends.
     pub last: Option<Position>,
+    /// The one who leads by this vote wants it: nobody need wait until that one is believed in no more.
+    #[serde(default)]
+    pub consent: Option<Vote>,
+}
+
+/// The one who leads wants another to lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeOver {
+    /// By which it leads.
+    pub vote: Vote,
+    /// Where its log ends: nothing is added before somebody leads anew, or it gives up.
+    pub last: Position,
 }
 
 /// The answer to a candidate.
@@ -252,6 +264,8 @@ pub enum Request {
     Reached(u64),
     /// A question of one room to the same room of another node.
     Host(Octets),
+    /// Of the leader: stand for election now.
+    TakeOver(TakeOver),
 }
 
 /// Words that only sender and receiver understand.
@@ -295,6 +309,7 @@ impl Request {
             Request::Ping | Request::Members | Request::Join(_) | Request::Remove(_) | Request::SetKind(..) => true,
             Request::Append(_) | Request::Vote(_) | Request::Snapshot(_) | Request::Propose(_) => false,
             Request::Beat { .. } | Request::Yield(_) | Request::Reached(_) | Request::Host(_) => false,
+            Request::TakeOver(_) => false,
         }
     }
 }

@@ -28,9 +28,16 @@ impl Node {
     /// # Errors
     /// It cannot be committed.
     pub async fn set_leaving(&self, on: bool) -> Result<(), Refusal> {
-        if self.is_leaving() == on {
-            return Ok(());
+        if self.is_leaving() != on {
+            self.mark_leaving(on).await?;
         }
+        if on {
+            self.lead_no_more().await;
+        }
+        Ok(())
+    }
+
+    async fn mark_leaving(&self, on: bool) -> Result<(), Refusal> {
         let node = self.identity().node;
         self.commit(Command::SetLeaving { node, on }).await?;
         match on {

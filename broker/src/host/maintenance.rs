@@ -39,10 +39,18 @@ impl Node {
         self.set_maintenance(true).await?;
         self.expel(REASON, |_| true);
         self.hand_over_all().await;
+        self.lead_no_more().await;
         // Those who were still logging in.
         self.expel(REASON, |_| true);
         tracing::info!("the node is under maintenance");
         Ok(())
+    }
+
+    /// Another node leads the definitions, if this one does and another can: nobody waits for an election when it goes.
+    pub async fn lead_no_more(&self) {
+        if let Some(presence) = self.presence() {
+            presence.lead_no_more().await;
+        }
     }
 
     /// Puts it back into service. Leaders do not come back by themselves.

@@ -17,7 +17,7 @@ use std::{
 
 impl Machines {
     /// Says something on an admin port, and hears the whole answer.
-    fn say(&self, number: usize, (method, target): (&str, &str), body: &str, proof: &str) -> String {
+    pub(crate) fn say(&self, number: usize, (method, target): (&str, &str), body: &str, proof: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.nodes[number - 1].admin)).unwrap();
         let bytes = body.len();
         let head = format!(

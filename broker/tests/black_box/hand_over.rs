@@ -193,7 +193,7 @@ async fn wait_while_definitions_lose_their_leader() -> Duration {
     let clients = Clients::start(&machines, "test", &[2, 3], &[2]).await;
     clients.go_on(50);
     machines.ctl(1, &["stop_app"]);
-    let succession = format!("{}, which led the definitions, is gone", ALL[0]);
+    let succession = format!("{} hands the leadership of the definitions over", ALL[0]);
     let deadline = Instant::now() + PATIENCE;
     while ![2, 3].iter().any(|number| machines.log(*number).contains(&succession)) {
         assert!(Instant::now() < deadline, "nobody takes its place: {}", machines.log(2));

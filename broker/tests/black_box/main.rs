@@ -20,6 +20,7 @@ mod events;
 mod external;
 mod given;
 mod hand_over;
+mod leadership;
 mod leaving;
 mod lifecycle;
 mod lists;

@@ -66,6 +66,27 @@ pub struct Leaving {
     pub left: u64,
 }
 
+/// `POST /leader`: another node is to lead the definitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaderOrder {
+    /// This one, by name; any but the one that is asked if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Say who would, and do nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Led {
+    /// The node that leads now, or would.
+    pub leader: String,
+    /// It did not before.
+    pub moves: bool,
+}
+
 /// `PUT /evacuation`: queues with one copy are to move to other nodes. Good for a minute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvacuationOrder {

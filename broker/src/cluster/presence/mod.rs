@@ -7,6 +7,7 @@ mod abreast;
 mod beat;
 mod commands;
 mod history;
+mod leadership;
 mod succession;
 #[cfg(test)]
 mod tests;

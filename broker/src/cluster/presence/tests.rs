@@ -2,7 +2,7 @@
 //!
 //! Times are short and nothing depends on them: every wait is for a condition.
 
-use super::{beat::AnnounceError, commands::ClusterError, *};
+use super::{beat::AnnounceError, commands::ClusterError, leadership::Led, *};
 use crate::cluster::{
     Bare, MetaStore,
     memory::Ether,
@@ -661,4 +661,69 @@ async fn all_others_know_that_a_leader_stops_before_it_is_gone_and_one_of_them_l
     })
     .await;
     others[0].declare("afterwards").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_leads_when_it_is_wanted_and_before_this_one_goes_and_nobody_is_given_up_for_it() {
+    let timing = Timing {
+        heartbeat_ms: 60,
+        election_ms: (8_000, 8_001),
+    };
+    let (_ether, seats) = cluster_of(3, timing).await;
+    let [first, second, third] = &seats[..] else {
+        panic!("three")
+    };
+    let led = |leader: u128, moves| {
+        let leader = name(leader);
+        Ok(Led { leader, moves })
+    };
+    let leads = |seat: &Seat| seat.presence().leads();
+    until("it has begun to lead", async || leads(first)).await;
+    // What would be done, and nothing is.
+    assert_eq!(first.presence().move_leadership(None, true).await, led(2, true));
+    assert_eq!(
+        first.presence().move_leadership(Some("rabbit@3"), true).await,
+        led(3, true)
+    );
+    assert!(leads(first));
+    assert_eq!(
+        first.presence().move_leadership(Some("rabbit@3"), false).await,
+        led(3, true)
+    );
+    until("it has begun to lead", async || leads(third)).await;
+    // Wanted again, by any node that knows of it: it is so.
+    for seat in &seats {
+        until("all have heard it", async || {
+            let heard = seat.presence().status().leader;
+            heard == Some(name(3))
+        })
+        .await;
+        assert_eq!(
+            seat.presence().move_leadership(Some("rabbit@3"), false).await,
+            led(3, false)
+        );
+    }
+    assert_eq!(first.presence().move_leadership(None, false).await, led(3, false));
+    let elsewhere = first.presence().move_leadership(Some("rabbit@2"), false).await;
+    let elsewhere = elsewhere.unwrap_err().to_string();
+    assert!(elsewhere.contains("rabbit@3 does: ask that one"), "{elsewhere}");
+    let stranger = third.presence().move_leadership(Some("rabbit@9"), false).await;
+    assert!(stranger.unwrap_err().to_string().contains("has no node rabbit@9"));
+    // One that is out of service is passed over.
+    let node = NodeUuid(1);
+    let (_, store, _) = third.running.as_ref().unwrap();
+    store.propose(Command::SetMaintenance { node, on: true }).await.unwrap();
+    third.presence().lead_no_more().await;
+    until("it has begun to lead", async || leads(second)).await;
+    let refused = second.presence().move_leadership(Some("rabbit@1"), false).await;
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("rabbit@1 is under maintenance")
+    );
+    for seat in &seats {
+        seat.until_up(&[1, 2, 3]).await;
+        assert!(*seat.presence().serving().borrow());
+    }
 }

@@ -31,7 +31,8 @@ impl Presence {
                 next_look_around = Instant::now();
             }
             led = leads;
-            self.roll.lock().lead(leads, Instant::now());
+            let by_word = leads.is_some_and(|term| self.store.is_by_word(term));
+            self.roll.lock().lead(leads, by_word, Instant::now());
             self.roll.lock().see(&self.machine.catalog(), Instant::now());
             if leads.is_some() && !self.is_overruled.load(Ordering::Acquire) {
                 // Who hears of no majority may be the one that is gone.

@@ -75,6 +75,13 @@ impl LogStore {
 pub(super) struct LogView(Arc<Mutex<Memory>>);
 
 impl LogView {
+    /// Where it ends.
+    pub(super) fn last(&self) -> Option<LogId> {
+        let memory = self.0.lock();
+        let last = memory.entries.values().next_back().map(|entry| entry.log_id);
+        last.or(memory.purged)
+    }
+
     /// True if an entry at its place is another one here.
     pub(super) fn contradicts(&self, entry: &LogId) -> bool {
         let memory = self.0.lock();

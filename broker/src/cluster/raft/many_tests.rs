@@ -2,13 +2,13 @@
 //!
 //! Times are short and nothing depends on them: every wait is for a condition.
 
-use super::Change;
 use super::store::{Opening, RaftStore, Timing};
+use super::{Change, MoveError};
 use crate::cluster::{
     Identity, Machine, MetaStore, Outcome,
     log::{Member, Position, Vote},
     memory::Ether,
-    transport::{Append, Appended, Introduction, Peer, Reply, Request, Service, Transport},
+    transport::{Append, Appended, Candidacy, Introduction, Peer, Reply, Request, Service, TakeOver, Transport},
 };
 use catalog::{Answer, Catalog, Command, VhostMetadata};
 use futures::future::BoxFuture;
@@ -103,6 +103,7 @@ impl Transport for Hearing {
 struct Cluster {
     ether: Ether,
     seats: Vec<Seat>,
+    timing: Timing,
 }
 
 fn uuid(seat: usize) -> NodeUuid {
@@ -113,6 +114,13 @@ fn vhost(name: &str) -> Command {
     Command::PutVhost {
         name: name.parse().unwrap(),
         metadata: VhostMetadata::default(),
+    }
+}
+
+fn peer(seat: usize) -> Peer {
+    Peer {
+        node: Some(uuid(seat)),
+        name: format!("rabbit@h{seat}"),
     }
 }
 
@@ -130,10 +138,15 @@ async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
 impl Cluster {
     /// So many members, all with a vote.
     async fn of(count: usize) -> Self {
+        Cluster::timed(count, TIMING).await
+    }
+
+    async fn timed(count: usize, timing: Timing) -> Self {
         let seats = (0..count).map(|_| Seat::default()).collect();
         let mut cluster = Cluster {
             ether: Ether::default(),
             seats,
+            timing,
         };
         for seat in 0..count {
             cluster.start(seat).await;
@@ -173,7 +186,7 @@ impl Cluster {
             alone: false,
             machine: copy.clone(),
             fatal: Arc::new(|why: &str| panic!("{why}")),
-            timing: TIMING,
+            timing: self.timing,
         };
         let store = RaftStore::open(seat.disk.clone(), DIRECTORY, opening).await.unwrap();
         self.ether.enter(uuid(number), store.clone());
@@ -420,6 +433,145 @@ async fn a_member_that_is_far_behind_gets_all_definitions_at_once() {
     assert!(images.iter().all(|image| *image == images[0]));
 }
 
+/// Somebody who declares all the time, one thing after the other, until told to stop. How many, and how long the longest has waited.
+fn declare_all_the_time(
+    store: Arc<RaftStore>,
+    seat: usize,
+    stop: tokio_util::sync::CancellationToken,
+) -> tokio::task::JoinHandle<(usize, Duration)> {
+    tokio::spawn(async move {
+        let (mut declared, mut longest) = (0, Duration::ZERO);
+        while !stop.is_cancelled() {
+            let begun = Instant::now();
+            let told = store.propose(vhost(&format!("n{seat}v{declared}"))).await;
+            assert_eq!(told, Ok(Answer::Created), "each is done once");
+            longest = longest.max(begun.elapsed());
+            declared += 1;
+        }
+        (declared, longest)
+    })
+}
+
+/// Long enough that a move that had to wait until the leader is believed in no more would be refused for being late.
+const LONG_BELIEF: Timing = Timing {
+    heartbeat_ms: 60,
+    election_ms: (8_000, 10_000),
+};
+
+/// Moves the leadership around again and again while every node declares.
+async fn moves_around(count: usize, times: usize) {
+    let cluster = Cluster::timed(count, LONG_BELIEF).await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let clients: Vec<_> = (0..count)
+        .map(|seat| declare_all_the_time(cluster.store(seat), seat, stop.clone()))
+        .collect();
+    let mut leader = cluster.leader().await;
+    for time in 0..times {
+        let next = (leader + 1 + time % (count - 1)) % count;
+        cluster.store(leader).hand_over(&peer(next)).await.unwrap();
+        assert_eq!(cluster.store(next).leader(), Some(peer(next)));
+        until("it has begun to lead", async || cluster.store(next).standing().settled).await;
+        leader = next;
+    }
+    stop.cancel();
+    for (seat, client) in clients.into_iter().enumerate() {
+        let (declared, longest) = client.await.unwrap();
+        assert!(
+            longest < LONG_BELIEF.belief() / 2,
+            "a client of {seat} has waited for {longest:?}"
+        );
+        cluster.until_all_have(&format!("n{seat}v{}", declared - 1)).await;
+        let state = cluster.seats[0].running.as_ref().unwrap().copy.0.lock();
+        let done = (0..declared).map(|number| state.1.get(&format!("n{seat}v{number}")).copied());
+        assert!(done.into_iter().all(|times| times == Some(1)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leadership_moves_at_once_and_whoever_declares_meanwhile_is_answered_once() {
+    moves_around(3, 20).await;
+    moves_around(2, 4).await;
+    moves_around(5, 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leadership_moves_only_to_a_voter_that_has_everything_and_says_why_not() {
+    let mut cluster = Cluster::timed(3, LONG_BELIEF).await;
+    let leader = cluster.leader().await;
+    let (other, third) = ((leader + 1) % 3, (leader + 2) % 3);
+    let why = |refused: Result<(), MoveError>| refused.unwrap_err().to_string();
+    let not_its_own = why(cluster.store(other).hand_over(&peer(third)).await);
+    assert!(
+        not_its_own.contains(&format!("rabbit@h{leader} does: ask that one")),
+        "{not_its_own}"
+    );
+    cluster.ether.cut(uuid(leader), uuid(other));
+    cluster.store(leader).propose(vhost("behind")).await.unwrap();
+    let behind = why(cluster.store(leader).hand_over(&peer(other)).await);
+    assert!(behind.contains("is not up to date"), "{behind}");
+    cluster.ether.heal();
+    let voters = [leader, other].map(uuid).into_iter().collect();
+    assert_eq!(cluster.store(leader).change(Change::Voters(voters)).await, Reply::Done);
+    let no_vote = why(cluster.store(leader).hand_over(&peer(third)).await);
+    assert!(no_vote.contains("has no vote"), "{no_vote}");
+    cluster.kill(third).await;
+    let gone = why(cluster.store(leader).hand_over(&peer(third)).await);
+    assert!(gone.contains("cannot be asked"), "{gone}");
+    // Nothing of this has cost the leader its place, or anybody a proposal.
+    assert_eq!(cluster.store(leader).standing().settled, Some(1));
+    cluster.store(other).propose(vhost("after")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_of_somebody_who_does_not_lead_changes_nothing() {
+    let cluster = Cluster::timed(3, LONG_BELIEF).await;
+    cluster.store(0).propose(vhost("v")).await.unwrap();
+    cluster.until_all_have("v").await;
+    let leader = cluster.leader().await;
+    let (other, third) = ((leader + 1) % 3, (leader + 2) % 3);
+    let vote = Vote {
+        term: 1,
+        node: uuid(third),
+        won: true,
+    };
+    let last = cluster.store(leader).log.last().unwrap();
+    let word = TakeOver {
+        vote,
+        last: super::types::position(&last),
+    };
+    let from = cluster.store(third).introduction();
+    let told = cluster.store(other).serve(&from, Request::TakeOver(word)).await;
+    assert!(
+        matches!(&told, Reply::Failed(why) if why.contains("follows another leader")),
+        "{told:?}"
+    );
+    // Nor does a candidate that says that somebody else consents, or knows less.
+    for (by, last) in [
+        (vote, Some(word.last)),
+        (
+            Vote {
+                node: uuid(leader),
+                ..vote
+            },
+            None,
+        ),
+    ] {
+        let wish = Candidacy {
+            vote: Vote {
+                term: 2,
+                node: uuid(third),
+                won: false,
+            },
+            last,
+            consent: Some(by),
+        };
+        let told = cluster.store(other).serve(&from, Request::Vote(wish)).await;
+        assert!(matches!(&told, Reply::Vote(voted) if !voted.granted), "{told:?}");
+    }
+    assert_eq!(cluster.store(other).propose(vhost("after")).await, Ok(Answer::Created));
+    assert_eq!(cluster.store(leader).standing().settled, Some(1));
+}
+
 /// One random life: what was answered is there at the end, at all, and nothing was done twice.
 async fn live(seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
@@ -446,7 +598,9 @@ async fn live(seed: u64) {
             });
         }
         let (one, other) = (rng.random_range(0..3), rng.random_range(0..3));
-        match rng.random_range(0..4) {
+        match rng.random_range(0..6) {
+            // Some are refused: the one who is asked does not lead, or is cut off.
+            4..6 => drop(cluster.store(one).hand_over(&peer(other)).await),
             0 => {
                 cluster.kill(one).await;
                 cluster.start(one).await;

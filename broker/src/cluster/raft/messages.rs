@@ -56,6 +56,7 @@ pub(super) fn candidacy(request: &VoteRequest<Id>) -> Candidacy {
     Candidacy {
         vote: vote_record(&request.vote),
         last: request.last_log_id.as_ref().map(position),
+        consent: None,
     }
 }
 

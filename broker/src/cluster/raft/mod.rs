@@ -14,6 +14,7 @@ mod proposer;
 mod service;
 mod state_machine;
 mod store;
+mod take_over;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -21,3 +22,4 @@ mod waiting;
 
 pub use members::Change;
 pub use store::{Opening, RaftStore, Timing};
+pub use take_over::MoveError;

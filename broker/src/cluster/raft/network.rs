@@ -4,6 +4,7 @@
 
 use super::{
     messages,
+    take_over::Consent,
     types::{Id, Types},
 };
 use crate::cluster::{
@@ -26,12 +27,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// The way to all members.
 #[derive(Clone, Debug)]
-pub struct Network(pub Arc<dyn Transport>);
+pub(super) struct Network {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) consent: Arc<Consent>,
+}
 
 /// The way to one.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub(super) struct Way {
     transport: Arc<dyn Transport>,
+    consent: Arc<Consent>,
     target: Id,
     peer: Peer,
 }
@@ -43,7 +48,8 @@ impl RaftNetworkFactory<Types> for Network {
 
     async fn new_client(&mut self, target: Id, member: &Member) -> Way {
         Way {
-            transport: self.0.clone(),
+            transport: self.transport.clone(),
+            consent: self.consent.clone(),
             target,
             peer: Peer {
                 node: Some(target.0),
@@ -124,7 +130,9 @@ impl RaftNetwork<Types> for Way {
         request: VoteRequest<Id>,
         option: RPCOption,
     ) -> Result<VoteResponse<Id>, Failure<RaftError<Id>>> {
-        match self.ask(Request::Vote(messages::candidacy(&request)), &option).await {
+        let mut candidacy = messages::candidacy(&request);
+        candidacy.consent = self.consent.to(&candidacy.vote);
+        match self.ask(Request::Vote(candidacy), &option).await {
             Ok(Reply::Vote(voted)) => Ok(messages::vote_response(&voted)),
             Ok(other) => Err(strange(&other)),
             Err(error) => Err(failure(&error)),

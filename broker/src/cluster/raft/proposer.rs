@@ -19,11 +19,13 @@ use model::{Refusal, ReplyCode};
 use openraft::{
     Raft,
     error::{ClientWriteError, Fatal, ForwardToLeader, RaftError},
+    raft::ClientWriteResponse,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{RwLock, mpsc, watch};
 
 type Report = openraft::RaftMetrics<Id, Member>;
+type WriteError = ClientWriteError<Id, Member>;
 
 /// Commands that wait to be proposed; more make their senders wait.
 pub(super) const WAITING_MAX: usize = 1024;
@@ -52,6 +54,8 @@ pub(super) struct Asked {
 pub(super) struct Proposer {
     pub(super) raft: Raft<Types>,
     pub(super) transport: Arc<dyn Transport>,
+    /// Whoever moves the leadership has all others wait here.
+    pub(super) proposing: Arc<RwLock<()>>,
     pub(super) identity: Identity,
     pub(super) waiting: Arc<Waiting>,
     pub(super) health: Arc<Health>,
@@ -132,14 +136,15 @@ impl Proposer {
                 // Who does not lead any more may never answer.
                 () = overruled(&mut reports, leader) => continue,
             };
-            let pause = match tried? {
+            let (pause, is_hopeless) = match tried? {
                 Tried::Applied => return Ok(()),
-                Tried::Committed => APPLY_PATIENCE,
-                Tried::Failed => LEADER_PAUSE,
+                Tried::Committed => (APPLY_PATIENCE, false),
+                Tried::Failed => (LEADER_PAUSE, true),
             };
-            let applied = tokio::time::timeout(pause, self.waiting.applied(proposal.number));
-            if applied.await.is_ok() {
-                return Ok(());
+            tokio::select! {
+                () = self.waiting.applied(proposal.number) => return Ok(()),
+                () = overruled(&mut reports, leader), if is_hopeless => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
@@ -151,7 +156,7 @@ impl Proposer {
         tokio::select! {
             biased;
             () = self.waiting.applied(proposal.number) => Ok(()),
-            written = self.raft.client_write(proposal.clone()) => match written {
+            written = self.write(proposal) => match written {
                 Ok(_) | Err(RaftError::APIError(_)) => Ok(()),
                 Err(RaftError::Fatal(error)) => Err(error),
             },
@@ -159,8 +164,13 @@ impl Proposer {
         }
     }
 
+    async fn write(&self, proposal: &Proposal) -> Result<ClientWriteResponse<Types>, RaftError<Id, WriteError>> {
+        let _turn = self.proposing.read().await;
+        self.raft.client_write(proposal.clone()).await
+    }
+
     async fn attempt(&self, proposal: &Proposal) -> Result<Tried, Fatal<Id>> {
-        let tried = match self.raft.client_write(proposal.clone()).await {
+        let tried = match self.write(proposal).await {
             Ok(_) => Tried::Applied,
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(leader))) => {
                 match self.forward(leader, proposal).await {

@@ -27,7 +27,7 @@ fn reply<T, E: std::fmt::Display>(answer: Result<T, E>, reply: impl FnOnce(T) ->
     answer.map_or_else(|error| Reply::Failed(error.to_string()), reply)
 }
 
-pub(super) fn not_leader(leader: ForwardToLeader<Id, Member>) -> Reply {
+fn not_leader(leader: ForwardToLeader<Id, Member>) -> Reply {
     let node = leader.leader_id.map(|id| id.0);
     Reply::NotLeader(leader.leader_node.map(|member| Peer {
         node,
@@ -90,7 +90,11 @@ impl RaftStore {
         if self.health.is_full() {
             return Reply::Failed("the disk of the leader's data directory is full".into());
         }
-        match tokio::time::timeout(COMMIT_PATIENCE, self.raft.client_write(proposal)).await {
+        let write = async {
+            let _turn = self.proposing.read().await;
+            self.raft.client_write(proposal).await
+        };
+        match tokio::time::timeout(COMMIT_PATIENCE, write).await {
             Ok(answer) => written(answer),
             Err(_) => Reply::Failed("no majority of the members answers".into()),
         }
@@ -117,6 +121,7 @@ impl RaftStore {
                 self.identity.name
             )),
             Request::Vote(candidacy) => {
+                self.heed_consent(&candidacy).await;
                 let answer = self.raft.vote(messages::vote_request(&candidacy)).await;
                 reply(answer, |answer| Reply::Vote(messages::voted(&answer)))
             }
@@ -127,6 +132,7 @@ impl RaftStore {
             }
             Request::Reached(entry) => self.tell_reached(entry).await,
             Request::Propose(proposal) => self.propose_for(from, proposal).await,
+            Request::TakeOver(word) => self.take_over(from, word).await,
             _ => Reply::Unknown,
         }
     }

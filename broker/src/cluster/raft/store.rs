@@ -10,6 +10,7 @@ use super::{
     network::Network,
     proposer::{Asked, Proposer, WAITING_MAX, uncommitted},
     state_machine::StateMachine,
+    take_over::Consent,
     types::{Id, Types},
     waiting::Waiting,
 };
@@ -32,7 +33,7 @@ use std::{
 };
 use store::{Formats, disk::Disk};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{RwLock, mpsc, oneshot, watch},
     time::Instant,
 };
 
@@ -119,6 +120,11 @@ pub struct RaftStore {
     pub(super) timing: Timing,
     /// What the log says, without its file.
     pub(super) log: LogView,
+    pub(super) transport: Arc<dyn Transport>,
+    /// Held by each entry until it is committed, and alone by whoever moves the leadership.
+    pub(super) proposing: Arc<RwLock<()>>,
+    /// Of the one who leads, to this node's own candidacy.
+    pub(super) consent: Arc<Consent>,
     proposals: mpsc::Sender<Asked>,
     waiting: Arc<Waiting>,
     pub(super) health: Arc<Health>,
@@ -188,7 +194,11 @@ impl RaftStore {
             "the snapshot of the definitions is missing or older than the log in {directory} of the data directory. \
              Nothing was changed. Put the directory back from a backup"
         );
-        let network = Network(opening.transport.clone());
+        let consent = Arc::new(Consent::default());
+        let network = Network {
+            transport: opening.transport.clone(),
+            consent: consent.clone(),
+        };
         let raft = Raft::new(Id(identity.node), config(opening.timing)?, network, log, machine).await?;
         if blank && !opening.joined {
             form(&raft, identity).await?;
@@ -196,20 +206,22 @@ impl RaftStore {
         if is_only_voter(&raft, identity).await? {
             lead(&raft, identity, leads || blank).await?;
         }
-        Ok(Self::start(raft, opening, waiting, (health, view), formats))
+        Ok(Self::start(raft, opening, waiting, (health, view, consent), formats))
     }
 
     fn start(
         raft: Raft<Types>,
         opening: Opening,
         waiting: Arc<Waiting>,
-        (health, log): (Arc<Health>, LogView),
+        (health, log, consent): (Arc<Health>, LogView, Arc<Consent>),
         formats: Formats,
     ) -> Arc<Self> {
         let (proposals, asked) = mpsc::channel(WAITING_MAX);
+        let proposing = Arc::new(RwLock::new(()));
         let proposer = Proposer {
             raft: raft.clone(),
-            transport: opening.transport,
+            transport: opening.transport.clone(),
+            proposing: proposing.clone(),
             identity: opening.identity.clone(),
             waiting: waiting.clone(),
             health: health.clone(),
@@ -226,6 +238,9 @@ impl RaftStore {
             heard: Mutex::new(Instant::now()),
             timing: opening.timing,
             log,
+            transport: opening.transport,
+            proposing,
+            consent,
             identity: opening.identity,
             machine: opening.machine,
             proposals,
