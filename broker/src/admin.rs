@@ -11,6 +11,7 @@ mod feature_level;
 mod health;
 mod leader;
 mod leaving;
+mod links;
 mod maintenance;
 mod members;
 mod policies;
@@ -54,6 +55,7 @@ pub fn routes(process: Arc<Process>, door: Arc<Door>) -> Router {
         .merge(evacuation::routes())
         .merge(leaving::routes())
         .merge(leader::routes())
+        .merge(links::routes())
         .merge(changes::routes())
         .merge(queues::routes())
         .merge(health::routes())

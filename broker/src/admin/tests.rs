@@ -390,3 +390,11 @@ async fn say_cluster(port: &Router) -> (u16, serde_json::Value) {
     let told = say(port, "GET", "/cluster", b"", None).await;
     (told.status, serde_json::from_slice(&told.body).unwrap())
 }
+
+#[tokio::test]
+async fn links_are_told_behind_the_proof_alone() {
+    let ((_folder, port), own) = (port().await, cookie("SECRET"));
+    let (status, body) = ask(&port, &own, "GET", "/links", b"").await;
+    let told: api::Links = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, told), (200, api::Links::default()));
+}

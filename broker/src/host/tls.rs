@@ -3,6 +3,7 @@
 //! A broken new pair is logged and the old one keeps serving.
 
 use anyhow::Context;
+use api::Reading;
 use parking_lot::Mutex;
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig, ServerConnection,
@@ -35,6 +36,16 @@ struct Loaded {
     config: Arc<ServerConfig>,
     fingerprint: String,
     stamps: Stamps,
+    reading: Reading,
+}
+
+/// What became of files that are read now.
+pub fn reading(error: Option<&anyhow::Error>) -> Reading {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Reading {
+        at: since.map_or(0, |since| since.as_secs()),
+        error: error.map(|error| format!("{error:#}")),
+    }
 }
 
 /// When the files were changed.
@@ -47,6 +58,7 @@ impl Certificates {
             config: server_config(options, keys)?,
             fingerprint: fingerprint(options, keys)?,
             stamps: stamps(options),
+            reading: reading(None),
         };
         Ok(Certificates {
             options: options.clone(),
@@ -75,9 +87,11 @@ impl Certificates {
                 Ok(read) => {
                     tracing::info!("TLS certificates were read again");
                     (loaded.config, loaded.fingerprint) = read;
+                    loaded.reading = reading(None);
                 }
                 Err(error) => {
-                    tracing::error!("TLS certificates changed but cannot be used, keeping the old: {error:#}")
+                    tracing::error!("TLS certificates changed but cannot be used, keeping the old: {error:#}");
+                    loaded.reading = reading(Some(&error));
                 }
             }
             loaded.stamps = stamps;
@@ -90,12 +104,23 @@ impl Certificates {
         self.current();
         self.loaded.lock().fingerprint.clone()
     }
+
+    /// How the files were read last.
+    pub fn reading(&self) -> Reading {
+        self.current();
+        self.loaded.lock().reading.clone()
+    }
 }
 
 impl Node {
     /// AMQP clients are shown these.
     pub fn shows(&self, certificates: Arc<Certificates>) {
         self.shown.get_or_init(|| certificates);
+    }
+
+    /// How the certificates for AMQP clients were read last; nothing without TLS.
+    pub fn certificates_read(&self) -> Option<Reading> {
+        self.shown.get().map(|certificates| certificates.reading())
     }
 
     /// The certificate that AMQP clients are shown, by its fingerprint; none without TLS.

@@ -4,6 +4,7 @@
 //! kernel's queue. A wrong secret is logged and counted.
 
 use anyhow::Context;
+use api::{PeerLink, Reading};
 use link::{Channel, Cookie, CookieError, HANDSHAKE_BYTES_MAX, HandshakeError, Hello, Proof, Proven, Verdict};
 use parking_lot::Mutex;
 use std::{
@@ -24,7 +25,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     cli,
     enter::Credentials,
-    legs, mirrors,
+    legs,
+    links::{Links, Open},
+    mirrors,
     node::{self, Serving, TcpTransport},
     pace,
     secret::Secrets,
@@ -64,6 +67,7 @@ pub struct Peers {
     serving: Mutex<Option<Serving>>,
     /// Cancelled for those who came in before the secrets were taken back.
     hung_up: Mutex<CancellationToken>,
+    links: Arc<Links>,
 }
 
 impl fmt::Debug for Peers {
@@ -89,6 +93,7 @@ impl Peers {
             refused: AtomicU64::new(0),
             serving: Mutex::default(),
             hung_up: Mutex::default(),
+            links: Arc::default(),
         })
     }
 
@@ -124,6 +129,32 @@ impl Peers {
     /// Nodes to which this one spoke last without TLS, although it asked for it.
     pub fn without_tls(&self) -> Vec<String> {
         self.tls.without()
+    }
+
+    /// The nodes that have come in, and which secret each has proven.
+    pub fn links(&self) -> Vec<PeerLink> {
+        let named = self.secrets.named();
+        let all = self
+            .links
+            .all()
+            .into_iter()
+            .filter(|(_, channel, ..)| *channel != "cli");
+        let link = |(node, channel, secret, count): (String, &str, Cookie, u64)| PeerLink {
+            node,
+            channel: channel.to_owned(),
+            secret: named
+                .iter()
+                .find(|(_, known)| *known == secret)
+                .map_or("withdrawn", |(name, _)| name)
+                .to_owned(),
+            count,
+        };
+        all.map(link).collect()
+    }
+
+    /// How the certificates of TLS between nodes were read last; nothing without TLS.
+    pub fn certificates(&self) -> Option<Reading> {
+        self.tls.reading()
     }
 
     /// Handshakes and introductions refused since the start, here and by others.
@@ -232,18 +263,19 @@ async fn greet(
     let hung_up = peers.hung_up.lock().clone();
     let shaking = async {
         let mut tcp = peers.tls.accept(tcp, peer).await?;
-        let proven = shake_hands(&mut tcp, &peers, process.name()).await?;
-        Ok((tcp, proven))
+        let (proven, link) = shake_hands(&mut tcp, &peers, process.name()).await?;
+        Ok((tcp, proven, link))
     };
     let shaken: Result<Result<_, String>, _> = tokio::time::timeout(peers.patience, shaking).await;
     drop(slot);
-    let (tcp, proven) = match shaken {
+    // Open until it is served to its end.
+    let (tcp, proven, link) = match shaken {
         Ok(Ok(proven)) => proven,
         Ok(Err(why)) => return peers.refuse(peer, &why),
         Err(_) => return peers.refuse(peer, "the handshake took too long"),
     };
     if matches!(proven.channel, Channel::Client | Channel::Mirror) {
-        if let Err(error) = lend(tcp, (peer, proven.channel), hung_up, peers, &process) {
+        if let Err(error) = lend(tcp, (peer, proven.channel, link), hung_up, peers, &process) {
             tracing::debug!("{:?} of {} from {peer}: {error}", proven.channel, proven.from);
         }
         return;
@@ -284,7 +316,7 @@ async fn serve_node(tcp: TcpStream, peer: SocketAddr, peers: &Peers, process: &P
 /// Legs and mirrors are served on the app's threads, and end with the app.
 fn lend(
     tcp: TcpStream,
-    (peer, channel): (SocketAddr, Channel),
+    (peer, channel, link): (SocketAddr, Channel, Open),
     hung_up: CancellationToken,
     peers: Arc<Peers>,
     process: &Process,
@@ -294,6 +326,7 @@ fn lend(
         .ok_or_else(|| io::Error::other("the app is stopped"))?;
     let (tcp, node) = (tcp.into_std()?, app.node.clone());
     app.handle.spawn(async move {
+        let _open = link;
         let served = match TcpStream::from_std(tcp) {
             Ok(tcp) if channel == Channel::Mirror => {
                 let served = hung_up.run_until_cancelled(mirrors::serve(tcp, node)).await;
@@ -310,7 +343,7 @@ fn lend(
 }
 
 /// Both prove the secret, the one that connects first. The error is for the log.
-pub(super) async fn shake_hands(tcp: &mut TcpStream, peers: &Peers, own_name: &str) -> Result<Proven, String> {
+pub(super) async fn shake_hands(tcp: &mut TcpStream, peers: &Peers, own_name: &str) -> Result<(Proven, Open), String> {
     let octets = read_message(tcp).await?;
     let hello = match Hello::read(&octets) {
         Ok(hello) => hello,
@@ -328,15 +361,17 @@ pub(super) async fn shake_hands(tcp: &mut TcpStream, peers: &Peers, own_name: &s
     send(tcp, &Verdict::Prove(challenge.clone())).await?;
     let proof: Proof = link::decode(&read_message(tcp).await?).map_err(|error| error.to_string())?;
     let accepted = peers.secrets.accepted().map_err(|error| error.to_string())?;
-    let Some(own) = link::accept(&accepted, &hello, &challenge, proof) else {
+    let Some((fitting, own)) = link::accept(&accepted, &hello, &challenge, proof) else {
         send(tcp, &Verdict::WrongSecret).await?;
         return Err(format!("invalid challenge reply from {}", hello.from));
     };
+    let link = peers.links.open(&hello.from, hello.channel, fitting.clone());
     send(tcp, &Verdict::Welcome(own)).await?;
-    Ok(Proven {
+    let proven = Proven {
         from: hello.from,
         channel: hello.channel,
-    })
+    };
+    Ok((proven, link))
 }
 
 async fn read_message(tcp: &mut TcpStream) -> Result<Vec<u8>, String> {

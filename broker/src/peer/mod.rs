@@ -5,6 +5,7 @@
 mod cli;
 mod enter;
 mod legs;
+mod links;
 mod listener;
 mod mirrors;
 pub mod names;

@@ -79,6 +79,20 @@ impl Secrets {
         }
     }
 
+    /// Those that are accepted, by what each is: `current`, `next` or `previous`.
+    pub fn named(&self) -> Vec<(&'static str, Cookie)> {
+        match self {
+            Secrets::Given(_) | Secrets::File(_) => {
+                let current = self.accepted().unwrap_or_default().into_iter();
+                current.map(|cookie| (MOUNTED[0], cookie)).collect()
+            }
+            Secrets::Mounted { directory, .. } => {
+                let read = |name: &'static str| Some((name, Cookie::read_mounted(&directory.join(name)).ok()?));
+                MOUNTED.into_iter().filter_map(read).collect()
+            }
+        }
+    }
+
     /// The word for which earlier secrets were taken back, if they were.
     pub fn revoked(&self) -> Option<String> {
         match self {
@@ -138,6 +152,10 @@ mod tests {
         put("current", "SECOND");
         put("previous", "FIRST");
         assert_eq!(secrets.accepted().unwrap(), [cookie("SECOND"), cookie("FIRST")]);
+        assert_eq!(
+            secrets.named(),
+            [("current", cookie("SECOND")), ("previous", cookie("FIRST"))]
+        );
         secrets.refresh().unwrap();
         assert_eq!(Cookie::read(&file).unwrap(), cookie("SECOND"));
     }

@@ -64,9 +64,13 @@ impl Port {
 
     /// A connection that has proven this secret, or the verdict on it.
     fn enter(&self, secret: &str) -> Result<Raw, Verdict> {
+        self.enter_for(Channel::Cli, "cli@test", secret)
+    }
+
+    fn enter_for(&self, channel: Channel, from: &str, secret: &str) -> Result<Raw, Verdict> {
         let mut raw = self.connect();
         let cookie = Cookie::new(secret, "test").unwrap();
-        let hello = Hello::new(Channel::Cli, "cli@test", self.process.name());
+        let hello = Hello::new(channel, from, self.process.name());
         say(&mut raw, &link::encode(&hello).unwrap());
         let Verdict::Prove(challenge) = hear(&mut raw) else {
             panic!("no challenge");
@@ -149,6 +153,45 @@ async fn a_rotated_secret_ends_no_connection_and_one_that_was_taken_back_ends_al
     let mut after = port.enter("THIRD").unwrap();
     tokio::time::sleep(2 * REVOKED_INTERVAL).await;
     assert_eq!(asks(&mut after), Reply::Done(Term::Bool(true)), "once for a word");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_told_which_secret_each_node_has_proven_by_what_that_is_called_now() {
+    let mount = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(mount.path().join(name), text).unwrap();
+    put("current", "FIRST");
+    let args = ServerArgs {
+        data: Some(crate::scratch::directory()),
+        secret_dir: Some(mount.path().to_owned()),
+        ..ServerArgs::default()
+    };
+    let port = port_with(config::load(&args, &config::Fixed::new()).unwrap().config).await;
+    let told = || {
+        let links = port.peers.links().into_iter();
+        links
+            .map(|link| (link.node, link.channel, link.secret, link.count))
+            .collect::<Vec<_>>()
+    };
+    let is = |secret: &str| ("rabbit@b".to_owned(), "node".to_owned(), secret.to_owned(), 1);
+    let _tool = port.enter("FIRST").unwrap();
+    let first = port.enter_for(Channel::Node, "rabbit@b", "FIRST").unwrap();
+    assert_eq!(told(), [is("current")], "tools are no nodes");
+    put("next", "SECOND");
+    let second = port.enter_for(Channel::Node, "rabbit@b", "SECOND").unwrap();
+    assert_eq!(told(), [is("current"), is("next")]);
+    put("current", "SECOND");
+    put("next", "");
+    put("previous", "FIRST");
+    assert_eq!(told(), [is("previous"), is("current")]);
+    put("previous", "");
+    assert_eq!(told(), [is("withdrawn"), is("current")]);
+    drop(first);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while told() != [is("current")] {
+        assert!(std::time::Instant::now() < deadline, "it is gone: {:?}", told());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(second);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! each other, and a task that carries octets between. Tools on this host may always come without TLS.
 
 use anyhow::Context;
+use api::Reading;
 use parking_lot::Mutex;
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 use std::{collections::BTreeSet, fmt, io, net::SocketAddr, sync::Arc};
@@ -39,6 +40,7 @@ struct Ends {
 struct Loaded {
     ends: Ends,
     stamps: tls::Stamps,
+    reading: Reading,
 }
 
 /// Whether and how nodes speak TLS to each other. Files that change are read again.
@@ -61,6 +63,7 @@ impl fmt::Debug for PeerTls {
 fn load(options: &TlsOptions) -> anyhow::Result<Loaded> {
     Ok(Loaded {
         stamps: tls::stamps(options),
+        reading: tls::reading(None),
         ends: Ends {
             server: tls::server_config(options, KEYS)?,
             client: tls::client_config(options, KEYS)?,
@@ -106,6 +109,7 @@ impl PeerTls {
                 Err(why) => {
                     tracing::error!("certificates of TLS between nodes cannot be used, keeping the old: {why:#}");
                     loaded.stamps = stamps;
+                    loaded.reading = tls::reading(Some(&why));
                 }
             }
         }
@@ -136,6 +140,12 @@ impl PeerTls {
             tracing::warn!("no TLS to node {to}, going on without while distribution.tls is offered: {why}");
         }
         true
+    }
+
+    /// How the files were read last; nothing without TLS.
+    pub fn reading(&self) -> Option<Reading> {
+        self.ends()?;
+        Some(self.loaded.as_ref()?.lock().reading.clone())
     }
 
     /// Nodes to which the last connection went without TLS, although it was asked for.
@@ -330,6 +340,8 @@ mod tests {
         equip(directory.path());
         let node = node(BetweenNodes::Required, directory.path());
         let before = node.ends().unwrap();
+        let first = node.reading().unwrap();
+        assert!(first.error.is_none() && first.at > 0);
         fs::write(directory.path().join("cert.pem"), "no certificate").unwrap();
         let soon = std::time::SystemTime::now() + Duration::from_secs(5);
         let touch = |name: &str| {
@@ -341,9 +353,12 @@ mod tests {
         };
         touch("cert.pem");
         assert!(Arc::ptr_eq(&before.server, &node.ends().unwrap().server));
+        let why = node.reading().unwrap().error.unwrap();
+        assert!(why.contains("cert.pem"), "{why}");
         equip(directory.path());
         touch("key.pem");
         assert!(!Arc::ptr_eq(&before.server, &node.ends().unwrap().server));
+        assert_eq!(node.reading().unwrap().error, None);
         let (near, far) = meet(&node, "rabbit@localhost", &node, ELSEWHERE).await;
         assert!(near.is_ok() && far.is_ok());
     }

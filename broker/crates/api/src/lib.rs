@@ -35,8 +35,8 @@ pub use error::ApiError;
 pub use exchange::{Binding, DestinationType, Exchange};
 pub use health::{Alarm, Health, HealthStatus};
 pub use membership::{
-    Changes, ClusterMember, Copies, Evacuation, EvacuationOrder, FeatureLevel, LeaderOrder, Leaving, Led, Maintenance,
-    Membership,
+    Changes, ClusterMember, Copies, Evacuation, EvacuationOrder, FeatureLevel, LeaderOrder, Leaving, Led, Links,
+    Maintenance, Membership, PeerLink, Reading,
 };
 pub use message::{GotMessage, Publish, Published};
 pub use node::{Application, Context, Described, Listener, Node, NodeIo};

@@ -1,6 +1,6 @@
 //! What a node tells on its admin port about the cluster it belongs to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,38 @@ pub struct Led {
     pub leader: String,
     /// It did not before.
     pub moves: bool,
+}
+
+/// `GET /links`: who has come in at the peer port, and how certificates were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Links {
+    /// What other nodes have opened and is open still. What this one has opened they tell.
+    pub links: Vec<PeerLink>,
+    /// How the files were read last, by how the settings begin that name them; without TLS there are none.
+    pub certificates: BTreeMap<String, Reading>,
+}
+
+/// Connections of one kind from another node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerLink {
+    /// The node, by name.
+    pub node: String,
+    /// What for: `node`, `client` (a leg), or `mirror`.
+    pub channel: String,
+    /// Which secret was proven, as it is called now: `current`, `next`, `previous`, or `withdrawn` when it is accepted no more.
+    pub secret: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What became of certificates that were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// Why they cannot be used: those from before are still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// `PUT /evacuation`: queues with one copy are to move to other nodes. Good for a minute.

@@ -155,16 +155,20 @@ pub fn prove(cookie: &Cookie, hello: &Hello, challenge: &Challenge) -> Proof {
     Proof(mac(cookie, "connects", hello, challenge).finalize().into_bytes().into())
 }
 
-/// Judges a proof against every secret that is accepted now, and answers with the proof of the one that fits.
-pub fn accept(accepted: &[Cookie], hello: &Hello, challenge: &Challenge, proof: Proof) -> Option<Proof> {
+/// Judges a proof against every secret that is accepted now: the one that fits, and the answer with its proof.
+pub fn accept<'a>(
+    accepted: &'a [Cookie],
+    hello: &Hello,
+    challenge: &Challenge,
+    proof: Proof,
+) -> Option<(&'a Cookie, Proof)> {
     let fitting = accepted.iter().find(|cookie| {
         let expected = mac(cookie, "connects", hello, challenge);
         // Takes the same time wherever the first difference is.
         expected.verify_slice(&proof.0).is_ok()
     })?;
-    Some(Proof(
-        mac(fitting, "accepts", hello, challenge).finalize().into_bytes().into(),
-    ))
+    let own = Proof(mac(fitting, "accepts", hello, challenge).finalize().into_bytes().into());
+    Some((fitting, own))
 }
 
 /// Whether the node's own proof is right.
@@ -199,7 +203,8 @@ mod tests {
         let (hello, challenge) = (Hello::new(Channel::Cli, "cli@a", "rabbit@a"), challenge());
         let accepted = [cookie("CURRENT"), cookie("PREVIOUS")];
         for own in &accepted {
-            let answer = accept(&accepted, &hello, &challenge, prove(own, &hello, &challenge)).unwrap();
+            let (fitting, answer) = accept(&accepted, &hello, &challenge, prove(own, &hello, &challenge)).unwrap();
+            assert_eq!(fitting, own);
             assert!(verify(own, &hello, &challenge, answer));
             assert!(!verify(&cookie("OTHER"), &hello, &challenge, answer));
         }
