@@ -4,15 +4,25 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// Upper bounds in seconds of the histogram of passes.
 const BOUNDS: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// Conditions by their types, and whether they hold.
-type Holding = Vec<(String, bool)>;
+/// Upper bounds in seconds of the histogram of drains.
+const DRAIN_BOUNDS: [f64; 6] = [1.0, 5.0, 15.0, 60.0, 300.0, 1800.0];
+
+/// How a cluster was seen.
+#[derive(Debug)]
+struct Seen {
+    /// Conditions by their types, and whether they hold.
+    holding: Vec<(String, bool)>,
+    phase: String,
+    /// Since when this process has seen that phase and no other.
+    since: Instant,
+}
 
 /// The counters.
 #[derive(Debug, Default)]
@@ -21,14 +31,16 @@ pub struct Metrics {
     micros: AtomicU64,
     below: [AtomicU64; BOUNDS.len()],
     replaced: AtomicU64,
+    drained_millis: AtomicU64,
+    drained_below: [AtomicU64; DRAIN_BOUNDS.len()],
     policy_passes: AtomicU64,
     policy_micros: AtomicU64,
     /// One entry per kind of write.
     policy_writes: Mutex<BTreeMap<&'static str, u64>>,
     /// One entry per reason of an event, and there are only so many in the code.
     decisions: Mutex<BTreeMap<String, u64>>,
-    /// Namespace and name of each cluster, with its conditions.
-    clusters: Mutex<BTreeMap<(String, String), Holding>>,
+    /// By namespace and name of each cluster.
+    clusters: Mutex<BTreeMap<(String, String), Seen>>,
     /// One entry per step of a pass, so at most as many as there are steps.
     failed: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -69,11 +81,19 @@ impl Metrics {
     }
 
     /// How a cluster was seen by the last pass over it.
-    pub fn cluster(&self, namespace: &str, name: &str, conditions: &[Condition]) {
+    pub fn cluster(&self, namespace: &str, name: &str, phase: &str, conditions: &[Condition]) {
         let holds = |condition: &Condition| (condition.type_.clone(), condition.status == "True");
-        let seen = conditions.iter().map(holds).collect();
+        let holding = conditions.iter().map(holds).collect();
         let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
-        clusters.insert((namespace.to_owned(), name.to_owned()), seen);
+        let key = (namespace.to_owned(), name.to_owned());
+        let before = clusters.get(&key).filter(|before| before.phase == phase);
+        let since = before.map_or_else(Instant::now, |before| before.since);
+        let seen = Seen {
+            holding,
+            phase: phase.to_owned(),
+            since,
+        };
+        clusters.insert(key, seen);
     }
 
     /// A cluster is gone.
@@ -82,9 +102,16 @@ impl Metrics {
         clusters.remove(&(namespace.to_owned(), name.to_owned()));
     }
 
-    /// Counts a replaced pod.
-    pub fn replaced(&self) {
+    /// Counts a replaced pod, and how long it took from the order to take its node out of service.
+    pub fn replaced(&self, drained: Duration) {
         self.replaced.fetch_add(1, Ordering::Relaxed);
+        self.drained_millis.fetch_add(
+            u64::try_from(drained.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+        for (bound, count) in DRAIN_BOUNDS.iter().zip(&self.drained_below) {
+            count.fetch_add(u64::from(drained.as_secs_f64() <= *bound), Ordering::Relaxed);
+        }
     }
 
     /// The page.
@@ -136,6 +163,7 @@ impl Metrics {
             "Pods deleted to give them a new template",
         );
         line(&mut page, "warren_operator_pods_replaced_total", read(&self.replaced));
+        self.drains(&mut page);
         Self::rollouts(&mut page, (rolling, queued));
         self.policies(&mut page);
         self.decisions(&mut page);
@@ -163,12 +191,46 @@ impl Metrics {
         let name = "warren_operator_cluster_condition";
         head(page, name, "gauge", "Whether a condition of a RabbitCluster holds");
         let clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((namespace, cluster), conditions) in clusters.iter() {
-            for (kind, holds) in conditions {
+        for ((namespace, cluster), seen) in clusters.iter() {
+            for (kind, holds) in &seen.holding {
                 let labels = format!("cluster_namespace=\"{namespace}\",cluster=\"{cluster}\",type=\"{kind}\"");
                 line(page, &format!("{name}{{{labels}}}"), u8::from(*holds));
             }
         }
+        let name = "warren_operator_cluster_phase_seconds";
+        head(
+            page,
+            name,
+            "gauge",
+            "How long this operator has seen a RabbitCluster in its phase without a break",
+        );
+        for ((namespace, cluster), seen) in clusters.iter() {
+            let phase = &seen.phase;
+            let labels = format!("cluster_namespace=\"{namespace}\",cluster=\"{cluster}\",phase=\"{phase}\"");
+            line(page, &format!("{name}{{{labels}}}"), seen.since.elapsed().as_secs());
+        }
+    }
+
+    fn drains(&self, page: &mut String) {
+        let name = "warren_operator_drain_seconds";
+        head(
+            page,
+            name,
+            "histogram",
+            "Time from the order to take a node out of service to the deletion of its pod for a new template",
+        );
+        for (bound, count) in DRAIN_BOUNDS.iter().zip(&self.drained_below) {
+            line(
+                page,
+                &format!("{name}_bucket{{le=\"{bound}\"}}"),
+                count.load(Ordering::Relaxed),
+            );
+        }
+        let count = self.replaced.load(Ordering::Relaxed);
+        line(page, &format!("{name}_bucket{{le=\"+Inf\"}}"), count);
+        let sum = Duration::from_millis(self.drained_millis.load(Ordering::Relaxed));
+        line(page, &format!("{name}_sum"), sum.as_secs_f64());
+        line(page, &format!("{name}_count"), count);
     }
 
     fn rollouts(page: &mut String, (rolling, queued): (usize, usize)) {
@@ -229,15 +291,15 @@ mod tests {
         let metrics = Metrics::default();
         metrics.pass(Duration::from_millis(80), None);
         metrics.pass(Duration::from_secs(2), Some("act"));
-        metrics.replaced();
+        metrics.replaced(Duration::from_millis(7_500));
         metrics.policy_pass(Duration::from_millis(250), Some("policy_observe"));
         metrics.policy_written("drift_repaired");
         metrics.decided("PodReplaced");
         let degraded =
             "{type: Degraded, status: 'True', reason: a, message: b, lastTransitionTime: '2026-01-01T00:00:00Z'}";
         let degraded: Condition = serde_yaml::from_str(degraded).unwrap();
-        metrics.cluster("shop", "orders", std::slice::from_ref(&degraded));
-        metrics.cluster("shop", "gone", &[degraded]);
+        metrics.cluster("shop", "orders", "Updating", std::slice::from_ref(&degraded));
+        metrics.cluster("shop", "gone", "Running", &[degraded]);
         metrics.forget("shop", "gone");
         let page = metrics.page(true, (2, 3));
         assert!(!page.contains("gone"));
@@ -254,6 +316,11 @@ mod tests {
             "warren_operator_pass_failures_total{step=\"policy_observe\"} 1",
             "warren_operator_decisions_total{reason=\"PodReplaced\"} 1",
             "warren_operator_cluster_condition{cluster_namespace=\"shop\",cluster=\"orders\",type=\"Degraded\"} 1",
+            "warren_operator_drain_seconds_bucket{le=\"5\"} 0",
+            "warren_operator_drain_seconds_bucket{le=\"15\"} 1",
+            "warren_operator_drain_seconds_sum 7.5",
+            "warren_operator_drain_seconds_count 1",
+            "warren_operator_cluster_phase_seconds{cluster_namespace=\"shop\",cluster=\"orders\",phase=\"Updating\"} 0",
             "warren_operator_leader 1",
         ] {
             assert!(
@@ -261,5 +328,19 @@ mod tests {
                 "{expected} is not in\n{page}"
             );
         }
+    }
+    #[test]
+    fn a_phase_is_as_old_as_it_was_seen_without_a_break() {
+        let metrics = Metrics::default();
+        let since = || {
+            let clusters = metrics.clusters.lock().unwrap();
+            clusters[&("shop".to_owned(), "orders".to_owned())].since
+        };
+        metrics.cluster("shop", "orders", "Updating", &[]);
+        let begun = since();
+        metrics.cluster("shop", "orders", "Updating", &[]);
+        assert_eq!(since(), begun);
+        metrics.cluster("shop", "orders", "Running", &[]);
+        assert!(since() > begun);
     }
 }

@@ -38,7 +38,9 @@ use super::status::{Carried, Monitored, Outcome, status};
 use super::validate::{ValidCluster, validate};
 use super::volumes::{to_replace, unfit};
 use crate::api_error::said;
-use crate::crd::{CreateMonitoring, Phase, RabbitCluster, RabbitClusterStatus, RolledBack, ShrinkPolicy};
+use crate::crd::{
+    CreateMonitoring, OperationKind, Phase, RabbitCluster, RabbitClusterStatus, RolledBack, ShrinkPolicy,
+};
 use crate::events::{self, Note};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
@@ -273,7 +275,7 @@ async fn carry_out(
     let unchanged = is_unchanged(seen, &done);
     let settings = handed_over(found, seen, &config, (&valid, unchanged && context.leadership.holds())).await;
     done.notes.extend(settings.notes.iter().cloned());
-    learn(context, &done);
+    learn(context, &done, drained_since(cluster, found));
     if unchanged {
         past.settle(&hand, &plan, seen).await?;
     }
@@ -299,10 +301,19 @@ async fn carry_out(
     Ok((Outcome::Done(Box::new(carried)), Some(done)))
 }
 
+/// When the node of the pod that this pass may delete was ordered out of service: before this pass, or in it.
+fn drained_since(cluster: &RabbitCluster, found: &Found) -> Timestamp {
+    let operation = cluster.status.as_ref().and_then(|status| status.operation.as_ref());
+    let roll = operation.filter(|operation| operation.kind == OperationKind::Roll);
+    let begun = roll.and_then(|operation| operation.started_at.as_ref());
+    begun.map_or(found.at, |begun| begun.0)
+}
+
 /// What later passes have of what was done.
-fn learn(context: &Context, done: &Done) {
+fn learn(context: &Context, done: &Done, drained_since: Timestamp) {
     if done.replaced {
-        context.metrics.replaced();
+        let took = Timestamp::now().duration_since(drained_since);
+        context.metrics.replaced(took.unsigned_abs());
     }
     if done.monitoring_refused.is_some() {
         context.kinds.forget(); // they may be gone
@@ -504,9 +515,10 @@ async fn tell(cluster: &RabbitCluster, now: &RabbitClusterStatus, mut notes: Vec
     notes.extend(events::of_disks(&before.members, &now.members, asked));
     notes.iter().for_each(|note| context.metrics.decided(&note.reason));
     let namespace = cluster.namespace().unwrap_or_default();
+    let phase = now.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
     context
         .metrics
-        .cluster(&namespace, &cluster.name_any(), &now.conditions);
+        .cluster(&namespace, &cluster.name_any(), &phase, &now.conditions);
     events::publish(&context.recorder, &cluster.object_ref(&()), &notes).await;
 }
 
