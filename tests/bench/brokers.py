@@ -87,15 +87,14 @@ class Broker:
             subprocess.run(["epmd", "-kill"], env=self.environment, capture_output=True)
         self.folder.cleanup()
 
-    def perf(self, options):
-        """One run of the load generator on this broker; its report."""
-        return self.end_perf(self.begin_perf(options))
+    def perf(self, options, port=None):
+        """One run of the load generator on this broker, or through another port; its report."""
+        return self.end_perf(self.begin_perf(options, port))
 
-    def begin_perf(self, options):
+    def begin_perf(self, options, port=None):
         """A run that has begun."""
-        command = [
-            WARREN, "perf", "--uri", f"amqp://guest:guest@127.0.0.1:{self.ports[0]}", "--json", "--quiet", *options,
-        ]
+        uri = f"amqp://guest:guest@127.0.0.1:{port or self.ports[0]}"
+        command = [WARREN, "perf", "--uri", uri, "--json", "--quiet", *options]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end_perf(self, load):

@@ -9,6 +9,7 @@ mod confirms;
 mod consumer;
 mod cpu;
 mod error;
+mod forwarder;
 mod latency;
 mod load;
 mod meter;
@@ -20,6 +21,7 @@ mod topology;
 mod yardstick;
 
 pub use error::Error;
+pub use forwarder::Ports;
 pub use options::Options;
 pub use report::Report;
 pub use run::{main, run};

@@ -1,6 +1,7 @@
 //! What the user chooses, as command line options, and what cannot be chosen together.
 
 use crate::error::Error;
+use crate::forwarder::Ports;
 use amq_protocol::uri::{AMQPScheme, AMQPUri};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
@@ -114,6 +115,11 @@ pub struct Options {
     /// broker's disk, and a TCP round trip on the loopback address
     #[arg(long, value_name = "DIRECTORY")]
     pub yardsticks: Option<PathBuf>,
+    /// Make no load, but carry connections from one port of the loopback address to another with as little work as can be: a
+    /// yardstick for what it costs to stand between a client and a broker
+    #[arg(long, value_name = "FROM:TO", exclusive = true)]
+    #[serde(skip)]
+    pub forward: Option<Ports>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,

@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::consumer::Consumer;
 use crate::cpu::{CpuTime, own_time, time_of};
 use crate::error::Error;
+use crate::forwarder;
 use crate::load::Prepared;
 use crate::meter::Meter;
 use crate::options::Options;
@@ -16,6 +17,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Runtime;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use wire::{AMQPClass, confirm};
@@ -26,7 +28,11 @@ pub fn main(args: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(options) => options,
         Err(error) => error.exit(),
     };
-    match run(&options).and_then(|report| print(&report)) {
+    let outcome = match options.forward {
+        Some(ports) => runtime().and_then(|runtime| runtime.block_on(forwarder::run(ports))),
+        None => run(&options).and_then(|report| print(&report)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
@@ -59,8 +65,11 @@ fn print(report: &Report) -> Result<(), Error> {
 pub fn run(options: &Options) -> Result<Report, Error> {
     options.check()?;
     time_of(&options.pid, options.pid_children)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, whole_run(options))
+    LocalSet::new().block_on(&runtime()?, whole_run(options))
+}
+
+fn runtime() -> Result<Runtime, Error> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 async fn whole_run(options: &Options) -> Result<Report, Error> {
