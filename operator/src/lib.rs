@@ -2,7 +2,8 @@
 //! RabbitCluster out and `policy` a Policy, `lease` makes sure that one operator acts at a time, `run` is the process around them,
 //! `preview` shows every object without a cluster.
 //!
-//! Only `observe` and `act` of both, the status at the end of a pass, `lease` and `events` talk to the API server.
+//! Only `observe` and `act` of both, the status at the end of a pass (that of what is not understood: `unreadable`), `lease` and `events` talk to the API
+//! server.
 
 mod api_error;
 pub mod check;
@@ -17,4 +18,5 @@ pub mod policy;
 pub mod preview;
 mod quantity;
 pub mod run;
+mod unreadable;
 mod wake;

@@ -44,6 +44,7 @@ use crate::crd::{
 use crate::events::{self, Note};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
+use crate::unreadable::{self, Read};
 
 /// A look without a cause, so that what no watch tells (a lost Secret) is noticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -149,19 +150,24 @@ pub fn on_error(_: Arc<DeserializeGuard<RabbitCluster>>, _: &Error, _: Arc<Conte
 
 async fn pass(name: &str, namespace: &str, context: &Context) -> Result<Action, Error> {
     let clusters: Api<RabbitCluster> = Api::namespaced(context.client.clone(), namespace);
-    let cluster = clusters
-        .get_opt(name)
-        .await
-        .map_err(|error| Error::Read(Box::new(error)))?;
-    let going = cluster
-        .as_ref()
-        .filter(|cluster| cluster.metadata.deletion_timestamp.is_some());
-    if let Some(going) = going {
-        tell_of_deletion(&clusters, going).await?;
-    }
-    let Some(cluster) = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none()) else {
-        context.forget(namespace, name);
-        return Ok(Action::await_change()); // the garbage collector does the rest
+    let read = unreadable::read::<RabbitCluster>(&context.client, namespace, name).await;
+    let cluster = match read.map_err(|error| Error::Read(Box::new(error)))? {
+        Read::Whole(cluster) if cluster.metadata.deletion_timestamp.is_none() => *cluster,
+        Read::Whole(going) => {
+            tell_of_deletion(&clusters, &going).await?;
+            context.forget(namespace, name);
+            return Ok(Action::await_change()); // the garbage collector does the rest
+        }
+        Read::Gone => {
+            context.forget(namespace, name);
+            return Ok(Action::await_change());
+        }
+        Read::Not(strange) => {
+            let told = strange.tell::<RabbitCluster>(&context.client, &context.recorder, "ReconcileSuccess");
+            let conditions = told.await.map_err(|error| Error::Status(Box::new(error)))?;
+            context.metrics.cluster(namespace, name, strange.phase(), &conditions);
+            return Ok(Action::requeue(LOOK_AGAIN));
+        }
     };
     let past = Past::look(&cluster, context).await?;
     let found = observe(&context.client, &context.kinds, past.carried_out(&cluster)).await?;

@@ -25,6 +25,7 @@ use crate::cluster::names::OPERATOR;
 use crate::cluster::reconcile::Context;
 use crate::crd::{Policy, PolicyStatus};
 use crate::events::{self, Note};
+use crate::unreadable::{self, Read};
 
 /// Annotation by which a user insists on what is held back.
 pub const FORCE: &str = "warren.dev/force";
@@ -104,14 +105,19 @@ pub fn on_error(_: Arc<DeserializeGuard<Policy>>, _: &Error, _: Arc<PolicyContex
 
 async fn pass(name: &str, namespace: &str, context: &PolicyContext) -> Result<Action, Error> {
     let policies: Api<Policy> = Api::namespaced(context.base.client.clone(), namespace);
-    let policy = policies
-        .get_opt(name)
-        .await
-        .map_err(|error| Error::Read(Box::new(error)))?;
     let key = format!("{namespace}/{name}");
-    let Some(policy) = policy else {
-        context.written.forget(&key);
-        return Ok(Action::await_change());
+    let read = unreadable::read::<Policy>(&context.base.client, namespace, name).await;
+    let policy = match read.map_err(|error| Error::Read(Box::new(error)))? {
+        Read::Whole(policy) => *policy,
+        Read::Gone => {
+            context.written.forget(&key);
+            return Ok(Action::await_change());
+        }
+        Read::Not(strange) => {
+            let told = strange.tell::<Policy>(&context.base.client, &context.base.recorder, "Ready");
+            told.await.map_err(|error| Error::Status(Box::new(error)))?;
+            return Ok(Action::requeue(LOOK_AGAIN));
+        }
     };
     let found = observe(&context.base.client, &policy).await?;
     let seen = seen(&policy, &found, &context.rivals(&policy, &found).await);
