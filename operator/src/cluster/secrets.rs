@@ -149,12 +149,21 @@ pub fn tls_problem(tls: Option<&Tls>, between: bool, found: &[Secret]) -> Option
         None => "secretName",
     };
     let nodes = ["tls.crt", "tls.key", "ca.crt"].map(|key| (field, nodes, key));
-    let mut wanted = wanted.chain(apart).chain(nodes.into_iter().filter(|_| between));
-    wanted.find_map(|(field, name, key)| {
+    let wanted = wanted.chain(apart).chain(nodes.into_iter().filter(|_| between));
+    let wanted: Vec<_> = wanted.collect();
+    wanted.iter().find_map(|(field, name, key)| {
         let field = format!("spec.tls.{field}");
         let Some(secret) = found.iter().find(|secret| secret.metadata.name.as_ref() == Some(name)) else {
+            let mut keys: Vec<_> = wanted
+                .iter()
+                .filter(|(_, of, _)| of == name)
+                .map(|(.., key)| *key)
+                .collect();
+            keys.sort_unstable();
+            keys.dedup();
             return Some(format!(
-                "{field}: there is no Secret {name} in this namespace; create it with the key '{key}'"
+                "{field}: there is no Secret {name} in this namespace; create it with {}",
+                keys.join(", ")
             ));
         };
         let pem = text(secret, key).is_some_and(|text| text.contains("-----BEGIN "));
