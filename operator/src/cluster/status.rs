@@ -531,7 +531,30 @@ impl View<'_> {
         carried.plan.leaving.as_ref().or(renewing) == Some(&pod.name)
     }
 
-    pub(super) fn is_degraded(&self) -> Claim {
+    fn is_degraded(&self) -> Claim {
+        let (broken, alarms) = (self.is_broken(), self.alarms());
+        match (broken.holds, alarms.first()) {
+            (false, Some(_)) => claim(
+                "Degraded",
+                true,
+                "NodeHasAlarm",
+                format!("{}: publishers wait until it is over", alarms.join("; ")),
+            ),
+            _ => broken,
+        }
+    }
+
+    /// Nodes that take clients and hold publishers up.
+    pub(super) fn alarms(&self) -> Vec<String> {
+        let alarm = |pod: &PodSeen| {
+            let told = pod.told.as_ref().filter(|told| !told.alarms.is_empty())?;
+            Some(format!("{} has an alarm ({})", pod.name, told.alarms.join(", ")))
+        };
+        self.pods().filter(|pod| pod.serves()).filter_map(alarm).collect()
+    }
+
+    /// Whether nodes are away, or do not come up.
+    pub(super) fn is_broken(&self) -> Claim {
         let problems = self.problems();
         if let Some((_, first)) = problems.first() {
             return claim("Degraded", true, cause(first), grouped(&problems));

@@ -239,6 +239,25 @@ fn a_node_that_was_ready_and_is_not_degrades_the_cluster() {
 }
 
 #[test]
+fn an_alarm_is_told_since_publishers_wait_for_its_end() {
+    let mut two = seen(vec![told(0, "c", &[0, 1]), told(1, "c", &[0, 1])]);
+    let running = after(2, None, &two, FIRST);
+    two.pods[1].told.as_mut().unwrap().alarms = vec!["memory".into(), "disk".into()];
+    let blocked = after(2, Some(running.clone()), &two, LATER);
+    let message = "orders-server-1 has an alarm (memory, disk): publishers wait until it is over";
+    assert_eq!(condition(&blocked, "Degraded"), ("True", "NodeHasAlarm", message));
+    assert_eq!(
+        (blocked.phase, blocked.summary.reason.as_str()),
+        (Some(Phase::Degraded), message)
+    );
+    assert_eq!(condition(&blocked, "Ready").0, "True", "clients are served");
+    two.pods[1].revision = "old".into();
+    let rolled = after(2, Some(blocked), &two, LATER);
+    assert_eq!(rolled.phase, Some(Phase::Updating), "what is under way is told before");
+    assert_eq!(condition(&rolled, "Degraded").1, "NodeHasAlarm");
+}
+
+#[test]
 fn a_node_that_cannot_leave_is_named_with_the_reason() {
     let pods = (0..3).map(|ordinal| told(ordinal, "c", &[0, 1, 2])).collect();
     let mut three = seen(pods);
