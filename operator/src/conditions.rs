@@ -52,3 +52,23 @@ pub(crate) fn counted(count: u64, what: &str) -> String {
         _ => format!("{count} {what}s"),
     }
 }
+
+/// A text on one line: a column of `kubectl get` ends at the first.
+pub(crate) fn on_one_line(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_shows_what_a_broker_says_below_its_first_line() {
+        assert_eq!(
+            on_one_line("Validation failed\n\n[max-lenght]\n"),
+            "Validation failed; [max-lenght]"
+        );
+        assert_eq!(on_one_line("one line"), "one line");
+    }
+}

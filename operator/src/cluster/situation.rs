@@ -16,6 +16,7 @@ use super::names::{LABEL_LEFT, Names};
 use super::observe::Found;
 use super::pod_overrides::BROKER;
 use super::renew::Renewing;
+use crate::conditions::on_one_line;
 
 /// How long a pod is fresh.
 const FRESH_SECONDS: i64 = 10;
@@ -357,11 +358,10 @@ fn container_problem(container: &ContainerStatus) -> Option<String> {
 /// A broker that cannot start leaves word of it.
 fn last_words(ended: &ContainerStateTerminated) -> String {
     let code = format!("exit code {}", ended.exit_code);
-    let lines = ended.message.iter().flat_map(|message| message.lines());
-    let lines: Vec<_> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
-    match lines.is_empty() {
+    let words = on_one_line(ended.message.as_deref().unwrap_or_default());
+    match words.is_empty() {
         true => code,
-        false => format!("{code}: {}", lines.join("; ")),
+        false => format!("{code}: {words}"),
     }
 }
 

@@ -22,7 +22,7 @@ use super::rotation::Turn;
 use super::settings::{HandedOver, Late};
 use super::situation::{PodSeen, Situation};
 use super::volumes;
-use crate::conditions::{Claim, claim, stamped};
+use crate::conditions::{Claim, claim, on_one_line, stamped};
 use crate::crd::{
     Binding, ClusterSecretStatus, DefaultUser, ObjectName, RabbitCluster, RabbitClusterStatus, Resources, RolledBack,
     Summary, Version,
@@ -254,7 +254,9 @@ fn headline(conditions: &[Condition]) -> String {
             .iter()
             .find(|condition| condition.type_ == *kind && condition.status == *status)
     });
-    found.map(|condition| condition.message.clone()).unwrap_or_default()
+    found
+        .map(|condition| on_one_line(&condition.message))
+        .unwrap_or_default()
 }
 
 /// A word for what a roll waits for.

@@ -8,7 +8,7 @@ use super::broker;
 use super::desired::{fingerprint, name_of};
 use super::feasible::{Asked, Infeasible, Nodes, asked, infeasible};
 use super::plan::{ClusterSeen, Obstacle, Plan, Seen, Step, Why};
-use crate::conditions::{Claim, claim, stamped};
+use crate::conditions::{Claim, claim, on_one_line, stamped};
 use crate::crd::{Matched, Mirrors, Policy, PolicyStatus, PolicySummary, Shadow};
 use crate::kstatus::derived;
 
@@ -96,7 +96,9 @@ fn headline(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condit
             .find(|condition| condition.type_ == kind && condition.status == "False")
     };
     let found = ["Applied", "Feasible", "MirrorsSynced"].into_iter().find_map(bad);
-    found.map(|condition| condition.message.clone()).unwrap_or_default()
+    found
+        .map(|condition| on_one_line(&condition.message))
+        .unwrap_or_default()
 }
 
 struct View<'a> {
@@ -214,7 +216,8 @@ impl View<'_> {
             Obstacle::NotAllowed => (
                 "NotAllowed",
                 format!(
-                    "RabbitCluster {cluster} takes no Policies of this namespace: name it in spec.policyNamespaces of {cluster}"
+                    "RabbitCluster {cluster} takes no Policies of this namespace: name {} in spec.policyNamespaces of {cluster}",
+                    self.policy.metadata.namespace.as_deref().unwrap_or("it")
                 ),
             ),
             Obstacle::ClusterDeleting => ("ClusterDeleting", format!("RabbitCluster {cluster} is being deleted")),

@@ -59,6 +59,7 @@ pub(crate) fn checks(image: &str, checks: &mut Checks) {
         "what Kubernetes itself refuses is told with its words, waits for another spec, and is forgotten with it",
         refused_by_kubernetes,
     );
+    checks.check("an alarm is told while publishers wait for its end", alarm);
     checks.check(
         "a pod that Kubernetes refuses to make is told with the reason, and a reverted spec recovers",
         || {
@@ -122,6 +123,17 @@ fn refused_by_kubernetes() -> Outcome {
     settled()?;
     equal(condition("rmq", NAME, "Stalled")?.as_str(), "False")?;
     equal(field("pod", POD, "{.metadata.uid}")?, old)
+}
+
+fn alarm() -> Outcome {
+    patch(r#"{"config": "vm_memory_high_watermark.absolute = 1MB"}"#)?;
+    let told = within(LIMIT, || {
+        let path = "{.status.phase} {.status.conditions[?(@.type==\"Degraded\")].reason}";
+        equal(field("rmq", NAME, path)?.as_str(), "Degraded NodeHasAlarm")
+    });
+    patch(r#"{"config": null}"#)?;
+    settled()?;
+    told
 }
 
 fn patch(spec: &str) -> Outcome {
