@@ -22,7 +22,7 @@ use super::rotation::Turn;
 use super::settings::{HandedOver, Late};
 use super::situation::{PodSeen, Situation};
 use super::volumes;
-use crate::conditions::{Claim, claim, on_one_line, stamped};
+use crate::conditions::{Claim, claim, counted, on_one_line, stamped};
 use crate::crd::{
     Binding, ClusterSecretStatus, DefaultUser, ObjectName, RabbitCluster, RabbitClusterStatus, Resources, RolledBack,
     Summary, Version,
@@ -434,7 +434,7 @@ impl View<'_> {
                 "Progressing",
                 true,
                 "StoppingNodes",
-                format!("{leaving} nodes are stopping"),
+                format!("still to stop: {}", counted(leaving as u64, "node")),
             );
         }
         if let (Some(pod), None) = (&carried.plan.leaving, &carried.plan.held) {
