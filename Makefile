@@ -153,9 +153,9 @@ soak-partition: build ## N=100 rounds by SEED= of kills, partitions and frozen n
 	@$(BUILD_RUNNERS)
 	$(RUNNERS)/soak --server $(SERVER) partition --queues $(QUEUES) --rounds $(or $(N),100) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/partition-$(SERVER)-$(QUEUES)$(if $(SEED),-$(SEED))
 
-soak-operations: image ## N=50 operations by SEED= on a Kubernetes under 2,400 messages a second: restarts, scaling, lost pods, disks and Secrets, another secret; the operator is killed meanwhile; INSIDE=1 puts the clients into a pod
+soak-operations: image ## N=50 operations by SEED= on a Kubernetes under 2,400 messages a second: restarts, scaling, lost pods, disks and Secrets, another secret; the operator is killed meanwhile; INSIDE=1 puts the clients into a pod, TLS=1 has nodes speak TLS to each other
 	@$(BUILD_RUNNERS)
-	@hack/operations --rounds $(or $(N),50) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --dir $(SOAK_DIR)/operations$(if $(SEED),-$(SEED))
+	@hack/operations --rounds $(or $(N),50) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(TLS),--tls) --dir $(SOAK_DIR)/operations$(if $(TLS),-tls)$(if $(SEED),-$(SEED))
 
 .PHONY: fuzz bench bench-cluster bench-connections bench-mirrors bench-watching kube-up kube-down
 fuzz: ## the same for an hour

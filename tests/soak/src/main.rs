@@ -143,6 +143,9 @@ enum Which {
         /// The script that runs this Kubernetes (tests/kube/up), whose nodes and API server may be taken away.
         #[arg(long)]
         local: Option<PathBuf>,
+        /// Nodes speak TLS to each other, and certificates are renewed too.
+        #[arg(long)]
+        tls: bool,
     },
     /// A little of everything, for every change: closes with a count.
     Brief,
@@ -213,6 +216,7 @@ fn run(arguments: Arguments) -> Result<()> {
             brief,
             releases,
             local,
+            tls,
         } => operations::run(operations::Options {
             rounds,
             seed,
@@ -222,6 +226,7 @@ fn run(arguments: Arguments) -> Result<()> {
             brief,
             releases,
             local,
+            tls,
         }),
         Which::Brief => brief(server),
     }

@@ -3,7 +3,7 @@
 
 use super::kube::{apply, ctl, get, in_system, kubectl, within};
 use super::plan::{NODES, Operation};
-use super::{Options, renew, trouble, upgrade};
+use super::{Options, certificates, renew, trouble, upgrade};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -50,12 +50,25 @@ pub(super) fn pod(ordinal: u32) -> String {
 }
 
 /// Makes it, if it is not there, and waits until it is well.
-pub(super) fn make() -> Result<()> {
+pub(super) fn make(tls: bool) -> Result<()> {
     // It may be there already.
     let _ = kubectl(&["create", "namespace", super::kube::NAMESPACE]);
     if get("rmq", NAME)?.is_null() {
-        apply(&format!("{MANIFEST}{PERSISTENCE}"))?;
+        let secured = match tls {
+            true => {
+                certificates::draw()?;
+                format!("  tls: {}\n", certificates::spec())
+            }
+            false => String::new(),
+        };
+        apply(&format!("{MANIFEST}{PERSISTENCE}{secured}"))?;
     }
+    let has_tls = !get("rmq", NAME)?["spec"]["tls"]["secretName"].is_null();
+    ensure!(
+        has_tls == tls,
+        "the cluster that is there was made {} --tls",
+        if has_tls { "with" } else { "without" }
+    );
     well(NODES)?;
     ctl(&pod(0), &["set_policy", "all", "^ops\\.all\\.", EVERYWHERE])?;
     ctl(&pod(0), &["set_policy", "two", "^ops\\.two\\.", TWO_COPIES])?;
@@ -237,6 +250,7 @@ pub(super) fn carry_out(operation: Operation, word: &str, options: &Options) -> 
         }
         Operation::RotateSecret => rotate("trigger", word)?,
         Operation::CompromisedSecret => rotate("compromised", word)?,
+        Operation::RenewCertificates => certificates::rotate()?,
         Operation::LoseVolume(ordinal) => lose_volume(ordinal)?,
         Operation::LoseSecret => lose_secret()?,
         Operation::BadImage => bad_image()?,
@@ -276,14 +290,12 @@ fn configure() -> Result<()> {
 /// With the image that it had, since data of a later release is of no use to the one before, and for volumes as large as they are.
 fn recreate() -> Result<()> {
     let spec = &get("rmq", NAME)?["spec"];
-    let (image, persistence) = (spec["image"].clone(), spec["persistence"].clone());
+    let kept = ["persistence", "image", "tls"].map(|key| (key, spec[key].clone()));
     kubectl(&["delete", "rmq", NAME, "--timeout=240s"])?;
     stopped()?;
-    let image = match image {
-        Value::Null => json!({}),
-        image => image,
-    };
-    apply(&format!("{MANIFEST}  persistence: {persistence}\n  image: {image}\n"))
+    let kept = kept.iter().filter(|(_, value)| !value.is_null());
+    let kept: String = kept.map(|(key, value)| format!("  {key}: {value}\n")).collect();
+    apply(&format!("{MANIFEST}{kept}"))
 }
 
 pub(super) fn uid(ordinal: u32) -> Result<Value> {
@@ -297,7 +309,7 @@ fn lose(ordinal: u32, how: &[&str]) -> Result<()> {
     another(ordinal, &old)
 }
 
-fn another(ordinal: u32, old: &Value) -> Result<()> {
+pub(super) fn another(ordinal: u32, old: &Value) -> Result<()> {
     within(CHANGED, || {
         let new = uid(ordinal)?;
         Ok((new.is_null() || new == *old).then(|| format!("{} is still the old one", pod(ordinal))))

@@ -2,6 +2,7 @@
 //! operation after the other, and the operator is killed meanwhile. Afterwards all is audited. It conducts and keeps the counts; clients
 //! work, pure functions judge.
 
+mod certificates;
 mod cluster;
 mod kube;
 mod plan;
@@ -47,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) releases: Vec<String>,
     /// The script that runs this Kubernetes, if it is ours to break.
     pub(crate) local: Option<PathBuf>,
+    /// Nodes speak TLS to each other.
+    pub(crate) tls: bool,
 }
 
 impl Options {
@@ -54,6 +57,7 @@ impl Options {
         Means {
             releases: self.releases.len() > 1,
             is_local: self.local.is_some(),
+            tls: self.tls,
         }
     }
 }
@@ -150,7 +154,7 @@ impl Campaign {
         let (rounds, dir) = (self.options.rounds, self.options.dir.display());
         println!("seed {seed}, rounds {next} to {rounds}, in {dir}");
         self.save()?;
-        cluster::make()?;
+        cluster::make(self.options.tls)?;
         let lanes = self.lanes();
         cluster::clear(&self.ending())?;
         round::declare(&lanes)?;

@@ -33,6 +33,8 @@ pub(super) enum Operation {
     StopAndStart,
     /// Another secret of the cluster.
     RotateSecret,
+    /// Another certificate, by which nodes take each other.
+    RenewCertificates,
     /// Another secret of the cluster at once, since strangers know the old one.
     CompromisedSecret,
     /// A pod and its volume.
@@ -66,11 +68,13 @@ pub(super) struct Means {
     pub(super) releases: bool,
     /// Its nodes and its API server are ours to break.
     pub(super) is_local: bool,
+    /// The cluster's nodes speak TLS to each other.
+    pub(super) tls: bool,
 }
 
 impl Operation {
     /// All kinds; the ordinals are drawn anew.
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::DeletePod(0),
         Self::DeleteLeader,
         Self::KillPod(0),
@@ -83,6 +87,7 @@ impl Operation {
         Self::StopAndStart,
         Self::RotateSecret,
         Self::CompromisedSecret,
+        Self::RenewCertificates,
         Self::LoseVolume(0),
         Self::LoseSecret,
         Self::BadImage,
@@ -111,6 +116,7 @@ impl Operation {
             Self::StopAndStart => "stop-and-start",
             Self::RotateSecret => "rotate-secret",
             Self::CompromisedSecret => "compromised-secret",
+            Self::RenewCertificates => "renew-certificates",
             Self::LoseVolume(_) => "lose-volume",
             Self::LoseSecret => "lose-secret",
             Self::BadImage => "bad-image",
@@ -128,6 +134,7 @@ impl Operation {
     fn can_be(self, means: Means) -> bool {
         match self {
             Self::Upgrade => means.releases,
+            Self::RenewCertificates => means.tls,
             Self::CutNode(_) | Self::DrainNode(_) | Self::RestartApi => means.is_local,
             _ => true,
         }
@@ -156,6 +163,7 @@ impl Operation {
             | Self::Restart
             | Self::Configure
             | Self::RotateSecret
+            | Self::RenewCertificates
             | Self::LoseVolume(_)
             | Self::LoseSecret
             | Self::BadImage
@@ -239,14 +247,15 @@ mod tests {
     const ALL: Means = Means {
         releases: true,
         is_local: true,
+        tls: true,
     };
 
     #[test]
     fn every_kind_comes_once_before_any_comes_again_and_a_seed_says_the_same_every_time() {
-        let plans = |seed: u64| -> Vec<Plan> { (0..46).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
-        for half in plans(7).chunks(23) {
+        let plans = |seed: u64| -> Vec<Plan> { (0..48).filter_map(|round| Plan::new(seed, round, &[], ALL)).collect() };
+        for half in plans(7).chunks(24) {
             let names: BTreeSet<&str> = half.iter().map(|plan| plan.operation.name()).collect();
-            assert_eq!(names.len(), 23);
+            assert_eq!(names.len(), 24);
         }
         assert_eq!(plans(7), plans(7));
         assert_ne!(plans(7), plans(8));
@@ -261,10 +270,9 @@ mod tests {
         let strangers = Means {
             releases: false,
             is_local: false,
+            tls: false,
         };
-        assert_eq!(
-            Plan::new(1, 5, &["cut-node".to_owned(), "upgrade".to_owned()], strangers),
-            None
-        );
+        let only = ["cut-node", "upgrade", "renew-certificates"].map(str::to_owned);
+        assert_eq!(Plan::new(1, 5, &only, strangers), None);
     }
 }
