@@ -300,7 +300,7 @@ async fn carry_out(
         volumes_growing: done.volumes_growing.clone(),
         volumes_refused: done.volumes_refused.clone(),
         volumes_replaced: valid.spec.persistence.shrink_policy == ShrinkPolicy::ReplaceNodes,
-        restore: secrets.to_restore().map(str::to_owned),
+        restore: secrets.to_restore(),
         secret: found.cookie.as_ref().map(rotation::told),
         previous: past.settled.as_ref().map(|settled| settled.revision.clone()),
     };

@@ -29,6 +29,17 @@ pub enum Verdict {
     Draw,
     /// It is gone or incomplete, and drawing it again would do harm; the text says how to restore it.
     Restore(String),
+    /// It is there, and no node takes what is in it; the text says why.
+    Mend(String),
+}
+
+/// What the user has to do about a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// In one word.
+    pub reason: &'static str,
+    /// How.
+    pub how: String,
 }
 
 /// The verdicts on both.
@@ -41,12 +52,19 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
-    /// What the user must restore, if anything.
-    pub fn to_restore(&self) -> Option<&str> {
+    /// What the user must restore or mend, if anything.
+    pub fn to_restore(&self) -> Option<Repair> {
+        let repair = |reason, how: &String| {
+            Some(Repair {
+                reason,
+                how: how.clone(),
+            })
+        };
         [&self.cookie, &self.default_user]
             .into_iter()
             .find_map(|verdict| match verdict {
-                Verdict::Restore(how) => Some(how.as_str()),
+                Verdict::Restore(how) => repair("SecretMissing", how),
+                Verdict::Mend(how) => repair("SecretUnusable", how),
                 Verdict::Keep | Verdict::Draw => None,
             })
     }
@@ -56,13 +74,19 @@ impl Verdicts {
 pub fn judge(names: &Names, cookie: Option<&Secret>, default_user: Option<&Secret>, lived: bool) -> Verdicts {
     let cookie_name = names.cookie();
     let user_name = names.default_user();
+    let restored = || {
+        format!(
+            "Secret {cookie_name} is gone or lacks the key '{KEY_CURRENT}', and nodes that use it exist; a new one would lock them \
+             out of each other. Restore it from your backup: kubectl create secret generic {cookie_name} --from-literal={KEY_CURRENT}=VALUE"
+        )
+    };
     Verdicts {
-        cookie: verdict(cookie, &[KEY_CURRENT], lived, || {
-            format!(
-                "Secret {cookie_name} is gone or lacks the key '{KEY_CURRENT}', and nodes that use it exist; a new one would lock them \
-                 out of each other. Restore it from your backup: kubectl create secret generic {cookie_name} --from-literal={KEY_CURRENT}=VALUE"
-            )
-        }),
+        cookie: match cookie.and_then(unusable) {
+            Some(why) => Verdict::Mend(format!(
+                "Secret {cookie_name} holds what no node takes: {why}. Nodes go on with the secret that they have read before: put that back"
+            )),
+            None => verdict(cookie, &[KEY_CURRENT], lived, restored),
+        },
         default_user: verdict(default_user, &["username", "password"], lived, || {
             format!(
                 "Secret {user_name} is gone or lacks 'username' or 'password', and brokers that know this user exist. Restore it from your \
@@ -71,6 +95,17 @@ pub fn judge(names: &Names, cookie: Option<&Secret>, default_user: Option<&Secre
             )
         }),
     }
+}
+
+/// Why nodes do not take the secret that is there, by the rules of the file that they keep it in.
+fn unusable(secret: &Secret) -> Option<String> {
+    let octets = &secret.data.as_ref()?.get(KEY_CURRENT)?.0;
+    let text = String::from_utf8_lossy(octets);
+    if text.is_empty() {
+        return None;
+    }
+    let refused = Cookie::new(&text, &format!("the key '{KEY_CURRENT}'")).err();
+    refused.map(|why| why.to_string())
 }
 
 fn verdict(secret: Option<&Secret>, keys: &[&str], lived: bool, how: impl Fn() -> String) -> Verdict {
@@ -313,9 +348,32 @@ mod tests {
         assert!(
             lost.to_restore()
                 .unwrap()
+                .how
                 .contains("kubectl create secret generic orders-cookie")
         );
         assert!(matches!(lost.default_user, Verdict::Restore(_)));
+    }
+
+    #[test]
+    fn a_secret_that_no_node_takes_is_called_so_and_another_is_not_drawn() {
+        let names = Names::new("orders");
+        let user = secret(&[("username", "u"), ("password", "p")]);
+        for (wrong, why) in [
+            ("x".repeat(256), "Too long cookie string"),
+            ("\n".to_owned(), "Too short cookie string"),
+            ("a\u{7}b".to_owned(), "the key 'current'"),
+        ] {
+            let judged = judge(&names, Some(&secret(&[("current", &wrong)])), Some(&user), true);
+            let repair = judged.to_restore().unwrap();
+            assert_eq!(repair.reason, "SecretUnusable");
+            assert!(
+                repair.how.contains(why) && repair.how.contains("orders-cookie"),
+                "{}",
+                repair.how
+            );
+        }
+        let empty = judge(&names, Some(&secret(&[("current", "")])), Some(&user), true);
+        assert_eq!(empty.to_restore().unwrap().reason, "SecretMissing");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::pace::Pace;
 use super::plan::{Plan, Step};
 use super::rollouts::QUEUED;
 use super::rotation::Turn;
+use super::secrets::Repair;
 use super::settings::{HandedOver, Late};
 use super::situation::{PodSeen, Situation};
 use super::volumes;
@@ -67,7 +68,7 @@ pub struct Carried {
     /// What became of the objects for the Prometheus Operator.
     pub monitored: Monitored,
     /// What the user must restore before new pods can start.
-    pub restore: Option<String>,
+    pub restore: Option<Repair>,
     /// Volumes that cannot become what is asked for.
     pub volumes_unfit: usize,
     /// Whether they are replaced.
@@ -594,7 +595,7 @@ impl View<'_> {
             Outcome::Failed(reason, message) => claim(kind, false, reason, message.clone()),
             Outcome::Paused => claim(kind, true, "Paused", "nothing is changed while spec.paused is true"),
             Outcome::Done(carried) => match &carried.restore {
-                Some(restore) => claim(kind, false, "SecretMissing", restore.clone()),
+                Some(repair) => claim(kind, false, repair.reason, repair.how.clone()),
                 None if self.rolled_back.is_some() => claim(
                     kind,
                     false,
