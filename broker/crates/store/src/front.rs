@@ -100,8 +100,6 @@ struct Front<M> {
     waiting: Vec<(Lsn, Wake)>,
     /// Somebody waits for what was appended to be durable.
     sync_wanted: bool,
-    /// Messages that the writer has not taken.
-    messages: usize,
     /// A buffer to be used again.
     spare: Vec<u8>,
     /// The writer sleeps until there is something to write.
@@ -131,8 +129,6 @@ pub(crate) struct Shared<M> {
 pub(crate) struct Taken {
     pub(crate) batches: VecDeque<Batch>,
     pub(crate) sync_wanted: bool,
-    /// How many messages there are among the records.
-    pub(crate) messages: usize,
     pub(crate) stopping: bool,
 }
 
@@ -155,7 +151,6 @@ impl<M> Shared<M> {
             notes: Vec::new(),
             waiting: Vec::new(),
             sync_wanted: false,
-            messages: 0,
             spare: Vec::new(),
             writer_idle: false,
             stopping: false,
@@ -350,7 +345,6 @@ impl<M> Shared<M> {
     }
 
     fn want_sync(&self, mut front: MutexGuard<'_, Front<M>>) {
-        front.messages += 1;
         let first = !std::mem::replace(&mut front.sync_wanted, true);
         let many = front.notes.len() > NOTES_QUIET_MAX;
         drop(front);
@@ -375,12 +369,6 @@ impl<M> Shared<M> {
         }
     }
 
-    /// Messages that wait to be taken; `None` once [`stop`](Self::stop) was called.
-    pub(crate) fn waiting_messages(&self) -> Option<usize> {
-        let front = self.front.lock();
-        (!front.stopping).then_some(front.messages)
-    }
-
     /// What is to be written. `stopping` once [`stop`](Self::stop) was called.
     pub(crate) fn take(&self) -> Taken {
         let mut front = self.front.lock();
@@ -391,7 +379,6 @@ impl<M> Shared<M> {
         Taken {
             batches: std::mem::take(&mut front.full),
             sync_wanted: std::mem::take(&mut front.sync_wanted),
-            messages: std::mem::take(&mut front.messages),
             stopping: front.stopping,
         }
     }

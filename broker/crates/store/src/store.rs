@@ -168,7 +168,6 @@ impl<D: Disk, M: StoredMessage> Opened<D, M> {
         let writes = move || {
             loop {
                 shared.writer_waits(writer.patience());
-                writer.let_more_come();
                 match writer.step() {
                     Ok(false) => {}
                     Ok(true) => return,

@@ -1,8 +1,7 @@
 //! The writer: puts what was appended into segments of the log and makes it durable, for all who wait at once.
 //!
 //! It takes all that came while the last sync ran, writes it in one go and syncs once: the busier, the more a sync is
-//! worth. Where messages come in a stream it lets a few more come before the next sync: each costs the same however much it
-//! makes durable, and so does telling everybody of it. A sync that fails ends the node: what is on the disk is not known any more, and nothing may be promised.
+//! worth. A sync that fails ends the node: what is on the disk is not known any more, and nothing may be promised.
 
 use std::{
     io,
@@ -24,13 +23,6 @@ use crate::{
 const WRITE_AFTER: Duration = Duration::from_millis(50);
 /// And are durable this long after, so that a power cut loses no more.
 const SYNC_AFTER: Duration = Duration::from_millis(500);
-/// While messages come in a stream, syncs begin this long after one another.
-const SYNC_PACE: Duration = Duration::from_micros(500);
-/// So many messages that one sync made durable, and so many that came meanwhile, are a stream. Publishers who wait for
-/// their confirms with fewer than twice as many under way are never held up.
-const STREAM_MIN: usize = 64;
-/// How often is looked whether the stream still flows while more is let come: publishers may all wait for their confirms.
-const FLOW_LOOK: Duration = Duration::from_micros(200);
 /// A disk without room is asked again this often.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Retired segments that are kept to be used again.
@@ -75,10 +67,6 @@ pub(crate) struct Writer<D: Disk, M> {
     /// What was written ends here.
     written: Lsn,
     unsynced_since: Option<Instant>,
-    /// When the last sync began, and how many messages it made durable.
-    last_sync: Option<(Instant, usize)>,
-    /// Messages that were written since.
-    messages: usize,
     retry_at: Option<Instant>,
 }
 
@@ -100,8 +88,6 @@ impl<D: Disk, M> Writer<D, M> {
             held: None,
             written: Lsn::new(segment, segment::HEAD_BYTES),
             unsynced_since: None,
-            last_sync: None,
-            messages: 0,
             retry_at: None,
         })
     }
@@ -116,24 +102,6 @@ impl<D: Disk, M> Writer<D, M> {
         }
     }
 
-    /// Lets more messages come while they come in a stream.
-    pub(crate) fn let_more_come(&self) {
-        let mut before = 0;
-        while let Some(rest) = self.rest_of_pace(before) {
-            before = self.shared.waiting_messages().unwrap_or(0);
-            std::thread::sleep(rest.min(FLOW_LOOK));
-        }
-    }
-
-    /// How much longer more may come, if more has come than there was before.
-    fn rest_of_pace(&self, before: usize) -> Option<Duration> {
-        let (began, messages) = self.last_sync?;
-        let waiting = self.shared.waiting_messages()?;
-        let is_stream = messages >= STREAM_MIN && waiting >= STREAM_MIN && waiting > before;
-        let rest = SYNC_PACE.checked_sub(began.elapsed())?;
-        is_stream.then_some(rest)
-    }
-
     /// Writes what there is, and syncs if somebody wants it or the time has come. True if it was the last time.
     ///
     /// # Errors
@@ -141,7 +109,6 @@ impl<D: Disk, M> Writer<D, M> {
     pub(crate) fn step(&mut self) -> io::Result<bool> {
         let due = |since: Instant| since.elapsed() >= SYNC_AFTER;
         let taken = self.take();
-        self.messages += taken.messages;
         let stopping = taken.stopping;
         let wanted = taken.sync_wanted || stopping;
         if self.write(taken)? && (wanted || self.unsynced_since.is_some_and(due)) {
@@ -203,7 +170,6 @@ impl<D: Disk, M> Writer<D, M> {
 
     fn sync(&mut self) -> io::Result<()> {
         if self.shared.synced() < self.written {
-            self.last_sync = Some((Instant::now(), std::mem::take(&mut self.messages)));
             self.current.file.sync()?;
             self.shared.set_synced(self.written);
         }
@@ -364,48 +330,6 @@ mod tests {
         assert!(bench.shared.is_full(), "there is no room yet");
         bench.disk.set_capacity(None);
         assert!(!bench.is_full_for_ever());
-    }
-
-    impl Bench {
-        fn enqueue(&self, messages: usize) {
-            for seq in 0..messages {
-                let entry = crate::Entry {
-                    queue: QueueId(1),
-                    epoch: model::Epoch(1),
-                    seq: Seq(seq as u64),
-                    expires: model::Millis(u64::MAX),
-                    level: 0,
-                };
-                self.shared.enqueue(&entry, &crate::fixture::content(b"m"));
-            }
-        }
-    }
-
-    #[test]
-    fn more_is_let_come_only_while_messages_come_in_a_stream() {
-        for (synced, waiting, is_stream) in [(0, 64, false), (63, 64, false), (64, 63, false), (64, 64, true)] {
-            let mut bench = bench();
-            bench.enqueue(synced);
-            bench.writer.step().unwrap();
-            bench.enqueue(waiting);
-            let rest = bench.writer.rest_of_pace(0);
-            assert_eq!(rest.is_some(), is_stream, "{waiting} after {synced}");
-            assert!(rest.is_none_or(|rest| rest <= SYNC_PACE));
-            assert_eq!(bench.writer.rest_of_pace(waiting), None, "nothing more has come");
-            bench.shared.stop();
-            assert_eq!(bench.writer.rest_of_pace(0), None, "it is to end");
-        }
-    }
-
-    #[test]
-    fn a_disk_that_is_slower_than_the_pace_waits_for_nobody() {
-        let mut bench = bench();
-        bench.enqueue(100);
-        bench.writer.step().unwrap();
-        bench.enqueue(100);
-        let (began, messages) = bench.writer.last_sync.unwrap();
-        bench.writer.last_sync = Some((began - SYNC_PACE, messages));
-        assert_eq!(bench.writer.rest_of_pace(0), None);
     }
 
     #[test]
