@@ -121,26 +121,7 @@ mod tests {
 
     /// Nodes 1 to 5, of which 1 leads and 5 has no vote, with all entries up to 100.
     fn five() -> (Catalog, Membership, Progress) {
-        let mut catalog = Catalog::default();
-        for number in 1..=5 {
-            let (node, name) = (NodeUuid(number), catalog::NodeName::from(format!("rabbit@{number}")));
-            let kind = NodeKind::Disc;
-            let add = Command::AddNode {
-                node,
-                name: name.clone(),
-                kind,
-            };
-            let up = Command::NodeUp {
-                node,
-                name,
-                incarnation: 1,
-                boot_id: 1,
-                mirrors: false,
-            };
-            for command in [add, up] {
-                catalog.apply(command, &mut Vec::new()).unwrap();
-            }
-        }
+        let catalog = voters::tests::catalog(&[1, 2, 3, 4, 5].map(|node| (node, true, NodeKind::Disc)));
         let members = Membership {
             voters: vec![(1..=4).map(NodeUuid).collect::<BTreeSet<_>>()],
             members: BTreeMap::new(),

@@ -83,11 +83,12 @@ pub fn without(leaving: NodeUuid, catalog: &Catalog, members: &Membership) -> Op
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use catalog::Command;
 
-    fn catalog(nodes: &[(u128, bool, NodeKind)]) -> Catalog {
+    /// Nodes by their numbers, up or not.
+    pub(in crate::cluster) fn catalog(nodes: &[(u128, bool, NodeKind)]) -> Catalog {
         let mut catalog = Catalog::default();
         for (node, up, kind) in nodes {
             let (node, name) = (NodeUuid(*node), catalog::NodeName::from(format!("rabbit@{node}")));
