@@ -82,9 +82,15 @@ pub fn judge(names: &Names, cookie: Option<&Secret>, default_user: Option<&Secre
     };
     Verdicts {
         cookie: match cookie.and_then(unusable) {
-            Some(why) => Verdict::Mend(format!(
-                "Secret {cookie_name} holds what no node takes: {why}. Nodes go on with the secret that they have read before: put that back"
-            )),
+            Some(why) => {
+                let advice = match lived {
+                    true => "Nodes go on with the secret that they have read before: put that back",
+                    false => "Delete it, and another is drawn",
+                };
+                Verdict::Mend(format!(
+                    "Secret {cookie_name} holds what no node takes: {why}. {advice}"
+                ))
+            }
             None => verdict(cookie, &[KEY_CURRENT], lived, restored),
         },
         default_user: verdict(default_user, &["username", "password"], lived, || {
@@ -372,6 +378,8 @@ mod tests {
                 repair.how
             );
         }
+        let fresh = judge(&names, Some(&secret(&[("current", "\n")])), Some(&user), false);
+        assert!(fresh.to_restore().unwrap().how.contains("Delete it"));
         let empty = judge(&names, Some(&secret(&[("current", "")])), Some(&user), true);
         assert_eq!(empty.to_restore().unwrap().reason, "SecretMissing");
     }
