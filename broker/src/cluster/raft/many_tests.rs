@@ -231,6 +231,14 @@ impl Cluster {
         .await
     }
 
+    /// Back when this one, too, knows who leads.
+    async fn until_led_by(&self, leader: usize, seat: usize) {
+        until(&format!("{leader} leads in the eyes of {seat}"), async || {
+            (self.store(seat).leader()? == peer(leader)).then_some(())
+        })
+        .await;
+    }
+
     async fn until_all_have(&self, name: &str) {
         for seat in (0..self.seats.len()).filter(|seat| self.seats[*seat].running.is_some()) {
             until(&format!("{name} at {seat}"), async || {
@@ -507,6 +515,7 @@ async fn leadership_moves_only_to_a_voter_that_has_everything_and_says_why_not()
     );
     cluster.ether.cut(uuid(leader), uuid(other));
     cluster.store(leader).propose(vhost("behind")).await.unwrap();
+    cluster.until_led_by(leader, other).await;
     let behind = why(cluster.store(leader).hand_over(&peer(other)).await);
     assert!(behind.contains("is not up to date"), "{behind}");
     cluster.ether.heal();
