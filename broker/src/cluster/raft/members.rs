@@ -124,7 +124,7 @@ impl RaftStore {
     /// Changes the members. `Done` once that is committed, `NotLeader` where it cannot be done.
     pub async fn change(&self, change: Change) -> Reply {
         let changed = async {
-            let _turn = self.proposing.read().await;
+            let _turn = self.turns.take().await;
             match change {
                 Change::Add(node, member) => written(self.raft.add_learner(Id(node), member, false).await),
                 Change::Voters(voters) => {

@@ -17,6 +17,7 @@ mod store;
 mod take_over;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod types;
 mod waiting;
 

@@ -6,6 +6,7 @@
 //! who leads may say is tried here once, and given up when somebody else does.
 
 use super::{
+    turns::Turns,
     types::{Id, Types},
     waiting::{Answer, Waiting},
 };
@@ -19,13 +20,11 @@ use model::{Refusal, ReplyCode};
 use openraft::{
     Raft,
     error::{ClientWriteError, Fatal, ForwardToLeader, RaftError},
-    raft::ClientWriteResponse,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{RwLock, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 type Report = openraft::RaftMetrics<Id, Member>;
-type WriteError = ClientWriteError<Id, Member>;
 
 /// Commands that wait to be proposed; more make their senders wait.
 pub(super) const WAITING_MAX: usize = 1024;
@@ -54,8 +53,7 @@ pub(super) struct Asked {
 pub(super) struct Proposer {
     pub(super) raft: Raft<Types>,
     pub(super) transport: Arc<dyn Transport>,
-    /// Whoever moves the leadership has all others wait here.
-    pub(super) proposing: Arc<RwLock<()>>,
+    pub(super) turns: Turns,
     pub(super) identity: Identity,
     pub(super) waiting: Arc<Waiting>,
     pub(super) health: Arc<Health>,
@@ -156,7 +154,7 @@ impl Proposer {
         tokio::select! {
             biased;
             () = self.waiting.applied(proposal.number) => Ok(()),
-            written = self.write(proposal) => match written {
+            written = self.turns.write(proposal.clone()) => match written {
                 Ok(_) | Err(RaftError::APIError(_)) => Ok(()),
                 Err(RaftError::Fatal(error)) => Err(error),
             },
@@ -164,13 +162,8 @@ impl Proposer {
         }
     }
 
-    async fn write(&self, proposal: &Proposal) -> Result<ClientWriteResponse<Types>, RaftError<Id, WriteError>> {
-        let _turn = self.proposing.read().await;
-        self.raft.client_write(proposal.clone()).await
-    }
-
     async fn attempt(&self, proposal: &Proposal) -> Result<Tried, Fatal<Id>> {
-        let tried = match self.write(proposal).await {
+        let tried = match self.turns.write(proposal.clone()).await {
             Ok(_) => Tried::Applied,
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(leader))) => {
                 match self.forward(leader, proposal).await {

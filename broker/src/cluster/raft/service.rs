@@ -5,6 +5,7 @@
 use super::{
     messages,
     store::RaftStore,
+    turns::Written,
     types::{Id, Types},
 };
 use crate::cluster::{
@@ -36,7 +37,7 @@ fn not_leader(leader: ForwardToLeader<Id, Member>) -> Reply {
 }
 
 /// What came of a wish that only the leader can grant.
-pub(super) fn written<T>(answer: Result<T, RaftError<Id, ClientWriteError<Id, Member>>>) -> Reply {
+pub(super) fn written<T>(answer: Written<T>) -> Reply {
     match answer {
         Ok(_) => Reply::Done,
         Err(RaftError::APIError(ClientWriteError::ForwardToLeader(leader))) => not_leader(leader),
@@ -90,11 +91,7 @@ impl RaftStore {
         if self.health.is_full() {
             return Reply::Failed("the disk of the leader's data directory is full".into());
         }
-        let write = async {
-            let _turn = self.proposing.read().await;
-            self.raft.client_write(proposal).await
-        };
-        match tokio::time::timeout(COMMIT_PATIENCE, write).await {
+        match tokio::time::timeout(COMMIT_PATIENCE, self.turns.write(proposal)).await {
             Ok(answer) => written(answer),
             Err(_) => Reply::Failed("no majority of the members answers".into()),
         }

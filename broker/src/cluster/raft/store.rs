@@ -11,6 +11,7 @@ use super::{
     proposer::{Asked, Proposer, WAITING_MAX, uncommitted},
     state_machine::StateMachine,
     take_over::Consent,
+    turns::Turns,
     types::{Id, Types},
     waiting::Waiting,
 };
@@ -33,7 +34,7 @@ use std::{
 };
 use store::{Formats, disk::Disk};
 use tokio::{
-    sync::{RwLock, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
@@ -121,8 +122,7 @@ pub struct RaftStore {
     /// What the log says, without its file.
     pub(super) log: LogView,
     pub(super) transport: Arc<dyn Transport>,
-    /// Held by each entry until it is committed, and alone by whoever moves the leadership.
-    pub(super) proposing: Arc<RwLock<()>>,
+    pub(super) turns: Turns,
     /// Of the one who leads, to this node's own candidacy.
     pub(super) consent: Arc<Consent>,
     proposals: mpsc::Sender<Asked>,
@@ -217,11 +217,11 @@ impl RaftStore {
         formats: Formats,
     ) -> Arc<Self> {
         let (proposals, asked) = mpsc::channel(WAITING_MAX);
-        let proposing = Arc::new(RwLock::new(()));
+        let turns = Turns::at(&raft);
         let proposer = Proposer {
             raft: raft.clone(),
             transport: opening.transport.clone(),
-            proposing: proposing.clone(),
+            turns: turns.clone(),
             identity: opening.identity.clone(),
             waiting: waiting.clone(),
             health: health.clone(),
@@ -239,7 +239,7 @@ impl RaftStore {
             timing: opening.timing,
             log,
             transport: opening.transport,
-            proposing,
+            turns,
             consent,
             identity: opening.identity,
             machine: opening.machine,

@@ -103,7 +103,7 @@ impl RaftStore {
 
     async fn try_hand_over(&self, to: &Peer) -> Result<(), MoveError> {
         // Given back however this ends.
-        let quiet = timeout(QUIET_PATIENCE, self.proposing.write()).await;
+        let quiet = timeout(QUIET_PATIENCE, self.turns.take_alone()).await;
         let _quiet = quiet.map_err(|_| refused("what is being committed takes too long"))?;
         let word = self.last_word()?;
         let caught_up = timeout(QUIET_PATIENCE, self.until_it_has(to, word.last.index)).await;
