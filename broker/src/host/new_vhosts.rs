@@ -1,14 +1,39 @@
 //! What a new virtual host gets by the configuration: limits, operator policies, users who may enter.
 //!
-//! Pure: configuration and state in, commands out. Whoever creates a virtual host commits them behind its creation; what is given by hand
-//! or by a file comes later, and wins.
+//! What it is, is decided from configuration and state alone: commands come out. Whoever creates a virtual host commits them behind its
+//! creation; what is given by hand or by a file comes later, and wins.
 
 use access::{PasswordHash, PermissionTexts, User, UserLimits};
-use catalog::{Catalog, Command, PolicySpec, VhostLimits};
-use model::{ApplyTo, PolicyLevel, UserName, VhostName};
+use catalog::{Answer, Catalog, Command, PolicySpec, VhostLimits, VhostMetadata};
+use model::{ApplyTo, PolicyLevel, Refusal, UserName, VhostName};
 
-use super::first_start::algorithm;
+use super::{first_start::algorithm, node::Node};
 use crate::config::{Config, DefaultPolicy, DefaultUser, Pattern, is_meant};
+
+impl Node {
+    /// A virtual host that is to be like this; if there is none yet it gets what the configuration says, and then `own`, of whoever wants it.
+    ///
+    /// # Errors
+    /// What cannot be, or could not be committed; what comes before that stays.
+    pub async fn put_vhost(
+        &self,
+        name: VhostName,
+        metadata: VhostMetadata,
+        own: Vec<Command>,
+    ) -> Result<Answer, Refusal> {
+        let command = Command::PutVhost {
+            name: name.clone(),
+            metadata,
+        };
+        let answer = self.commit(command).await?;
+        if answer == Answer::Created {
+            let mut commands = defaults_of_new_vhost(&self.config(), &self.snapshot().catalog, &name);
+            commands.extend(own);
+            self.commit_all(commands).await?;
+        }
+        Ok(answer)
+    }
+}
 
 /// The commands that follow the creation of a virtual host of this name.
 pub fn defaults_of_new_vhost(config: &Config, catalog: &Catalog, vhost: &VhostName) -> Vec<Command> {

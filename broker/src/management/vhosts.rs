@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
     routing::{get, post},
 };
-use catalog::{Answer, Command, VhostMetadata};
+use catalog::{Command, VhostMetadata};
 use model::{Refusal, ReplyCode};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -25,7 +25,7 @@ use super::{
     stats::{self, Asked, Sum},
     topic_permissions,
 };
-use crate::host::{defaults_of_new_vhost, type_of_new_vhosts};
+use crate::host::type_of_new_vhosts;
 
 /// The field that says that a virtual host cannot be deleted.
 pub const PROTECTED: &str = "protected_from_deletion";
@@ -225,21 +225,12 @@ async fn put(
         ..VhostMetadata::default()
     };
     let metadata = metadata(&body, before.unwrap_or_else(new))?;
-    let command = Command::PutVhost {
-        name: name.clone(),
-        metadata,
+    let own = Command::SetPermissions {
+        vhost: name.clone(),
+        user: caller.user.name.clone(),
+        permissions: permissions::everything(),
     };
-    let answer = api.node.commit(command).await?;
-    if answer == Answer::Created {
-        let mut commands = defaults_of_new_vhost(&api.node.config(), &api.node.snapshot().catalog, &name);
-        commands.push(Command::SetPermissions {
-            vhost: name,
-            user: caller.user.name.clone(),
-            permissions: permissions::everything(),
-        });
-        api.node.commit_all(commands).await?;
-    }
-    answer::put(answer)
+    answer::put(api.node.put_vhost(name, metadata, vec![own]).await?)
 }
 
 async fn delete(State(api): State<Arc<Api>>, _: Administrator, Path(vhost): Path<String>) -> Outcome {

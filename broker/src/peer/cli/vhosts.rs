@@ -5,8 +5,8 @@
 use catalog::{Command, VhostMetadata};
 use link::{Failure, Request};
 
-use super::{Outcome, commit, existing_vhost, name};
-use crate::host::{Node, defaults_of_new_vhost, type_of_new_vhosts};
+use super::{Outcome, commit, existing_vhost, name, refused};
+use crate::host::{Node, type_of_new_vhosts};
 
 pub(super) fn execute(node: &Node, request: Request) -> Outcome {
     match request {
@@ -55,13 +55,9 @@ fn add(node: &Node, vhost: &str, metadata: VhostMetadata) -> Outcome {
     match existing_vhost(node, vhost) {
         Ok(_) => Ok(link::Term::none()),
         Err(_) => {
-            let name = name(vhost)?;
-            let defaults = defaults_of_new_vhost(&node.config(), &node.snapshot().catalog, &name);
-            let mut answer = commit(node, Command::PutVhost { name, metadata })?;
-            for command in defaults {
-                answer = commit(node, command)?;
-            }
-            Ok(answer)
+            let put = node.put_vhost(name(vhost)?, metadata, Vec::new());
+            let done = tokio::runtime::Handle::current().block_on(put);
+            done.map(|_| link::Term::none()).map_err(refused)
         }
     }
 }
