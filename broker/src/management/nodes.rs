@@ -201,7 +201,7 @@ fn shape(api: &Api, span: Option<Span>) -> Node {
         mem_used_details: course.details(|whole| whole.memory_used),
         mem_limit: alarms.memory_level().bytes,
         mem_alarm: alarms.memory(),
-        mem_calculation_strategy: "rss".to_owned(),
+        mem_calculation_strategy: observe::MEMORY_STRATEGY.to_owned(),
         disk_free: alarms::disk_free(config.node.data.as_path()).unwrap_or_default(),
         disk_free_details: course.details(|whole| whole.disk_free),
         disk_free_limit: alarms.disk_level().bytes,
@@ -290,9 +290,7 @@ async fn one(
     let query = bare::limited(&api, query, bare::NODE);
     if is_this(&api, &node).is_ok() {
         let memory = query.is_true("memory").then(|| in_octets(&observe::memory(&api.node)));
-        let binary = query
-            .is_true("binary")
-            .then(|| named(observe::bodies(&api.node).into()));
+        let binary = query.is_true("binary").then(|| named(observe::bodies(&api.node)));
         return query.one(Node {
             memory,
             binary: binary.map(Value::Object),
@@ -326,9 +324,8 @@ async fn memory(
 
 fn in_octets(memory: &observe::Memory) -> Value {
     let mut shown = named(memory.parts.clone());
-    let total = json!({"rss": memory.total, "allocated": memory.allocated, "erlang": memory.allocated});
-    shown.insert("strategy".to_owned(), "rss".into());
-    shown.insert("total".to_owned(), total);
+    shown.insert("strategy".to_owned(), observe::MEMORY_STRATEGY.into());
+    shown.insert("total".to_owned(), Value::Object(named(memory.totals())));
     Value::Object(shown)
 }
 
@@ -367,7 +364,7 @@ async fn tables_of(
     no_tables(&api, &node, &query)
 }
 
-fn named(parts: Vec<(&'static str, u64)>) -> serde_json::Map<String, Value> {
+fn named(parts: impl IntoIterator<Item = (&'static str, u64)>) -> serde_json::Map<String, Value> {
     parts
         .into_iter()
         .map(|(name, octets)| (name.to_owned(), octets.into()))

@@ -17,6 +17,9 @@ pub struct Memory {
     pub allocated: u64,
 }
 
+/// By which of the totals the parts are measured.
+pub const MEMORY_STRATEGY: &str = "rss";
+
 /// What nobody counts.
 const REST: &str = "other_system";
 
@@ -36,6 +39,15 @@ impl Memory {
             total,
             allocated,
         }
+    }
+
+    /// The whole as it is counted in RabbitMQ's ways, by their names.
+    pub fn totals(&self) -> [(&'static str, u64); 3] {
+        [
+            ("erlang", self.allocated),
+            ("rss", self.total),
+            ("allocated", self.allocated),
+        ]
     }
 
     /// The same in parts of a hundred. What is rounded off is told of the rest, so that they add up as well.

@@ -23,7 +23,7 @@ pub use environment::{environment, variables};
 pub use history::{Past, Span};
 pub use log::{LogError, LogFiles, publish_log, renew_log_levels, set_log_level, start as start_log, timestamp};
 pub use machine::{CRYPTO, Machine, look, run_queue};
-pub use memory::{Memory, bodies, memory};
+pub use memory::{MEMORY_STRATEGY, Memory, bodies, memory};
 pub use prometheus::{bind as bind_scrapes, routes as scrape_routes};
 pub use reading::{ChannelId, QueueReading, Reading};
 pub use samples::{Change, Samples, WholeReading, sample};

@@ -87,7 +87,7 @@ fn levels(node: &Node) -> Term {
         ("file_descriptors", file_descriptors(node)),
         ("memory", memory(node)),
         ("net_ticktime", Term::count(node.config().node.down_after)),
-        ("vm_memory_calculation_strategy", Term::atom("rss")),
+        ("vm_memory_calculation_strategy", Term::atom(observe::MEMORY_STRATEGY)),
         (
             "vm_memory_high_watermark_limit",
             Term::count(alarms_of.memory_level().bytes),
@@ -184,16 +184,13 @@ fn threads() -> Term {
 
 fn memory(node: &Node) -> Term {
     let memory = observe::memory(node);
-    let total = map([
-        ("erlang", Term::count(memory.allocated)),
-        ("rss", Term::count(memory.total)),
-        ("allocated", Term::count(memory.allocated)),
+    let counted = |(name, octets): (&str, u64)| (name.to_owned(), Term::count(octets));
+    let total = Term::Map(memory.totals().into_iter().map(counted).collect());
+    let mut shown: Vec<_> = memory.parts.into_iter().map(counted).collect();
+    shown.extend([
+        ("strategy".to_owned(), Term::atom(observe::MEMORY_STRATEGY)),
+        ("total".to_owned(), total),
     ]);
-    let parts = memory.parts.iter();
-    let mut shown: Vec<_> = parts
-        .map(|(name, octets)| ((*name).to_owned(), Term::count(*octets)))
-        .collect();
-    shown.extend([("strategy".to_owned(), Term::atom("rss")), ("total".to_owned(), total)]);
     Term::Map(shown)
 }
 
