@@ -88,6 +88,7 @@ pub fn mirrors(page: &mut Page, scrape: &Scrape<'_>) {
     far_behind(page, node);
     taken_over(page, scrape);
     commits(page, scrape);
+    reigns(page, node);
 }
 
 /// What mirrors do not have yet: of operations those that count, of messages those that are being synchronised.
@@ -117,6 +118,19 @@ fn commits(page: &mut Page, scrape: &Scrape<'_>) {
     let seconds = Duration::from_nanos(scrape.counts.definitions_committed_ns).as_secs_f64();
     let help = "Time that these took, until all nodes that are up knew them";
     page.one("definitions_commit_seconds_total", Counter, help, &[], seconds);
+}
+
+/// How often the node began to lead the definitions.
+fn reigns(page: &mut Page, node: &Node) {
+    let name = "definitions_taken_over_total";
+    let reigns = node.presence().map(|presence| presence.reigns()).unwrap_or_default();
+    page.family(
+        name,
+        Counter,
+        "How often this node began to lead the definitions because it was elected, or the one before had it lead",
+    );
+    page.series(name, &[("cause", "election")], reigns.by_election);
+    page.series(name, &[("cause", "word")], reigns.by_word);
 }
 
 fn taken_over(page: &mut Page, scrape: &Scrape<'_>) {

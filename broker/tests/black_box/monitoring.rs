@@ -124,7 +124,13 @@ async fn a_leader_that_is_lost_and_one_that_stops_are_told_apart() {
             "warren_queues_without_leader 0",
         ],
     );
+    let (elected, told) = (
+        "warren_definitions_taken_over_total{cause=\"election\"}",
+        "warren_definitions_taken_over_total{cause=\"word\"}",
+    );
+    tells(ports[0], &[&format!("{elected} 1"), &format!("{told} 0")]);
     machines.ctl(1, &["stop_app"]);
+    took_over(&ports[1..], &format!("{told} 1"));
     machines.shows(2, "test", "leader", &[ALL[1]]);
     let (planned, lost) = (
         "warren_queues_taken_over_total{cause=\"plan\"}",

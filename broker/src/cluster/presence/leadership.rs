@@ -5,7 +5,7 @@
 
 use super::Presence;
 use crate::cluster::{
-    raft::MoveError,
+    raft::{MoveError, Reigns},
     successor::{Known, Unfit},
     transport::Peer,
 };
@@ -57,6 +57,11 @@ impl Presence {
         if let Err(why) = self.move_leadership(None, false).await {
             tracing::warn!("this node goes on leading the definitions: {why}");
         }
+    }
+
+    /// How often this node has begun to lead since it was started.
+    pub fn reigns(&self) -> Reigns {
+        self.store.reigns()
     }
 
     fn is_so(&self, leader: &Peer, wanted: Option<&str>) -> bool {

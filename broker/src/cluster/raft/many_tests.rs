@@ -281,6 +281,9 @@ async fn two_of_three_go_on_when_the_one_that_leads_is_killed_and_it_catches_up(
         cluster.store(other).propose(vhost("without")).await.ok()
     })
     .await;
+    let next = cluster.store(cluster.leader().await);
+    until("it was elected", async || (next.reigns().by_election > 0).then_some(())).await;
+    assert_eq!(next.reigns().by_word, 0, "nobody wanted it");
     cluster.start(leader).await;
     cluster.until_all_have("without").await;
     cluster.until_all_have("before").await;
@@ -481,6 +484,10 @@ async fn moves_around(count: usize, times: usize) {
         until("it has begun to lead", async || cluster.store(next).standing().settled).await;
         leader = next;
     }
+    let by_word = (0..count).map(|seat| cluster.store(seat).reigns().by_word);
+    assert_eq!(by_word.sum::<u64>(), times as u64);
+    let elected = (0..count).map(|seat| cluster.store(seat).reigns().by_election);
+    assert_eq!(elected.sum::<u64>(), 1, "the first of all");
     stop.cancel();
     for (seat, client) in clients.into_iter().enumerate() {
         let (declared, longest) = client.await.unwrap();
@@ -508,6 +515,7 @@ async fn leadership_moves_only_to_a_voter_that_has_everything_and_says_why_not()
     let leader = cluster.leader().await;
     let (other, third) = ((leader + 1) % 3, (leader + 2) % 3);
     let why = |refused: Result<(), MoveError>| refused.unwrap_err().to_string();
+    cluster.until_led_by(leader, other).await;
     let not_its_own = why(cluster.store(other).hand_over(&peer(third)).await);
     assert!(
         not_its_own.contains(&format!("rabbit@h{leader} does: ask that one")),
@@ -515,7 +523,6 @@ async fn leadership_moves_only_to_a_voter_that_has_everything_and_says_why_not()
     );
     cluster.ether.cut(uuid(leader), uuid(other));
     cluster.store(leader).propose(vhost("behind")).await.unwrap();
-    cluster.until_led_by(leader, other).await;
     let behind = why(cluster.store(leader).hand_over(&peer(other)).await);
     assert!(behind.contains("is not up to date"), "{behind}");
     cluster.ether.heal();

@@ -6,6 +6,7 @@
 use super::{
     service::written,
     store::RaftStore,
+    take_over::Consent,
     types::{Id, Types, membership_record},
 };
 use crate::cluster::{
@@ -14,6 +15,7 @@ use crate::cluster::{
 };
 use model::NodeUuid;
 use openraft::{ChangeMembers, Raft, ServerState};
+use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
@@ -31,9 +33,31 @@ pub struct Standing {
     pub confirmed: Option<Instant>,
 }
 
-/// Keeps the standing up to date as long as the library runs. Taken from each report when it comes: a report may be old
+/// How often this node has begun to lead since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reigns {
+    /// Because the one who led before wanted it.
+    pub by_word: u64,
+    /// Because nobody led who was heard.
+    pub by_election: u64,
+}
+
+impl Reigns {
+    fn add(&mut self, by_word: bool) {
+        match by_word {
+            true => self.by_word += 1,
+            false => self.by_election += 1,
+        }
+    }
+}
+
+/// Keeps the standing up to date as long as the library runs, and counts. Taken from each report when it comes: a report may be old
 /// by the time that somebody asks.
-pub(super) async fn observe(raft: Raft<Types>, standing: Arc<watch::Sender<Standing>>) {
+pub(super) async fn observe(
+    raft: Raft<Types>,
+    consent: Arc<Consent>,
+    (standing, reigns): (Arc<watch::Sender<Standing>>, Arc<Mutex<Reigns>>),
+) {
     let mut reports = raft.metrics();
     loop {
         let now = {
@@ -53,6 +77,9 @@ pub(super) async fn observe(raft: Raft<Types>, standing: Arc<watch::Sender<Stand
         // Whoever waits waits for another leader, not for the next heartbeat.
         standing.send_if_modified(|known| {
             let is_news = known.settled != now.settled;
+            if let Some(term) = now.settled.filter(|_| is_news) {
+                reigns.lock().add(consent.led_to(term));
+            }
             *known = now;
             is_news
         });
@@ -90,6 +117,11 @@ impl RaftStore {
     /// What this node knows of leading.
     pub fn standing(&self) -> Standing {
         *self.standing.borrow()
+    }
+
+    /// How often it has begun to lead.
+    pub fn reigns(&self) -> Reigns {
+        *self.reigns.lock()
     }
 
     /// Back when this node leads in another term than now, or no more.

@@ -21,6 +21,6 @@ mod turns;
 mod types;
 mod waiting;
 
-pub use members::Change;
+pub use members::{Change, Reigns};
 pub use store::{Opening, RaftStore, Timing};
 pub use take_over::MoveError;

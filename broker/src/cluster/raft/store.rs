@@ -6,7 +6,7 @@
 use super::{
     alone,
     log_store::{LogStore, LogView},
-    members::{self, Standing},
+    members::{self, Reigns, Standing},
     network::Network,
     proposer::{Asked, Proposer, WAITING_MAX, uncommitted},
     state_machine::StateMachine,
@@ -116,6 +116,7 @@ pub struct RaftStore {
     pub(super) identity: Identity,
     pub(super) machine: Arc<dyn Machine>,
     pub(super) standing: Arc<watch::Sender<Standing>>,
+    pub(super) reigns: Arc<Mutex<Reigns>>,
     /// When a leader was heard last.
     pub(super) heard: Mutex<Instant>,
     pub(super) timing: Timing,
@@ -230,11 +231,13 @@ impl RaftStore {
             shortening: None,
         };
         tokio::spawn(proposer.run(asked));
-        let standing = Arc::new(watch::Sender::new(Standing::default()));
-        tokio::spawn(members::observe(raft.clone(), standing.clone()));
+        let (standing, reigns) = (Arc::new(watch::Sender::new(Standing::default())), Arc::default());
+        let known = (standing.clone(), Arc::clone(&reigns));
+        tokio::spawn(members::observe(raft.clone(), consent.clone(), known));
         Arc::new(RaftStore {
             raft,
             standing,
+            reigns,
             heard: Mutex::new(Instant::now()),
             timing: opening.timing,
             log,

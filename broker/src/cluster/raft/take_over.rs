@@ -75,12 +75,17 @@ impl Consent {
     pub(super) fn to(&self, candidacy: &Vote) -> Option<Vote> {
         self.0.lock().now.filter(|by| by.term + 1 == candidacy.term)
     }
+
+    /// True if this node stood for election in this term because the one who led wanted it.
+    pub(super) fn led_to(&self, term: u64) -> bool {
+        self.0.lock().last == Some(term)
+    }
 }
 
 impl RaftStore {
     /// True if this node stood for election in this term because the one who led wanted it: nobody was silent before.
     pub fn is_by_word(&self, term: u64) -> bool {
-        self.consent.0.lock().last == Some(term)
+        self.consent.led_to(term)
     }
 
     /// Where the log of this node ends, and how far each other is known to be with it; nothing when it does not lead.
