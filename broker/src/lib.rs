@@ -19,6 +19,9 @@ mod notify;
 pub mod observe;
 pub mod offline;
 pub mod peer;
+#[cfg(test)]
+#[path = "../tests/ports/mod.rs"]
+mod ports;
 mod process;
 mod renewal;
 #[cfg(test)]

@@ -6,11 +6,8 @@ use std::net::TcpStream as Raw;
 use std::time::Instant;
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    let [address] = crate::ports::free_addresses();
+    address.port()
 }
 
 /// A node that is found until it is dropped.

@@ -44,11 +44,9 @@ struct Host {
 
 async fn host(book: &Book, number: u16) -> Host {
     let name = format!("r{number}@localhost");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    // It is free before the first start and between two.
+    let [address] = crate::ports::free_addresses();
+    let port = address.port();
     let environment = config::Fixed::new()
         .set("RABBITMQ_ERLANG_COOKIE", "SECRET")
         .set("RABBITMQ_NODENAME", &name)

@@ -215,11 +215,8 @@ mod tests {
 
     #[test]
     fn a_server_that_comes_late_hears_what_waited_and_how_much_is_lost() {
-        let port = TcpListener::bind(("127.0.0.1", 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let [address] = crate::ports::free_addresses();
+        let port = address.port();
         let settings = format!("{PLAIN}log.syslog.transport = tcp\nlog.syslog.protocol = rfc5424\n");
         let syslog = opened(port, &settings).unwrap();
         (0..WAITING_MAX).for_each(|_| syslog.send(&line()));
