@@ -18,7 +18,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,9 @@ const CONNECTIONS_MAX: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How soon a node tries again that could neither serve nor register.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How soon, and for how long that soon, when the service has just gone that it was registered with: until another serves nobody is found here.
+const SOON: Duration = Duration::from_millis(20);
+const SOON_FOR: Duration = Duration::from_secs(1);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
 
@@ -61,21 +64,23 @@ enum NameError {
 /// Keeps the node to be found by its name until the process ends.
 pub async fn keep(own: Named, service: NameService, stopping: CancellationToken) {
     let kept = async {
-        let mut complained = false;
+        let (mut complained, mut lost) = (false, None::<Instant>);
         loop {
-            match keep_once(&own, &service).await {
-                Ok(()) => complained = false,
-                Err(error) if !complained => {
-                    complained = true;
-                    let port = service.port;
-                    tracing::warn!(
-                        "the name service on port {port} does not know node {}: {error}",
-                        own.name
-                    );
-                }
-                Err(_) => {}
+            let tried = keep_once(&own, &service).await;
+            if tried.is_ok() {
+                (complained, lost) = (false, Some(Instant::now()));
             }
-            tokio::time::sleep(PAUSE).await;
+            // Another may be about to serve.
+            let is_new = lost.is_some_and(|lost| lost.elapsed() < SOON_FOR);
+            if let Some(error) = tried.err().filter(|_| !is_new && !complained) {
+                complained = true;
+                let port = service.port;
+                tracing::warn!(
+                    "the name service on port {port} does not know node {}: {error}",
+                    own.name
+                );
+            }
+            tokio::time::sleep(if is_new { SOON } else { PAUSE }).await;
         }
     };
     tokio::select! {

@@ -98,7 +98,7 @@ impl Machines {
         }
     }
 
-    /// One that leads and may end: when the one goes that knows the names of this host's nodes, they find each other again after half a second.
+    /// One that leads and may end: when the one goes that knows the names of this host's nodes, they find each other again a moment later.
     fn leader_without_names(&self) -> usize {
         let leader = self.leader(&[1, 2, 3]);
         if self.log(leader).contains("serving the name service") {
