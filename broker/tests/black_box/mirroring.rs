@@ -139,7 +139,7 @@ impl Machines {
     }
 
     /// A node that has just joined does not count for a majority yet.
-    fn until_all_decide(&self, count: usize) {
+    pub(crate) fn until_all_decide(&self, count: usize) {
         let deadline = Instant::now() + PATIENCE;
         let decide =
             |line: &str| line.contains("the members change: Voters(") && line.matches(", ").count() == count - 1;
