@@ -56,6 +56,8 @@ impl App {
             // Sockets and timers are looked at often: a task here may work for a millisecond at a time.
             .event_interval(8)
             .global_queue_interval(8)
+            .on_thread_start(host::memory::enter_thread)
+            .on_thread_stop(host::memory::leave_thread)
             .build()?;
         // Given up half-way, it ends as after a stop.
         let starting = Ending(Some(runtime));
