@@ -277,7 +277,10 @@ impl Task {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
-                tracing::debug!(target: "connection", pid = self.client.pid(), "reading: {error}");
+                match self.shaking_hands && error.kind() == io::ErrorKind::InvalidData {
+                    true => notes::not_secured(&self.client, &error),
+                    false => tracing::debug!(target: "connection", pid = self.client.pid(), "reading: {error}"),
+                }
                 self.on_end();
             }
         }

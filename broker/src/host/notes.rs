@@ -68,6 +68,11 @@ pub fn slow(client: &Client, has_begun: bool) {
     broken(client, &format!("{{handshake_timeout,{awaited}}}"));
 }
 
+/// TLS came to nothing: the client's certificate is not taken, the client does not take ours, or it speaks something else.
+pub fn not_secured(client: &Client, why: &std::io::Error) {
+    tracing::warn!(target: "connection", pid = client.pid(), "TLS server: handshake of {} failed: {why}", client.name());
+}
+
 fn broken(client: &Client, why: &str) {
     let (pid, title) = (client.pid(), title(client));
     tracing::error!(target: "connection", pid, "closing AMQP connection {pid} ({title}):\n{why}");

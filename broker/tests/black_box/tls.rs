@@ -62,6 +62,27 @@ async fn an_optional_client_certificate_may_be_missing_but_not_wrong() {
 }
 
 #[tokio::test]
+async fn why_a_client_is_not_let_in_by_tls_is_in_the_log() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let broker = Broker::start_with_tls(directory(&ours), REQUIRED);
+    let logged = async |words: &str| {
+        let deadline = Instant::now() + PATIENCE;
+        while !broker.log().contains(words) {
+            assert!(Instant::now() < deadline, "no '{words}' in {}", broker.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(connect_tls(broker.tls, "", ours.trusted()).await.is_err());
+    logged("failed: peer sent no certificates").await;
+    let stranger = ours.trusted_by(other.sign("bob"));
+    assert!(connect_tls(broker.tls, "", stranger).await.is_err());
+    logged("failed: invalid peer certificate: UnknownIssuer").await;
+    let mut plain = std::net::TcpStream::connect(broker.tls).unwrap();
+    plain.write_all(b"AMQP\x00\x00\x09\x01").unwrap();
+    logged("failed: received corrupt message of type InvalidContentType").await;
+}
+
+#[tokio::test]
 async fn changed_certificates_are_used_without_a_restart_while_connections_stay() {
     let (before, after) = (Authority::new("before"), Authority::new("after"));
     let broker = Broker::start_with_tls(directory(&before), REQUIRED);
