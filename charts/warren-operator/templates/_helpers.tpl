@@ -83,7 +83,7 @@ capabilities:
   verbs: [create, delete, get, list, patch, watch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [delete, list, watch]
+  verbs: [delete, list, patch, watch]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [delete, list, patch]

@@ -103,7 +103,7 @@ impl Hand<'_> {
     ) -> Result<Done, Error> {
         let mut notes = self.secrets(found, secrets).await?;
         if let Some(cookie) = &found.cookie {
-            notes.extend(self.rotate(cookie, turn).await?);
+            notes.extend(self.rotate(found, cookie, turn).await?);
         }
         if let Some(held) = level {
             notes.extend(super::level::carry_out(held, found).await);
@@ -209,9 +209,10 @@ impl Hand<'_> {
     }
 
     /// One stage of a rotation, on the very version of the Secret that was judged.
-    async fn rotate(&self, cookie: &Secret, turn: &Turn) -> Result<Option<Note>, Error> {
+    pub(super) async fn rotate(&self, found: &Found, cookie: &Secret, turn: &Turn) -> Result<Option<Note>, Error> {
         let name = cookie.name_any();
         let Some(patch) = rotation::drawn(turn, self.asked, cookie) else {
+            self.hurry(found, cookie).await;
             return Ok(None);
         };
         if !self.is_still_wanted().await? {
@@ -220,7 +221,11 @@ impl Hand<'_> {
         let parameters = PatchParams::default();
         let secrets = self.api::<Secret>();
         match secrets.patch(&name, &parameters, &Patch::Merge(&patch)).await {
-            Ok(_) => Ok(Some(rotated(&name, turn))),
+            Ok(changed) => {
+                let version = changed.resource_version().unwrap_or_default();
+                self.touch(found.pods.iter(), &version).await;
+                Ok(Some(rotated(&name, turn)))
+            }
             Err(error) if code(&error) == Some(409) => Ok(None), // edited meanwhile: the next pass sees it
             Err(source) => Err(failed(format!("rotate Secret {name}"), source)),
         }

@@ -14,6 +14,7 @@ pub mod discovery;
 mod drain;
 pub mod heed;
 pub mod holdings;
+mod hurry;
 pub mod image;
 pub mod keys;
 pub mod leave;

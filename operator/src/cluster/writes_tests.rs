@@ -8,18 +8,23 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use http_body_util::BodyExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::Client;
 use serde_json::{Value, json};
 
 use super::act::Hand;
+use super::observe::Found;
 use super::plan::Why;
 use super::renew::Renewing;
-use super::rotation::Asked;
+use super::rotation::{Asked, Turn};
+use super::secrets::draw_cookie;
 use super::situation::PodSeen;
 use super::validate::{ValidCluster, validate};
 use crate::crd::RabbitCluster;
 use crate::lease::Leadership;
+
+/// Version of whatever was patched.
+const PATCHED: &str = "12";
 
 type Asks = Arc<Mutex<Vec<(String, Value)>>>;
 
@@ -43,7 +48,12 @@ async fn server(live: RabbitCluster) -> (Client, Asks) {
                 return (StatusCode::OK, serde_json::to_string(&live).unwrap());
             }
             let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+            let is_patch = asked.starts_with("PATCH ");
             noted.lock().unwrap().push((asked, body));
+            if is_patch {
+                let patched = json!({"metadata": {"resourceVersion": PATCHED}});
+                return (StatusCode::OK, patched.to_string());
+            }
             let done = json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 200});
             (StatusCode::OK, done.to_string())
         }
@@ -93,6 +103,20 @@ impl Stand {
 
     fn asked(&self) -> Vec<(String, Value)> {
         std::mem::take(&mut self.asks.lock().unwrap())
+    }
+
+    /// Which pods were patched with which version of the secret, in order of their names.
+    fn touched(&self) -> Vec<(String, Value)> {
+        let patched = |(asked, body): (String, Value)| {
+            let pod = asked.strip_prefix("PATCH /api/v1/namespaces/shop/pods/")?.to_owned();
+            Some((
+                pod,
+                body["metadata"]["annotations"]["warren.dev/secret-version"].clone(),
+            ))
+        };
+        let mut touched: Vec<_> = self.asked().into_iter().filter_map(patched).collect();
+        touched.sort_by(|one, other| one.0.cmp(&other.0));
+        touched
     }
 }
 
@@ -193,5 +217,54 @@ async fn nothing_is_taken_away_for_an_older_spec_or_without_the_lease() {
         assert_eq!(hand.recreate(Some(&set())).await.unwrap(), None);
         hand.discard(&[], &renewing, Some(&pod())).await.unwrap();
         assert_eq!(stand.asked(), [], "generation {live}, lease {leads}");
+    }
+}
+
+/// Two pods, of which the second was told to read this version of the secret.
+fn pods_of(told: &str) -> Found {
+    let pods = format!(
+        "[{{metadata: {{name: orders-server-0}}}}, {{metadata: {{name: orders-server-1, annotations: {{warren.dev/secret-version: '{told}'}}}}}}]"
+    );
+    Found {
+        pods: serde_yaml::from_str(&pods).unwrap(),
+        ..Found::default()
+    }
+}
+
+/// The cluster's secret in this stage of a rotation, if in any.
+fn cookie(stage: Option<&str>) -> Secret {
+    let stage = stage
+        .map(|stage| format!("warren.dev/rotation: {stage}"))
+        .unwrap_or_default();
+    let text = format!("{{metadata: {{name: orders-cookie, resourceVersion: '11', annotations: {{{stage}}}}}}}");
+    Secret {
+        data: Some(draw_cookie()),
+        ..serde_yaml::from_str(&text).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn kubelets_are_made_to_look_at_once_at_pods_that_are_to_read_another_secret_and_at_no_others() {
+    let stand = Stand::new(1, true).await;
+    let hand = stand.hand();
+    let wait = Turn::Wait("pods have yet to read it".into());
+    let pod = |name: &str, version: &str| (name.to_owned(), json!(version));
+    hand.rotate(&pods_of("11"), &cookie(None), &Turn::Replace)
+        .await
+        .unwrap();
+    let both = [pod("orders-server-0", PATCHED), pod("orders-server-1", PATCHED)];
+    assert_eq!(stand.touched(), both, "all are to read what has been written");
+    // A pass later, or the next operator after a crash between the two writes.
+    hand.rotate(&pods_of("11"), &cookie(Some("replaced")), &wait)
+        .await
+        .unwrap();
+    assert_eq!(stand.touched(), [pod("orders-server-0", "11")], "none is told twice");
+    let mut read = pods_of("10");
+    read.accepting = ["orders-server-0".to_owned()].into();
+    hand.rotate(&read, &cookie(Some("staged")), &wait).await.unwrap();
+    assert_eq!(stand.touched(), [pod("orders-server-1", "11")], "the other has read it");
+    for turn in [Turn::Rest, wait] {
+        hand.rotate(&pods_of("10"), &cookie(None), &turn).await.unwrap();
+        assert_eq!(stand.asked(), [], "nothing is under way");
     }
 }

@@ -171,7 +171,7 @@ fn examples() -> Outcome {
 }
 
 /// Verb, group, resource and subresource, and whether the operator may.
-const RIGHTS: [(&str, &str, &str, &str, bool); 28] = [
+const RIGHTS: [(&str, &str, &str, &str, bool); 29] = [
     ("watch", "warren.dev", "rabbitclusters", "", true),
     ("patch", "warren.dev", "rabbitclusters", "status", true),
     ("patch", "warren.dev", "rabbitclusters", "", false),
@@ -182,6 +182,7 @@ const RIGHTS: [(&str, &str, &str, &str, bool); 28] = [
     ("watch", "", "secrets", "", false),
     ("delete", "", "secrets", "", false),
     ("delete", "", "pods", "", true),
+    ("patch", "", "pods", "", true),
     ("create", "", "pods", "", false),
     ("list", "", "events", "", true),
     ("watch", "", "events", "", false),
@@ -319,7 +320,7 @@ fn definitions() -> Outcome {
 }
 
 /// The kinds of the Prometheus Operator as far as it matters who may have them: any content.
-fn kind(kind: &str, plural: &str) -> Value {
+pub(crate) fn kind(kind: &str, plural: &str) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
