@@ -106,7 +106,7 @@ test-e2e: image ## the operator and the image on a real Kubernetes
 	@$(BUILD_RUNNERS)
 	@hack/e2e
 
-.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition soak-sim soak-mirror soak-operations
+.PHONY: soak-disk soak-model soak-crash soak-order soak-space soak-backlog soak-partition soak-sim soak-mirror soak-operations soak-examples
 SOAK_DIR ?= $(WARREN_CACHE)/soak
 # The settings below are N rounds, SEED, SERVER (warren, or rabbitmq for the judge), MESSAGES, QUEUES (single, mirrored or quorum)
 # and RATE in messages a second.
@@ -156,6 +156,10 @@ soak-partition: build ## N=100 rounds by SEED= of kills, partitions and frozen n
 soak-operations: image ## N=50 operations by SEED= on a Kubernetes under 2,400 messages a second: restarts, scaling, lost pods, disks and Secrets, another secret; the operator is killed meanwhile; INSIDE=1 puts the clients into a pod, TLS=1 has nodes speak TLS to each other
 	@$(BUILD_RUNNERS)
 	@hack/operations --rounds $(or $(N),50) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(TLS),--tls) --dir $(SOAK_DIR)/operations$(if $(TLS),-tls)$(if $(SEED),-$(SEED))
+
+soak-examples: image ## every file of examples/ on a Kubernetes of three nodes: applied, waited for, used, deleted; ONLY= names of files
+	@$(BUILD_RUNNERS)
+	@hack/examples $(ONLY)
 
 .PHONY: fuzz bench bench-cluster bench-connections bench-mirrors bench-watching kube-up kube-down
 fuzz: ## the same for an hour

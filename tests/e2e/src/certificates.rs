@@ -5,12 +5,12 @@ use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use serde_json::json;
 
+use crate::authority::Authority;
 use crate::check::{Outcome, equal, within};
 use crate::kubectl::{Forward, NAMESPACE, apply, condition, kubectl};
 use crate::operations::SHIPS;
@@ -23,53 +23,17 @@ const SECRET: &str = "ships-tls";
 const PORTS: [u16; 3] = [5671, 15671, 25672];
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One authority, so that an old certificate and a new one are taken by all.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-/// What a Secret holds.
-struct Pair {
-    certificate: String,
-    key: String,
-}
-
 fn authority() -> Outcome<&'static Authority> {
+    // One, so that an old certificate and a new one are taken by all.
     static AUTHORITY: OnceLock<Result<Authority, String>> = OnceLock::new();
     AUTHORITY.get_or_init(Authority::draw).as_ref().map_err(Clone::clone)
-}
-
-impl Authority {
-    fn draw() -> Outcome<Self> {
-        let key = KeyPair::generate().map_err(|error| error.to_string())?;
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).map_err(|error| error.to_string())?;
-        Ok(Self {
-            pem: certificate.pem(),
-            issuer: Issuer::new(params, key),
-        })
-    }
-
-    fn pair(&self) -> Outcome<Pair> {
-        let names = [format!("{NAME}.{NAMESPACE}.svc"), format!("*.{NAME}-nodes.{NAMESPACE}")];
-        let sign = || {
-            let key = KeyPair::generate()?;
-            let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
-            Ok(Pair {
-                certificate: certificate.pem(),
-                key: key.serialize_pem(),
-            })
-        };
-        sign().map_err(|error: rcgen::Error| error.to_string())
-    }
 }
 
 /// Draws a pair and puts it into the Secret; the certificate as it is sent.
 fn renew() -> Outcome<Vec<u8>> {
     let authority = authority()?;
-    let pair = authority.pair()?;
+    let names = vec![format!("{NAME}.{NAMESPACE}.svc"), format!("*.{NAME}-nodes.{NAMESPACE}")];
+    let pair = authority.pair("ships", names)?;
     let data = json!({"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.pem});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "stringData": data});
     apply(&secret.to_string())?;

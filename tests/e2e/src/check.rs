@@ -13,14 +13,14 @@ pub(crate) type Outcome<T = ()> = Result<T, String>;
 pub(crate) struct Checks {
     passed: usize,
     failed: usize,
-    broken: Option<&'static str>,
+    broken: Option<String>,
 }
 
 impl Checks {
     /// Makes one check and prints its line.
-    pub(crate) fn check(&mut self, sentence: &'static str, prove: impl FnOnce() -> Outcome) {
+    pub(crate) fn check(&mut self, sentence: &str, prove: impl FnOnce() -> Outcome) {
         let began = Instant::now();
-        let outcome = match self.broken {
+        let outcome = match &self.broken {
             Some(needed) => Err(format!("not tried, since this failed: {needed}")),
             None => prove(),
         };
@@ -41,18 +41,18 @@ impl Checks {
     }
 
     /// Makes one check without which the later ones make no sense.
-    pub(crate) fn needed(&mut self, sentence: &'static str, prove: impl FnOnce() -> Outcome) {
+    pub(crate) fn needed(&mut self, sentence: &str, prove: impl FnOnce() -> Outcome) {
         let failed = self.failed;
         self.check(sentence, prove);
         if self.failed > failed {
-            self.broken.get_or_insert(sentence);
+            self.broken.get_or_insert_with(|| sentence.to_owned());
         }
     }
 
     /// For checks that are made beside these: what was needed here is needed there.
     pub(crate) fn beside(&self) -> Self {
         Self {
-            broken: self.broken,
+            broken: self.broken.clone(),
             ..Self::default()
         }
     }

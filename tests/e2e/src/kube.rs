@@ -104,7 +104,8 @@ fn of_the_single(image: &str, (spec, cluster): (bool, bool), mut checks: Checks)
     checks
 }
 
-fn install(image: &str) -> Outcome<String> {
+/// Installs the operator of this image, or brings it up to date.
+pub(crate) fn install(image: &str) -> Outcome<String> {
     let (repository, tag) = image
         .rsplit_once(':')
         .ok_or_else(|| format!("the image {image} has no tag"))?;
@@ -224,13 +225,14 @@ fn clean() -> Outcome {
 
 /// What was there before these checks, so that somebody's demo survives them.
 #[derive(Default)]
-struct Before {
+pub(crate) struct Before {
     release: bool,
     definitions: bool,
 }
 
 impl Before {
-    fn look() -> Outcome<Self> {
+    /// Looks, and refuses where another operator is.
+    pub(crate) fn look() -> Outcome<Self> {
         let releases: Value =
             serde_json::from_str(&run("helm", &["list", "-A", "-o", "json"])?).map_err(|error| error.to_string())?;
         let ours = releases
@@ -250,7 +252,8 @@ impl Before {
         })
     }
 
-    fn restore(&self, image: &str) {
+    /// Makes it so again.
+    pub(crate) fn restore(&self, image: &str) {
         let done = within(Duration::ZERO, || {
             clean()?;
             if self.release {

@@ -1,5 +1,5 @@
-//! Asks and tells Kubernetes through kubectl, as a person would. Everything goes to one namespace, whose pods Kubernetes itself holds
-//! to the `restricted` standard.
+//! Asks and tells Kubernetes through kubectl, as a person would. What does not name another namespace goes to one, whose pods Kubernetes itself
+//! holds to the `restricted` standard.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -73,18 +73,19 @@ pub(crate) struct Forward {
 impl Forward {
     /// Leads to the port of the Service.
     pub(crate) fn to(service: &str, port: u16) -> Outcome<Self> {
-        Self::open(&format!("service/{service}"), port)
+        Self::open(NAMESPACE, &format!("service/{service}"), port)
     }
 
     /// Leads to the port of the pod.
     pub(crate) fn to_pod(pod: &str, port: u16) -> Outcome<Self> {
-        Self::open(&format!("pod/{pod}"), port)
+        Self::open(NAMESPACE, &format!("pod/{pod}"), port)
     }
 
-    fn open(target: &str, port: u16) -> Outcome<Self> {
+    /// Leads to a port of what is in this namespace, such as `service/orders`.
+    pub(crate) fn open(namespace: &str, target: &str, port: u16) -> Outcome<Self> {
         let port = format!(":{port}");
         let child = Command::new("kubectl")
-            .args(in_namespace(&["port-forward", "--address", "127.0.0.1", target, &port]))
+            .args(["-n", namespace, "port-forward", "--address", "127.0.0.1", target, &port])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
