@@ -145,20 +145,25 @@ mod tests {
     #[cfg(target_env = "gnu")]
     fn given_back_of_a_sleeping_thread() -> u64 {
         let (filled, messages) = std::sync::mpsc::channel();
-        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (go_on, end) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             super::enter_thread();
             // The allocator keeps more at the end of a part once something has been freed that it had mapped alone.
             drop(vec![1_u8; 30 << 20]);
+            // What the channels and a thread that waits allocate must not lie behind the messages.
+            filled.send(Vec::new()).unwrap();
+            end.recv().unwrap();
             filled.send(vec![vec![1_u8; 20_000]; 1400]).unwrap();
-            ended.recv().unwrap_err();
+            end.recv().unwrap_err();
             super::leave_thread();
         });
+        drop(messages.recv().unwrap());
+        go_on.send(()).unwrap();
         drop(messages.recv().unwrap());
         let before = resident();
         super::give_back();
         let given = before.saturating_sub(resident());
-        drop(end);
+        drop(go_on);
         thread.join().unwrap();
         given
     }
