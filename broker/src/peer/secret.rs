@@ -6,6 +6,7 @@
 
 use anyhow::Context;
 use link::{Cookie, CookieError};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 
 use crate::config;
@@ -25,6 +26,8 @@ pub enum Secrets {
         directory: PathBuf,
         /// The cookie file that follows it.
         file: Option<PathBuf>,
+        /// One at a time writes that file.
+        following: Mutex<()>,
     },
     /// A variable; it cannot change.
     Given(Cookie),
@@ -53,7 +56,11 @@ impl Secrets {
 
     fn mounted(directory: &Path, file: Option<PathBuf>) -> anyhow::Result<Self> {
         let directory = directory.to_owned();
-        let secrets = Secrets::Mounted { directory, file };
+        let secrets = Secrets::Mounted {
+            directory,
+            file,
+            following: Mutex::default(),
+        };
         secrets.refresh().context("--secret-dir needs a file named current")?;
         Ok(secrets)
     }
@@ -68,6 +75,10 @@ impl Secrets {
             Secrets::File(path) => Ok(vec![Cookie::read(path)?]),
             Secrets::Mounted { directory, .. } => {
                 let mut accepted = vec![Cookie::read_mounted(&directory.join(MOUNTED[0]))?];
+                // Whoever is shown that this node has read a secret may take the one before away: the command line goes by the file.
+                if let Err(error) = self.follow(&accepted[0]) {
+                    tracing::debug!("the cookie file does not follow the mounted secret: {error:#}");
+                }
                 // Before and after a rotation the others are absent or empty.
                 accepted.extend(
                     MOUNTED[1..]
@@ -106,13 +117,23 @@ impl Secrets {
     /// # Errors
     /// When either cannot be read or written.
     pub fn refresh(&self) -> anyhow::Result<()> {
-        let Secrets::Mounted { directory, file } = self else {
+        let Secrets::Mounted { directory, .. } = self else {
             return Ok(());
         };
-        let current = Cookie::read_mounted(&directory.join(MOUNTED[0]))?;
-        match file {
-            Some(file) => copy(&current, file),
-            None => Ok(()),
+        self.follow(&Cookie::read_mounted(&directory.join(MOUNTED[0]))?)
+    }
+
+    fn follow(&self, current: &Cookie) -> anyhow::Result<()> {
+        match self {
+            Secrets::Mounted {
+                file: Some(file),
+                following,
+                ..
+            } => {
+                let _turn = following.lock();
+                copy(current, file)
+            }
+            Secrets::Mounted { file: None, .. } | Secrets::Given(_) | Secrets::File(_) => Ok(()),
         }
     }
 }
@@ -158,6 +179,26 @@ mod tests {
         );
         secrets.refresh().unwrap();
         assert_eq!(Cookie::read(&file).unwrap(), cookie("SECOND"));
+    }
+
+    #[test]
+    fn whoever_is_shown_that_another_secret_counts_finds_the_cookie_file_with_it() {
+        let (mount, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(mount.path().join("current"), "FIRST").unwrap();
+        let secrets = Secrets::prepare(&node(Some(mount.path()), Some(home.path()))).unwrap();
+        let file = home.path().join(".erlang.cookie");
+        for text in ["SECOND", "THIRD"] {
+            fs::write(mount.path().join("current"), text).unwrap();
+            let expected = Cookie::new(text, "").unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        assert_eq!(secrets.accepted().unwrap(), std::slice::from_ref(&expected));
+                        assert_eq!(Cookie::read(&file).unwrap(), expected);
+                    });
+                }
+            });
+        }
     }
 
     #[test]
